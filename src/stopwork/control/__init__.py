@@ -1,0 +1,1 @@
+"""What may happen: holds, stages, gates and the verdict on a call. Pure."""

@@ -1,0 +1,1 @@
+"""One pure detector per file: journal entries in, signals out."""

@@ -1,0 +1,1 @@
+"""Ground floor: errors, ids, clock, canonical bytes. Nothing here knows the product."""

@@ -1,0 +1,1 @@
+"""What happened: words, records, events, and the proofs over them."""

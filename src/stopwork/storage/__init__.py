@@ -1,0 +1,1 @@
+"""Tables, migrations, the single writer and its journal."""

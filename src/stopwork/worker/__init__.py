@@ -1,0 +1,1 @@
+"""Background duties, each of which says when it last succeeded."""
