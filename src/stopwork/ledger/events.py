@@ -132,11 +132,28 @@ class CallFinished(Event, tag="call.finished"):
     reconciled: bool = False
 
 
+class EffectsObserved(Event, tag="call.effects_observed"):
+    """Objects that only the call's result names have been looked at; ``total`` counts all effects of the call."""
+
+    call: str
+    run: str
+    workflow: str
+    effects: tuple[r.Effect, ...]
+    total: int
+
+
 class PointRegistered(Event, tag="point.registered"):
     point: str
     workflow: str
     name: str
-    epoch: int
+
+
+class PointRetired(Event, tag="point.retired"):
+    """The guard said goodbye, or has been silent for so long that nobody counts on it."""
+
+    point: str
+    workflow: str
+    reason: str
 
 
 # --- controls --------------------------------------------------------------------------------------

@@ -322,14 +322,20 @@ class Effect(Record):
 
 
 class Point(Record):
-    """A live guard. ``epoch`` is the newest control epoch it has confirmed."""
+    """A live guard. What it last confirmed is a heartbeat, which is not history and not in the journal."""
 
     id: str
     workflow: str
     name: str
     registered_at: datetime
-    seen_at: datetime
-    epoch: int
+    retired_at: datetime | None = None
+
+
+class Control(Record):
+    """The control epoch: it rises with every hold set or lifted and every stage changed. ``id`` is ``control``."""
+
+    id: str = "control"
+    epoch: int = 0
 
 
 # --- controls --------------------------------------------------------------------------------------

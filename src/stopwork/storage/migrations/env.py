@@ -1,0 +1,18 @@
+"""Runs migrations on the connection it is given; see :mod:`stopwork.storage.schema`."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from stopwork.storage.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
+connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.dialect.name == "sqlite" else "BEGIN")
+driver = connection.connection  # the driver's own commit is a no-op where Alembic committed already
+try:
+    context.run_migrations()
+except BaseException:
+    driver.rollback()
+    raise
+driver.commit()

@@ -1,0 +1,172 @@
+"""The tables: one per kind of record, and the journal with its Merkle log.
+
+A record's table holds its id, the columns it is looked up by, and the record itself as JSON. So a field
+that nobody searches by costs no migration, and the whole state can be rebuilt from the journal. Times are stored as
+microseconds since 1970 in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from stopwork.kernel.clock import in_utc
+from stopwork.ledger import records as r
+
+metadata: Final = sa.MetaData()
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Moment(sa.types.TypeDecorator[datetime]):
+    """An aware time, stored as microseconds since 1970 in UTC."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else micros(value)
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def micros(moment: datetime) -> int:
+    """Answer microseconds since 1970 in UTC, exactly."""
+    return (in_utc(moment) - _EPOCH) // timedelta(microseconds=1)
+
+
+journal: Final = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("kind", sa.String(48), nullable=False),
+    sa.Column("workflow", sa.String(128)),
+    sa.Column("run", sa.String(64)),
+    sa.Column("call", sa.String(64)),
+    sa.Column("incident", sa.String(64)),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("leaf", sa.LargeBinary(32), nullable=False),
+    sa.Index("journal_run", "run", "seq"),
+    sa.Index("journal_incident", "incident", "seq"),
+    sa.Index("journal_kind", "kind", "seq"),
+)
+
+merkle_node: Final = sa.Table(
+    "merkle_node",
+    metadata,
+    sa.Column("level", sa.Integer, primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True),
+    sa.Column("hash", sa.LargeBinary(32), nullable=False),
+)
+
+checkpoint: Final = sa.Table(
+    "checkpoint",
+    metadata,
+    sa.Column("size", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("root", sa.LargeBinary(32), nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)
+
+heartbeat: Final = sa.Table(
+    "heartbeat",
+    metadata,
+    sa.Column("point", sa.String(64), primary_key=True),
+    sa.Column("seen_at", Moment, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+)
+
+duty: Final = sa.Table(
+    "duty",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False, default=0),
+    sa.Column("state", sa.LargeBinary, nullable=False, default=b""),
+    sa.Column("succeeded_at", Moment),
+    sa.Column("failed_at", Moment),
+    sa.Column("error", sa.Text, nullable=False, default=""),
+)
+
+blob: Final = sa.Table(
+    "blob",
+    metadata,
+    sa.Column("digest", sa.String(80), primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
+#: The fields each kind of record is looked up by; ``a+b`` is one index over both.
+INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxyType(
+    {
+        r.Workflow: (),
+        r.ManifestVersion: ("workflow+version",),
+        r.Run: ("workflow+started_at", "status+started_at", "trigger_id"),
+        r.Step: ("run+at",),
+        r.Call: ("run+requested_at", "workflow+requested_at", "in_flight", "tool+requested_at", "verdict", "outcome"),
+        r.Key: (),
+        r.Effect: ("call", "run+at", "object_key+at", "workflow+at"),
+        r.Point: ("workflow", "retired_at"),
+        r.Hold: ("active", "incident"),
+        r.Approval: ("state+requested_at", "subject", "incident", "call"),
+        r.Signal: ("incident", "workflow+raised_at", "key"),
+        r.Incident: ("status+opened_at", "workflow+opened_at", "cause"),
+        r.Bundle: ("incident",),
+        r.ContainmentItem: ("incident",),
+        r.Audit: ("incident+at",),
+        r.Item: ("plan+order", "incident", "state"),
+        r.Plan: ("incident+proposed_at",),
+        r.Message: ("incident+drafted_at", "state"),
+        r.Postmortem: ("incident",),
+        r.Check: ("incident",),
+        r.Note: ("incident",),
+        r.Credential: ("secret_digest",),
+        r.Control: (),
+    }
+)
+
+
+def _column_type(kind: type[r.Record], name: str) -> Any:
+    hint = str(kind.__annotations__[name])
+    if "datetime" in hint:
+        return Moment
+    if "bool" in hint:
+        return sa.Boolean
+    if "int" in hint.split("|")[0]:
+        return sa.Integer
+    return sa.String(256)
+
+
+def _table(kind: type[r.Record], indexed: tuple[str, ...]) -> sa.Table:
+    name = _snake(kind.__name__)
+    columns = list(dict.fromkeys(field for index in indexed for field in index.split("+")))
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("id", sa.String(256), primary_key=True),
+        *(sa.Column(column, _column_type(kind, column)) for column in columns),
+        sa.Column("record", sa.LargeBinary, nullable=False),
+        *(sa.Index(f"{name}_{index.replace('+', '_')}", *index.split("+")) for index in indexed),
+    )
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+TABLES: Final = MappingProxyType({kind: _table(kind, indexed) for kind, indexed in INDEXED.items()})
+
+
+def column_values(record: r.Record) -> dict[str, Any]:
+    """Answer what the record's table holds beside the record itself."""
+    table = TABLES[type(record)]
+    values = {}
+    for column in table.columns:
+        if column.name != "record":
+            value = getattr(record, column.name)
+            values[column.name] = value.value if isinstance(value, Enum) else value
+    return values

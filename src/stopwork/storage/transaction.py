@@ -1,0 +1,90 @@
+"""Writing: one event at a time, into the journal and the records together."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from stopwork.kernel.canonical import canonical_bytes
+from stopwork.kernel.errors import Conflict, Internal
+from stopwork.kernel.ids import IdSource
+from stopwork.ledger.events import Entry, Event, name_of
+from stopwork.ledger.fold import Change, Put, Update, changes
+from stopwork.ledger.records import Principal, Record
+from stopwork.storage.tables import TABLES, column_values, journal
+from stopwork.storage.view import View
+
+_INDEX_KEYS = ("workflow", "run", "call", "incident")
+
+
+class Tx(View):
+    """One transaction of the single writer: a view that sees its own writes, and the only place that makes any.
+
+    ``now`` is read once. ``actor`` is who everything in this transaction is recorded for.
+    """
+
+    def __init__(self, connection: sa.Connection, *, now: datetime, ids: IdSource, actor: Principal) -> None:
+        super().__init__(connection)
+        self.now = now
+        self.actor = actor
+        self._ids = ids
+        self.recorded: list[Entry] = []
+        self._next_seq = 0
+
+    def new_id(self, prefix: str) -> str:
+        """Answer a new identifier such as ``run_01hv…``."""
+        return self._ids.new(prefix)
+
+    def record(self, event: Event) -> Entry:
+        """Append the event to the journal and apply what it changes; both become durable together or not at all."""
+        self._next_seq = self._next_seq + 1 if self._next_seq else self.last_seq() + 1
+        entry = Entry(seq=self._next_seq, at=self.now, actor=self.actor, event=event)
+        body = canonical_bytes(entry)
+        keys = {name: getattr(event, name, None) for name in _INDEX_KEYS}
+        self._connection.execute(
+            sa.insert(journal).values(
+                seq=entry.seq,
+                at=entry.at,
+                kind=name_of(event),
+                body=body,
+                leaf=hashlib.sha256(b"\x00" + body).digest(),
+                **keys,
+            )
+        )
+        for change in changes(entry):
+            self._apply(change)
+        self.recorded.append(entry)
+        return entry
+
+    def _apply(self, change: Change) -> None:
+        if isinstance(change, Put):
+            self._insert(change.record)
+            return
+        known = self.get(change.kind, change.id)
+        if known is None and isinstance(change, Update):
+            raise Internal(f"an event changes {change.kind.__name__} {change.id!r}, which does not exist")
+        record = change.evolve(known)
+        if record is None or record == known:
+            return
+        if known is None:
+            self._insert(record)
+        else:
+            values = column_values(record) | {"record": msgspec.json.encode(record)}
+            table = TABLES[change.kind]
+            self._connection.execute(sa.update(table).where(table.c.id == change.id).values(values))
+
+    def _insert(self, record: Record) -> None:
+        values: dict[str, Any] = column_values(record) | {"record": msgspec.json.encode(record)}
+        try:
+            self._connection.execute(sa.insert(TABLES[type(record)]).values(values))
+        except sa.exc.IntegrityError as error:
+            kind = type(record).__name__.lower()
+            raise Conflict(
+                f"{kind} {values['id']!r} exists already",
+                hint="Look at the recorded one; it was not changed.",
+                id=values["id"],
+            ) from error

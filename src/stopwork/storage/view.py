@@ -1,0 +1,198 @@
+"""Reading: a consistent look at the records and the journal."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final, TypeVar, Union
+
+import msgspec
+import sqlalchemy as sa
+
+from stopwork.kernel.errors import Internal, Invalid, NotFound
+from stopwork.ledger.events import EVENT_TYPES, Entry, Event
+from stopwork.ledger.records import Principal, Record
+from stopwork.storage.tables import TABLES, checkpoint, journal, merkle_node
+
+R = TypeVar("R", bound=Record)
+
+MAX_ROWS: Final = 100_000
+
+
+class _Envelope(msgspec.Struct):
+    seq: int
+    at: datetime
+    actor: Principal
+    event: msgspec.Raw
+
+
+_envelopes: Final = msgspec.json.Decoder(_Envelope)
+_events: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Union[EVENT_TYPES])  # noqa: UP007
+
+
+@functools.cache
+def _records(kind: type[R]) -> msgspec.json.Decoder[R]:
+    return msgspec.json.Decoder(kind)
+
+
+def entry_of(body: bytes) -> Entry:
+    """Answer the journal entry that these stored bytes spell."""
+    envelope = _envelopes.decode(body)
+    return Entry(seq=envelope.seq, at=envelope.at, actor=envelope.actor, event=_events.decode(envelope.event))
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """One journal row as it is stored: ``body`` are the exact bytes that ``leaf`` is the RFC 6962 hash of."""
+
+    seq: int
+    body: bytes
+    leaf: bytes
+
+
+class View:
+    """What can be read within one snapshot. Shapes: records come out as they went in, newest state only."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def get(self, kind: type[R], record_id: str) -> R | None:
+        """Answer the record with this id, or ``None``."""
+        table = TABLES[kind]
+        body = self._connection.execute(sa.select(table.c.record).where(table.c.id == record_id)).scalar()
+        return None if body is None else _records(kind).decode(body)
+
+    def need(self, kind: type[R], record_id: str) -> R:
+        """Answer the record with this id; ``NotFound`` when there is none."""
+        record = self.get(kind, record_id)
+        if record is None:
+            word = kind.__name__.lower()
+            raise NotFound(f"there is no {word} {record_id!r}", hint=f"List what there is and use an id from it.")
+        return record
+
+    def find(
+        self,
+        kind: type[R],
+        *,
+        order: str = "id",
+        limit: int = 1000,
+        after: str | None = None,
+        **conditions: Any,
+    ) -> list[R]:
+        """Answer records that meet every condition, at most ``limit``.
+
+        A condition is ``column=value``, ``column=(a, b)`` for any of these, ``column_from=`` (inclusive) or
+        ``column_before=`` (exclusive). ``order`` is a column, ``-column`` for descending; ties go by id. ``after`` is the id of the
+        last record of the page before.
+        """
+        table = TABLES[kind]
+        query = sa.select(table.c.record).where(*_where(table, conditions)).limit(min(limit, MAX_ROWS))
+        column = table.c[order.lstrip("-")]
+        descending = order.startswith("-")
+        if after is not None:
+            row = self._connection.execute(sa.select(column).where(table.c.id == after)).first()
+            if row is None:
+                raise Invalid(f"the page marker {after!r} is not known", hint="Start again from the first page.")
+            here = sa.tuple_(column, table.c.id)
+            mark = sa.tuple_(sa.literal(row[0], column.type), sa.literal(after, table.c.id.type))
+            query = query.where(here < mark if descending else here > mark)
+        query = query.order_by(*((sa.desc(c) if descending else sa.asc(c)) for c in (column, table.c.id)))
+        decoder = _records(kind)
+        return [decoder.decode(body) for (body,) in self._connection.execute(query)]
+
+    def first(self, kind: type[R], *, order: str = "id", **conditions: Any) -> R | None:
+        """Answer the first record that meets every condition, or ``None``."""
+        return next(iter(self.find(kind, order=order, limit=1, **conditions)), None)
+
+    def count(self, kind: type[Record], **conditions: Any) -> int:
+        """Count the records that meet every condition."""
+        table = TABLES[kind]
+        query = sa.select(sa.func.count()).select_from(table).where(*_where(table, conditions))
+        return int(self._connection.execute(query).scalar_one())
+
+    def last_seq(self) -> int:
+        """Answer the number of the newest journal entry; 0 when there is none."""
+        return int(self._connection.execute(sa.select(sa.func.coalesce(sa.func.max(journal.c.seq), 0))).scalar_one())
+
+    def entries(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        kinds: Sequence[str] | None = None,
+        newest_first: bool = False,
+        before: int | None = None,
+        **keys: str,
+    ) -> list[Entry]:
+        """Answer journal entries with ``seq > after``, oldest first unless asked; ``keys`` are workflow, run, call, incident."""
+        rows = self.stored(after=after, limit=limit, kinds=kinds, newest_first=newest_first, before=before, **keys)
+        return [entry_of(row.body) for row in rows]
+
+    def stored(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        kinds: Sequence[str] | None = None,
+        newest_first: bool = False,
+        before: int | None = None,
+        **keys: Any,
+    ) -> list[Stored]:
+        """Answer journal rows as they are stored; see :meth:`entries`."""
+        query = sa.select(journal.c.seq, journal.c.body, journal.c.leaf).where(journal.c.seq > after)
+        if before is not None:
+            query = query.where(journal.c.seq < before)
+        if kinds is not None:
+            query = query.where(journal.c.kind.in_(kinds))
+        query = query.where(*_where(journal, keys))
+        order = sa.desc(journal.c.seq) if newest_first else sa.asc(journal.c.seq)
+        rows = self._connection.execute(query.order_by(order).limit(min(limit, MAX_ROWS)))
+        return [Stored(seq, body, leaf) for seq, body, leaf in rows]
+
+    def node(self, level: int, position: int) -> bytes | None:
+        """Answer a stored node of the Merkle log: the root of the perfect subtree at this place."""
+        query = sa.select(merkle_node.c.hash).where(
+            merkle_node.c.level == level, merkle_node.c.position == position
+        )
+        return self._connection.execute(query).scalar()
+
+    def checkpoint(self, at_least: int = 0) -> tuple[int, str] | None:
+        """Answer size and signed note of the newest checkpoint, or ``None`` when none covers ``at_least`` entries."""
+        query = (
+            sa.select(checkpoint.c.size, checkpoint.c.note)
+            .where(checkpoint.c.size >= at_least)
+            .order_by(sa.desc(checkpoint.c.size))
+            .limit(1)
+        )
+        row = self._connection.execute(query).first()
+        return None if row is None else (row[0], row[1])
+
+    def each(self, kind: type[R], **conditions: Any) -> Iterator[R]:
+        """Answer every record that meets the conditions, a page at a time, by id."""
+        after: str | None = None
+        while page := self.find(kind, order="id", limit=1000, after=after, **conditions):
+            yield from page
+            after = str(page[-1].id)  # type: ignore[attr-defined]
+
+
+def _where(table: sa.Table, conditions: dict[str, Any]) -> Iterator[sa.ColumnElement[bool]]:
+    for name, value in conditions.items():
+        if name in table.c:
+            column = table.c[name]
+            if isinstance(value, tuple | list | set | frozenset):
+                yield column.in_([_plain(item) for item in value])
+            elif value is None:
+                yield column.is_(None)
+            else:
+                yield column == _plain(value)
+        elif name.endswith("_from") and name.removesuffix("_from") in table.c:
+            yield table.c[name.removesuffix("_from")] >= _plain(value)
+        elif name.endswith("_before") and name.removesuffix("_before") in table.c:
+            yield table.c[name.removesuffix("_before")] < _plain(value)
+        else:
+            raise Internal(f"{table.name} cannot be searched by {name!r}")
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
