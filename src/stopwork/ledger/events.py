@@ -10,7 +10,7 @@ An event type is never removed and a field never changes its meaning: old journa
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, dataclass_transform
 
 from msgspec import Struct
 
@@ -18,6 +18,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
     """The base of every event."""
 
@@ -496,10 +497,9 @@ class CredentialIssued(Event, tag="credential.issued"):
     credential: str
     principal: r.Principal
     secret_digest: str
-    workflows: tuple[str, ...]
-    roles: tuple[str, ...] = ()
     expires_at: datetime | None = None
     once: bool = False
+    administrator: bool = False
 
 
 class CredentialUsed(Event, tag="credential.used"):
@@ -525,7 +525,7 @@ EVENT_TYPES: tuple[type[Event], ...] = tuple(
             for kind in vars().copy().values()
             if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
         ),
-        key=lambda kind: kind.__struct_config__.tag,
+        key=lambda kind: str(kind.__struct_config__.tag),
     )
 )
 

@@ -90,12 +90,14 @@ def _manifest_applied(entry: e.Entry, event: e.ManifestApplied) -> Iterator[Chan
         # The stage belongs to the workflow, not to the manifest: a new version never gives autonomy back.
         stage = known.stage if known else event.stage
         incident = known.incident if known else None
+        since = known.stage_since if known else entry.at
         return same_fields(
             r.Workflow,
             event,
             id=event.workflow,
             stage=stage,
             incident=incident,
+            stage_since=since,
             applied_at=entry.at,
             applied_by=entry.actor,
         )
@@ -105,7 +107,7 @@ def _manifest_applied(entry: e.Entry, event: e.ManifestApplied) -> Iterator[Chan
 
 @_on(e.StageChanged)
 def _stage_changed(entry: e.Entry, event: e.StageChanged) -> Iterator[Change]:
-    yield to(r.Workflow, event.workflow, stage=event.after)
+    yield to(r.Workflow, event.workflow, stage=event.after, stage_since=entry.at)
     yield _epoch(event.epoch)
 
 

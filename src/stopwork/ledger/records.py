@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, dataclass_transform
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from stopwork.ledger.words import (
     ApprovalState,
@@ -48,6 +48,8 @@ from stopwork.ledger.words import (
 )
 
 
+# Type checkers do not see that a subclass of a frozen struct is frozen.
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 class Record(Struct, frozen=True, kw_only=True):
     """The base of every record: frozen, keyword-only, compared by value."""
 
@@ -56,7 +58,7 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 class Principal(Record):
-    """Who acted. ``id`` is an address for a person, a workflow or token name for an agent, a duty for the system."""
+    """Who acted. ``id`` is an address for a person, the workflow for an agent, the duty for the system."""
 
     kind: PrincipalKind
     id: str
@@ -191,6 +193,7 @@ class Workflow(Record):
     owners: dict[Role, str]
     applied_at: datetime
     applied_by: Principal
+    stage_since: datetime | None = None
     incident: str | None = None
 
 
@@ -605,15 +608,14 @@ class Note(Record):
 
 
 class Credential(Record):
-    """A bearer token, known only by the digest of its secret. An agent's token is bound to its workflows."""
+    """A bearer token or a one-time link, known only by the digest of its secret. ``once`` is spent by its first use."""
 
     id: str
     principal: Principal
     secret_digest: str
-    workflows: tuple[str, ...]
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     once: bool = False
     used_at: datetime | None = None
-    roles: tuple[str, ...] = field(default=())
+    administrator: bool = False

@@ -37,6 +37,11 @@ def _records(kind: type[R]) -> msgspec.json.Decoder[R]:
     return msgspec.json.Decoder(kind)
 
 
+def decode(kind: type[R], body: bytes) -> R:
+    """Answer the record that these stored bytes spell."""
+    return _records(kind).decode(body)
+
+
 def entry_of(body: bytes) -> Entry:
     """Answer the journal entry that these stored bytes spell."""
     envelope = _envelopes.decode(body)
@@ -56,6 +61,10 @@ class View:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+
+    def execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
+        """Run a statement on tables that are not records: heartbeats, duties, blobs, the Merkle log."""
+        return self._connection.execute(statement)
 
     def get(self, kind: type[R], record_id: str) -> R | None:
         """Answer the record with this id, or ``None``."""

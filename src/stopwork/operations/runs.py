@@ -1,0 +1,153 @@
+"""Runs and their steps, as the guard reports them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from stopwork.kernel.canonical import plain
+from stopwork.kernel.clock import in_utc
+from stopwork.kernel.errors import Conflict, Denied, Invalid
+from stopwork.ledger.events import RunFinished, RunStarted, StepRecorded
+from stopwork.ledger.records import Run
+from stopwork.ledger.words import EffectKind, Mode, PrincipalKind, Risk, RunStatus, Stage, StepKind
+from stopwork.operations.manifests import Manifests, known_workflow
+from stopwork.operations.prices import price_usd
+from stopwork.storage.transaction import Tx
+
+
+class ToolFacts(Struct, frozen=True, kw_only=True):
+    effect: EffectKind
+    risk: Risk
+
+
+class StartedRun(Struct, frozen=True, kw_only=True):
+    """What the guard needs to know about a run that has begun."""
+
+    run: str
+    workflow: str
+    version: int
+    mode: Mode
+    stage: Stage
+    tools: dict[str, ToolFacts]
+
+
+def start(
+    tx: Tx,
+    manifests: Manifests,
+    *,
+    workflow: str,
+    trigger: str,
+    trigger_id: str = "",
+    attempt: int = 1,
+    retry_of: str | None = None,
+    runtime: dict[str, Any] | None = None,
+    run: str | None = None,
+) -> StartedRun:
+    """Begin a run and answer under what rules it runs.
+
+    A run may begin while its workflow is held: its calls are then refused one by one, and that is recorded. ``run`` may be chosen by
+    the caller; saying the same start twice gives the same run.
+    """
+    require_own_workflow(tx, workflow)
+    known = known_workflow(tx, workflow)
+    manifest = manifests.version(tx, workflow, known.version).manifest
+    if attempt < 1:
+        raise Invalid("attempt counts from 1", hint="The first try is 1.", field="attempt", found=attempt)
+    run_id = run or tx.new_id("run")
+    before = tx.get(Run, run_id)
+    if before is None:
+        tx.record(
+            RunStarted(
+                run=run_id,
+                workflow=workflow,
+                version=known.version,
+                trigger=trigger,
+                trigger_id=trigger_id or run_id,
+                attempt=attempt,
+                mode=known.mode,
+                retry_of=retry_of,
+                runtime=plain(runtime or {}),
+            )
+        )
+    elif before.workflow != workflow:
+        raise Conflict(f"run {run_id} belongs to {before.workflow}", hint="Use another run id.")
+    return StartedRun(
+        run=run_id,
+        workflow=workflow,
+        version=known.version,
+        mode=known.mode,
+        stage=known.stage,
+        tools={name: ToolFacts(effect=tool.effect, risk=tool.risk) for name, tool in manifest.tools.items()},
+    )
+
+
+def finish(tx: Tx, *, run: str, status: RunStatus, error: str | None = None) -> Run:
+    """End a run. Ending it the same way again changes nothing; ending it in another way is a ``Conflict``."""
+    known = running(tx, run, allow_finished=True)
+    if status is RunStatus.RUNNING:
+        raise Invalid("a run does not end as running", hint="Use succeeded or failed.", field="status")
+    if known.status is RunStatus.RUNNING:
+        tx.record(RunFinished(run=run, workflow=known.workflow, status=status, error=error))
+    elif known.status is not status:
+        raise Conflict(f"run {run} has already {known.status}", hint="A run ends once.", found=known.status)
+    return tx.need(Run, run)
+
+
+def step(
+    tx: Tx,
+    *,
+    run: str,
+    kind: StepKind,
+    name: str,
+    facts: dict[str, Any] | None = None,
+    source: str | None = None,
+    as_of: datetime | None = None,
+    tokens: int = 0,
+    cost_usd: float | None = None,
+    model: str | None = None,
+) -> str:
+    """Record one step and answer its id. A model call without a cost is priced by its model, or stays unpriced."""
+    known = running(tx, run)
+    if tokens < 0 or (cost_usd is not None and cost_usd < 0):
+        raise Invalid("tokens and cost cannot be negative", hint="Report what was spent.", field="tokens")
+    given = plain(facts or {}) | ({"model": model} if model else {})
+    if cost_usd is None and tokens and model:
+        cost_usd = price_usd(model, given, tokens, at=tx.now)
+    step_id = tx.new_id("step")
+    tx.record(
+        StepRecorded(
+            step=step_id,
+            run=run,
+            workflow=known.workflow,
+            kind=kind,
+            name=name,
+            facts=given,
+            source=source,
+            as_of=in_utc(as_of) if as_of else None,
+            tokens=tokens,
+            cost_usd=cost_usd,
+        )
+    )
+    return step_id
+
+
+def running(tx: Tx, run: str, *, allow_finished: bool = False) -> Run:
+    """Answer the run if the actor may speak for it."""
+    known = tx.need(Run, run)
+    require_own_workflow(tx, known.workflow)
+    if known.status is not RunStatus.RUNNING and not allow_finished:
+        raise Conflict(f"run {run} has ended", hint="Start a new run.", found=known.status)
+    return known
+
+
+def require_own_workflow(tx: Tx, workflow: str) -> None:
+    """Raise ``Denied`` when the actor is the agent of another workflow; an agent's id is its workflow."""
+    if tx.actor.kind is PrincipalKind.AGENT and tx.actor.id != workflow:
+        raise Denied(
+            f"this token speaks for {tx.actor.id}, not for {workflow}",
+            hint=f"Use a token of that workflow: stopwork token create --agent {workflow}",
+            workflow=workflow,
+        )
