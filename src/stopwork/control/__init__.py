@@ -1,1 +1,1 @@
-"""What may happen: holds, stages, gates and the verdict on a call. Pure."""
+"""What may happen: holds, stages, gates, the verdict on a call, and the machine that carries one call through. Pure."""

@@ -1,0 +1,328 @@
+"""The verdict on one call: a function of the call, the controls and the time, and of nothing else.
+
+The most restrictive answer wins (:mod:`stopwork.control.verdicts`). Reasons are looked for in the order of
+:class:`~stopwork.ledger.words.ReasonKind`, and all of them are kept, not only the first. Whatever goes wrong while an
+expression of the manifest is evaluated is a refusal.
+
+In ``observe`` mode what the *manifest* says is only written down, as ``would``. What *people or rules have set* since, holds and
+the stage, binds in both modes: a stop switch that does not stop is none (docs/decisions/0004-holds-bind-while-observing.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from msgspec.structs import replace
+
+from stopwork.control import budget, gates, holds, stages
+from stopwork.control.keys import KeyStanding, KeyState
+from stopwork.control.verdicts import STRICTNESS, strictest
+from stopwork.ledger.records import Approval, Hold, Principal, Reason, Record, Run, Workflow
+from stopwork.ledger.words import (
+    ApprovalState,
+    EffectKind,
+    Mode,
+    ReasonKind,
+    Risk,
+    RunStatus,
+    Stage,
+    Verdict,
+)
+from stopwork.manifest.model import Gate, Manifest, Tool
+
+# What a tool that nobody declared is taken for: something that changes the world.
+_UNDECLARED: Final = Tool(effect=EffectKind.UPDATE, risk=Risk.HIGH)
+_BINDS_WHILE_OBSERVING: Final = frozenset({ReasonKind.HOLD, ReasonKind.STAGE})
+
+
+class Rules(Protocol):
+    """What a decision asks of a compiled manifest. Any exception from it is a refusal."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    def denies(self, tool: str, args: dict[str, Any], run: Run, now: datetime) -> bool:
+        """Answer whether the tool's ``deny_when`` is true of this call."""
+        ...
+
+    def gate_applies(self, tool: str, args: dict[str, Any], run: Run, now: datetime) -> bool:
+        """Answer whether the tool's gate asks people about this call."""
+        ...
+
+
+class CallRequest(Record):
+    """One tool call that an agent wants to make.
+
+    ``id`` is the call's own id, ``key`` its idempotency key. ``source`` and ``destination`` are where its input comes from and
+    where its effect goes, where that is known.
+    """
+
+    id: str
+    workflow: str
+    run: Run
+    tool: str
+    args: dict[str, Any]
+    key: str
+    principal: Principal
+    source: str | None = None
+    destination: str | None = None
+
+
+class Controls(Record):
+    """Everything that bears on a call at the moment of the decision."""
+
+    workflow: Workflow | None = None
+    rules: Rules | None = None
+    holds: tuple[Hold, ...] = ()
+    epoch: int = 0
+    key: KeyState = KeyState()
+    usage: budget.Usage = budget.Usage()
+    approval: Approval | None = None
+
+
+class Decided(Record):
+    """The verdict and what follows from it.
+
+    ``would`` is what enforcement would have answered; it differs from ``verdict`` only in ``observe`` mode. ``ask`` is the
+    question to put to people when the call waits and nobody has been asked. ``consumes`` is the approval that this permit
+    uses up. ``replay_of`` is the call whose recorded result stands for this one.
+    """
+
+    verdict: Verdict
+    would: Verdict
+    reasons: tuple[Reason, ...]
+    effect: EffectKind
+    risk: Risk
+    permission: str | None
+    ask: gates.Ask | None = None
+    consumes: str | None = None
+    replay_of: str | None = None
+
+
+class _Subject(Record):
+    """The call as a hold sees it."""
+
+    workflow: str
+    trigger: str
+    tool: str
+    effect: EffectKind
+    permission: str | None
+    source: str | None
+    destination: str | None
+
+
+def decide(request: CallRequest, controls: Controls, now: datetime) -> Decided:
+    """Answer the verdict on the call, with every reason for it."""
+    declared = controls.rules.manifest.tools.get(request.tool) if controls.rules else None
+    tool = declared or _UNDECLARED
+    found = list(_reasons(request, controls, tool, now))
+    if declared is not None and controls.rules is not None:
+        gate, gate_reasons = _gate(request, controls.rules, declared, now)
+        found.extend(gate_reasons)
+    else:
+        gate = None
+    standing = gates.standing(controls.approval, binding(request, controls), now)
+    found = _settled(found, standing, controls.approval)
+
+    would = strictest(reason.verdict for reason in found)
+    if controls.workflow is not None and controls.workflow.mode is Mode.OBSERVE:
+        verdict = strictest(reason.verdict for reason in found if reason.kind in _BINDS_WHILE_OBSERVING)
+    else:
+        verdict = would
+    used = controls.approval if standing is gates.Standing.GRANTED and verdict is Verdict.ALLOW else None
+    return Decided(
+        verdict=verdict,
+        would=would,
+        reasons=tuple(found),
+        effect=tool.effect,
+        risk=tool.risk,
+        permission=tool.permission,
+        ask=_ask(gate, found) if verdict is Verdict.WAIT and standing is not gates.Standing.PENDING else None,
+        consumes=used.id if used is not None and used.state is ApprovalState.APPROVED else None,
+        replay_of=controls.key.call if verdict is Verdict.REPLAY else None,
+    )
+
+
+def binding(request: CallRequest, controls: Controls) -> gates.Binding:
+    """Answer what an approval of this call binds, as things are now."""
+    return gates.Binding(
+        principal=request.principal,
+        workflow=request.workflow,
+        tool=request.tool,
+        args=request.args,
+        version=controls.workflow.version if controls.workflow else 0,
+        epoch=controls.epoch,
+        call=request.id,
+    )
+
+
+def _reasons(request: CallRequest, controls: Controls, tool: Tool, now: datetime) -> Iterator[Reason]:
+    yield from _registration(request, controls)
+    yield from _holds(request, controls, tool)
+    if controls.workflow is not None:
+        yield from _stage(request, controls, controls.workflow.stage, tool)
+    if tool.risk is Risk.BLOCKED:
+        yield _deny(
+            ReasonKind.RISK, f"{request.tool} is blocked by the manifest", f"tools.{request.tool}.risk"
+        )
+    if controls.rules is not None and request.tool in controls.rules.manifest.tools:
+        yield from _conditions(request, controls.rules, tool, now)
+    if tool.effect is not EffectKind.READ:
+        yield from _idempotency(controls.key)
+    if controls.rules is not None and controls.workflow is not None:
+        manifest = controls.rules.manifest
+        limited = manifest.stages.limited if controls.workflow.stage is Stage.LIMITED else None
+        yield from budget.reasons(controls.usage, manifest.budget, limited, tool.effect)
+
+
+def _registration(request: CallRequest, controls: Controls) -> Iterator[Reason]:
+    if controls.workflow is None or controls.rules is None:
+        yield _deny(
+            ReasonKind.REGISTRATION,
+            f"no manifest is applied for workflow {request.workflow!r}; apply one with `stopwork apply`",
+            request.workflow,
+        )
+    elif request.tool not in controls.rules.manifest.tools:
+        yield _deny(
+            ReasonKind.REGISTRATION,
+            f"tool {request.tool!r} is not declared in version {controls.workflow.version} of {request.workflow}",
+            f"{request.workflow}@{controls.workflow.version}",
+        )
+    if request.run.workflow != request.workflow:
+        yield _deny(
+            ReasonKind.REGISTRATION,
+            f"run {request.run.id} belongs to workflow {request.run.workflow}, not to {request.workflow}",
+            request.run.id,
+        )
+    if request.run.status is not RunStatus.RUNNING:
+        yield _deny(
+            ReasonKind.REGISTRATION,
+            f"run {request.run.id} is not running any more: it {_ENDED[request.run.status]}",
+            request.run.id,
+        )
+
+
+_ENDED: Final = {
+    RunStatus.SUCCEEDED: "succeeded",
+    RunStatus.FAILED: "failed",
+    RunStatus.ABANDONED: "was abandoned",
+}
+
+
+def _holds(request: CallRequest, controls: Controls, tool: Tool) -> Iterator[Reason]:
+    source = request.source or tool.source
+    known = controls.rules.manifest.sources.get(source) if controls.rules and source else None
+    subject = _Subject(
+        workflow=request.workflow,
+        trigger=request.run.trigger,
+        tool=request.tool,
+        effect=tool.effect,
+        permission=tool.permission,
+        source=source,
+        destination=request.destination,
+    )
+    yield from holds.reasons(controls.holds, subject, source_class=known.trust.value if known else None)
+
+
+def _stage(request: CallRequest, controls: Controls, stage: Stage, tool: Tool) -> Iterator[Reason]:
+    verdict = stages.answer(stage, tool.effect)
+    if verdict is not Verdict.ALLOW:
+        text = f"{request.workflow} is at stage {stage}: {stages.MEANING[stage]}"
+        yield Reason(kind=ReasonKind.STAGE, verdict=verdict, text=text, source=stage.value)
+    elif stage is Stage.LIMITED and tool.effect is not EffectKind.READ:
+        share = controls.rules.manifest.stages.limited.sample_rate if controls.rules else 1.0
+        if stages.sampled(request.key, share):
+            text = f"{request.workflow} is at stage {stage}: this call is in the sample of {share:.0%} that people see first"
+            yield Reason(kind=ReasonKind.STAGE, verdict=Verdict.WAIT, text=text, source=stage.value)
+
+
+def _conditions(request: CallRequest, rules: Rules, tool: Tool, now: datetime) -> Iterator[Reason]:
+    where = f"tools.{request.tool}.deny_when"
+    try:
+        if rules.denies(request.tool, request.args, request.run, now):
+            yield _deny(ReasonKind.CONDITION, f"denied when {tool.deny_when}", where)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the condition is not known to be false
+        yield _deny(
+            ReasonKind.CONDITION, f"the condition {tool.deny_when} cannot be evaluated: {error}", where
+        )
+
+
+def _idempotency(key: KeyState) -> Iterator[Reason]:
+    match key.standing:
+        case KeyStanding.FREE:
+            return
+        case KeyStanding.DONE:
+            yield Reason(
+                kind=ReasonKind.IDEMPOTENCY,
+                verdict=Verdict.REPLAY,
+                text=f"{key.call} has done this already; its recorded result is returned",
+                source=key.call,
+            )
+        case KeyStanding.IN_FLIGHT:
+            text = f"{key.call} is doing this right now; ask again when its outcome is recorded"
+            yield _deny(ReasonKind.IDEMPOTENCY, text, key.call)
+        case KeyStanding.UNKNOWN:
+            text = f"{key.call} may have done this: its outcome is unknown and has to be reconciled first"
+            yield _deny(ReasonKind.IDEMPOTENCY, text, key.call)
+        case KeyStanding.OTHER_ARGUMENTS:
+            text = f"{key.call} holds this idempotency key with other arguments"
+            yield _deny(ReasonKind.IDEMPOTENCY, text, key.call)
+        case KeyStanding.UNREADABLE:
+            yield _deny(ReasonKind.IDEMPOTENCY, f"the idempotency key cannot be computed: {key.why}", "")
+
+
+def _gate(
+    request: CallRequest, rules: Rules, tool: Tool, now: datetime
+) -> tuple[Gate | None, tuple[Reason, ...]]:
+    if tool.gate is None:
+        return None, ()
+    where = f"tools.{request.tool}.gate"
+    try:
+        asks = rules.gate_applies(request.tool, request.args, request.run, now)
+    except Exception as error:  # noqa: BLE001 - a gate that cannot say whether to ask refuses
+        text = f"the gate {tool.gate.when} cannot be evaluated: {error}"
+        return None, (_deny(ReasonKind.GATE, text, where),)
+    if not asks:
+        return None, ()
+    who = " and ".join(role.value for role in tool.gate.approvers)
+    always = tool.gate.when == "true"
+    text = f"{who} approval is needed" + ("" if always else f" when {tool.gate.when}")
+    return tool.gate, (Reason(kind=ReasonKind.GATE, verdict=Verdict.WAIT, text=text, source=where),)
+
+
+def _settled(found: list[Reason], standing: gates.Standing, approval: Approval | None) -> list[Reason]:
+    """Answer the reasons after the people's answer, if there is one that counts for this call."""
+    if approval is None:
+        return found
+    waiting = [reason for reason in found if reason.verdict is Verdict.WAIT]
+    # The answer to a hold's question binds wherever the hold does.
+    kind = waiting[0].kind if waiting else ReasonKind.GATE
+    by = " and ".join(decision.person for decision in approval.decisions)
+    if standing is gates.Standing.REJECTED:
+        return [*found, _deny(kind, f"rejected by {by}", approval.id)]
+    if not waiting:
+        return found
+    if standing is gates.Standing.GRANTED:
+        kept = [replace(reason, verdict=Verdict.ALLOW) if reason in waiting else reason for reason in found]
+        return [*kept, Reason(kind=kind, verdict=Verdict.ALLOW, text=f"approved by {by}", source=approval.id)]
+    if standing is gates.Standing.EXPIRED:
+        return [*found, _deny(kind, f"approval {approval.id} expired without being used", approval.id)]
+    return found
+
+
+def _ask(gate: Gate | None, found: list[Reason]) -> gates.Ask:
+    why = "; ".join(reason.text for reason in found if reason.verdict is Verdict.WAIT)
+    if gate is None:
+        return gates.Ask(why=why)
+    return gates.Ask(approvers=gate.approvers, quorum=gate.quorum, expires_after=gate.expires, why=why)
+
+
+def _deny(kind: ReasonKind, text: str, source: str) -> Reason:
+    return Reason(kind=kind, verdict=Verdict.DENY, text=text, source=source)
+
+
+def order(decided: Decided) -> int:
+    """Answer how strict the decision is, for comparing decisions."""
+    return STRICTNESS[decided.verdict]

@@ -1,0 +1,62 @@
+"""Idempotency: which calls are the same call, and what the first of them means for the next.
+
+Every call that changes something has a key. The manifest may say what makes two calls the same piece of business
+(:func:`business`); otherwise the key is derived from the occasion, the tool, the exact arguments and the how-manieth such
+call of the run it is (:func:`derived`), so that a repeated *run* finds what the first one did, while an agent that
+does the same thing twice on purpose within one run may.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from stopwork.kernel.canonical import digest_of
+from stopwork.ledger.records import Key, Record
+from stopwork.ledger.words import Outcome
+
+
+class KeyStanding(StrEnum):
+    """What is known about earlier calls with one key."""
+
+    FREE = "free"
+    IN_FLIGHT = "in_flight"
+    DONE = "done"
+    UNKNOWN = "unknown"
+    OTHER_ARGUMENTS = "other_arguments"
+    UNREADABLE = "unreadable"
+
+
+class KeyState(Record):
+    """The standing of a key, the call that holds it, and, where the key could not be computed, why."""
+
+    standing: KeyStanding = KeyStanding.FREE
+    call: str = ""
+    why: str = ""
+
+
+def derived(workflow: str, trigger_id: str, tool: str, args: dict[str, Any], nth: int) -> str:
+    """Answer the key of the ``nth`` call (from 1) of this tool with these arguments on this occasion."""
+    return digest_of(["derived", workflow, trigger_id, tool, args, nth])
+
+
+def business(workflow: str, tool: str, parts: Any) -> str:
+    """Answer the key made of the parts that the manifest names."""
+    return digest_of(["business", workflow, tool, parts])
+
+
+def standing(held: Key | None, args_digest: str, *, call: str | None = None) -> KeyState:
+    """Answer what the recorded key means for a call with these arguments.
+
+    ``call`` is the asking call's own id where it has one: what a call holds itself does not stand in its way.
+    A failed call gives its key back.
+    """
+    if held is None or held.outcome is Outcome.FAILED or (held.call == call and held.outcome is None):
+        return KeyState()
+    if held.outcome is Outcome.UNKNOWN:
+        return KeyState(standing=KeyStanding.UNKNOWN, call=held.call)
+    if held.args_digest != args_digest:
+        return KeyState(standing=KeyStanding.OTHER_ARGUMENTS, call=held.call)
+    if held.outcome is None:
+        return KeyState(standing=KeyStanding.IN_FLIGHT, call=held.call)
+    return KeyState(standing=KeyStanding.DONE, call=held.call)

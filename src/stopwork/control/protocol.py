@@ -1,0 +1,259 @@
+"""The permit protocol: what an enforcement point says to the control plane, and what it is answered.
+
+Every request is a record that knows its address, so that the HTTP client, the server and an in-process control plane
+share one definition. Saying a request twice is saying it once: runs and calls carry ids that the enforcement point made, so
+after a lost answer the same request finds what the first one did.
+
+For a call that changes something the order is: :class:`AskPermit` → (before-images) → :class:`RecordAttempt` → (the tool runs,
+after-images) → :class:`RecordOutcome` → and, for objects that only the result names, :class:`RecordEffects`. A call that only
+reads leaves the attempt out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform
+
+import msgspec
+from msgspec import Struct
+
+from stopwork.kernel.errors import Invalid
+from stopwork.ledger.records import Captured, ObjectRef, Observed, Reason
+from stopwork.ledger.words import (
+    EffectKind,
+    Mode,
+    Outcome,
+    Risk,
+    RunStatus,
+    Stage,
+    StepKind,
+    Verdict,
+)
+
+A = TypeVar("A")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Answer(Struct, frozen=True, kw_only=True):
+    """The base of every answer. Unknown fields are ignored, so that a newer server may say more."""
+
+
+class ToolFacts(Answer):
+    """What the manifest says of one tool."""
+
+    effect: EffectKind
+    risk: Risk
+
+
+class RunTicket(Answer):
+    """Under what rules a run has begun."""
+
+    run: str
+    workflow: str
+    version: int
+    mode: Mode
+    stage: Stage
+    tools: dict[str, ToolFacts] = {}
+
+
+class PermitAnswer(Answer):
+    """The verdict on a call.
+
+    ``args`` are the arguments that may run. ``capture`` names the objects to read before and after. The call has to begin
+    within ``valid_for_s`` seconds, counted by the asker's own clock from before it asked; ``None`` sets no limit. ``approval`` is
+    the question put to people, and ``result`` the recorded result of an earlier call that stands for this one.
+    """
+
+    call: str
+    verdict: Verdict
+    would: Verdict
+    reasons: tuple[Reason, ...] = ()
+    args: dict[str, Any] = {}
+    capture: tuple[ObjectRef, ...] = ()
+    epoch: int = 0
+    not_after: datetime | None = None
+    valid_for_s: float | None = None
+    approval: str | None = None
+    replay: bool = False
+    result: Any = None
+
+
+class AttemptRecorded(Answer):
+    """The before-images are durable; the tool may run."""
+
+
+class OutcomeRecorded(Answer):
+    """The outcome is durable; ``capture`` names objects known only since the result is, to be read now."""
+
+    capture: tuple[ObjectRef, ...] = ()
+
+
+class EffectsRecorded(Answer):
+    """The further effects are durable."""
+
+
+class RunFinished(Answer):
+    """The end of the run is durable."""
+
+
+class StepTaken(Answer):
+    """The step is durable under this id."""
+
+    step: str = ""
+
+
+class Registration(Answer):
+    """An enforcement point is known; ``epoch`` is the newest state of the controls."""
+
+    point: str
+    epoch: int
+
+
+class Pulse(Answer):
+    """The newest state of the controls."""
+
+    epoch: int
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Request(Struct, Generic[A], frozen=True, kw_only=True, omit_defaults=True):
+    """The base of every request: sent by POST to ``path``, whose braces are filled from the fields of that name."""
+
+    path: ClassVar[str]
+    answer: ClassVar[type[Answer]]
+
+    def address(self) -> str:
+        """Answer the path with its braces filled; an id that is no id is refused, not quoted."""
+        filled = {}
+        for name in _path_fields(self):
+            value = str(getattr(self, name))
+            if not value or not value.replace("_", "").replace("-", "").isalnum():
+                raise Invalid(
+                    f"{value!r} is not an id", hint=f"Give the {name} as it was answered.", field=name
+                )
+            filled[name] = value
+        return self.path.format(**filled)
+
+    def body(self) -> bytes:
+        """Answer the JSON body: every field that is not in the path and not at its default."""
+        content = msgspec.to_builtins(self)
+        for name in _path_fields(self):
+            content.pop(name, None)
+        return msgspec.json.encode(content)
+
+
+def _path_fields(request: Request[Any]) -> tuple[str, ...]:
+    return tuple(name for name in request.__struct_fields__ if f"{{{name}}}" in request.path)
+
+
+class StartRun(Request[RunTicket]):
+    """Begin a run. ``trigger_id`` names the occasion: the same for every attempt at it."""
+
+    path = "/v1/runs"
+    answer = RunTicket
+
+    run: str
+    workflow: str
+    trigger: str
+    trigger_id: str
+    attempt: int = 1
+    retry_of: str | None = None
+    runtime: dict[str, Any] = {}
+
+
+class FinishRun(Request[RunFinished]):
+    """End a run."""
+
+    path = "/v1/runs/{run}/finish"
+    answer = RunFinished
+
+    run: str
+    status: RunStatus
+    error: str | None = None
+
+
+class RecordStep(Request[StepTaken]):
+    """Record what a run did besides tool calls."""
+
+    path = "/v1/runs/{run}/steps"
+    answer = StepTaken
+
+    run: str
+    kind: StepKind
+    name: str
+    facts: dict[str, Any] = {}
+    source: str | None = None
+    as_of: datetime | None = None
+    tokens: int = 0
+    cost_usd: float | None = None
+    model: str | None = None
+
+
+class AskPermit(Request[PermitAnswer]):
+    """Ask whether a call may run. The same ``call`` again asks about the same call: after a lost answer, while it waits, or
+    when its permit has run out.
+    """
+
+    path = "/v1/permits"
+    answer = PermitAnswer
+
+    call: str
+    run: str
+    tool: str
+    args: dict[str, Any]
+    nth: int = 1
+    source: str | None = None
+    point: str | None = None
+
+
+class RecordAttempt(Request[AttemptRecorded]):
+    """Make the before-images durable; the tool runs only after the answer."""
+
+    path = "/v1/calls/{call}/attempt"
+    answer = AttemptRecorded
+
+    call: str
+    before: tuple[Captured, ...] = ()
+
+
+class RecordOutcome(Request[OutcomeRecorded]):
+    """Record how a call ended, with the objects that were seen to have changed."""
+
+    path = "/v1/calls/{call}/outcome"
+    answer = OutcomeRecorded
+
+    call: str
+    outcome: Outcome
+    result: Any = None
+    error: str | None = None
+    observed: tuple[Observed, ...] = ()
+
+
+class RecordEffects(Request[EffectsRecorded]):
+    """Record changes of objects that only the result named."""
+
+    path = "/v1/calls/{call}/effects"
+    answer = EffectsRecorded
+
+    call: str
+    observed: tuple[Observed, ...] = ()
+
+
+class RegisterPoint(Request[Registration]):
+    """Make a live enforcement point of a workflow known."""
+
+    path = "/v1/points"
+    answer = Registration
+
+    workflow: str
+    name: str
+
+
+class Heartbeat(Request[Pulse]):
+    """Say that the point is alive and acts on ``epoch``."""
+
+    path = "/v1/points/{point}/heartbeat"
+    answer = Pulse
+
+    point: str
+    epoch: int
