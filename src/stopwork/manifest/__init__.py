@@ -1,0 +1,1 @@
+"""Manifests: what a workflow declares about itself, read, checked, compiled and compared."""

@@ -1,0 +1,225 @@
+"""A manifest ready for use: its expressions compiled once, its rules answered for one call at a time.
+
+Every method answers or raises: ``ExpressionError`` when an expression has no answer for these values (the caller denies),
+``NotFound`` for a tool that the manifest does not list (the caller denies).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from stopwork.kernel.canonical import canonical_bytes, digest
+from stopwork.kernel.errors import NotFound, StopworkError
+from stopwork.ledger.records import ObjectRef, Run
+from stopwork.manifest.expressions import Expression, ExpressionError, compile_expression
+from stopwork.manifest.model import Manifest, Tool
+from stopwork.manifest.problems import one_of, shown
+from stopwork.manifest.uses import Use
+
+MAX_KEY_CHARS = 300
+
+Args = Mapping[str, Any]
+
+
+class _Rules:
+    """The compiled expressions of one tool; ``None`` where the manifest says nothing."""
+
+    __slots__ = (
+        "deny_when",
+        "destination",
+        "gate",
+        "idempotency",
+        "object_id",
+        "recipients",
+        "undo",
+        "verify",
+    )
+
+    def __init__(self, tool: Tool) -> None:
+        self.deny_when = _optional(tool.deny_when, Use.CONDITION)
+        self.gate = _optional(tool.gate and tool.gate.when, Use.CONDITION)
+        self.verify = _optional(tool.verify, Use.VERIFICATION)
+        self.object_id = _optional(tool.object and tool.object.id, Use.IDENTITY)
+        self.recipients = _optional(tool.recipients, Use.ADDRESS)
+        self.destination = _optional(tool.destination, Use.ADDRESS)
+        self.idempotency = tuple(compile_expression(part, Use.KEY) for part in tool.idempotency)
+        undo = tool.undo.args if tool.undo else {}
+        self.undo = {name: compile_expression(value, Use.VALUE) for name, value in undo.items()}
+
+
+class CompiledManifest:
+    """What the guard asks of a manifest. Immutable, and safe to use from several threads."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self._rules = {name: _Rules(tool) for name, tool in manifest.tools.items()}
+        self._alert_key = tuple(
+            compile_expression(part, Use.KEY) for part in manifest.alerts.duplicate_action.key
+        )
+
+    def tool(self, name: str) -> Tool:
+        """Answer what the manifest declares for this tool."""
+        if (tool := self.manifest.tools.get(name)) is None:
+            raise NotFound(
+                f'The workflow "{self.manifest.workflow}" lists no tool "{name}".',
+                hint=f"Add it under tools in the manifest, or call {one_of(self.manifest.tools, name)}",
+                tool=name,
+                workflow=self.manifest.workflow,
+            )
+        return tool
+
+    def denies(self, tool: str, args: Args, run: Run, now: datetime, source: str = "") -> bool:
+        """Answer whether ``deny_when`` is true for this call."""
+        rule = self._of(tool).deny_when
+        return rule is not None and bool(rule.evaluate(self._moment(tool, args, run, now, source)))
+
+    def gate_applies(self, tool: str, args: Args, run: Run, now: datetime, source: str = "") -> bool:
+        """Answer whether the tool's gate asks people about this call."""
+        rule = self._of(tool).gate
+        return rule is not None and bool(rule.evaluate(self._moment(tool, args, run, now, source)))
+
+    def object_ref(self, tool: str, args: Args, result: Any | UnsetType = UNSET) -> ObjectRef | None:
+        """Answer the object that a call changes.
+
+        ``None`` means that none is declared, or that its id stands in the result of a call that has not returned yet.
+        """
+        declared, rule = self.tool(tool).object, self._of(tool).object_id
+        if declared is None or rule is None or ("result" in rule.names and result is UNSET):
+            return None
+        values = self._call(tool, args) | {"result": None if result is UNSET else result}
+        identity = _identity(rule, values, rule.evaluate(values))
+        return ObjectRef(system=declared.system, type=declared.type, id=identity)
+
+    def business_key(self, tool: str, args: Args, run: Run, source: str = "") -> str | None:
+        """Answer the key under which a call takes effect once, or ``None`` when the manifest declares none."""
+        parts = self._of(tool).idempotency
+        if not parts:
+            return None
+        values = self._occasion(tool, args, run, source)
+        return _key(parts[0], values, [tool, *(part.evaluate(values) for part in parts)])
+
+    def alert_key(self, tool: str, args: Args, run: Run, source: str = "") -> str:
+        """Answer the key by which a second call is recognised as the same action.
+
+        Where the manifest declares no key, or this call has no argument that the key names, the tool and all its
+        arguments are the key: an alert must neither miss a call nor take different calls for one.
+        """
+        values = self._occasion(tool, args, run, source)
+        self._of(tool)
+        try:
+            parts = [part.evaluate(values) for part in self._alert_key]
+        except ExpressionError:
+            parts = []
+        return _text_of(canonical_bytes(parts or [tool, args]))
+
+    def undo_args(
+        self, tool: str, args: Args, result: Any, object: ObjectRef | None, run: Run, source: str = ""
+    ) -> dict[str, Any]:
+        """Answer the arguments of the inverse tool for one call."""
+        values = self._occasion(tool, args, run, source) | _after(result, object)
+        return {name: rule.evaluate(values) for name, rule in self._of(tool).undo.items()}
+
+    def took_hold(self, tool: str, args: Args, result: Any, object: ObjectRef | None) -> bool | None:
+        """Answer whether ``verify`` is true for a call that returned, or ``None`` when nothing is declared."""
+        rule = self._of(tool).verify
+        return None if rule is None else bool(rule.evaluate(self._call(tool, args) | _after(result, object)))
+
+    def recipients(self, tool: str, args: Args) -> tuple[str, ...]:
+        """Answer who gets what a call sends."""
+        rule = self._of(tool).recipients
+        return (
+            ()
+            if rule is None
+            else tuple(_texts(rule, values := self._call(tool, args), rule.evaluate(values)))
+        )
+
+    def destination(self, tool: str, args: Args) -> str | None:
+        """Answer where a call's effect goes."""
+        rule = self._of(tool).destination
+        if rule is None:
+            return None
+        values = self._call(tool, args)
+        return ", ".join(_texts(rule, values, rule.evaluate(values)))
+
+    def _of(self, tool: str) -> _Rules:
+        self.tool(tool)
+        return self._rules[tool]
+
+    def _call(self, tool: str, args: Args) -> dict[str, Any]:
+        return {"args": args, "tool": tool, "workflow": self.manifest.workflow}
+
+    def _occasion(self, tool: str, args: Args, run: Run, source: str) -> dict[str, Any]:
+        return self._call(tool, args) | {
+            "source": source,
+            "run.id": run.id,
+            "run.trigger": run.trigger,
+            "run.trigger_id": run.trigger_id,
+        }
+
+    def _moment(self, tool: str, args: Args, run: Run, now: datetime, source: str) -> dict[str, Any]:
+        return self._occasion(tool, args, run, source) | {
+            "now": now,
+            "run.attempt": run.attempt,
+            "run.started_at": run.started_at,
+        }
+
+
+def compile_manifest(manifest: Manifest) -> CompiledManifest:
+    """Answer the manifest ready for use.
+
+    A manifest that :func:`stopwork.manifest.load.load` answered always compiles; one made by hand may raise
+    ``InvalidExpression``.
+    """
+    return CompiledManifest(manifest)
+
+
+def _optional(source: str | None, use: Use) -> Expression | None:
+    return None if source is None else compile_expression(source, use)
+
+
+def _after(result: Any, object: ObjectRef | None) -> dict[str, Any]:
+    if object is None:
+        return {"result": result}
+    return {
+        "result": result,
+        "object.system": object.system,
+        "object.type": object.type,
+        "object.id": object.id,
+    }
+
+
+def _identity(rule: Expression, values: Mapping[str, Any], answer: Any) -> str:
+    match answer:
+        case str() if answer:
+            return answer
+        case bool():
+            pass
+        case int():
+            return str(answer)
+        case float() if answer.is_integer():
+            return str(int(answer))
+    raise rule.error(values, f"the answer is {shown(answer)}, where an object's id is text or a whole number")
+
+
+def _texts(rule: Expression, values: Mapping[str, Any], answer: Any) -> Iterator[str]:
+    for text in answer if isinstance(answer, list) else [answer]:
+        if not isinstance(text, str) or not text:
+            raise rule.error(values, f"the answer is {shown(answer)}, where text or a list of text is needed")
+        yield text
+
+
+def _key(rule: Expression, values: Mapping[str, Any], parts: list[Any]) -> str:
+    try:
+        return _text_of(canonical_bytes(parts))
+    except StopworkError as error:
+        raise rule.error(values, f"the answer cannot be part of a key: {error.detail}") from None
+
+
+def _text_of(key: bytes) -> str:
+    """Answer a key that people can read where it is short, and its digest where it is not."""
+    text = key.decode()
+    return text if len(text) <= MAX_KEY_CHARS else digest(key)

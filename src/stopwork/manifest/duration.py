@@ -1,0 +1,36 @@
+"""Durations as people write them in a manifest: ``45m``, ``24h``, ``1h30m``, ``7d``."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_SECONDS_PER_UNIT = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+PATTERN = r"^(?=\d)(\d{1,6}w)?(\d{1,6}d)?(\d{1,6}h)?(\d{1,6}m)?(\d{1,6}s)?$"
+LONGEST = timedelta(days=3_660)
+
+
+class Duration(timedelta):
+    """A positive length of time that remembers how it is written."""
+
+    @classmethod
+    def parse(cls, text: str) -> Duration:
+        """Answer the duration that ``text`` means; raise ``ValueError`` in words for the author."""
+        matched = re.fullmatch(PATTERN, text)
+        parts = re.findall(r"(\d+)([wdhms])", text) if matched else []
+        seconds = sum(int(amount) * _SECONDS_PER_UNIT[unit] for amount, unit in parts)
+        if not parts:
+            raise ValueError(f'"{text}" is not a duration')
+        if not 0 < seconds <= LONGEST.total_seconds():
+            raise ValueError(f'"{text}" must be more than nothing and at most ten years')
+        return cls(seconds=seconds)
+
+    def __str__(self) -> str:
+        left, parts = int(self.total_seconds()), []
+        for unit, size in _SECONDS_PER_UNIT.items():
+            if unit == "w" and left % size:
+                continue
+            amount, left = divmod(left, size)
+            if amount:
+                parts.append(f"{amount}{unit}")
+        return "".join(parts)

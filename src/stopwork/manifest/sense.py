@@ -1,0 +1,173 @@
+"""Whether the parts of a manifest fit together: what contradicts itself, and what is worth a second thought."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from stopwork.ledger.words import EffectKind, Risk, Role
+from stopwork.manifest.model import AutoHold, Manifest, SensitiveClass, Tool, Trust
+from stopwork.manifest.problems import Path, Problem, one_of
+from stopwork.manifest.reader import Document
+
+SCHEDULE = "schedule"
+_ALERTS_ABOUT_A_CALL = ("duplicate_action", "policy_violation", "write_failure")
+
+
+def contradictions(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    """Yield what makes the manifest unusable although each part by itself is right."""
+    yield from _schedule(manifest, document)
+    yield from _approvers(manifest, document)
+    yield from _alert_holds(manifest, document)
+    yield from _downstream(manifest, document)
+    for name, tool in manifest.tools.items():
+        yield from _tool(manifest, document, name, tool)
+
+
+def doubts(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    """Yield what is allowed and probably not meant."""
+    yield from _unknown_classes(manifest, document)
+    if manifest.schedule and manifest.schedule.finish_within is None:
+        message = "a run that never ends will not be noticed"
+        yield document.problem(("schedule",), message, 'finish_within, such as "45m"')
+    if manifest.owners.backup is None:
+        message = "nobody steps in when an owner does not answer"
+        yield document.problem(("owners",), message, "backup: an address")
+    for name, tool in manifest.tools.items():
+        if tool.writes:
+            yield from _doubts_about_write(document, ("tools", name), tool)
+
+
+def _schedule(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    if manifest.schedule and SCHEDULE not in manifest.accepted_triggers:
+        message = "there is a schedule, but a run may not be started by it"
+        yield document.problem(("triggers",), message, '"schedule" among the triggers, or no schedule')
+    if SCHEDULE in manifest.triggers and not manifest.schedule:
+        message = '"schedule" is a trigger, but there is no schedule'
+        yield document.problem(("triggers",), message, "schedule with a cron line, or no such trigger")
+    for path, names in ((("triggers",), manifest.triggers), (("data_classes",), manifest.data_classes)):
+        for name, times in Counter(names).items():
+            if times > 1:
+                yield document.problem(path, f'"{name}" stands here {times} times', "each name once")
+
+
+def _approvers(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    yield from _owned(manifest, document, ("recovery", "approver"), manifest.recovery.approver)
+    for name, tool in manifest.tools.items():
+        if not tool.gate:
+            continue
+        path: Path = ("tools", name, "gate")
+        for index, role in enumerate(tool.gate.approvers):
+            yield from _owned(manifest, document, (*path, "approvers", index), role)
+        people = {manifest.owners.holding(role) for role in tool.gate.approvers} - {None}
+        if people and tool.gate.quorum > len(people):
+            yield document.problem(
+                (*path, "quorum"),
+                f"{tool.gate.quorum} people must approve, but the roles named are {len(people)}",
+                f"at most {len(people)}, or more roles among the approvers",
+                value=tool.gate.quorum,
+            )
+
+
+def _owned(manifest: Manifest, document: Document, path: Path, role: Role) -> Iterator[Problem]:
+    if manifest.owners.holding(role) is None:
+        held = one_of(manifest.owners.by_role())
+        yield document.problem(
+            path, f'nobody is "{role}" among the owners', f"{held}; or owners.{role}", value=role
+        )
+
+
+def _alert_holds(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    """An alert about a whole run cannot pause the tool or the permission of a call."""
+    for name in manifest.alerts.__struct_fields__:
+        hold: AutoHold = getattr(manifest.alerts, name).hold
+        if hold in (AutoHold.TOOL, AutoHold.PERMISSION) and name not in _ALERTS_ABOUT_A_CALL:
+            yield document.problem(
+                ("alerts", name, "hold"),
+                f'this alert is about a run, so it knows no "{hold}" to pause',
+                one_of(word for word in AutoHold if word not in (AutoHold.TOOL, AutoHold.PERMISSION)),
+                value=hold,
+            )
+
+
+def _downstream(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    for index, automation in enumerate(manifest.downstream):
+        for place, tool in enumerate(automation.tools):
+            yield from _declared_tool(manifest, document, ("downstream", index, "tools", place), tool)
+
+
+def _declared_tool(manifest: Manifest, document: Document, path: Path, tool: str) -> Iterator[Problem]:
+    if tool not in manifest.tools:
+        yield document.problem(path, f'there is no tool "{tool}"', one_of(manifest.tools, tool), value=tool)
+
+
+def _tool(manifest: Manifest, document: Document, name: str, tool: Tool) -> Iterator[Problem]:
+    path: Path = ("tools", name)
+    if tool.source and tool.source not in manifest.sources:
+        declared = one_of(manifest.sources, tool.source) if manifest.sources else f"sources.{tool.source}"
+        message = f'there is no source "{tool.source}"'
+        yield document.problem((*path, "source"), message, declared, value=tool.source)
+    if not tool.writes:
+        for key in ("undo", "idempotency", "verify"):
+            if getattr(tool, key):
+                message = f'"{key}" is for calls that change something, and this is a read'
+                yield document.problem((*path, key), message, "another effect, or no such line")
+    if tool.undo:
+        yield from _undo(manifest, document, name, tool)
+
+
+def _undo(manifest: Manifest, document: Document, name: str, tool: Tool) -> Iterator[Problem]:
+    undo, path = tool.undo, ("tools", name, "undo")
+    if undo is None:
+        return
+    ways = [key for key in ("system", "tool", "none") if getattr(undo, key)]
+    if len(ways) != 1:
+        message = "several ways to undo" if ways else "no way to undo"
+        yield document.problem(path, message, "exactly one of: system, tool, none")
+    if undo.args and not undo.tool:
+        yield document.problem((*path, "args"), "arguments without a tool", "tool: the inverse tool")
+    if undo.tool:
+        yield from _declared_tool(manifest, document, (*path, "tool"), undo.tool)
+        inverse = manifest.tools.get(undo.tool)
+        if undo.tool == name or (inverse and not inverse.writes):
+            message = f'"{undo.tool}" cannot undo this'
+            expected = "a tool that changes back what this one changes"
+            yield document.problem((*path, "tool"), message, expected, value=undo.tool)
+    if undo.system and not tool.object:
+        message = "a system restores an object, and no object is declared"
+        yield document.problem((*path, "system"), message, "object: system, type and id")
+
+
+def _unknown_classes(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    for index, name in enumerate(manifest.data_classes):
+        near = get_close_matches(name, list(SensitiveClass), n=1, cutoff=0.75)
+        if near and near[0] != name:
+            message = f'"{name}" does not raise the severity of an incident'
+            yield document.problem(
+                ("data_classes", index), message, f'"{near[0]}", if that is meant', value=name
+            )
+    for name, source in manifest.sources.items():
+        readers = [tool for tool in manifest.tools.values() if tool.source == name]
+        if source.trust is Trust.EXTERNAL and not readers:
+            message = "no tool is declared to read this source, so pausing it stops nothing"
+            yield document.problem(("sources", name), message, f"source: {name} at the tools that read it")
+
+
+def _doubts_about_write(document: Document, path: Path, tool: Tool) -> Iterator[Problem]:
+    if not tool.object and tool.effect is not EffectKind.SEND:
+        message = (
+            f"the effect is {tool.effect}, but no object is declared: the audit will not name what changed"
+        )
+        yield document.problem(path, message, "object: system, type and id")
+    if not tool.idempotency:
+        message = "a repeated call is only recognised by all its arguments"
+        yield document.problem(path, message, "idempotency: the parts that make two calls the same")
+    if not tool.undo:
+        message = "nothing says how a call is undone"
+        yield document.problem(path, message, "undo: a system, a tool, or none with the reason")
+    if tool.risk is Risk.HIGH and not tool.gate:
+        yield document.problem(path, "the risk is high, but nobody is asked first", "gate: who approves")
+    if tool.effect is EffectKind.SEND and not tool.recipients:
+        message = "nothing says who gets what is sent"
+        yield document.problem(path, message, "recipients: an expression, such as args.to")
