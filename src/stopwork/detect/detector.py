@@ -1,0 +1,79 @@
+"""What a detector is: a fold over the journal that answers findings.
+
+A detector holds nothing. Its state is a frozen record that can be stored, restored after a crash, and is
+bounded; the same entries always give the same findings. Entries may come late, out of order or twice. Time
+comes in with ``tick``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar
+
+from stopwork.detect.rulebook import Rulebook
+from stopwork.ledger.events import Entry
+from stopwork.ledger.records import Record
+from stopwork.ledger.words import IncidentType, ScopeKind, Severity, SignalKind
+
+S = TypeVar("S", bound=Record)
+V = TypeVar("V")
+
+
+class Finding(Record):
+    """What a detector found: the material of a signal.
+
+    ``key`` names the cause within workflow and type: findings with one key belong to one incident. ``facts``
+    answer which rule, which threshold and which value. ``hold`` is the kind of hold that the manifest asks
+    for; ``severity`` is the least that should be proposed.
+    """
+
+    type: IncidentType
+    kind: SignalKind
+    detector: str
+    key: str
+    workflow: str
+    summary: str
+    occurred_at: datetime
+    facts: dict[str, Any]
+    run: str | None = None
+    call: str | None = None
+    hold: ScopeKind | None = None
+    severity: Severity | None = None
+
+
+class Detector(ABC, Generic[S]):
+    """One way of noticing that something went wrong."""
+
+    name: ClassVar[str]
+    state_type: type[S]
+
+    def start(self) -> S:
+        """Answer the state before the first entry."""
+        return self.state_type()
+
+    @abstractmethod
+    def step(self, state: S, entry: Entry, rules: Rulebook) -> tuple[S, tuple[Finding, ...]]:
+        """Answer the state after one entry, and what it showed."""
+
+    def tick(self, state: S, now: datetime, rules: Rulebook) -> tuple[S, tuple[Finding, ...]]:
+        """Answer what the passing of time shows; most detectors need only entries."""
+        return state, ()
+
+
+def with_entry(table: Mapping[str, V], key: str, value: V, *, at_most: int) -> dict[str, V]:
+    """Answer the table with one entry set as its newest; beyond ``at_most`` the oldest is forgotten."""
+    changed = dict(table)
+    changed.pop(key, None)
+    changed[key] = value
+    while len(changed) > at_most:
+        del changed[next(iter(changed))]
+    return changed
+
+
+def without(table: Mapping[str, V], key: str) -> dict[str, V]:
+    """Answer the table without one entry."""
+    changed = dict(table)
+    changed.pop(key, None)
+    return changed

@@ -1,0 +1,203 @@
+"""Notices the same action being done twice: within a run, across runs, by a retry or by a replay.
+
+A permit counts at once, not at its outcome: what is found at the second permit can be held before the third.
+A call that timed out counts too, because it may have happened; one that failed and changed nothing does not.
+
+Where the manifest declares a key that fits the call, the key decides. Otherwise the tool and all its
+arguments are compared, but only for actions that add something (to repeat an update leaves the world as it
+was) and only within one occasion: a daily job that says the same thing every day is no duplicate, its retry
+is.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from stopwork.detect.detector import Detector, Finding, with_entry, without
+from stopwork.detect.rulebook import Rulebook, hold_of
+from stopwork.kernel.phrases import count_of, lasting
+from stopwork.ledger.events import CallDecided, CallFinished, Entry, RunStarted
+from stopwork.ledger.records import Record
+from stopwork.ledger.words import EffectKind, IncidentType, Outcome, SignalKind, Verdict
+from stopwork.manifest.model import DuplicateAlert
+
+ADDING = frozenset(
+    {EffectKind.CREATE, EffectKind.SEND, EffectKind.PAY, EffectKind.APPROVE, EffectKind.TRIGGER}
+)
+
+MOST_KEYS = 4_096
+MOST_RUNS = 1_024
+MOST_CALLS = 4_096
+MOST_SIGHTINGS = 50
+QUIET = timedelta(minutes=1)
+"""A flood under one key is reported once in this time; each report lists the copies so far."""
+
+
+class Sighting(Record):
+    """One permitted call."""
+
+    call: str
+    run: str
+    at: datetime
+
+
+class Action(Record):
+    """The permitted calls under one key, oldest first; ``dropped`` copies are counted but not listed."""
+
+    sightings: tuple[Sighting, ...] = ()
+    dropped: int = 0
+    reported_at: datetime | None = None
+
+
+class State(Record):
+    """``keys`` says which action an open call belongs to; ``undone`` calls failed and changed nothing."""
+
+    actions: dict[str, Action] = {}
+    keys: dict[str, str] = {}
+    undone: dict[str, bool] = {}
+    runs: dict[str, dict[str, Any]] = {}
+
+
+class DuplicateAction(Detector[State]):
+    """Fires at the second permit for the same action within the window."""
+
+    name: ClassVar[str] = "duplicate_action"
+    state_type = State
+
+    def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
+        match entry.event:
+            case RunStarted() as event:
+                return _remember_run(state, event), ()
+            case CallDecided(verdict=Verdict.ALLOW) as event if event.effect is not EffectKind.READ:
+                return _count(state, event, entry.at, rules)
+            case CallFinished() as event:
+                return _settle(state, event), ()
+            case _:
+                return state, ()
+
+
+def _remember_run(state: State, event: RunStarted) -> State:
+    facts = {
+        "id": event.run,
+        "workflow": event.workflow,
+        "trigger": event.trigger,
+        "trigger_id": event.trigger_id,
+        "attempt": event.attempt,
+    }
+    return replace(state, runs=with_entry(state.runs, event.run, facts, at_most=MOST_RUNS))
+
+
+def _count(
+    state: State, event: CallDecided, at: datetime, rules: Rulebook
+) -> tuple[State, tuple[Finding, ...]]:
+    manifest = rules.manifest(event.workflow)
+    if manifest is None or not manifest.alerts.duplicate_action.enabled or event.call in state.undone:
+        return state, ()
+    alert = manifest.alerts.duplicate_action
+    # A run that began before the state did is its own occasion: nothing is known that would join it to
+    # another.
+    run = state.runs.get(event.run) or {
+        "id": event.run,
+        "workflow": event.workflow,
+        "trigger": event.trigger,
+        "trigger_id": event.run,
+        "attempt": 1,
+    }
+    declared = rules.alert_key(event.workflow, event.tool, event.args, run)
+    if declared is None and event.effect not in ADDING:
+        return state, ()
+    work = ("key", declared) if declared is not None else (event.tool, event.args_digest, run["trigger_id"])
+    key = "\x1f".join((event.workflow, *work))
+
+    known = state.actions.get(key, Action())
+    if any(sighting.call == event.call for sighting in known.sightings):
+        return state, ()
+    action = _with_sighting(known, Sighting(call=event.call, run=event.run, at=at), alert.window)
+    latest = action.sightings[-1].at
+    quiet = known.reported_at is not None and latest - known.reported_at < QUIET
+    fires = len(action.sightings) > 1 and not quiet
+    state = replace(
+        state,
+        actions=with_entry(
+            state.actions,
+            key,
+            replace(action, reported_at=latest) if fires else action,
+            at_most=MOST_KEYS,
+        ),
+        keys=with_entry(state.keys, event.call, key, at_most=MOST_CALLS),
+    )
+    return state, (_finding(event, alert, action, declared),) if fires else ()
+
+
+def _with_sighting(action: Action, sighting: Sighting, window: timedelta) -> Action:
+    """Add a sighting and forget those outside the window; the original stays however many copies follow."""
+    near = sorted(
+        (s for s in (*action.sightings, sighting) if abs(s.at - sighting.at) <= window),
+        key=lambda s: (s.at, s.call),
+    )
+    too_many = max(0, len(near) - MOST_SIGHTINGS)
+    return replace(
+        action,
+        sightings=(near[0], *near[1 + too_many :]),
+        dropped=action.dropped + too_many if len(near) > 1 else 0,
+    )
+
+
+def _settle(state: State, event: CallFinished) -> State:
+    if event.outcome is Outcome.SUCCEEDED and event.call in state.keys:
+        return replace(state, keys=without(state.keys, event.call))
+    if event.outcome is not Outcome.FAILED or event.effects:
+        return state
+    undone = with_entry(state.undone, event.call, True, at_most=MOST_CALLS)
+    key = state.keys.get(event.call, "")
+    if key not in state.actions:
+        return replace(state, undone=undone)
+    action = state.actions[key]
+    left = tuple(sighting for sighting in action.sightings if sighting.call != event.call)
+    actions = (
+        with_entry(state.actions, key, replace(action, sightings=left), at_most=MOST_KEYS)
+        if left
+        else without(state.actions, key)
+    )
+    return replace(state, undone=undone, actions=actions, keys=without(state.keys, event.call))
+
+
+def _finding(event: CallDecided, alert: DuplicateAlert, action: Action, declared: str | None) -> Finding:
+    original, *copies = action.sightings
+    times = len(action.sightings) + action.dropped
+    runs = list(dict.fromkeys(sighting.run for sighting in action.sightings))
+    where = "in one run" if len(runs) == 1 else f"in {count_of(len(runs), 'run')}"
+    return Finding(
+        type=IncidentType.DUPLICATE_WORK,
+        kind=SignalKind.ALERT,
+        detector=DuplicateAction.name,
+        key=event.tool,
+        workflow=event.workflow,
+        summary=(
+            f"{event.tool} was permitted {times} times for the same action {where}, "
+            f"{lasting((copies[-1].at - original.at).total_seconds())} from first to last"
+        ),
+        occurred_at=copies[-1].at,
+        facts={
+            "rule": DuplicateAction.name,
+            "threshold": 1,
+            "value": times,
+            "window_s": alert.window.total_seconds(),
+            "tool": event.tool,
+            "effect": event.effect.value,
+            "permission": event.permission,
+            "trigger": event.trigger,
+            "action": declared or event.args_digest,
+            "compared": "declared key" if declared is not None else "arguments",
+            "original": original.call,
+            "copies": [sighting.call for sighting in copies],
+            "runs": runs,
+        },
+        run=event.run,
+        call=event.call,
+        hold=hold_of(alert),
+        severity=alert.severity,
+    )

@@ -1,0 +1,265 @@
+"""Notices runs that fail, and says how: cleanly, partly done, as a retry, or on and on after an error.
+
+*Partly done* is the dangerous one: something was written before the failure, and a plain retry would write it
+again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from msgspec.structs import replace
+
+from stopwork.detect.detector import Detector, Finding, with_entry, without
+from stopwork.detect.rulebook import Rulebook, hold_of
+from stopwork.kernel.phrases import count_of, listed
+from stopwork.ledger.events import CallDecided, CallFinished, Entry, RunFinished, RunStarted
+from stopwork.ledger.records import Record
+from stopwork.ledger.words import (
+    EffectKind,
+    IncidentType,
+    Outcome,
+    RunStatus,
+    Severity,
+    SignalKind,
+    Verdict,
+)
+from stopwork.manifest.model import FailureAlert
+
+MOST_RUNS = 1_024
+MOST_CALLS = 500
+
+
+class How(StrEnum):
+    """In which way a run failed."""
+
+    FAILED_CLEANLY = "failed_cleanly"
+    PARTLY_DONE = "partly_done"
+    RETRIED = "retried"
+    WENT_ON = "went_on"
+
+
+_SEVERITY = {
+    How.FAILED_CLEANLY: Severity.SEV3,
+    How.PARTLY_DONE: Severity.SEV2,
+    How.RETRIED: Severity.SEV3,
+    How.WENT_ON: Severity.SEV3,
+}
+_TYPE = {
+    How.FAILED_CLEANLY: IncidentType.MISSED_WORKFLOW,
+    How.PARTLY_DONE: IncidentType.BAD_WRITEBACK,
+    How.RETRIED: IncidentType.DUPLICATE_WORK,
+    How.WENT_ON: IncidentType.BAD_WRITEBACK,
+}
+
+
+class Pending(Record):
+    """A permitted call without a certain outcome; ``action`` is what would be done again by trying again."""
+
+    action: str
+    writes: bool
+
+
+class Tally(Record):
+    """What a run did so far. ``failed`` maps an action to the call that failed, until the same action
+    succeeds.
+
+    ``writes`` changed something; ``unsure`` may have. ``after_error`` counts the writes that followed an
+    error.
+    """
+
+    attempt: int = 1
+    retry_of: str | None = None
+    pending: dict[str, Pending] = {}
+    writes: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+    failed: dict[str, str] = {}
+    refused: int = 0
+    after_error: int = 0
+    finished: RunStatus | None = None
+
+
+class State(Record):
+    """``in_a_row`` counts the failed runs of a workflow since the last good one."""
+
+    runs: dict[str, Tally] = {}
+    in_a_row: dict[str, int] = {}
+
+
+class FailedRun(Detector[State]):
+    """Fires when a run fails, when one succeeds in spite of an error, and at a risky retry."""
+
+    name: ClassVar[str] = "failed_run"
+    state_type = State
+
+    def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
+        match entry.event:
+            case RunStarted() as event:
+                return _started(state, event, entry.at, rules)
+            case CallDecided() as event:
+                return _put(state, event.run, _decided(_tally(state, event.run), event)), ()
+            case CallFinished() as event:
+                return _put(state, event.run, _call_finished(_tally(state, event.run), event)), ()
+            case RunFinished() as event:
+                return _finished(state, event, entry.at, rules)
+            case _:
+                return state, ()
+
+
+def _tally(state: State, run: str) -> Tally:
+    return state.runs.get(run, Tally())
+
+
+def _put(state: State, run: str, tally: Tally) -> State:
+    return replace(state, runs=with_entry(state.runs, run, tally, at_most=MOST_RUNS))
+
+
+def _decided(tally: Tally, event: CallDecided) -> Tally:
+    if event.verdict is Verdict.DENY:
+        return replace(tally, refused=tally.refused + 1)
+    if event.verdict is not Verdict.ALLOW or event.call in tally.pending:
+        return tally
+    action = f"{event.tool}\x1f{event.args_digest}"
+    writes = event.effect is not EffectKind.READ
+    # To try the failed action again is not to go on after the error.
+    went_on = writes and bool(tally.failed) and action not in tally.failed
+    pending = Pending(action=action, writes=writes)
+    return replace(
+        tally,
+        pending=with_entry(tally.pending, event.call, pending, at_most=MOST_CALLS),
+        after_error=tally.after_error + went_on,
+    )
+
+
+def _call_finished(tally: Tally, event: CallFinished) -> Tally:
+    call = tally.pending.get(event.call)
+    if call is None:
+        return tally
+    unsure = tuple(other for other in tally.unsure if other != event.call)
+    if event.outcome is Outcome.SUCCEEDED:
+        return replace(
+            tally,
+            pending=without(tally.pending, event.call),
+            writes=_and(tally.writes, event.call) if call.writes else tally.writes,
+            unsure=unsure,
+            failed=without(tally.failed, call.action),
+        )
+    unknown = event.outcome is Outcome.UNKNOWN
+    changed = bool(event.effects)
+    return replace(
+        tally,
+        pending=tally.pending if unknown else without(tally.pending, event.call),
+        writes=_and(tally.writes, event.call) if changed and not unknown else tally.writes,
+        unsure=_and(unsure, event.call) if unknown and call.writes else unsure,
+        failed=with_entry(tally.failed, call.action, event.call, at_most=MOST_CALLS),
+    )
+
+
+def _and(calls: tuple[str, ...], call: str) -> tuple[str, ...]:
+    return calls if call in calls or len(calls) >= MOST_CALLS else (*calls, call)
+
+
+def _started(
+    state: State, event: RunStarted, at: datetime, rules: Rulebook
+) -> tuple[State, tuple[Finding, ...]]:
+    known = _tally(state, event.run)
+    state = _put(state, event.run, replace(known, attempt=event.attempt, retry_of=event.retry_of))
+    first = state.runs.get(event.retry_of or "")
+    manifest = rules.manifest(event.workflow)
+    if first is None or manifest is None or not manifest.alerts.failed_run.enabled:
+        return state, ()
+    touched = len(first.writes) + len(first.unsure)
+    if first.finished not in (RunStatus.FAILED, RunStatus.ABANDONED) or not touched:
+        return state, ()
+    summary = (
+        f"a retry (attempt {event.attempt}) began although the run before it had already "
+        f"made {count_of(touched, 'change')}"
+    )
+    finding = _finding(
+        How.RETRIED, event.workflow, event.run, first, summary, at, manifest.alerts.failed_run, 1
+    )
+    return state, (finding,)
+
+
+def _finished(
+    state: State, event: RunFinished, at: datetime, rules: Rulebook
+) -> tuple[State, tuple[Finding, ...]]:
+    tally = _tally(state, event.run)
+    if tally.finished is not None:
+        return state, ()
+    # A permit whose outcome never came may have happened.
+    open_writes = (call for call, pending in tally.pending.items() if pending.writes)
+    unsure = tuple(dict.fromkeys((*tally.unsure, *open_writes)))
+    tally = replace(tally, finished=event.status, unsure=unsure)
+    failed = event.status is not RunStatus.SUCCEEDED
+    in_a_row = state.in_a_row.get(event.workflow, 0) + 1 if failed else 0
+    state = replace(
+        _put(state, event.run, tally),
+        in_a_row=with_entry(state.in_a_row, event.workflow, in_a_row, at_most=MOST_RUNS),
+    )
+    manifest = rules.manifest(event.workflow)
+    if manifest is None or not manifest.alerts.failed_run.enabled:
+        return state, ()
+    alert = manifest.alerts.failed_run
+    if failed and in_a_row >= alert.after:
+        how = How.PARTLY_DONE if tally.writes or tally.unsure else How.FAILED_CLEANLY
+        summary = _failure_words(event, tally, how)
+    elif not failed and tally.failed and tally.after_error:
+        how = How.WENT_ON
+        summary = (
+            f"a run reported success although {count_of(len(tally.failed), 'call')} failed, "
+            f"and went on to {count_of(tally.after_error, 'further write')}"
+        )
+    else:
+        return state, ()
+    return state, (_finding(how, event.workflow, event.run, tally, summary, at, alert, in_a_row),)
+
+
+def _failure_words(event: RunFinished, tally: Tally, how: How) -> str:
+    verb = "was abandoned" if event.status is RunStatus.ABANDONED else "failed"
+    again = f" (attempt {tally.attempt})" if tally.attempt > 1 else ""
+    if how is How.FAILED_CLEANLY:
+        return f"a run{again} {verb} and changed nothing"
+    done = [count_of(len(tally.writes), "change")] if tally.writes else []
+    if tally.unsure:
+        done.append(count_of(len(tally.unsure), "call of unknown outcome", "calls of unknown outcome"))
+    return f"a run{again} {verb} after {listed(done)}"
+
+
+def _finding(
+    how: How,
+    workflow: str,
+    run: str,
+    tally: Tally,
+    summary: str,
+    at: datetime,
+    alert: FailureAlert,
+    in_a_row: int,
+) -> Finding:
+    return Finding(
+        type=_TYPE[how],
+        kind=SignalKind.FAILED_RUN,
+        detector=FailedRun.name,
+        key="run",
+        workflow=workflow,
+        summary=summary,
+        occurred_at=at,
+        facts={
+            "rule": FailedRun.name,
+            "threshold": alert.after,
+            "value": in_a_row,
+            "how": how.value,
+            "attempt": tally.attempt,
+            "retry_of": tally.retry_of,
+            "writes": list(tally.writes),
+            "unsure": list(tally.unsure),
+            "errors": list(tally.failed.values()),
+            "refused": tally.refused,
+            "calls_after_error": tally.after_error,
+        },
+        run=run,
+        hold=hold_of(alert),
+        severity=min(filter(None, (alert.severity, _SEVERITY[how]))),
+    )

@@ -1,0 +1,269 @@
+"""Notices scheduled runs that did not start, did not finish in time, or finished late.
+
+The schedule is read in its own time zone: a time that daylight saving skips falls due as soon as the clock
+has jumped, one that it repeats falls due once (as cron does it). While a hold covers the workflow, or its
+schedule, nothing is missed: people decided that it should not run, and the hold counts what it costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, NamedTuple
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+from msgspec.structs import replace
+
+from stopwork.detect.detector import Detector, Finding, with_entry, without
+from stopwork.detect.rulebook import Rulebook, hold_of
+from stopwork.kernel.phrases import count_of, lasting, moment
+from stopwork.ledger.events import Entry, HoldLifted, HoldSet, ManifestApplied, RunFinished, RunStarted
+from stopwork.ledger.records import Record
+from stopwork.ledger.words import HoldMode, IncidentType, ScopeKind, Severity, SignalKind
+from stopwork.manifest.model import Alert, Schedule
+
+TRIGGER = "schedule"
+EARLY = timedelta(minutes=5)
+"""A run that starts this long before its time still counts for it: clocks differ."""
+
+MOST_WORKFLOWS = 1_024
+MOST_RUNS = 200
+MOST_HOLDS = 500
+MOST_DUE = 200
+"""The occasions judged in one look; after a long silence the next looks judge the rest."""
+
+
+class Started(Record):
+    """A scheduled run, and when it ended, however it ended: how is the business of another detector."""
+
+    run: str
+    at: datetime
+    ended_at: datetime | None = None
+
+
+class Watched(Record):
+    """One workflow: the occasions up to ``started_until`` were judged for a start, up to ``ended_until`` for
+    an end.
+
+    ``ends`` keeps the ends of runs whose start has not been seen: entries may come out of order.
+    """
+
+    started_until: datetime
+    ended_until: datetime
+    runs: dict[str, Started] = {}
+    ends: dict[str, datetime] = {}
+
+
+class Held(Record):
+    """A hold that keeps scheduled runs from starting: of one workflow, or of all (``None``)."""
+
+    workflow: str | None
+    since: datetime
+    until: datetime | None = None
+
+    def touches(self, workflow: str, begin: datetime, end: datetime) -> bool:
+        overlaps = self.since <= end and (self.until is None or self.until >= begin)
+        return overlaps and self.workflow in (None, workflow)
+
+
+class State(Record):
+    """The workflows with their scheduled runs, and the holds that excuse them."""
+
+    watched: dict[str, Watched] = {}
+    holds: dict[str, Held] = {}
+
+
+class MissedRun(Detector[State]):
+    """Fires when an occasion's time to start, or to finish, has passed."""
+
+    name: ClassVar[str] = "missed_run"
+    state_type = State
+
+    def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
+        match entry.event:
+            case ManifestApplied() as event if event.workflow not in state.watched:
+                # What fell due before anybody watched was not missed.
+                return _put(state, event.workflow, Watched(started_until=entry.at, ended_until=entry.at)), ()
+            case RunStarted(trigger="schedule") as event:
+                return _started(state, event, entry.at), ()
+            case RunFinished() as event:
+                return _ended(state, event, entry.at), ()
+            case HoldSet(mode=HoldMode.BLOCK) as event:
+                return _held(state, event, entry.at), ()
+            case HoldLifted() as event if event.hold in state.holds:
+                held = replace(state.holds[event.hold], until=entry.at)
+                return replace(state, holds=with_entry(state.holds, event.hold, held, at_most=MOST_HOLDS)), ()
+            case _:
+                return state, ()
+
+    def tick(self, state: State, now: datetime, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
+        findings: list[Finding] = []
+        for workflow, watched in state.watched.items():
+            manifest = rules.manifest(workflow)
+            if manifest is None or manifest.schedule is None or not manifest.alerts.missed_run.enabled:
+                continue
+            excuses = tuple(state.holds.values())
+            judge = _Judge(workflow, watched, manifest.schedule, manifest.alerts.missed_run, excuses)
+            started_until, not_started = judge.starts(now)
+            ended_until, not_ended = judge.ends(now)
+            findings += [*not_started, *not_ended]
+            after = replace(watched, started_until=started_until, ended_until=ended_until)
+            if after != watched:
+                state = _put(state, workflow, after)
+        return state, tuple(findings)
+
+
+def occasions(schedule: Schedule, *, after: datetime) -> Iterator[datetime]:
+    """Answer, in UTC, each moment after ``after`` at which the schedule falls due."""
+    for due in CronSim(schedule.cron, after.astimezone(ZoneInfo(schedule.timezone))):
+        yield due.astimezone(UTC)
+
+
+def next_due(schedule: Schedule, *, after: datetime) -> datetime | None:
+    """Answer when the schedule falls due next; ``None`` when it never does again."""
+    return next(occasions(schedule, after=after), None)
+
+
+class _Occasion(NamedTuple):
+    due: datetime
+    following: datetime
+    deadline: datetime
+
+
+class _Judge(NamedTuple):
+    """Judges one workflow's occasions: how far it came, and at most one finding for all that is missing."""
+
+    workflow: str
+    watched: Watched
+    schedule: Schedule
+    alert: Alert
+    holds: tuple[Held, ...]
+
+    def starts(self, now: datetime) -> tuple[datetime, list[Finding]]:
+        within = self.schedule.start_within
+        judged = list(self._past(self.watched.started_until, within, now))
+        missing = [each for each in judged if not self._runs(each) and not self._excused(each)]
+        until = judged[-1].due if judged else self.watched.started_until
+        if not missing:
+            return until, []
+        last = missing[-1]
+        also = (
+            f" ({count_of(len(missing), 'run')} missed since {moment(missing[0].due)})" if missing[1:] else ""
+        )
+        summary = (
+            f"the run due {moment(last.due)} had not started {lasting(within.total_seconds())} later{also}"
+        )
+        return until, [self._finding("start_within", summary, within, missing, now)]
+
+    def ends(self, now: datetime) -> tuple[datetime, list[Finding]]:
+        within = self.schedule.finish_within
+        if within is None:
+            return self.watched.ended_until, []
+        judged = list(self._past(self.watched.ended_until, within, now))
+        until = judged[-1].due if judged else self.watched.ended_until
+        # An occasion without any run is a missed start, and has been told as one.
+        late = [
+            (each, runs)
+            for each in judged
+            if (runs := self._runs(each))
+            and not any(run.ended_at and run.ended_at <= each.deadline for run in runs)
+            and not self._excused(each)
+        ]
+        if not late:
+            return until, []
+        last, runs = late[-1]
+        ended = max((run.ended_at for run in runs if run.ended_at), default=None)
+        allowed = lasting(within.total_seconds())
+        summary = (
+            f"the run due {moment(last.due)} finished {lasting((ended - last.deadline).total_seconds())} late"
+            if ended
+            else f"the run due {moment(last.due)} had not finished {allowed} later"
+        )
+        finding = self._finding("finish_within", summary, within, [each for each, _ in late], now)
+        return until, [replace(finding, run=runs[-1].run)]
+
+    def _past(self, after: datetime, within: timedelta, now: datetime) -> Iterator[_Occasion]:
+        """Answer the occasions after a moment whose deadline has passed."""
+        due_times = occasions(self.schedule, after=after)
+        due = next(due_times, None)
+        for _ in range(MOST_DUE):
+            if due is None or due + within > now:
+                return
+            following = next(due_times, None)
+            yield _Occasion(due, following or now + within, due + within)
+            due = following
+
+    def _runs(self, occasion: _Occasion) -> list[Started]:
+        begin, end = occasion.due - EARLY, occasion.following - EARLY
+        return sorted(
+            (run for run in self.watched.runs.values() if begin <= run.at < end), key=lambda run: run.at
+        )
+
+    def _excused(self, occasion: _Occasion) -> bool:
+        return any(hold.touches(self.workflow, occasion.due, occasion.deadline) for hold in self.holds)
+
+    def _finding(
+        self, rule: str, summary: str, within: timedelta, missed: list[_Occasion], now: datetime
+    ) -> Finding:
+        return Finding(
+            type=IncidentType.MISSED_WORKFLOW,
+            kind=SignalKind.ALERT,
+            detector=MissedRun.name,
+            key="schedule",
+            workflow=self.workflow,
+            summary=summary,
+            occurred_at=missed[-1].deadline,
+            facts={
+                "rule": rule,
+                "threshold": within.total_seconds(),
+                "value": (now - missed[-1].due).total_seconds(),
+                "unit": "seconds since the run was due",
+                "due": [each.due.isoformat() for each in missed],
+                "cron": self.schedule.cron,
+                "timezone": self.schedule.timezone,
+                "trigger": TRIGGER,
+            },
+            hold=hold_of(self.alert),
+            severity=self.alert.severity or Severity.SEV3,
+        )
+
+
+def _put(state: State, workflow: str, watched: Watched) -> State:
+    return replace(state, watched=with_entry(state.watched, workflow, watched, at_most=MOST_WORKFLOWS))
+
+
+def _started(state: State, event: RunStarted, at: datetime) -> State:
+    watched = state.watched.get(event.workflow)
+    if watched is None or event.run in watched.runs:
+        return state
+    run = Started(run=event.run, at=at, ended_at=watched.ends.get(event.run))
+    runs = with_entry(watched.runs, event.run, run, at_most=MOST_RUNS)
+    return _put(state, event.workflow, replace(watched, runs=runs, ends=without(watched.ends, event.run)))
+
+
+def _ended(state: State, event: RunFinished, at: datetime) -> State:
+    watched = state.watched.get(event.workflow)
+    if watched is None:
+        return state
+    run = watched.runs.get(event.run)
+    if run is None:
+        ends = with_entry(watched.ends, event.run, at, at_most=MOST_RUNS)
+        return _put(state, event.workflow, replace(watched, ends=ends))
+    runs = with_entry(watched.runs, event.run, replace(run, ended_at=run.ended_at or at), at_most=MOST_RUNS)
+    return _put(state, event.workflow, replace(watched, runs=runs))
+
+
+def _held(state: State, event: HoldSet, at: datetime) -> State:
+    scope = event.scope
+    match scope.kind:
+        case ScopeKind.EVERYTHING:
+            workflow = None
+        case ScopeKind.WORKFLOW:
+            workflow = scope.name
+        case ScopeKind.TRIGGER if scope.name == TRIGGER:
+            workflow = scope.workflow
+        case _:
+            return state
+    held = Held(workflow=workflow, since=at)
+    return replace(state, holds=with_entry(state.holds, event.hold, held, at_most=MOST_HOLDS))

@@ -1,0 +1,87 @@
+"""All detectors, and their states as one thing that can be stored and restored.
+
+A new detector is a file in this package and a line in :data:`DETECTORS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stopwork.detect.cost import Cost
+from stopwork.detect.detector import Detector, Finding
+from stopwork.detect.duplicate_action import DuplicateAction
+from stopwork.detect.failed_run import FailedRun
+from stopwork.detect.missed_run import MissedRun
+from stopwork.detect.rulebook import Rulebook
+from stopwork.ledger.events import Entry
+from stopwork.ledger.records import Record
+
+DETECTORS: tuple[Detector[Any], ...] = (DuplicateAction(), FailedRun(), MissedRun(), Cost())
+
+
+class DetectorFailed(Record):
+    """A detector raised. Its state stays as it was before; the others go on."""
+
+    detector: str
+    error: str
+
+
+class Watch:
+    """Every detector with its state. It never changes: keep the old one until the new one is stored."""
+
+    def __init__(
+        self, states: Mapping[str, Record] | None = None, detectors: Iterable[Detector[Any]] = DETECTORS
+    ) -> None:
+        self._detectors = tuple(detectors)
+        self._states = {each.name: (states or {}).get(each.name, each.start()) for each in self._detectors}
+
+    def step(
+        self, entry: Entry, rules: Rulebook
+    ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
+        """Answer the watch after one entry, what it showed, and which detectors could not follow."""
+        return self._each(lambda detector, state: detector.step(state, entry, rules))
+
+    def tick(
+        self, now: datetime, rules: Rulebook
+    ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
+        """Answer the watch after time has passed, in the same way."""
+        return self._each(lambda detector, state: detector.tick(state, now, rules))
+
+    def _each(
+        self, ask: Callable[[Detector[Any], Any], tuple[Any, tuple[Finding, ...]]]
+    ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
+        states: dict[str, Record] = {}
+        findings: list[Finding] = []
+        failures: list[DetectorFailed] = []
+        for detector in self._detectors:
+            state = self._states[detector.name]
+            try:
+                states[detector.name], found = ask(detector, state)
+            # One detector's fault must not blind the others; it is told, not swallowed.
+            except Exception as error:  # noqa: BLE001
+                states[detector.name] = state
+                words = f"{type(error).__name__}: {error}"
+                failures.append(DetectorFailed(detector=detector.name, error=words))
+            else:
+                findings += found
+        return Watch(states, self._detectors), tuple(findings), tuple(failures)
+
+    def dump(self) -> bytes:
+        """Answer all states as JSON, for :func:`restore`."""
+        return msgspec.json.encode(self._states)
+
+
+def restore(stored: bytes, detectors: Iterable[Detector[Any]] = DETECTORS) -> Watch:
+    """Answer the watch that was dumped; a detector that was not known then starts afresh."""
+    every = tuple(detectors)
+    raw = msgspec.json.decode(stored, type=dict[str, msgspec.Raw])
+    states = {
+        each.name: msgspec.json.decode(raw[each.name], type=each.state_type)
+        for each in every
+        if each.name in raw
+    }
+    return Watch(states, every)

@@ -1,0 +1,105 @@
+"""Contract of the cost detector: each limit is told once, when it is neared, reached, or out of proportion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from stopwork.detect.cost import Cost
+from stopwork.ledger.words import EffectKind, ScopeKind, Severity, Verdict
+from tests.unit.detect.manifests import manifest
+from tests.unit.detect.story import Rules, Story, findings
+
+DETECTOR = Cost()
+RULES = Rules(manifest(budget={"run_usd": 2.5, "day_usd": 6, "run_calls": 3}))
+UNLIMITED = Rules(manifest())
+
+
+def five_runs_of(story: Story, *, cost_usd: float) -> Story:
+    for number in range(5):
+        story.after(days=1).run(f"old{number}").step(f"old{number}", tokens=100, cost_usd=cost_usd)
+        story.finished(f"old{number}")
+    return story.after(days=1)
+
+
+# Each case: its name, then rules, story, what is told.
+CASES: dict[str, tuple[Rules, Callable[[Story], Story], list[str]]] = {
+    "little": (RULES, lambda s: s.step(cost_usd=0.5), []),
+    "near": (RULES, lambda s: s.step(cost_usd=2.0), ["run_usd_near"]),
+    "reached": (RULES, lambda s: s.step(cost_usd=2.5), ["run_usd_reached"]),
+    "near, then reached": (
+        RULES,
+        lambda s: s.step(cost_usd=2.0).step(cost_usd=0.1).step(cost_usd=0.5).step(cost_usd=0.5),
+        ["run_usd_near", "run_usd_reached"],
+    ),
+    "a day of runs": (
+        RULES,
+        lambda s: s.step("r1", cost_usd=1.9).step("r2", cost_usd=1.9).step("r3", cost_usd=1.9),
+        ["day_usd_near"],
+    ),
+    "two days": (
+        RULES,
+        lambda s: s.step("r1", cost_usd=1.9).step("r2", cost_usd=1.9).after(days=1).step("r3", cost_usd=1.9),
+        [],
+    ),
+    "calls": (RULES, lambda s: s.call("A").call("B").call("C"), ["run_calls_reached"]),
+    "refused calls cost nothing": (
+        RULES,
+        lambda s: s.call("A").call("B").call("C", verdict=Verdict.DENY).call("D", verdict=Verdict.DENY),
+        [],
+    ),
+    "without history": (UNLIMITED, lambda s: s.step(cost_usd=50), []),
+    "usual": (UNLIMITED, lambda s: five_runs_of(s, cost_usd=0.2).step(cost_usd=0.4), []),
+    "unusual": (UNLIMITED, lambda s: five_runs_of(s, cost_usd=0.2).step(cost_usd=0.7), ["run_usd_unusual"]),
+    "unusual but not worth a word": (
+        UNLIMITED,
+        lambda s: five_runs_of(s, cost_usd=0.001).step(cost_usd=0.05),
+        [],
+    ),
+    "unusual in tokens": (
+        UNLIMITED,
+        lambda s: five_runs_of(s, cost_usd=0.2).step(tokens=20_000),
+        ["run_tokens_unusual"],
+    ),
+    "one wild run does not make the next look usual": (
+        UNLIMITED,
+        lambda s: (
+            five_runs_of(s, cost_usd=0.2)
+            .step("wild", cost_usd=9)
+            .finished("wild")
+            .after(days=1)
+            .step(cost_usd=9)
+        ),
+        ["run_usd_unusual", "run_usd_unusual"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_tells_each_limit_once(name: str) -> None:
+    rules, tell, expected = CASES[name]
+    assert [finding.facts["rule"] for finding in findings(DETECTOR, tell(Story()), rules)] == expected
+
+
+def test_the_words_hold_amount_and_limit() -> None:
+    near, reached = findings(DETECTOR, Story().step(cost_usd=2.0).step(cost_usd=0.6), RULES)
+    assert near.summary == "USD 2.00 spent this run, which is 80% of the budget of USD 2.50"
+    assert reached.summary == "USD 2.60 spent this run, which uses up the budget of USD 2.50"
+
+
+def test_a_warning_asks_for_no_hold_and_a_breach_does() -> None:
+    near, reached = findings(DETECTOR, Story().step(cost_usd=2.0).step(cost_usd=0.6), RULES)
+    assert (near.hold, near.severity) == (None, Severity.SEV3)
+    assert (reached.hold, reached.severity) == (ScopeKind.WORKFLOW, Severity.SEV2)
+
+
+def test_what_has_no_price_is_said() -> None:
+    story = Story().step(tokens=10).step(tokens=10).step(cost_usd=2.5)
+    assert findings(DETECTOR, story, RULES)[0].facts["steps_without_price"] == 2
+
+
+def test_writes_are_counted_apart_from_reads() -> None:
+    rules = Rules(manifest(budget={"run_writes": 2}))
+    story = Story().call("A", effect=EffectKind.READ).call("B").call("C", effect=EffectKind.READ).call("D")
+    assert [finding.facts["value"] for finding in findings(DETECTOR, story, rules)] == [2]

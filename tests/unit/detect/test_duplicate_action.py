@@ -1,0 +1,216 @@
+"""Contract of the duplicate detector: a second permit for the same action is found at once, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stopwork.detect.duplicate_action import MOST_SIGHTINGS, DuplicateAction
+from stopwork.ledger.records import Effect, Image, ObjectRef
+from stopwork.ledger.words import EffectKind, IncidentType, Operation, Outcome, ScopeKind, Verdict
+from tests.unit.detect.manifests import manifest
+from tests.unit.detect.story import START, Rules, Story, finding_of, findings
+
+RULES = Rules(manifest(alerts={"duplicate_action": {"key": ["args.same"], "window": "7d", "hold": "tool"}}))
+DETECTOR = DuplicateAction()
+
+EFFECT = Effect(
+    id="e1",
+    call="A",
+    run="r1",
+    workflow="weekly-renewal-risk",
+    tool="crm.create_task",
+    object=ObjectRef(system="crm", type="task", id="7"),
+    operation=Operation.CREATED,
+    before=Image.absent(),
+    after=Image.present({"title": "x"}),
+    at=START,
+    source="scan",
+    object_key="crm/task/7",
+)
+
+# Each case: its name, then story, calls at which something is found.
+CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
+    "one call": (lambda s: s.run("r1").call("A", same="acme"), []),
+    "two different actions": (lambda s: s.run("r1").call("A", same="acme").call("B", same="bolt"), []),
+    "second permit while the first is in flight": (
+        lambda s: s.run("r1").call("A", same="acme").call("B", same="acme"),
+        ["B"],
+    ),
+    "second permit after a time-out": (
+        lambda s: s.run("r1").call("A", same="acme").timed_out("A").call("B", same="acme"),
+        ["B"],
+    ),
+    "second permit after success": (
+        lambda s: s.run("r1").call("A", same="acme").outcome("A").call("B", same="acme"),
+        ["B"],
+    ),
+    "a retry after a clean failure": (
+        lambda s: s.run("r1").call("A", same="acme").failed("A").call("B", same="acme"),
+        [],
+    ),
+    "a retry after a failure that wrote all the same": (
+        lambda s: (
+            s.run("r1").call("A", same="acme").outcome("A", Outcome.FAILED, (EFFECT,)).call("B", same="acme")
+        ),
+        ["B"],
+    ),
+    "a time-out that turns out to have failed": (
+        lambda s: s.run("r1").call("A", same="acme").timed_out("A").failed("A").call("B", same="acme"),
+        [],
+    ),
+    "a refused second call": (
+        lambda s: s.run("r1").call("A", same="acme").call("B", same="acme", verdict=Verdict.DENY),
+        [],
+    ),
+    "a replayed second call": (
+        lambda s: s.run("r1").call("A", same="acme").call("B", same="acme", verdict=Verdict.REPLAY),
+        [],
+    ),
+    "across runs within the window": (
+        lambda s: s.run("r1").call("A", same="acme").after(days=6).run("r2").call("B", "r2", same="acme"),
+        ["B"],
+    ),
+    "across runs beyond the window": (
+        lambda s: s.run("r1").call("A", same="acme").after(days=8).run("r2").call("B", "r2", same="acme"),
+        [],
+    ),
+    "reads are never duplicates": (
+        lambda s: (
+            s.run("r1")
+            .call("A", effect=EffectKind.READ, same="acme")
+            .call("B", effect=EffectKind.READ, same="acme")
+        ),
+        [],
+    ),
+    "a declared key holds for updates too": (
+        lambda s: (
+            s.run("r1")
+            .call("A", effect=EffectKind.UPDATE, same="acme")
+            .call("B", effect=EffectKind.UPDATE, same="acme")
+        ),
+        ["B"],
+    ),
+    "without a key, the same update twice is harmless": (
+        lambda s: (
+            s.run("r1").call("A", effect=EffectKind.UPDATE, x=1).call("B", effect=EffectKind.UPDATE, x=1)
+        ),
+        [],
+    ),
+    "without a key, the same creation twice in one run": (
+        lambda s: s.run("r1").call("A", x=1).call("B", x=1),
+        ["B"],
+    ),
+    "without a key, a retry of the same occasion": (
+        lambda s: s.run("r1").call("A", x=1).run("r2", retry_of="r1").call("B", "r2", x=1),
+        ["B"],
+    ),
+    "without a key, the same words every day": (
+        lambda s: (
+            s.run("r1", occasion="mon")
+            .call("A", x=1)
+            .after(days=1)
+            .run("r2", occasion="tue")
+            .call("B", "r2", x=1)
+        ),
+        [],
+    ),
+    "the same entry told twice": (
+        lambda s: s.run("r1").call("A", same="acme").call("A", same="acme"),
+        [],
+    ),
+    "a failure that arrives before its permit": (
+        lambda s: _failure_first(s).call("B", same="acme"),
+        [],
+    ),
+    "a late entry from before the first": (
+        lambda s: s.run("r1").call("A", same="acme").after(hours=-1).call("B", same="acme"),
+        ["B"],
+    ),
+    "a flood is told once a minute": (
+        lambda s: (
+            s.run("r1")
+            .call("A", same="acme")
+            .call("B", same="acme")
+            .call("C", same="acme")
+            .after(minutes=2)
+            .call("D", same="acme")
+        ),
+        ["B", "D"],
+    ),
+}
+
+
+def _failure_first(story: Story) -> Story:
+    story.run("r1").call("A", same="acme")
+    permit = story.entries.pop()
+    story.failed("A")
+    story.entries.append(permit)
+    return story
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_finds_the_second_permit_and_nothing_else(name: str) -> None:
+    tell, expected = CASES[name]
+    assert [finding.call for finding in findings(DETECTOR, tell(Story()), RULES)] == expected
+
+
+def test_a_finding_answers_rule_threshold_value_original_and_copies() -> None:
+    story = Story().run("r1").call("A", same="acme").timed_out("A").after(seconds=12).call("B", same="acme")
+    found = finding_of(DETECTOR, story, RULES)
+    assert found.type is IncidentType.DUPLICATE_WORK
+    assert (found.key, found.hold, found.run) == ("crm.create_task", ScopeKind.TOOL, "r1")
+    assert found.facts["rule"] == "duplicate_action"
+    assert (found.facts["threshold"], found.facts["value"]) == (1, 2)
+    assert (found.facts["original"], found.facts["copies"]) == ("A", ["B"])
+    assert found.summary == (
+        "crm.create_task was permitted 2 times for the same action in one run, 12 seconds from first to last"
+    )
+
+
+def test_a_late_entry_becomes_the_original() -> None:
+    story = Story().run("r1").call("A", same="acme").after(hours=-1).call("B", same="acme")
+    facts = finding_of(DETECTOR, story, RULES).facts
+    assert (facts["original"], facts["copies"]) == ("B", ["A"])
+
+
+def test_a_rule_switched_off_finds_nothing() -> None:
+    off = Rules(manifest(alerts={"duplicate_action": {"enabled": False}}))
+    assert not findings(DETECTOR, Story().run("r1").call("A", x=1).call("B", x=1), off)
+
+
+def test_a_workflow_nobody_registered_is_left_alone() -> None:
+    assert not findings(DETECTOR, Story().run("r1").call("A", x=1).call("B", x=1), Rules(None))
+
+
+def test_the_state_stays_bounded_and_the_count_true_under_a_flood() -> None:
+    story = Story().run("r1")
+    for number in range(300):
+        story.after(seconds=1).call(f"c{number}", same="acme")
+    last = findings(DETECTOR, story, RULES)[-1]
+    assert last.facts["original"] == "c0"
+    assert len(last.facts["copies"]) == MOST_SIGHTINGS - 1
+    assert last.facts["value"] == int(str(last.call)[1:]) + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(("ok", "failed", "unknown", ""))), max_size=12)
+)
+def test_agrees_with_counting_by_hand(calls: list[tuple[str, str]]) -> None:
+    """Far enough apart that nothing is quiet: a call is found exactly when a living call with its key came before."""
+    story, living, expected = Story().run("r1"), [], []
+    for number, (key, end) in enumerate(calls):
+        name = f"c{number}"
+        story.after(minutes=2).call(name, same=key)
+        if key in living:
+            expected.append(name)
+        if end == "failed":
+            story.failed(name)
+        else:
+            living.append(key)
+            _ = end and (story.outcome(name) if end == "ok" else story.timed_out(name))
+    assert [finding.call for finding in findings(DETECTOR, story, RULES)] == expected

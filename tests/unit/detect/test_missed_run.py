@@ -1,0 +1,191 @@
+"""Contract of the missed-run detector: an occasion without a start, or without an end in time, is told once.
+
+The clock changes of New York stand for all: on 8 March 2026 02:00 becomes 03:00, on 1 November 02:00 becomes 01:00.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from stopwork.detect.detector import Finding
+from stopwork.detect.missed_run import MissedRun, State, next_due, occasions
+from stopwork.ledger.words import IncidentType, ScopeKind
+from stopwork.manifest.duration import Duration
+from stopwork.manifest.model import Schedule
+from tests.unit.detect.manifests import manifest
+from tests.unit.detect.story import Rules, Story
+
+DETECTOR = MissedRun()
+MONDAY_8_NEW_YORK = datetime(2026, 3, 2, 13, 0, tzinfo=UTC)
+SUNDAY = MONDAY_8_NEW_YORK - timedelta(days=1)
+WEEKLY = {
+    "cron": "0 8 * * MON",
+    "timezone": "America/New_York",
+    "start_within": "10m",
+    "finish_within": "45m",
+}
+RULES = Rules(manifest(schedule=WEEKLY))
+
+
+def watched(tell: Callable[[Story], Story], rules: Rules = RULES) -> State:
+    state = DETECTOR.start()
+    for entry in tell(Story(SUNDAY).applied()).entries:
+        state, found = DETECTOR.step(state, entry, rules)
+        assert not found
+    return state
+
+
+def looked(state: State, *looks: datetime, rules: Rules = RULES) -> list[Finding]:
+    found: list[Finding] = []
+    for now in looks:
+        state, new = DETECTOR.tick(state, now, rules)
+        found += new
+    return found
+
+
+def at(clock: str) -> Callable[[Story], Story]:
+    """Move the story to a time of that Monday, in New York."""
+    hours, minutes = map(int, clock.split(":"))
+
+    def move(story: Story) -> Story:
+        story.now = MONDAY_8_NEW_YORK.replace(hour=hours + 5, minute=minutes)
+        return story
+
+    return move
+
+
+EVENING = MONDAY_8_NEW_YORK + timedelta(hours=10)
+# Each case: its name, then story of the week, what is said on Monday evening.
+CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
+    "nothing started": (lambda s: s, ["the run due 2026-03-02 13:00 UTC had not started 10 minutes later"]),
+    "in time": (lambda s: at("8:30")(at("8:01")(s).run("r1")).finished("r1"), []),
+    "a little early": (lambda s: at("8:30")(at("7:57")(s).run("r1")).finished("r1"), []),
+    "by hand, not by schedule": (
+        lambda s: at("8:30")(at("8:01")(s).run("r1", trigger="manual")).finished("r1"),
+        ["the run due 2026-03-02 13:00 UTC had not started 10 minutes later"],
+    ),
+    "never finished": (
+        lambda s: at("8:01")(s).run("r1"),
+        ["the run due 2026-03-02 13:00 UTC had not finished 45 minutes later"],
+    ),
+    "finished late": (
+        lambda s: at("8:59")(at("8:01")(s).run("r1")).finished("r1"),
+        ["the run due 2026-03-02 13:00 UTC finished 14 minutes late"],
+    ),
+    "failed, and its retry finished in time": (
+        lambda s: at("8:40")(
+            at("8:20")(at("8:01")(s).run("r1")).finished("r1").run("r2", retry_of="r1")
+        ).finished("r2"),
+        [],
+    ),
+    "the end seen before the start": (lambda s: at("8:01")(at("8:30")(s).finished("r1")).run("r1"), []),
+    "held": (lambda s: at("7:00")(s).hold("h1", ScopeKind.WORKFLOW, "weekly-renewal-risk"), []),
+    "everything held": (lambda s: at("7:00")(s).hold("h1", ScopeKind.EVERYTHING), []),
+    "its schedule held": (
+        lambda s: at("7:00")(s).hold("h1", ScopeKind.TRIGGER, "schedule", "weekly-renewal-risk"),
+        [],
+    ),
+    "another workflow held": (
+        lambda s: at("7:00")(s).hold("h1", ScopeKind.WORKFLOW, "other"),
+        ["the run due 2026-03-02 13:00 UTC had not started 10 minutes later"],
+    ),
+    "one tool held": (
+        lambda s: at("7:00")(s).hold("h1", ScopeKind.TOOL, "crm.create_task"),
+        ["the run due 2026-03-02 13:00 UTC had not started 10 minutes later"],
+    ),
+    "a hold lifted long before": (
+        lambda s: at("6:00")(at("5:00")(s).hold("h1", ScopeKind.EVERYTHING)).lifted("h1"),
+        ["the run due 2026-03-02 13:00 UTC had not started 10 minutes later"],
+    ),
+    "held half way through": (
+        lambda s: at("8:20")(at("8:01")(s).run("r1")).hold("h1", ScopeKind.EVERYTHING),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_says_what_was_missed(name: str) -> None:
+    tell, expected = CASES[name]
+    assert [finding.summary for finding in looked(watched(tell), EVENING)] == expected
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_says_it_once_however_often_one_looks(name: str) -> None:
+    tell, expected = CASES[name]
+    looks = [MONDAY_8_NEW_YORK + timedelta(hours=9, minutes=minutes) for minutes in range(0, 120, 7)]
+    assert len(looked(watched(tell), *looks)) == len(expected)
+
+
+def test_nothing_is_missed_before_its_time_has_passed() -> None:
+    state = watched(lambda s: s)
+    assert not looked(state, MONDAY_8_NEW_YORK + timedelta(minutes=9, seconds=59))
+    (found,) = looked(state, MONDAY_8_NEW_YORK + timedelta(minutes=10))
+    assert found.type is IncidentType.MISSED_WORKFLOW
+    assert (found.facts["rule"], found.facts["threshold"]) == ("start_within", 600)
+    assert found.occurred_at == MONDAY_8_NEW_YORK + timedelta(minutes=10)
+
+
+def test_what_fell_due_before_the_manifest_is_not_missed() -> None:
+    state = DETECTOR.start()
+    for entry in Story(MONDAY_8_NEW_YORK + timedelta(minutes=1)).applied().entries:
+        state, _ = DETECTOR.step(state, entry, RULES)
+    assert not looked(state, EVENING)
+
+
+def test_many_missed_runs_are_one_finding() -> None:
+    rules = Rules(manifest(schedule={"cron": "*/5 * * * *", "timezone": "UTC", "start_within": "2m"}))
+    (found,) = looked(watched(lambda s: s), SUNDAY + timedelta(hours=1), rules=rules)
+    assert len(found.facts["due"]) == 11
+    assert found.summary.endswith("(11 runs missed since 2026-03-01 13:05 UTC)")
+
+
+def test_a_long_silence_is_caught_up_in_bounded_steps() -> None:
+    rules = Rules(manifest(schedule={"cron": "* * * * *", "timezone": "UTC", "start_within": "1m"}))
+    month = SUNDAY + timedelta(days=1)
+    found = looked(watched(lambda s: s), *[month] * 10, rules=rules)
+    assert sum(len(finding.facts["due"]) for finding in found) == 24 * 60 - 1
+    assert max(len(finding.facts["due"]) for finding in found) == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "cron", "after", "expected"),
+    [
+        ("winter", "0 8 * * MON", "2026-03-02T00:00", ["2026-03-02T13:00", "2026-03-09T12:00"]),
+        ("skipped hour", "30 2 * * *", "2026-03-07T12:00", ["2026-03-08T07:00", "2026-03-09T06:30"]),
+        ("repeated hour", "30 1 * * *", "2026-10-31T12:00", ["2026-11-01T05:30", "2026-11-02T06:30"]),
+        ("every hour, spring", "0 * * * *", "2026-03-08T05:30", ["2026-03-08T06:00", "2026-03-08T07:00"]),
+        ("every hour, autumn", "0 * * * *", "2026-11-01T04:30", ["2026-11-01T05:00", "2026-11-01T06:00"]),
+    ],
+)
+def test_occasions_follow_the_clock_of_the_zone(
+    name: str, cron: str, after: str, expected: list[str]
+) -> None:
+    schedule = Schedule(cron=cron, timezone="America/New_York", start_within=Duration(minutes=10))
+    due = occasions(schedule, after=datetime.fromisoformat(after).replace(tzinfo=UTC))
+    assert [next(due) for _ in expected] == [
+        datetime.fromisoformat(e).replace(tzinfo=UTC) for e in expected
+    ], name
+
+
+def test_next_due_is_the_first_occasion() -> None:
+    assert next_due(Schedule(cron="0 8 * * MON"), after=SUNDAY) == datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("change", "started"),
+    [("2026-03-08T07:00", "2026-03-08T07:01"), ("2026-11-01T05:30", "2026-11-01T05:31")],
+)
+def test_a_run_on_the_day_of_a_clock_change_counts(change: str, started: str) -> None:
+    cron = "30 2 * * *" if change.startswith("2026-03") else "30 1 * * *"
+    rules = Rules(manifest(schedule={"cron": cron, "timezone": "America/New_York"}))
+    due = datetime.fromisoformat(change).replace(tzinfo=UTC)
+    ran = Story(due - timedelta(hours=1)).applied()
+    ran.now = datetime.fromisoformat(started).replace(tzinfo=UTC)
+    state = DETECTOR.start()
+    for entry in ran.run("r1").finished("r1").entries:
+        state, _ = DETECTOR.step(state, entry, rules)
+    assert not looked(state, due + timedelta(hours=3), rules=rules)

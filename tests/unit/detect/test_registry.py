@@ -1,0 +1,108 @@
+"""Contract of the watch: a restart changes nothing, one broken detector stops no other, and state stays bounded."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from stopwork.detect.detector import Detector, Finding
+from stopwork.detect.registry import DETECTORS, DetectorFailed, Watch, restore
+from stopwork.detect.rulebook import Rulebook
+from stopwork.ledger.events import Entry
+from stopwork.ledger.records import Record
+from stopwork.ledger.words import RunStatus, ScopeKind
+from tests.unit.detect.manifests import manifest
+from tests.unit.detect.story import START, Rules, Story
+
+RULES = Rules(
+    manifest(
+        budget={"run_usd": 2.5},
+        schedule={"cron": "0 8 * * MON", "timezone": "America/New_York", "finish_within": "45m"},
+        alerts={"duplicate_action": {"key": ["args.same"]}},
+    )
+)
+LOOK = START + timedelta(days=8)
+
+
+def bad_week() -> Story:
+    story = Story(START - timedelta(days=1)).applied().after(days=1).run("r1")
+    story.step(cost_usd=2.4).call("A", same="acme").timed_out("A").call("B", same="acme").outcome("B")
+    story.after(minutes=5).call("C", same="acme").hold("h1", ScopeKind.TOOL, "crm.create_task").step(
+        cost_usd=1
+    )
+    return story.finished("r1", RunStatus.FAILED).run("r2", retry_of="r1").call("D", "r2", same="bolt")
+
+
+def found_by(watch: Watch, entries: list[Entry]) -> list[Finding]:
+    found: list[Finding] = []
+    for entry in entries:
+        watch, new, failures = watch.step(entry, RULES)
+        assert not failures
+        found += new
+    return [*found, *watch.tick(LOOK, RULES)[1]]
+
+
+def test_the_bad_week_is_told_by_every_detector() -> None:
+    assert {finding.detector for finding in found_by(Watch(), bad_week().entries)} == {
+        d.name for d in DETECTORS
+    }
+
+
+@pytest.mark.parametrize("restart_after", range(len(bad_week().entries)))
+def test_a_restart_at_any_entry_changes_nothing(restart_after: int) -> None:
+    entries = bad_week().entries
+    watch = Watch()
+    before: list[Finding] = []
+    for entry in entries[:restart_after]:
+        watch, found, _ = watch.step(entry, RULES)
+        before += found
+    assert before + found_by(restore(watch.dump()), entries[restart_after:]) == found_by(Watch(), entries)
+
+
+def test_a_detector_the_store_does_not_know_starts_afresh() -> None:
+    assert restore(b"{}").dump() == Watch().dump()
+
+
+class Nothing(Record):
+    """No state."""
+
+
+class Broken(Detector[Nothing]):
+    """Raises at every entry."""
+
+    name = "broken"
+    state_type = Nothing
+
+    def step(self, state: Nothing, entry: Entry, rules: Rulebook) -> tuple[Nothing, tuple[Finding, ...]]:
+        raise ValueError("cannot read this")
+
+
+def test_a_broken_detector_is_told_and_blinds_no_other() -> None:
+    watch = Watch(detectors=(Broken(), *DETECTORS))
+    found: list[Finding] = []
+    failures: list[DetectorFailed] = []
+    for entry in bad_week().entries:
+        watch, new, failed = watch.step(entry, RULES)
+        found += new
+        failures += failed
+    assert {finding.detector for finding in found} >= {"duplicate_action", "failed_run"}
+    assert {(each.detector, each.error) for each in failures} == {("broken", "ValueError: cannot read this")}
+
+
+def test_the_same_entries_twice_add_nothing() -> None:
+    """A journal reader that starts again a little too early must not invent a second incident."""
+    entries = [entry for entry in bad_week().entries if type(entry.event).__name__ != "StepRecorded"]
+    once = found_by(Watch(), entries)
+    twice = found_by(Watch(), [*entries, *entries])
+    assert {(f.detector, f.key, f.call) for f in twice} == {(f.detector, f.key, f.call) for f in once}
+
+
+def test_names_are_unique() -> None:
+    assert len({detector.name for detector in DETECTORS}) == len(DETECTORS)
+
+
+def test_a_quiet_clock_finds_nothing() -> None:
+    watch, found, failures = Watch().tick(datetime(2026, 1, 1, tzinfo=START.tzinfo), RULES)
+    assert (found, failures) == ((), ())
+    assert watch.dump() == Watch().dump()
