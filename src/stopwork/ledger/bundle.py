@@ -1,0 +1,284 @@
+"""Evidence bundles: one file that holds journal entries, what belongs to them, and the proof that nothing was changed.
+
+A bundle is a BagIt 1.0 bag (RFC 8493) in a zip file whose every byte is prescribed, so that the same content always
+gives the same file and no byte can be changed unseen. :mod:`stopwork.ledger.verify` says what signs what and is itself a
+file of the bundle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, BinaryIO, NamedTuple
+
+import msgspec
+
+from stopwork.kernel.canonical import canonical_bytes
+from stopwork.kernel.clock import in_utc
+from stopwork.kernel.errors import Conflict, Invalid, Tampered, TooLarge
+from stopwork.ledger.merkle import leaf_hash, verify_inclusion
+from stopwork.ledger.notes import Checkpoint, Signer, read_checkpoint, verify
+from stopwork.ledger.offline import bag, standalone
+from stopwork.ledger.offline.container import (
+    MAX_CONTAINER_BYTES,
+    MAX_MEMBERS,
+    MAX_NAME_BYTES,
+    SAFE_NAME,
+    Member,
+    directory,
+)
+from stopwork.ledger.statement import bundle_statement
+
+_CHUNK_BYTES = 1024 * 1024
+_SPOOL_BYTES = 8 * 1024 * 1024
+_MAX_LABEL_CHARACTERS = 1000
+
+
+class SealedEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One journal entry: its index, its stored bytes, and the proof that the checkpoint's root covers it."""
+
+    index: int
+    body: bytes
+    proof: tuple[bytes, ...]
+
+
+class BundleFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written. ``digest`` is that of the whole file."""
+
+    digest: str
+    size_bytes: int
+    entries: int
+    files: int
+
+
+def write_bundle(
+    target: Path | BinaryIO,
+    *,
+    external_id: str,
+    description: str,
+    payload: Mapping[str, bytes | Path],
+    entries: Iterable[SealedEntry],
+    checkpoint: str,
+    signer: Signer,
+    created_at: datetime,
+    organization: str = "",
+    contact_name: str = "",
+    contact_email: str = "",
+) -> BundleFacts:
+    """Write one bundle in bounded memory; a path holds the whole bundle, on disk, or what it held before.
+
+    ``payload`` maps names under ``data/`` to bytes or to files; ``entries`` come in the order of their indexes;
+    ``checkpoint`` is a note that ``signer`` signed. Raises ``Tampered`` if an entry is not in the log that the checkpoint
+    speaks of, ``Conflict`` if a payload file changes meanwhile, ``TooLarge`` beyond 4 GiB or 65,534 files, ``Invalid``
+    for a name or label a bundle cannot hold.
+    """
+    labels = {
+        "External-Identifier": _label(external_id),
+        "External-Description": _label(description),
+        "Source-Organization": _label(organization),
+        "Contact-Name": _label(contact_name),
+        "Contact-Email": _label(contact_email),
+        "Bagging-Date": in_utc(created_at).date().isoformat(),
+        "Bag-Software-Agent": "Stopwork",
+    }
+    log = read_checkpoint(verify(checkpoint, [signer.vkey]))
+    with ExitStack() as stack:
+        journal = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
+        proofs = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
+        ranges = _spool(entries, log, journal, proofs)
+        contents: dict[str, _Content] = {bag.JOURNAL: journal, bag.PROOFS: proofs}
+        contents.update({_payload_name(name): content for name, content in payload.items()})
+        files = [_File.measured(name, contents[name]) for name in sorted(contents)]
+        oxum = f"{sum(file.size for file in files)}.{len(files)}"
+        tags: dict[str, bytes] = {
+            bag.BAG_INFO: _lines(f"{label}: {value}" for label, value in labels.items() if value)
+            + f"Payload-Oxum: {oxum}\n".encode(),
+            bag.BAGIT_TXT: bag.BAGIT,
+            bag.CHECKPOINT: checkpoint.encode(),
+            bag.MANIFEST: _manifest(files),
+            bag.VERIFIER: standalone().encode(),
+        }
+        files += [_File.measured(name, content) for name, content in tags.items()]
+        tag_manifest = _manifest(file for file in files if file.name in tags)
+        statement = bundle_statement(
+            external_id=labels["External-Identifier"],
+            description=labels["External-Description"],
+            created_at=created_at,
+            checkpoint=log,
+            entries=ranges,
+            manifest_sha256=hashlib.sha256(tags[bag.MANIFEST]).hexdigest(),
+            tag_manifest_sha256=hashlib.sha256(tag_manifest).hexdigest(),
+            signer=signer,
+        )
+        if len(statement) > bag.MAX_TEXT_BYTES:
+            raise TooLarge(
+                "the entries are scattered over too many places", hint="Export unbroken rows of them."
+            )
+        files += [_File.measured(bag.TAG_MANIFEST, tag_manifest), _File.measured(bag.STATEMENT, statement)]
+        sink = _Sink(stack.enter_context(_replacing(target)) if isinstance(target, Path) else target)
+        _write_container(sink, sorted(files, key=lambda file: file.name))
+    return BundleFacts(
+        digest=f"sha256:{sink.sha256.hexdigest()}",
+        size_bytes=sink.size_bytes,
+        entries=sum(last - first + 1 for first, last in ranges),
+        files=len(files),
+    )
+
+
+_Content = bytes | Path | IO[bytes]
+
+
+class _File(NamedTuple):
+    """One file of the bundle, measured before it is written."""
+
+    name: str
+    content: _Content
+    sha256: str
+    crc: int
+    size: int
+
+    @classmethod
+    def measured(cls, name: str, content: _Content) -> _File:
+        sha256, crc, size = hashlib.sha256(), 0, 0
+        for chunk in _chunks(content):
+            sha256.update(chunk)
+            crc = zlib.crc32(chunk, crc)
+            size += len(chunk)
+        return cls(name, content, sha256.hexdigest(), crc, size)
+
+
+class _Sink:
+    """Where the container is written, with the digest and size of all that was."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.sha256 = hashlib.sha256()
+        self.size_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self.sha256.update(data)
+        self.size_bytes += len(data)
+
+
+def _write_container(sink: _Sink, files: list[_File]) -> None:
+    members, offset = [], 0
+    for file in files:
+        members.append(Member(file.name, file.crc, file.size, offset))
+        offset = members[-1].end
+    if len(members) > MAX_MEMBERS or offset > MAX_CONTAINER_BYTES:
+        raise TooLarge(
+            f"{len(members)} files and {offset} bytes are more than a bundle can hold",
+            hint="Export fewer entries, or keep large inputs elsewhere and name their digests.",
+            expected={"files": MAX_MEMBERS, "bytes": MAX_CONTAINER_BYTES},
+        )
+    for file, member in zip(files, members, strict=True):
+        sink.write(member.local_header())
+        # What is written now must be what was measured: the manifest is signed over that.
+        written = hashlib.sha256()
+        for chunk in _chunks(file.content):
+            written.update(chunk)
+            sink.write(chunk)
+        if written.hexdigest() != file.sha256:
+            raise Conflict(
+                f"{file.name} changed while the bundle was written", hint="Try again.", file=file.name
+            )
+    sink.write(directory(members))
+
+
+def _spool(
+    entries: Iterable[SealedEntry], log: Checkpoint, journal: IO[bytes], proofs: IO[bytes]
+) -> list[tuple[int, int]]:
+    """Write entries and proofs, each checked first; answer the first and last index of each unbroken row."""
+    ranges: list[tuple[int, int]] = []
+    for entry in entries:
+        leaf = leaf_hash(entry.body)
+        if not verify_inclusion(entry.index, log.size, leaf, entry.proof, log.root):
+            raise Tampered(
+                f"entry {entry.index} is not in the log that the checkpoint speaks of",
+                hint="Nothing was exported. Run `stopwork db fsck` and keep the database as it is.",
+                entry=entry.index,
+            )
+        if b"\n" in entry.body or len(entry.body) > bag.MAX_ENTRY_BYTES:
+            raise Invalid(f"entry {entry.index} is not one line of at most {bag.MAX_ENTRY_BYTES} bytes")
+        if ranges and entry.index <= ranges[-1][1]:
+            raise Invalid(
+                f"entry {entry.index} comes after entry {ranges[-1][1]}", hint="Sort them by index."
+            )
+        if ranges and entry.index == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], entry.index)
+        else:
+            ranges.append((entry.index, entry.index))
+        proof = {"index": entry.index, "leaf": leaf.hex(), "proof": [node.hex() for node in entry.proof]}
+        journal.write(entry.body + b"\n")
+        proofs.write(canonical_bytes(proof) + b"\n")
+    return ranges
+
+
+def _chunks(content: _Content) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+    elif isinstance(content, Path):
+        with content.open("rb") as file:
+            yield from _chunks(file)
+    else:
+        content.seek(0)
+        while chunk := content.read(_CHUNK_BYTES):
+            yield chunk
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of ``path``, durably, when all went well, and vanishes otherwise."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _payload_name(name: str) -> str:
+    full = f"data/{name}"
+    if full in (bag.JOURNAL, bag.PROOFS) or len(full) > MAX_NAME_BYTES or not SAFE_NAME.fullmatch(full):
+        raise Invalid(
+            f"{name!r:.100} cannot be the name of a file in a bundle",
+            hint="Use letters, digits, dot, dash and underscore, with / between folders; "
+            "journal.jsonl and proofs.jsonl are taken.",
+            found=name[:MAX_NAME_BYTES],
+        )
+    return full
+
+
+def _label(text: str) -> str:
+    """Answer a label on one line."""
+    line = " ".join(text.split())
+    if not line.isprintable() or len(line) > _MAX_LABEL_CHARACTERS:
+        raise Invalid(
+            "a bundle's label is printable text",
+            hint=f"Use at most {_MAX_LABEL_CHARACTERS} characters.",
+            found=line[:100],
+        )
+    return line
+
+
+def _manifest(files: Iterable[_File]) -> bytes:
+    return _lines(f"{file.sha256}  {file.name}" for file in files)
+
+
+def _lines(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()

@@ -1,0 +1,165 @@
+"""The Merkle log (RFC 6962): entries go in at the end, and any later state proves every earlier one.
+
+A :class:`Tree` keeps only the hashes of *perfect* subtrees, each written once and never changed: ``(level, index)`` covers
+the ``2**level`` entries from ``index * 2**level`` on. An append costs one hash and, every other time, one more per
+full level; a root or proof costs O(log n) reads. Proofs are checked by the lines that travel in every bundle
+(:mod:`stopwork.ledger.offline`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Protocol
+
+from stopwork.kernel.errors import Invalid
+from stopwork.ledger.offline.inclusion import leaf_hash, node_hash, verify_inclusion
+
+__all__ = [
+    "EMPTY_ROOT",
+    "MemoryNodes",
+    "Nodes",
+    "Tree",
+    "leaf_hash",
+    "node_hash",
+    "verify_consistency",
+    "verify_inclusion",
+]
+
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+
+class Nodes(Protocol):
+    """Where the hashes of perfect subtrees are kept."""
+
+    def get(self, level: int, index: int) -> bytes: ...
+
+    def put(self, level: int, index: int, node: bytes) -> None: ...
+
+
+class MemoryNodes(dict[tuple[int, int], bytes]):
+    """Nodes in memory: for tests, and for trees that are made anew."""
+
+    def get(self, level: int, index: int) -> bytes:  # type: ignore[override]
+        return self[level, index]
+
+    def put(self, level: int, index: int, node: bytes) -> None:
+        self[level, index] = node
+
+
+class Tree:
+    """A Merkle log of ``size`` entries over stored nodes."""
+
+    def __init__(self, nodes: Nodes, size: int = 0) -> None:
+        self._nodes = nodes
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def append(self, leaf: bytes) -> int:
+        """Add the hash of one entry at the end; answer its index."""
+        place = self._size
+        self._nodes.put(0, place, leaf)
+        level, index, node = 0, place, leaf
+        while index & 1:
+            node = node_hash(self._nodes.get(level, index - 1), node)
+            level, index = level + 1, index >> 1
+            self._nodes.put(level, index, node)
+        self._size += 1
+        return place
+
+    def root(self, size: int | None = None) -> bytes:
+        """Answer the root when the log had ``size`` entries; by default now."""
+        size = self._known(self._size if size is None else size)
+        return self._root(0, size) if size else EMPTY_ROOT
+
+    def inclusion_proof(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
+        """Answer what proves that entry ``index`` is in the log of ``size`` entries (section 2.1.1)."""
+        size = self._known(self._size if size is None else size)
+        if not 0 <= index < size:
+            raise Invalid(
+                f"entry {index} is not among the first {size}", found=index, expected=f"0 to {size - 1}"
+            )
+        proof = []
+        first, end = 0, size
+        while end - first > 1:
+            middle = first + _split(end - first)
+            if index < middle:
+                proof.append(self._root(middle, end))
+                end = middle
+            else:
+                proof.append(self._root(first, middle))
+                first = middle
+        return tuple(reversed(proof))
+
+    def consistency_proof(self, earlier: int, size: int | None = None) -> tuple[bytes, ...]:
+        """Answer what proves that the log of ``size`` entries begins with the ``earlier`` ones (section 2.1.2)."""
+        size = self._known(self._size if size is None else size)
+        if not 0 <= earlier <= size:
+            raise Invalid(f"a log of {earlier} entries is not earlier than one of {size}", found=earlier)
+        if earlier in (0, size):
+            return ()
+        proof = []
+        first, end = 0, size
+        while end != earlier:
+            middle = first + _split(end - first)
+            if earlier <= middle:
+                proof.append(self._root(middle, end))
+                end = middle
+            else:
+                proof.append(self._root(first, middle))
+                first = middle
+        if first:
+            proof.append(self._root(first, end))
+        return tuple(reversed(proof))
+
+    def _root(self, first: int, end: int) -> bytes:
+        """Hash the entries from ``first`` to before ``end``; ``first`` is where a perfect subtree of that width begins."""
+        width = end - first
+        if width & (width - 1) == 0:
+            level = width.bit_length() - 1
+            return self._nodes.get(level, first >> level)
+        middle = first + _split(width)
+        return node_hash(self._root(first, middle), self._root(middle, end))
+
+    def _known(self, size: int) -> int:
+        if not 0 <= size <= self._size:
+            raise Invalid(f"the log has {self._size} entries, not {size}", found=size, expected=self._size)
+        return size
+
+
+def verify_consistency(
+    earlier: int, size: int, earlier_root: bytes, root: bytes, proof: Sequence[bytes]
+) -> bool:
+    """Tell whether the log of ``size`` entries begins with the log of ``earlier`` entries (RFC 9162, 2.1.4.2)."""
+    if not 0 <= earlier <= size:
+        return False
+    if earlier == size:
+        return not proof and earlier_root == root
+    if earlier == 0:
+        return not proof and earlier_root == EMPTY_ROOT
+    path = [earlier_root, *proof] if earlier & (earlier - 1) == 0 else list(proof)
+    if not path:
+        return False
+    place, last = earlier - 1, size - 1
+    while place & 1:
+        place, last = place >> 1, last >> 1
+    before = after = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if place & 1 or place == last:
+            before, after = node_hash(sibling, before), node_hash(sibling, after)
+            while place and not place & 1:
+                place, last = place >> 1, last >> 1
+        else:
+            after = node_hash(after, sibling)
+        place, last = place >> 1, last >> 1
+    return last == 0 and before == earlier_root and after == root
+
+
+def _split(width: int) -> int:
+    """Answer the largest power of two below ``width``."""
+    return 1 << (width - 1).bit_length() - 1

@@ -1,0 +1,104 @@
+"""The report of a verification: what was found, what that proves, and what it does not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import Any
+
+
+class Outcome(IntEnum):
+    """What verification found; the value is the exit code."""
+
+    VERIFIED = 0
+    TAMPERED = 1
+    UNREADABLE = 2
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at; ``where`` names the first file or entry that is wrong."""
+
+    name: str
+    passed: bool
+    detail: str
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the bundle's statement says, and the size of what was read. Signed, where the outcome is ``VERIFIED``."""
+
+    id: str
+    description: str
+    created_at: str
+    signer: str
+    fingerprint: str
+    origin: str
+    log_size: int
+    root: str
+    entries: int
+    files: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answer to: is this what was signed, by whom, until when, and what does that not prove?"""
+
+    outcome: Outcome
+    checks: tuple[Check, ...] = ()
+    facts: Facts | None = None
+    key_compared: bool = False
+    proven: tuple[str, ...] = ()
+    not_proven: tuple[str, ...] = ()
+
+    @property
+    def failure(self) -> Check | None:
+        """The first check that failed."""
+        return next((check for check in self.checks if not check.passed), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Answer the report as plain JSON values."""
+        return {**asdict(self), "outcome": self.outcome.name.lower()}
+
+    def as_text(self) -> str:
+        """Answer the report for a person."""
+        lines = [self.outcome.name, ""]
+        lines += [f"  {'ok    ' if c.passed else 'FAILED'}  {c.name:<10}  {c.detail}" for c in self.checks]
+        if self.facts:
+            lines += [
+                "",
+                "The bundle says of itself" + (":" if self.failure is None else ", not to be relied on:"),
+            ]
+            lines += [f"  {name.replace('_', ' '):<12}{value}" for name, value in asdict(self.facts).items()]
+        for title, sentences in (("Proven", self.proven), ("Not proven", self.not_proven)):
+            lines += ["", title + ":", *(f"  - {sentence}" for sentence in sentences)] if sentences else []
+        return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in "\n".join([*lines, ""]))
+
+
+def proven_by(facts: Facts) -> tuple[str, ...]:
+    """Answer what holds of a bundle that passed every check."""
+    signed = f"The holder of the key {facts.fingerprint} signed exactly these {facts.files} files: nothing was added, removed or changed since."
+    sealed = f"Each of the {facts.entries} entries stands, unchanged, at its place among the first {facts.log_size} entries of the log {facts.origin}."
+    return (signed, sealed)
+
+
+def limits_of(*, key_compared: bool, whole_log: bool) -> tuple[str, ...]:
+    """Answer what no bundle proves, and what this one does not."""
+    limits = [_ANYONES_KEY] if not key_compared else []
+    limits += [_TRUTH, _TIME, _BEFORE]
+    return tuple(limits if whole_log else [*limits, _SELECTION])
+
+
+_ANYONES_KEY = (
+    "Whose key it is: anyone can sign a bundle with a key of their own. "
+    "Get the key from somewhere else than this bundle and give it with --key."
+)
+_TRUTH = "That what was recorded is true: entries hold what agents, tools and people reported."
+_TIME = "When it happened: the times are those of the recording server's own clock."
+_BEFORE = (
+    "That nothing was rewritten before this checkpoint: whoever held both the key and the database could have done so "
+    "until somebody else knew a checkpoint. Compare with checkpoints that you received earlier."
+)
+_SELECTION = "That the entries left out do not matter: the bundle holds a selection of the log."

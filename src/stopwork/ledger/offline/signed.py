@@ -1,0 +1,130 @@
+"""Signed text: keys, signed notes and checkpoints (C2SP), DSSE envelopes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from stopwork.ledger.offline.broken import Broken
+from stopwork.ledger.offline.ed25519 import verify_ed25519
+
+_SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
+_VKEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})")
+NOT_TEXT = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")
+_ED25519 = b"\x01"
+
+
+class Key(NamedTuple):
+    """A public key and the name it signs under."""
+
+    name: str
+    public: bytes
+
+    @property
+    def id(self) -> bytes:
+        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:4]
+
+    @property
+    def vkey(self) -> str:
+        return f"{self.name}+{self.id.hex()}+{base64.b64encode(_ED25519 + self.public).decode()}"
+
+    @property
+    def fingerprint(self) -> str:
+        return "sha256:" + hashlib.sha256(self.public).hexdigest()
+
+
+class Checkpoint(NamedTuple):
+    """The state of a log: whose it is, how many entries it has, and the root over them."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+def decode_base64(text: str) -> bytes:
+    """Answer the bytes; any other spelling of the same bytes is refused."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Broken("not base64") from None
+    if base64.b64encode(data).decode() != text:
+        raise Broken("base64 that is not in its one canonical spelling")
+    return data
+
+
+def parse_vkey(vkey: str) -> Key:
+    """Answer the key in ``name+id+base64``."""
+    match = _VKEY.fullmatch(vkey)
+    if match is None or not vkey.isprintable():
+        raise Broken("a key is written name+8 hex digits+base64")
+    blob = decode_base64(match[3])
+    key = Key(match[1], blob[1:])
+    if blob[:1] != _ED25519 or len(key.public) != 32:
+        raise Broken("not an Ed25519 key")
+    if key.vkey != vkey:
+        raise Broken("the key's id does not belong to its name and bytes")
+    return key
+
+
+def open_note(note: str, keys: Iterable[Key]) -> tuple[str, tuple[Key, ...]]:
+    """Answer the text of a signed note and which of ``keys`` signed it, at least one.
+
+    Signatures by unknown keys are ignored; a wrong one by a known key breaks the note.
+    """
+    text, gap, signatures = note.rpartition("\n\n")
+    text += "\n"
+    if not gap or not signatures.endswith("\n") or NOT_TEXT.search(note):
+        raise Broken("not a signed note")
+    known = {(key.name, key.id): key for key in keys}
+    signed_by = []
+    for line in signatures[:-1].split("\n"):
+        match = _SIGNATURE_LINE.fullmatch(line)
+        if match is None:
+            raise Broken("a signed note has a line that is not a signature")
+        blob = decode_base64(match[2])
+        key = known.get((match[1], blob[:4]))
+        if key is None:
+            continue
+        if not verify_ed25519(key.public, text.encode(), blob[4:]):
+            raise Broken(f"the signature of {key.name} does not verify")
+        signed_by.append(key)
+    if not signed_by:
+        raise Broken("no signature by the expected key")
+    return text, tuple(signed_by)
+
+
+def parse_checkpoint(text: str) -> Checkpoint:
+    """Answer what a checkpoint's text says; extension lines are allowed and ignored."""
+    lines = text.split("\n")
+    if (
+        len(lines) < 4
+        or lines[-1]
+        or not all(lines[:-1])
+        or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1])
+    ):
+        raise Broken("not a checkpoint")
+    root = decode_base64(lines[2])
+    if len(root) != 32:
+        raise Broken("the root of a checkpoint is 32 bytes")
+    return Checkpoint(lines[0], int(lines[1]), root)
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """Answer the bytes that a DSSE signature covers."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def envelope(payload_type: str, payload: bytes, key: Key, signature: bytes) -> bytes:
+    """Answer a DSSE envelope, in its one spelling."""
+    content = {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": payload_type,
+        "signatures": [{"keyid": key.fingerprint, "sig": base64.b64encode(signature).decode()}],
+    }
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode() + b"\n"
