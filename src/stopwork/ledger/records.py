@@ -49,7 +49,7 @@ from stopwork.ledger.words import (
 
 
 # Type checkers do not see that a subclass of a frozen struct is frozen.
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Record(Struct, frozen=True, kw_only=True):
     """The base of every record: frozen, keyword-only, compared by value."""
 
