@@ -89,7 +89,7 @@ class Tools:
 
 
 class Job(NamedTuple):
-    """One week's preparation."""
+    """One week's preparation. ``limit`` bounds the accounts that the repaired agent works on."""
 
     tools: Tools
     occasion: str
@@ -101,7 +101,7 @@ class Job(NamedTuple):
         export = self._export(run, "renewals.csv")
         present = self.tools.list_accounts()
         at_risk = []
-        for row in export.accounts[: self.limit]:
+        for row in export.accounts:
             wanted = {"renewal_date": row["renewal_date"], "renewal_risk": self._risk(row)}
             changes = {
                 name: value for name, value in wanted.items() if present[row["account_id"]][name] != value
@@ -127,10 +127,8 @@ class Job(NamedTuple):
         export = self._export(run, "current")
         present = self.tools.list_accounts()
         tally: Counter[str] = Counter()
-        for row in export.accounts:
+        for row in [row for row in export.accounts if self._risk(row) != "low"][: self.limit]:
             risk = self._risk(row)
-            if risk == "low" or (self.limit is not None and tally.total() >= 2 * self.limit):
-                continue
             if present[row["account_id"]]["renewal_risk"] != risk:
                 change = {"account_id": row["account_id"], "changes": {"renewal_risk": risk}}
                 tally[_tried(self.tools.update_account, change)] += 1

@@ -16,7 +16,8 @@ from stopwork.demo import leash
 from stopwork.kernel.errors import Unavailable
 
 READY_WITHIN_S = 30.0
-STOP_WITHIN_S = leash.GRACE_S + 3.0
+GRACE_S = 5.0
+LEASH_GRACE_S = 3.0
 POLL_S = 0.02
 LOG_LINES_SHOWN = 15
 
@@ -27,14 +28,22 @@ class Child:
     """One Python process. It ends with :meth:`stop`, by itself, or with the process that started it."""
 
     def __init__(
-        self, name: str, arguments: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        grace_s: float = GRACE_S,
     ) -> None:
+        """Start it. ``grace_s`` is how long it may take to stop before it is killed."""
         self.name = name
+        self._grace_s = grace_s
         self.log = log
         with log.open("ab") as output:
             # In a session of its own a Ctrl-C at the terminal reaches only the owner, who then stops in order.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", leash.__name__, sys.executable, *arguments],
+                [sys.executable, "-m", leash.__name__, str(grace_s), sys.executable, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -81,7 +90,7 @@ class Child:
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            self._process.wait(STOP_WITHIN_S)
+            self._process.wait(self._grace_s + LEASH_GRACE_S)
         except subprocess.TimeoutExpired:
             self.kill()
 
