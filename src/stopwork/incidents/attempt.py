@@ -1,0 +1,192 @@
+"""One attempt at one recovery item: what to do in view of what is there now, and whether it worked.
+
+Whoever runs a plan does this for each approved item, in order, each line durable before the next::
+
+    now  = system.read(item.object)
+    todo = step(item, now)              # Clash → conflict, AlreadyDone → verified, ByHand → a person
+    record the attempt                  # from here on a crash leaves the item in doubt
+    system.replace(item.object, todo.expected, todo.target)   # or system.invoke(todo.tool, todo.args)
+    verify(item, system.read(item.object))                    # True → verified, False → failed
+
+An item found in doubt after a crash needs nothing special: :func:`step` answers ``AlreadyDone`` when the attempt took effect,
+``Replace`` when it did not and may be tried again, and ``Clash`` when neither can be told, which is for a person.
+An object is put back as a whole or not at all: one field in conflict leaves every field alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from stopwork.incidents.images import Change, changed_fields, merge_back, same_image, value_of
+from stopwork.ledger.records import Image, ImageState, Item, Record
+from stopwork.ledger.words import ItemState, Remedy
+
+
+class Replace(Record):
+    """Put ``target`` there, provided that ``expected`` is there still."""
+
+    expected: Image
+    target: Image
+
+
+class Invoke(Record):
+    """Call the inverse tool."""
+
+    tool: str
+    args: dict[str, Any]
+
+
+class AlreadyDone(Record):
+    """What should be there is there."""
+
+
+class Clash(Record):
+    """Somebody changed these fields later (the empty field is the whole object); nothing is touched."""
+
+    fields: tuple[str, ...]
+    why: str
+
+
+class ByHand(Record):
+    """The software has nothing to run; the item's preview says what people do."""
+
+
+Step = Replace | Invoke | AlreadyDone | Clash | ByHand
+
+
+class Column(Record):
+    """One field of a conflict in three columns, and whether it is what stands in the way."""
+
+    field: str
+    before: Any
+    left: Any
+    now: Any
+    conflict: bool
+
+
+def step(item: Item, now: Image) -> Step:
+    """Answer what one attempt at the item does, given what is there now."""
+    if item.remedy in (Remedy.TELL, Remedy.ACCEPT):
+        return ByHand()
+    if now.state is ImageState.UNKNOWN:
+        return Clash(fields=("",), why=f"{item.object} could not be read: {now.note}")
+    if same_image(now, item.target):
+        return AlreadyDone()
+    if item.expected.state is ImageState.UNKNOWN:
+        return Clash(fields=("",), why=f"{item.object} is not as it was before, and {item.expected.note}")
+    if _by_field(item):
+        return _step_by_field(item, now)
+    if same_image(now, item.expected):
+        return _change(item, now, item.target)
+    if item.remedy is Remedy.INVERSE and now.state is ImageState.ABSENT:
+        return AlreadyDone()
+    return _clash(item, tuple(changed_fields(item.expected, now)))
+
+
+def verify(item: Item, readback: Image) -> bool:
+    """Answer whether the object, read again after the attempt, shows that the item is done."""
+    if readback.state is ImageState.UNKNOWN:
+        return False
+    if _by_field(item) and item.expected.state is not ImageState.UNKNOWN:
+        merged = merge_back(item.target, item.expected, readback)
+        return not merged.restored and not merged.conflicts
+    if item.target.state is ImageState.UNKNOWN:
+        return not same_image(readback, item.expected)
+    return same_image(readback, item.target)
+
+
+def columns(item: Item, now: Image) -> tuple[Column, ...]:
+    """Answer the fields a person compares: before the agent, as the agent left it, and now."""
+    differing = changed_fields(item.expected, now)
+    names = changed_fields(item.target, item.expected) if _by_field(item) else differing
+    blocking = merge_back(item.target, item.expected, now).conflicts if _by_field(item) else tuple(differing)
+    return tuple(
+        Column(
+            field=name,
+            before=value_of(item.target, name),
+            left=value_of(item.expected, name),
+            now=value_of(now, name),
+            conflict=name in blocking,
+        )
+        for name in names or ("",)
+    )
+
+
+def reverse_plan(items: Sequence[Item], *, plan: str, new_id: Callable[[str], str]) -> list[Item]:
+    """Answer the plan that undoes a recovery: what was put back is taken out again, last first.
+
+    Only items that were attempted and verified are reversed; what was found done already was somebody else's doing.
+    An inverse tool has no inverse, so its items are left to a person.
+    """
+    done = [item for item in items if item.state is ItemState.VERIFIED and item.attempted_at is not None]
+    done.sort(key=lambda item: item.order, reverse=True)
+    return [_reversed(item, plan, new_id("item"), order) for order, item in enumerate(done, start=1)]
+
+
+def _by_field(item: Item) -> bool:
+    both_there = item.target.state is ImageState.PRESENT and item.expected.state is not ImageState.ABSENT
+    return both_there and item.remedy in (Remedy.RESTORE, Remedy.INVERSE)
+
+
+def _step_by_field(item: Item, now: Image) -> Step:
+    merged = merge_back(item.target, item.expected, now)
+    if merged.conflicts:
+        return _clash(item, merged.conflicts)
+    if not merged.restored:
+        return AlreadyDone()
+    if item.remedy is Remedy.INVERSE and merged.already:
+        return _clash(item, merged.already)
+    return _change(item, now, merged.target)
+
+
+def _change(item: Item, now: Image, target: Image) -> Replace | Invoke:
+    if item.remedy is Remedy.INVERSE:
+        return Invoke(tool=item.undo_tool or "", args=item.undo_args)
+    return Replace(expected=now, target=target)
+
+
+def _clash(item: Item, fields: tuple[str, ...]) -> Clash:
+    if fields == ("",):
+        return Clash(fields=fields, why=f"{item.object} was removed or made by somebody else since")
+    return Clash(fields=fields, why=f"{item.object} was changed by somebody else since")
+
+
+def _reversed(item: Item, plan: str, new_id: str, order: int) -> Item:
+    return replace(
+        item,
+        id=new_id,
+        plan=plan,
+        order=order,
+        state=ItemState.PROPOSED,
+        remedy=_reversed_remedy(item),
+        reversible=item.remedy is not Remedy.INVERSE,
+        preview=f"take back: {item.preview}",
+        expected=item.target,
+        target=item.expected,
+        changes=_shown(changed_fields(item.target, item.expected)),
+        approved_by=None,
+        attempted_at=None,
+        finished_at=None,
+        done_by=None,
+        found=None,
+        note="",
+    )
+
+
+def _reversed_remedy(item: Item) -> Remedy:
+    match item.remedy:
+        case Remedy.DELETE:
+            return Remedy.RECREATE
+        case Remedy.RECREATE if item.expected.state is ImageState.ABSENT:
+            return Remedy.DELETE
+        case Remedy.INVERSE:
+            return Remedy.TELL
+        case remedy:
+            return remedy
+
+
+def _shown(changes: dict[str, Change]) -> dict[str, list[Any]]:
+    return {name: change.shown() for name, change in changes.items()}

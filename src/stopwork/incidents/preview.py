@@ -1,0 +1,134 @@
+"""What a recovery item will do, in the words its approver reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from stopwork.incidents.images import NO_FIELD
+from stopwork.incidents.net import Course, Net
+from stopwork.kernel.phrases import listed
+from stopwork.ledger.records import Effect, ImageState, ObjectRef
+from stopwork.ledger.words import Operation
+from stopwork.manifest.model import DuplicateRule
+
+_VALUE_CHARS: Final = 60
+_FIELDS_SHOWN: Final = 4
+
+_OUT_OF_REACH: Final[dict[Operation, str]] = {
+    Operation.SENT: "what {tool} sent cannot be called back",
+    Operation.PAID: "what {tool} paid can only be paid back by those who received it",
+    Operation.APPROVED: "what {tool} approved may have been acted on",
+    Operation.TRIGGERED: "what {tool} triggered runs outside these records",
+}
+
+
+def put_back(net: Net, changes: Mapping[str, Sequence[Any]], original: ObjectRef | None) -> str:
+    """Say what restoring, removing or recreating an object will do."""
+    tool = net.effects[-1].tool
+    match net.course:
+        case Course.CAME:
+            words = f"delete {net.object}, {_origin(net, original)}"
+        case Course.WENT:
+            words = f"create {net.object} again as it was before {tool} deleted it"
+        case Course.SWAPPED:
+            words = (
+                f"put back the {net.object} that was deleted, in place of the one {tool} left under its id"
+            )
+        case _:
+            words = _set_back(str(net.object), changes)
+    return words + _warnings(net)
+
+
+def inverse(net: Net, tool: str, args: Mapping[str, Any], original: ObjectRef | None) -> str:
+    """Say which inverse tool will be called, and how."""
+    why = _origin(net, original) if net.course is Course.CAME else f"to undo {net.effects[-1].tool}"
+    return f"call {_call(tool, args)} for {net.object}, {why}{_warnings(net)}"
+
+
+def unseen(net: Net) -> str:
+    """Say that nothing is changed unless a person looks: what the calls left there is not known."""
+    earlier = "gone" if net.back.state is ImageState.ABSENT else "as it was before"
+    return (
+        f"check that {net.object} is {earlier}; what {net.effects[-1].tool} left there was not seen, "
+        "so anything else is reported and left alone"
+    )
+
+
+def nothing_to_do(net: Net) -> str:
+    """Say why an object needs nothing."""
+    tools = listed(dict.fromkeys(effect.tool for effect in net.effects))
+    if net.ended_by:
+        return f"nothing to do for {net.object}: after {tools} it was removed or replaced by {net.ended_by}"
+    if net.course is Course.PASSED:
+        return f"nothing to do for {net.object}: made and removed again by {tools}"
+    return f"nothing to do for {net.object}: {tools} left it as it was{_warnings(net)}"
+
+
+def by_hand(net: Net, why: str) -> str:
+    """Say that people must act, and why the software cannot."""
+    return f"{net.object} cannot be put back from here: {why}{_warnings(net)}"
+
+
+def out_of_reach(effect: Effect, operation: Operation) -> str:
+    """Say what has left the system for good."""
+    return _OUT_OF_REACH[operation].format(tool=effect.tool)
+
+
+def not_callable(tool: str, args: Mapping[str, Any]) -> str:
+    """Name the inverse call that a person has to make."""
+    return f"its inverse {_call(tool, args)} cannot be called from here; call it by hand"
+
+
+def duplicate(rule: DuplicateRule, original: ObjectRef) -> str:
+    """Name what the owner's rule wants done with a copy."""
+    wanted = (
+        f"merge it into {original}" if rule is DuplicateRule.MERGE else f"mark it as a copy of {original}"
+    )
+    return f"the rule for duplicates is to {wanted}, which takes a person"
+
+
+def value_in_words(value: Any) -> str:
+    """Write one value on one line, bounded; text without blanks stands bare, a value in notation without its tag."""
+    if value == NO_FIELD:
+        return "nothing"
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):
+        return value_in_words(next(iter(value.values())))
+    bare = isinstance(value, str) and value and not any(letter.isspace() for letter in value)
+    text = value if bare else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _VALUE_CHARS else f"{text[: _VALUE_CHARS - 1]}…"
+
+
+def _set_back(name: str, changes: Mapping[str, Sequence[Any]]) -> str:
+    if len(changes) == 1:
+        [(field, (left, back))] = changes.items()
+        if back == NO_FIELD:
+            return f"remove {field or 'the content'} of {name}, {value_in_words(left)} now, which was not there before"
+        if left == NO_FIELD:
+            return f"put {field} of {name} back to {value_in_words(back)}"
+        of = f"{field} of {name}" if field else name
+        return f"set {of} back from {value_in_words(left)} to {value_in_words(back)}"
+    each = [
+        f"{field} from {value_in_words(left)} to {value_in_words(back)}"
+        for field, (left, back) in changes.items()
+    ]
+    return f"set {len(changes)} fields of {name} back: {listed(each, most=_FIELDS_SHOWN)}"
+
+
+def _origin(net: Net, original: ObjectRef | None) -> str:
+    return f"a duplicate of {original}" if original else f"made by {net.effects[0].tool}"
+
+
+def _call(tool: str, args: Mapping[str, Any]) -> str:
+    return f"{tool}({', '.join(f'{name}={value_in_words(value)}' for name, value in args.items())})"
+
+
+def _warnings(net: Net) -> str:
+    words = ""
+    if net.later:
+        others = listed(dict.fromkeys(f"{effect.tool} in {effect.call}" for effect in net.later))
+        words += f"; a conflict is likely, since {others} changed it afterwards"
+    if net.kept:
+        words += f"; {listed(net.kept)} was written by somebody else in between and stays"
+    return words
