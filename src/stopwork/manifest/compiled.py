@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import UNSET, UnsetType
 
@@ -23,6 +23,17 @@ from stopwork.manifest.uses import Use
 MAX_KEY_CHARS = 300
 
 Args = Mapping[str, Any]
+
+
+class Occasion(Protocol):
+    """What a key may use of a run: what stays the same when the run is tried again."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def trigger(self) -> str: ...
+    @property
+    def trigger_id(self) -> str: ...
 
 
 class _Rules:
@@ -41,9 +52,9 @@ class _Rules:
 
     def __init__(self, tool: Tool) -> None:
         self.deny_when = _optional(tool.deny_when, Use.CONDITION)
-        self.gate = _optional(tool.gate and tool.gate.when, Use.CONDITION)
+        self.gate = _optional(tool.gate.when if tool.gate else None, Use.CONDITION)
         self.verify = _optional(tool.verify, Use.VERIFICATION)
-        self.object_id = _optional(tool.object and tool.object.id, Use.IDENTITY)
+        self.object_id = _optional(tool.object.id if tool.object else None, Use.IDENTITY)
         self.recipients = _optional(tool.recipients, Use.ADDRESS)
         self.destination = _optional(tool.destination, Use.ADDRESS)
         self.idempotency = tuple(compile_expression(part, Use.KEY) for part in tool.idempotency)
@@ -94,7 +105,7 @@ class CompiledManifest:
         identity = _identity(rule, values, rule.evaluate(values))
         return ObjectRef(system=declared.system, type=declared.type, id=identity)
 
-    def business_key(self, tool: str, args: Args, run: Run, source: str = "") -> str | None:
+    def business_key(self, tool: str, args: Args, run: Occasion, source: str = "") -> str | None:
         """Answer the key under which a call takes effect once, or ``None`` when the manifest declares none."""
         parts = self._of(tool).idempotency
         if not parts:
@@ -108,25 +119,30 @@ class CompiledManifest:
         Where the manifest declares no key, or this call has no argument that the key names, the tool and all its
         arguments are the key: an alert must neither miss a call nor take different calls for one.
         """
-        values = self._occasion(tool, args, run, source)
         self._of(tool)
+        declared = self.declared_alert_key(tool, args, run, source)
+        return _text_of(canonical_bytes([tool, args])) if declared is None else declared
+
+    def declared_alert_key(self, tool: str, args: Args, run: Run, source: str = "") -> str | None:
+        """Answer the key that the manifest declares; ``None`` where it declares none, or none that fits this call."""
+        values = self._occasion(tool, args, run, source)
         try:
             parts = [part.evaluate(values) for part in self._alert_key]
         except ExpressionError:
-            parts = []
-        return _text_of(canonical_bytes(parts or [tool, args]))
+            return None
+        return _text_of(canonical_bytes(parts)) if parts else None
 
     def undo_args(
-        self, tool: str, args: Args, result: Any, object: ObjectRef | None, run: Run, source: str = ""
+        self, tool: str, args: Args, result: Any, ref: ObjectRef | None, run: Occasion, source: str = ""
     ) -> dict[str, Any]:
         """Answer the arguments of the inverse tool for one call."""
-        values = self._occasion(tool, args, run, source) | _after(result, object)
+        values = self._occasion(tool, args, run, source) | _after(result, ref)
         return {name: rule.evaluate(values) for name, rule in self._of(tool).undo.items()}
 
-    def took_hold(self, tool: str, args: Args, result: Any, object: ObjectRef | None) -> bool | None:
+    def took_hold(self, tool: str, args: Args, result: Any, ref: ObjectRef | None) -> bool | None:
         """Answer whether ``verify`` is true for a call that returned, or ``None`` when nothing is declared."""
         rule = self._of(tool).verify
-        return None if rule is None else bool(rule.evaluate(self._call(tool, args) | _after(result, object)))
+        return None if rule is None else bool(rule.evaluate(self._call(tool, args) | _after(result, ref)))
 
     def recipients(self, tool: str, args: Args) -> tuple[str, ...]:
         """Answer who gets what a call sends."""
@@ -152,7 +168,7 @@ class CompiledManifest:
     def _call(self, tool: str, args: Args) -> dict[str, Any]:
         return {"args": args, "tool": tool, "workflow": self.manifest.workflow}
 
-    def _occasion(self, tool: str, args: Args, run: Run, source: str) -> dict[str, Any]:
+    def _occasion(self, tool: str, args: Args, run: Occasion, source: str) -> dict[str, Any]:
         return self._call(tool, args) | {
             "source": source,
             "run.id": run.id,
@@ -181,14 +197,14 @@ def _optional(source: str | None, use: Use) -> Expression | None:
     return None if source is None else compile_expression(source, use)
 
 
-def _after(result: Any, object: ObjectRef | None) -> dict[str, Any]:
-    if object is None:
+def _after(result: Any, ref: ObjectRef | None) -> dict[str, Any]:
+    if ref is None:
         return {"result": result}
     return {
         "result": result,
-        "object.system": object.system,
-        "object.type": object.type,
-        "object.id": object.id,
+        "object.system": ref.system,
+        "object.type": ref.type,
+        "object.id": ref.id,
     }
 
 

@@ -26,7 +26,7 @@ DEFAULT_FILENAME = "stopwork.yaml"
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """A manifest that can be used, with the bytes it came from and what its author should know about it."""
+    """A manifest that can be used, what its author should know about it, and the bytes it came from."""
 
     manifest: Manifest
     warnings: tuple[Problem, ...]
@@ -34,16 +34,8 @@ class Loaded(Struct, frozen=True, kw_only=True):
     digest: str
 
 
-def load(source: str | bytes, *, filename: str = DEFAULT_FILENAME) -> Manifest:
-    """Answer the manifest that ``source`` holds; raise ``InvalidManifest`` with every problem found."""
-    return load_file(source, filename=filename).manifest
-
-
-def load_file(source: str | bytes, *, filename: str = DEFAULT_FILENAME) -> Loaded:
-    """Answer the manifest together with its warnings, its original bytes and their digest.
-
-    Raises ``InvalidManifest`` with every problem found. Both YAML and JSON will do.
-    """
+def load(source: str | bytes, *, filename: str = DEFAULT_FILENAME) -> Loaded:
+    """Answer the manifest that ``source`` holds, in YAML or JSON; raise ``InvalidManifest`` with every problem found."""
     original = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
     document = read(original, file=filename)
     _stop_at(document.problems)

@@ -277,7 +277,7 @@ class DuplicateAlert(Alert, frozen=True):
         tuple[KeyPart, ...],
         _says(
             "Two writes for which all these parts are equal are the same action. Left out, or where a call lacks "
-            "an argument named here, the tool and all its arguments are compared.",
+            "an argument named here, calls that add something are compared by tool and all arguments.",
             ["tool", "args.account_id", "args.title"],
             max_length=MAX_KEY_PARTS,
         ),

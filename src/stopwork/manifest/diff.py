@@ -1,0 +1,228 @@
+"""What differs between two manifests, and whether each difference gives the agent more room or less.
+
+A change *loosens* when after it the agent may do something it could not do before, or when something would be noticed,
+asked or undone that no longer is. Where that cannot be told without knowing the business (another condition,
+another schedule) the answer is ``None``, and a person has to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from stopwork.kernel.phrases import count_of, listed
+from stopwork.ledger.words import EffectKind, Risk, Severity, Stage
+from stopwork.manifest.duration import Duration
+from stopwork.manifest.model import AutoHold, Criticality, Manifest, Trust
+from stopwork.manifest.problems import Path, field_name
+
+MAX_SHOWN_CHARS = 120
+
+Judge = Callable[[Any, Any], bool | None]
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One difference. ``None`` before or after means that there is nothing; ``loosens`` is ``None`` where it is open."""
+
+    field: str
+    before: Any
+    after: Any
+    loosens: bool | None
+
+    def __str__(self) -> str:
+        meaning = {True: "  (loosens)", False: "  (tightens)", None: ""}[self.loosens]
+        if self.before is None:
+            return f"+ {self.field}: {_line(self.after)}{meaning}"
+        if self.after is None:
+            return f"- {self.field}: {_line(self.before)}{meaning}"
+        return f"~ {self.field}: {_line(self.before)} → {_line(self.after)}{meaning}"
+
+
+def diff(before: Manifest, after: Manifest) -> tuple[Change, ...]:
+    """Answer every difference that matters, in the order of the manifest; text that reads the same is no difference."""
+    return tuple(_changes((), _plain(before), _plain(after)))
+
+
+def render(changes: Sequence[Change]) -> str:
+    """Answer the changes as lines for a terminal, what loosens first told in the heading."""
+    if not changes:
+        return "Nothing changes."
+    counts = [
+        f"{sum(change.loosens is answer for change in changes)} {word}"
+        for answer, word in ((True, "loosening"), (False, "tightening"), (None, "to be judged"))
+        if any(change.loosens is answer for change in changes)
+    ]
+    heading = f"{count_of(len(changes), 'change')}: {listed(counts)}"
+    return "\n".join([heading, *(f"  {change}" for change in changes)])
+
+
+def _plain(manifest: Manifest) -> Any:
+    return msgspec.to_builtins(manifest, enc_hook=str)
+
+
+def _changes(path: Path, before: Any, after: Any) -> Iterator[Change]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in before | after:
+            yield from _changes((*path, key), before.get(key), after.get(key))
+    elif before != after:
+        yield Change(
+            field=field_name(path),
+            before=_tidy(before),
+            after=_tidy(after),
+            loosens=_judged(path, before, after),
+        )
+
+
+def _tidy(value: Any) -> Any:
+    """Answer a part without what it leaves out."""
+    if isinstance(value, dict):
+        return {key: _tidy(item) for key, item in value.items() if item not in (None, [], {})}
+    return value
+
+
+def _line(value: Any) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[: MAX_SHOWN_CHARS - 1]}…"
+
+
+# --- which way a change goes -----------------------------------------------------------------------
+
+
+def _judged(path: Path, before: Any, after: Any) -> bool | None:
+    for pattern, judge in _JUDGES.items():
+        keys = pattern.split("/")
+        if len(keys) == len(path) and all(key in ("*", found) for key, found in zip(keys, path, strict=True)):
+            return judge(before, after)
+    return None
+
+
+def _safeguard(before: Any, after: Any) -> bool | None:
+    """A safeguard: losing it loosens, gaining it tightens, another one has to be looked at."""
+    if before and not after:
+        return True
+    return False if after and not before else None
+
+
+def _freedom(before: Any, after: Any) -> bool | None:
+    """A freedom: gaining it loosens, losing it tightens."""
+    safeguard = _safeguard(before, after)
+    return None if safeguard is None else not safeguard
+
+
+def _limit(before: Any, after: Any) -> bool:
+    """A number or duration that bounds: no bound is the loosest."""
+    if before is None or after is None:
+        return after is None
+    return bool(_size(after) > _size(before))
+
+
+def _reach(before: Any, after: Any) -> bool:
+    """A number or duration that says how much is watched: less is looser."""
+    return bool(_size(after) < _size(before))
+
+
+def _size(value: Any) -> Any:
+    return Duration.parse(value) if isinstance(value, str) else value
+
+
+def _fewer(before: Sequence[str], after: Sequence[str]) -> bool | None:
+    """A set of safeguards: a subset is looser."""
+    if set(after) < set(before):
+        return True
+    return False if set(after) > set(before) else None
+
+
+def _more(before: Sequence[str], after: Sequence[str]) -> bool | None:
+    """A set of freedoms: a superset is looser."""
+    return _fewer(after, before)
+
+
+def _key_parts(before: Sequence[str], after: Sequence[str]) -> bool | None:
+    """A key of more parts takes fewer calls for the same; no key at all takes the fewest."""
+    if not before or not after:
+        return not after
+    return _more(before, after)
+
+
+def _rank(words: Iterable[str]) -> Judge:
+    """Words in an order, the strictest first; a missing word is looser than all."""
+    order = list(words)
+
+    def judge(before: Any, after: Any) -> bool | None:
+        ranks = [order.index(word) if word in order else len(order) for word in (before, after)]
+        return None if ranks[0] == ranks[1] else ranks[1] > ranks[0]
+
+    return judge
+
+
+def _tool(before: Any, after: Any) -> bool | None:
+    """A tool that is always denied gives no freedom."""
+    return None if (before or after)["risk"] == Risk.BLOCKED else _freedom(before, after)
+
+
+def _effect(before: str, after: str) -> bool | None:
+    """A write declared as a read escapes every safeguard of writes."""
+    return after == EffectKind.READ if EffectKind.READ in (before, after) else None
+
+
+def _always(before: str, after: str) -> bool | None:
+    """Asking about every call is stricter than any condition."""
+    return before == "true" if "true" in (before, after) else None
+
+
+def _hold(before: str, after: str) -> bool | None:
+    width = {AutoHold.NONE: 0, AutoHold.WORKFLOW: 2}
+    widths = [width.get(AutoHold(word), 1) for word in (before, after)]
+    return None if widths[0] == widths[1] else widths[1] < widths[0]
+
+
+_JUDGES: dict[str, Judge] = {
+    "mode": _rank(("enforce", "observe")),
+    "criticality": _rank(reversed(Criticality)),
+    "data_classes": _fewer,
+    "impact": _fewer,
+    "affected_parties": _fewer,
+    "triggers": _more,
+    "owners/*": _safeguard,
+    "schedule/start_within": _limit,
+    "schedule/finish_within": _limit,
+    "sources/*": _freedom,
+    "sources/*/trust": _rank(reversed(Trust)),
+    "sources/*/fresh_within": _limit,
+    "sources/*/data_classes": _fewer,
+    "budget/unpriced": _rank(("deny", "allow")),
+    "budget/*": _limit,
+    "tools/*": _tool,
+    "tools/*/effect": _effect,
+    "tools/*/risk": _rank(reversed(Risk)),
+    "tools/*/source": _safeguard,
+    "tools/*/object": _safeguard,
+    "tools/*/idempotency": _key_parts,
+    "tools/*/undo": _safeguard,
+    "tools/*/undo/none": _freedom,
+    "tools/*/deny_when": _safeguard,
+    "tools/*/gate": _safeguard,
+    "tools/*/gate/when": _always,
+    "tools/*/gate/approvers": _more,
+    "tools/*/gate/quorum": _reach,
+    "tools/*/gate/expires": _limit,
+    "tools/*/verify": _safeguard,
+    "tools/*/recipients": _safeguard,
+    "tools/*/destination": _safeguard,
+    "tools/*/external": _safeguard,
+    "alerts/*/enabled": _safeguard,
+    "alerts/*/severity": _rank(Severity),
+    "alerts/*/hold": _hold,
+    "alerts/*/key": _key_parts,
+    "alerts/*/window": _reach,
+    "alerts/*/after": _limit,
+    "alerts/*/of_budget": _limit,
+    "alerts/*/over_usual": _limit,
+    "stages/start": _rank(Stage),
+    "stages/limited/sample_rate": _reach,
+    "stages/limited/*": _limit,
+    "response/*": _limit,
+}
