@@ -2,7 +2,8 @@
 
 The CRM keeps what was written even where the answer is late, lets nobody overwrite what somebody else changed, and says
 who changed what. The CRM as a system restores objects by compare-and-set. Starting and stopping is bounded, leaves nothing
-running (not even when the owner is killed), and can be done again in the same place.
+running (not even when the owner is killed), and can be done again in the same place. The manifest as deployed has the gap
+that the incident shows; the repaired one closes it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import httpx
@@ -21,9 +22,12 @@ import pytest
 from stopwork.demo.crm.records import SEEDS, SLOW_ACCOUNT
 from stopwork.demo.crm_system import CrmSystem
 from stopwork.demo.processes import Child
-from stopwork.demo.world import World
+from stopwork.demo.world import MANIFEST, MANIFEST_FIXED, World
 from stopwork.kernel.errors import Conflict, Invalid, NotFound, Unavailable
-from stopwork.ledger.records import Image, ObjectRef
+from stopwork.ledger.records import Image, ObjectRef, Principal, Run
+from stopwork.ledger.words import Mode, PrincipalKind, RunStatus
+from stopwork.manifest.compiled import CompiledManifest, compile_manifest
+from stopwork.manifest.load import load
 
 TODAY = date(2027, 1, 20)
 TASK = {"account_id": "A-101", "title": "Call", "due": "2027-02-01"}
@@ -312,3 +316,47 @@ def test_nothing_outlives_an_owner_that_dies(tmp_path: Path, how: signal.Signals
         return False
 
     assert eventually(silent)
+
+
+# --- the manifests ---------------------------------------------------------------------------------
+
+
+def manifest(path: Path, *, doubted: tuple[str, ...] = ()) -> CompiledManifest:
+    loaded = load(path.read_bytes(), filename=path.name)
+    assert tuple(warning.field for warning in loaded.warnings) == doubted
+    return compile_manifest(loaded.manifest)
+
+
+RUN = Run(
+    id="run_1",
+    workflow="weekly-renewal-risk",
+    version=1,
+    trigger="schedule",
+    trigger_id="2027-W03",
+    attempt=1,
+    mode=Mode.ENFORCE,
+    status=RunStatus.RUNNING,
+    started_at=datetime(2027, 1, 20, 8, tzinfo=UTC),
+    by=Principal(kind=PrincipalKind.AGENT, id="weekly-renewal-risk"),
+)
+BACKDATED = {"account_id": "A-101", "changes": {"renewal_date": "2027-01-02", "renewal_risk": "high"}}
+RISK_ONLY = {"account_id": "A-101", "changes": {"renewal_risk": "high"}}
+TASK_CALL = TASK | {"priority": "normal"}
+
+
+def test_as_deployed_a_repeated_task_has_no_key_and_only_the_alert_knows_it() -> None:
+    deployed = manifest(MANIFEST, doubted=("tools[crm.create_task]",))
+    assert deployed.business_key("crm.create_task", TASK_CALL, RUN) is None
+    assert deployed.alert_key("crm.create_task", TASK_CALL, RUN) == deployed.alert_key(
+        "crm.create_task", TASK_CALL | {"due": "2027-02-02"}, RUN
+    )
+    assert not deployed.denies("crm.update_account", BACKDATED, RUN, RUN.started_at)
+
+
+def test_repaired_a_repeated_task_has_the_same_key_and_dates_are_out_of_reach() -> None:
+    repaired = manifest(MANIFEST_FIXED)
+    assert repaired.business_key("crm.create_task", TASK_CALL, RUN) is not None
+    assert repaired.denies("crm.update_account", BACKDATED, RUN, RUN.started_at)
+    assert not repaired.denies("crm.update_account", RISK_ONLY, RUN, RUN.started_at)
+    assert not repaired.denies("crm.create_task", TASK_CALL, RUN, RUN.started_at)
+    assert repaired.denies("crm.create_task", TASK_CALL | {"due": "2027-01-19"}, RUN, RUN.started_at)
