@@ -15,7 +15,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from stopwork.detect.detector import Detector, Finding, with_entry
-from stopwork.detect.rulebook import Rulebook, hold_of
+from stopwork.detect.rulebook import Rulebook, hold_of, manifest_of
 from stopwork.kernel.phrases import money
 from stopwork.ledger.events import CallDecided, Entry, RunFinished, StepRecorded
 from stopwork.ledger.records import Record
@@ -116,7 +116,7 @@ def _spent(
     run_spend = state.runs.get(run, Spend()).plus(more)
     day_spend = state.days.get(day, Spend()).plus(more)
     breaches: list[Breach] = []
-    manifest = rules.manifest(workflow)
+    manifest = manifest_of(rules, workflow)
     if manifest is not None and manifest.alerts.cost.enabled:
         alert, budget = manifest.alerts.cost, manifest.budget
         in_run = [*_budget_breaches("run", run_spend, budget, alert)]

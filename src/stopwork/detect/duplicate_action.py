@@ -12,7 +12,7 @@ is.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from msgspec.structs import replace
 
@@ -20,8 +20,8 @@ from stopwork.detect.detector import Detector, Finding, with_entry, without
 from stopwork.detect.rulebook import Rulebook, hold_of
 from stopwork.kernel.phrases import count_of, lasting
 from stopwork.ledger.events import CallDecided, CallFinished, Entry, RunStarted
-from stopwork.ledger.records import Record
-from stopwork.ledger.words import EffectKind, IncidentType, Outcome, SignalKind, Verdict
+from stopwork.ledger.records import Record, Run
+from stopwork.ledger.words import EffectKind, IncidentType, Mode, Outcome, RunStatus, SignalKind, Verdict
 from stopwork.manifest.model import DuplicateAlert
 
 ADDING = frozenset(
@@ -58,7 +58,7 @@ class State(Record):
     actions: dict[str, Action] = {}
     keys: dict[str, str] = {}
     undone: dict[str, bool] = {}
-    runs: dict[str, dict[str, Any]] = {}
+    runs: dict[str, Run] = {}
 
 
 class DuplicateAction(Detector[State]):
@@ -70,47 +70,51 @@ class DuplicateAction(Detector[State]):
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
             case RunStarted() as event:
-                return _remember_run(state, event), ()
+                return _remember_run(state, _run_of(event, event.trigger_id, event.attempt, entry)), ()
             case CallDecided(verdict=Verdict.ALLOW) as event if event.effect is not EffectKind.READ:
-                return _count(state, event, entry.at, rules)
+                return _count(state, event, entry, rules)
             case CallFinished() as event:
                 return _settle(state, event), ()
             case _:
                 return state, ()
 
 
-def _remember_run(state: State, event: RunStarted) -> State:
-    facts = {
-        "id": event.run,
-        "workflow": event.workflow,
-        "trigger": event.trigger,
-        "trigger_id": event.trigger_id,
-        "attempt": event.attempt,
-    }
-    return replace(state, runs=with_entry(state.runs, event.run, facts, at_most=MOST_RUNS))
+def _remember_run(state: State, run: Run) -> State:
+    return replace(state, runs=with_entry(state.runs, run.id, run, at_most=MOST_RUNS))
+
+
+def _run_of(event: RunStarted | CallDecided, trigger_id: str, attempt: int, entry: Entry) -> Run:
+    """Answer as much of a run's record as a key can be made of."""
+    return Run(
+        id=event.run,
+        workflow=event.workflow,
+        version=event.version,
+        trigger=event.trigger,
+        trigger_id=trigger_id,
+        attempt=attempt,
+        mode=Mode.ENFORCE,
+        status=RunStatus.RUNNING,
+        started_at=entry.at,
+        by=entry.actor,
+    )
 
 
 def _count(
-    state: State, event: CallDecided, at: datetime, rules: Rulebook
+    state: State, event: CallDecided, entry: Entry, rules: Rulebook
 ) -> tuple[State, tuple[Finding, ...]]:
-    manifest = rules.manifest(event.workflow)
-    if manifest is None or not manifest.alerts.duplicate_action.enabled or event.call in state.undone:
+    compiled, at = rules(event.workflow), entry.at
+    if compiled is None or event.call in state.undone:
         return state, ()
-    alert = manifest.alerts.duplicate_action
-    # A run that began before the state did is its own occasion: nothing is known that would join it to
-    # another.
-    run = state.runs.get(event.run) or {
-        "id": event.run,
-        "workflow": event.workflow,
-        "trigger": event.trigger,
-        "trigger_id": event.run,
-        "attempt": 1,
-    }
-    declared = rules.alert_key(event.workflow, event.tool, event.args, run)
-    if declared is None and event.effect not in ADDING:
+    alert = compiled.manifest.alerts.duplicate_action
+    # A run that began before anybody watched is its own occasion: nothing is known that joins it to another.
+    run = state.runs.get(event.run) or _run_of(event, event.run, 1, entry)
+    declared = compiled.declared_alert_key(event.tool, event.args, run, event.source or "")
+    if not alert.enabled or (declared is None and event.effect not in ADDING):
         return state, ()
-    work = ("key", declared) if declared is not None else (event.tool, event.args_digest, run["trigger_id"])
-    key = "\x1f".join((event.workflow, *work))
+    action_key = (
+        ("key", declared) if declared is not None else (event.tool, event.args_digest, run.trigger_id)
+    )
+    key = "\x1f".join((event.workflow, *action_key))
 
     known = state.actions.get(key, Action())
     if any(sighting.call == event.call for sighting in known.sightings):

@@ -13,7 +13,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from stopwork.detect.detector import Detector, Finding, with_entry, without
-from stopwork.detect.rulebook import Rulebook, hold_of
+from stopwork.detect.rulebook import Rulebook, hold_of, manifest_of
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.events import CallDecided, CallFinished, Entry, RunFinished, RunStarted
 from stopwork.ledger.records import Record
@@ -167,7 +167,7 @@ def _started(
     known = _tally(state, event.run)
     state = _put(state, event.run, replace(known, attempt=event.attempt, retry_of=event.retry_of))
     first = state.runs.get(event.retry_of or "")
-    manifest = rules.manifest(event.workflow)
+    manifest = manifest_of(rules, event.workflow)
     if first is None or manifest is None or not manifest.alerts.failed_run.enabled:
         return state, ()
     touched = len(first.writes) + len(first.unsure)
@@ -199,7 +199,7 @@ def _finished(
         _put(state, event.run, tally),
         in_a_row=with_entry(state.in_a_row, event.workflow, in_a_row, at_most=MOST_RUNS),
     )
-    manifest = rules.manifest(event.workflow)
+    manifest = manifest_of(rules, event.workflow)
     if manifest is None or not manifest.alerts.failed_run.enabled:
         return state, ()
     alert = manifest.alerts.failed_run

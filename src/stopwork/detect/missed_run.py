@@ -16,7 +16,7 @@ from cronsim import CronSim
 from msgspec.structs import replace
 
 from stopwork.detect.detector import Detector, Finding, with_entry, without
-from stopwork.detect.rulebook import Rulebook, hold_of
+from stopwork.detect.rulebook import Rulebook, hold_of, manifest_of
 from stopwork.kernel.phrases import count_of, lasting, moment
 from stopwork.ledger.events import Entry, HoldLifted, HoldSet, ManifestApplied, RunFinished, RunStarted
 from stopwork.ledger.records import Record
@@ -100,7 +100,7 @@ class MissedRun(Detector[State]):
     def tick(self, state: State, now: datetime, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         findings: list[Finding] = []
         for workflow, watched in state.watched.items():
-            manifest = rules.manifest(workflow)
+            manifest = manifest_of(rules, workflow)
             if manifest is None or manifest.schedule is None or not manifest.alerts.missed_run.enabled:
                 continue
             excuses = tuple(state.holds.values())

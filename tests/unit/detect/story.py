@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stopwork.detect.detector import Detector, Finding
+from stopwork.detect.rulebook import Rulebook
 from stopwork.kernel.canonical import digest_of
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.manifest.compiled import compile_manifest
 from stopwork.manifest.model import Manifest
 
 START = datetime(2026, 3, 2, 13, 0, tzinfo=UTC)
@@ -21,19 +22,10 @@ AGENT = r.Principal(kind=w.PrincipalKind.AGENT, id="weekly-renewal-risk")
 WORKFLOW = "weekly-renewal-risk"
 
 
-class Rules:
-    """One manifest for every workflow, and an alert key read from the argument ``same``."""
-
-    def __init__(self, manifest: Manifest | None) -> None:
-        self._manifest = manifest
-
-    def manifest(self, workflow: str) -> Manifest | None:
-        return self._manifest if self._manifest and workflow == self._manifest.workflow else None
-
-    def alert_key(
-        self, workflow: str, tool: str, args: Mapping[str, Any], run: Mapping[str, Any]
-    ) -> str | None:
-        return args.get("same")
+def rules_of(manifest: Manifest) -> Rulebook:
+    """Answer a rulebook that knows one workflow."""
+    compiled = compile_manifest(manifest)
+    return {manifest.workflow: compiled}.get
 
 
 class Story:
@@ -165,7 +157,7 @@ class Story:
         return self.write(e.HoldLifted(hold=hold, scope=scope, reason="", epoch=3))
 
 
-def findings(detector: Detector[Any], story: Story, rules: Rules) -> list[Finding]:
+def findings(detector: Detector[Any], story: Story, rules: Rulebook) -> list[Finding]:
     """Answer what a detector finds in a story from its beginning."""
     state = detector.start()
     found: list[Finding] = []
@@ -175,7 +167,7 @@ def findings(detector: Detector[Any], story: Story, rules: Rules) -> list[Findin
     return found
 
 
-def finding_of(detector: Detector[Any], story: Story, rules: Rules) -> Finding:
+def finding_of(detector: Detector[Any], story: Story, rules: Rulebook) -> Finding:
     """Answer the one thing that a detector finds in a story."""
     (only,) = findings(detector, story, rules)
     return only

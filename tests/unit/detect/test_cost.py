@@ -7,13 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from stopwork.detect.cost import Cost
+from stopwork.detect.rulebook import Rulebook
 from stopwork.ledger.words import EffectKind, ScopeKind, Severity, Verdict
 from tests.unit.detect.manifests import manifest
-from tests.unit.detect.story import Rules, Story, findings
+from tests.unit.detect.story import Story, findings, rules_of
 
 DETECTOR = Cost()
-RULES = Rules(manifest(budget={"run_usd": 2.5, "day_usd": 6, "run_calls": 3}))
-UNLIMITED = Rules(manifest())
+RULES = rules_of(manifest(budget={"run_usd": 2.5, "day_usd": 6, "run_calls": 3}))
+UNLIMITED = rules_of(manifest())
 
 
 def five_runs_of(story: Story, *, cost_usd: float) -> Story:
@@ -24,7 +25,7 @@ def five_runs_of(story: Story, *, cost_usd: float) -> Story:
 
 
 # Each case: its name, then rules, story, what is told.
-CASES: dict[str, tuple[Rules, Callable[[Story], Story], list[str]]] = {
+CASES: dict[str, tuple[Rulebook, Callable[[Story], Story], list[str]]] = {
     "little": (RULES, lambda s: s.step(cost_usd=0.5), []),
     "near": (RULES, lambda s: s.step(cost_usd=2.0), ["run_usd_near"]),
     "reached": (RULES, lambda s: s.step(cost_usd=2.5), ["run_usd_reached"]),
@@ -100,6 +101,6 @@ def test_what_has_no_price_is_said() -> None:
 
 
 def test_writes_are_counted_apart_from_reads() -> None:
-    rules = Rules(manifest(budget={"run_writes": 2}))
+    rules = rules_of(manifest(budget={"run_writes": 2}))
     story = Story().call("A", effect=EffectKind.READ).call("B").call("C", effect=EffectKind.READ).call("D")
     assert [finding.facts["value"] for finding in findings(DETECTOR, story, rules)] == [2]

@@ -12,9 +12,11 @@ from stopwork.detect.duplicate_action import MOST_SIGHTINGS, DuplicateAction
 from stopwork.ledger.records import Effect, Image, ObjectRef
 from stopwork.ledger.words import EffectKind, IncidentType, Operation, Outcome, ScopeKind, Verdict
 from tests.unit.detect.manifests import manifest
-from tests.unit.detect.story import START, Rules, Story, finding_of, findings
+from tests.unit.detect.story import START, Story, finding_of, findings, rules_of
 
-RULES = Rules(manifest(alerts={"duplicate_action": {"key": ["args.same"], "window": "7d", "hold": "tool"}}))
+RULES = rules_of(
+    manifest(alerts={"duplicate_action": {"key": ["args.same"], "window": "7d", "hold": "tool"}})
+)
 DETECTOR = DuplicateAction()
 
 EFFECT = Effect(
@@ -178,12 +180,12 @@ def test_a_late_entry_becomes_the_original() -> None:
 
 
 def test_a_rule_switched_off_finds_nothing() -> None:
-    off = Rules(manifest(alerts={"duplicate_action": {"enabled": False}}))
+    off = rules_of(manifest(alerts={"duplicate_action": {"enabled": False}}))
     assert not findings(DETECTOR, Story().run("r1").call("A", x=1).call("B", x=1), off)
 
 
 def test_a_workflow_nobody_registered_is_left_alone() -> None:
-    assert not findings(DETECTOR, Story().run("r1").call("A", x=1).call("B", x=1), Rules(None))
+    assert not findings(DETECTOR, Story().run("r1").call("A", x=1).call("B", x=1), lambda _workflow: None)
 
 
 def test_the_state_stays_bounded_and_the_count_true_under_a_flood() -> None:

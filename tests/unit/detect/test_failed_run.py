@@ -9,9 +9,9 @@ import pytest
 from stopwork.detect.failed_run import FailedRun
 from stopwork.ledger.words import EffectKind, RunStatus, Severity, Verdict
 from tests.unit.detect.manifests import manifest
-from tests.unit.detect.story import Rules, Story, findings
+from tests.unit.detect.story import Story, findings, rules_of
 
-RULES = Rules(manifest())
+RULES = rules_of(manifest())
 DETECTOR = FailedRun()
 FAILED = RunStatus.FAILED
 READ = EffectKind.READ
@@ -111,12 +111,12 @@ def test_a_half_done_run_is_graver_than_a_clean_failure() -> None:
 def test_the_manifest_raises_the_severity_and_never_lowers_it() -> None:
     half = Story().run("r1").call("A", x=1).outcome("A").finished(status=FAILED)
     for declared, expected in (("sev1", Severity.SEV1), ("sev3", Severity.SEV2)):
-        rules = Rules(manifest(alerts={"failed_run": {"severity": declared}}))
+        rules = rules_of(manifest(alerts={"failed_run": {"severity": declared}}))
         assert findings(DETECTOR, half, rules)[0].severity is expected
 
 
 def test_after_says_how_many_failures_in_a_row_raise_the_alert() -> None:
-    rules = Rules(manifest(alerts={"failed_run": {"after": 2}}))
+    rules = rules_of(manifest(alerts={"failed_run": {"after": 2}}))
     story = Story().run("r1").finished("r1", FAILED).run("r2").finished("r2").run("r3").finished("r3", FAILED)
     assert not findings(DETECTOR, story, rules)
     (found,) = findings(DETECTOR, story.run("r4").finished("r4", FAILED), rules)

@@ -12,11 +12,12 @@ import pytest
 
 from stopwork.detect.detector import Finding
 from stopwork.detect.missed_run import MissedRun, State, next_due, occasions
+from stopwork.detect.rulebook import Rulebook
 from stopwork.ledger.words import IncidentType, ScopeKind
 from stopwork.manifest.duration import Duration
 from stopwork.manifest.model import Schedule
 from tests.unit.detect.manifests import manifest
-from tests.unit.detect.story import Rules, Story
+from tests.unit.detect.story import Story, rules_of
 
 DETECTOR = MissedRun()
 MONDAY_8_NEW_YORK = datetime(2026, 3, 2, 13, 0, tzinfo=UTC)
@@ -27,10 +28,10 @@ WEEKLY = {
     "start_within": "10m",
     "finish_within": "45m",
 }
-RULES = Rules(manifest(schedule=WEEKLY))
+RULES = rules_of(manifest(schedule=WEEKLY))
 
 
-def watched(tell: Callable[[Story], Story], rules: Rules = RULES) -> State:
+def watched(tell: Callable[[Story], Story], rules: Rulebook = RULES) -> State:
     state = DETECTOR.start()
     for entry in tell(Story(SUNDAY).applied()).entries:
         state, found = DETECTOR.step(state, entry, rules)
@@ -38,7 +39,7 @@ def watched(tell: Callable[[Story], Story], rules: Rules = RULES) -> State:
     return state
 
 
-def looked(state: State, *looks: datetime, rules: Rules = RULES) -> list[Finding]:
+def looked(state: State, *looks: datetime, rules: Rulebook = RULES) -> list[Finding]:
     found: list[Finding] = []
     for now in looks:
         state, new = DETECTOR.tick(state, now, rules)
@@ -137,14 +138,14 @@ def test_what_fell_due_before_the_manifest_is_not_missed() -> None:
 
 
 def test_many_missed_runs_are_one_finding() -> None:
-    rules = Rules(manifest(schedule={"cron": "*/5 * * * *", "timezone": "UTC", "start_within": "2m"}))
+    rules = rules_of(manifest(schedule={"cron": "*/5 * * * *", "timezone": "UTC", "start_within": "2m"}))
     (found,) = looked(watched(lambda s: s), SUNDAY + timedelta(hours=1), rules=rules)
     assert len(found.facts["due"]) == 11
     assert found.summary.endswith("(11 runs missed since 2026-03-01 13:05 UTC)")
 
 
 def test_a_long_silence_is_caught_up_in_bounded_steps() -> None:
-    rules = Rules(manifest(schedule={"cron": "* * * * *", "timezone": "UTC", "start_within": "1m"}))
+    rules = rules_of(manifest(schedule={"cron": "* * * * *", "timezone": "UTC", "start_within": "1m"}))
     month = SUNDAY + timedelta(days=1)
     found = looked(watched(lambda s: s), *[month] * 10, rules=rules)
     assert sum(len(finding.facts["due"]) for finding in found) == 24 * 60 - 1
@@ -181,7 +182,7 @@ def test_next_due_is_the_first_occasion() -> None:
 )
 def test_a_run_on_the_day_of_a_clock_change_counts(change: str, started: str) -> None:
     cron = "30 2 * * *" if change.startswith("2026-03") else "30 1 * * *"
-    rules = Rules(manifest(schedule={"cron": cron, "timezone": "America/New_York"}))
+    rules = rules_of(manifest(schedule={"cron": cron, "timezone": "America/New_York"}))
     due = datetime.fromisoformat(change).replace(tzinfo=UTC)
     ran = Story(due - timedelta(hours=1)).applied()
     ran.now = datetime.fromisoformat(started).replace(tzinfo=UTC)

@@ -13,9 +13,9 @@ from stopwork.ledger.events import Entry
 from stopwork.ledger.records import Record
 from stopwork.ledger.words import RunStatus, ScopeKind
 from tests.unit.detect.manifests import manifest
-from tests.unit.detect.story import START, Rules, Story
+from tests.unit.detect.story import START, Story, rules_of
 
-RULES = Rules(
+RULES = rules_of(
     manifest(
         budget={"run_usd": 2.5},
         schedule={"cron": "0 8 * * MON", "timezone": "America/New_York", "finish_within": "45m"},
