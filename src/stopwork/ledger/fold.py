@@ -199,9 +199,15 @@ def _call_finished(entry: e.Entry, event: e.CallFinished) -> Iterator[Change]:
             effects=call.effects + len(event.effects),
         ),
     )
-    # Only calls that write hold a key; a failed one gives it back by its outcome, not by its absence.
+    # Only calls that write hold a key. A call that failed after it had changed something must not be tried again unseen.
+    failed_halfway = event.outcome is w.Outcome.FAILED and bool(event.effects)
+    outcome = w.Outcome.UNKNOWN if failed_halfway else event.outcome
     key_id = f"{event.workflow}/{event.key}"
-    yield Upsert(r.Key, key_id, lambda known: replace(known, outcome=event.outcome) if known else None)
+    yield Upsert(
+        r.Key,
+        key_id,
+        lambda known: replace(known, outcome=outcome) if known and known.call == event.call else known,
+    )
     yield from (Put(effect) for effect in event.effects)
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
-from stopwork.control.keys import KeyStanding, KeyState, derived, standing
+from stopwork.control.keys import KeyStanding, KeyState, business, derived, standing
 from stopwork.incidents.images import operation_of
 from stopwork.kernel.canonical import digest_of, plain
 from stopwork.kernel.errors import Conflict, Invalid, TooLarge
@@ -115,7 +115,7 @@ def ask(
         key=key,
         principal=tx.actor,
         source=source,
-        destination=_destination(rules, tool, args, known_run),
+        destination=_destination(rules, tool, args),
     )
     controls = Controls(
         workflow=workflow,
@@ -173,7 +173,7 @@ def ask(
         reasons=decided.reasons,
         args=args,
         epoch=controls.epoch,
-        capture=_capture(rules, tool, args, known_run) if allowed and decided.effect is not EffectKind.READ else (),
+        capture=_capture(rules, tool, args) if allowed and decided.effect is not EffectKind.READ else (),
         not_after=not_after,
         approval=approval,
         replay=replayed is not None,
@@ -220,7 +220,7 @@ def finish(
         raise TooLarge(f"{len(observed)} objects for one call, at most {MAX_OBSERVED}", hint="Narrow the scan.")
     result = plain(result)
     rules = manifests.version(tx, known.workflow, known.version)
-    declared = _declared_object(rules, known, result, tx.need(Run, known.run))
+    declared = _declared_object(rules, known, result)
     effects = _effects(tx, known, observed, declared, outcome)
     seen = {each.object for each in observed} | {each.object for each in known.before}
     late = () if declared is None or declared in seen or outcome is Outcome.FAILED else (declared,)
@@ -347,42 +347,40 @@ def _key(
 ) -> tuple[str, str | None, str]:
     """Answer the key that counts, the business key where the manifest makes one, and why it could not be made."""
     own = derived(run.workflow, run.trigger_id, tool, args, nth)
-    if rules is None:
+    if rules is None or tool not in rules.manifest.tools:
         return own, None, ""
     try:
-        business = rules.business_key(tool, args, run)
+        parts = rules.business_key(tool, args, run)
     except ExpressionError as error:
         return own, None, str(error)
-    return business or own, business, ""
+    return (own, None, "") if parts is None else (business(run.workflow, tool, parts), parts, "")
 
 
-def _destination(rules: CompiledManifest | None, tool: str, args: dict[str, Any], run: Run) -> str | None:
-    if rules is None:
+def _destination(rules: CompiledManifest | None, tool: str, args: dict[str, Any]) -> str | None:
+    if rules is None or tool not in rules.manifest.tools:
         return None
     try:
-        return rules.destination(tool, args, run)
+        return rules.destination(tool, args)
     except ExpressionError:
         return None  # what a hold on a destination cannot see, it cannot stop; a condition can deny such a call
 
 
-def _capture(
-    rules: CompiledManifest | None, tool: str, args: dict[str, Any], run: Run
-) -> tuple[ObjectRef, ...]:
+def _capture(rules: CompiledManifest | None, tool: str, args: dict[str, Any]) -> tuple[ObjectRef, ...]:
     """Answer the object that the arguments name; one that only the result names is asked for later."""
-    if rules is None:
+    if rules is None or tool not in rules.manifest.tools:
         return ()
     try:
-        found = rules.object_ref(tool, args, None, run)
+        found = rules.object_ref(tool, args)
     except ExpressionError:
         return ()
     return (found,) if found else ()
 
 
-def _declared_object(rules: CompiledManifest, call: Call, result: Any, run: Run) -> ObjectRef | None:
-    if call.effect is EffectKind.READ:
+def _declared_object(rules: CompiledManifest, call: Call, result: Any) -> ObjectRef | None:
+    if call.effect is EffectKind.READ or call.tool not in rules.manifest.tools:
         return None
     try:
-        return rules.object_ref(call.tool, call.args, result, run)
+        return rules.object_ref(call.tool, call.args, result)
     except ExpressionError:
         return None  # the audit names calls that changed something without naming it
 
@@ -433,7 +431,7 @@ def _approval(tx: Tx, request: CallRequest, controls: Controls, decided: Decided
             digest=bound.digest(),
             content=bound.content() | {"why": decided.ask.why},
             approvers=approvers,
-            quorum=min(decided.ask.quorum, max(len(approvers), 1)),
+            quorum=decided.ask.quorum,
             expires_at=tx.now + decided.ask.expires_after,
             version=bound.version,
             epoch=bound.epoch,

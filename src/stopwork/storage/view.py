@@ -160,10 +160,13 @@ class View:
         return [Stored(seq, body, leaf) for seq, body, leaf in rows]
 
     def node(self, level: int, position: int) -> bytes | None:
-        """Answer a stored node of the Merkle log: the root of the perfect subtree at this place."""
-        query = sa.select(merkle_node.c.hash).where(
-            merkle_node.c.level == level, merkle_node.c.position == position
-        )
+        """Answer a node of the Merkle log: the root of the perfect subtree at this place; leaves stand in the journal."""
+        if level == 0:
+            query = sa.select(journal.c.leaf).where(journal.c.seq == position + 1)
+        else:
+            query = sa.select(merkle_node.c.hash).where(
+                merkle_node.c.level == level, merkle_node.c.position == position
+            )
         return self._connection.execute(query).scalar()
 
     def checkpoint(self, at_least: int = 0) -> tuple[int, str] | None:
@@ -176,6 +179,11 @@ class View:
         )
         row = self._connection.execute(query).first()
         return None if row is None else (row[0], row[1])
+
+    def checkpoint_at(self, size: int) -> str | None:
+        """Answer the signed note of the checkpoint that covers exactly ``size`` entries."""
+        query = sa.select(checkpoint.c.note).where(checkpoint.c.size == size)
+        return self._connection.execute(query).scalar()
 
     def each(self, kind: type[R], **conditions: Any) -> Iterator[R]:
         """Answer every record that meets the conditions, a page at a time, by id."""

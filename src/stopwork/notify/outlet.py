@@ -1,0 +1,102 @@
+"""The way out for approved messages: a folder of mail files, or an SMTP server.
+
+A message leaves only after a person approved its exact text; that is decided elsewhere. An outlet answers per recipient
+what became of it, and raises ``Unavailable`` when nothing could be handed over at all.
+"""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from stopwork.kernel.errors import Invalid, Unavailable
+
+TIMEOUT_S: Final = 20
+
+
+class Outlet:
+    """Hands a message over. ``name`` says where it goes, without any credential."""
+
+    def __init__(self, name: str, sender: str, hand_over: Callable[[EmailMessage], dict[str, str]]) -> None:
+        self.name = name
+        self._sender = sender
+        self._hand_over = hand_over
+
+    @classmethod
+    def to_folder(cls, folder: Path, *, sender: str = "stopwork@localhost") -> Outlet:
+        """Write each message as a file that every mail program opens."""
+
+        def hand_over(message: EmailMessage) -> dict[str, str]:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                path = folder / f"{message['X-Stopwork-Message']}.eml"
+                path.write_bytes(message.as_bytes())
+            except OSError as error:
+                raise Unavailable(
+                    f"the message cannot be written to {folder}: {error.strerror}", hint="Free space, then send again."
+                ) from error
+            return {address: f"written to {path.name}" for address in _recipients(message)}
+
+        return cls(f"folder {folder.name}", sender, hand_over)
+
+    @classmethod
+    def to_smtp(cls, url: str, *, sender: str, password: str | None = None) -> Outlet:
+        """Send through ``smtp://user@host:port``, or ``smtps://`` for TLS from the start; STARTTLS is used where offered."""
+        parts = urlsplit(url)
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+            raise Invalid("a mail server is given as smtp://host:port", hint="Check the address.", found=parts.scheme)
+        host, port = parts.hostname, parts.port or (465 if parts.scheme == "smtps" else 25)
+
+        def hand_over(message: EmailMessage) -> dict[str, str]:
+            opened = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
+            try:
+                with opened(host, port, timeout=TIMEOUT_S) as server:
+                    server.ehlo_or_helo_if_needed()
+                    if parts.scheme == "smtp" and server.has_extn("starttls"):
+                        server.starttls()
+                    if parts.username and password:
+                        server.login(parts.username, password)
+                    refused = server.send_message(message)
+            except smtplib.SMTPRecipientsRefused as error:
+                refused = error.recipients
+            except (OSError, smtplib.SMTPException) as error:
+                raise Unavailable(
+                    f"the mail server {host}:{port} did not take the message: {error}",
+                    hint="Check the server, then send again.",
+                ) from error
+            return {
+                address: "refused: " + _said(refused[address]) if address in refused else "accepted"
+                for address in _recipients(message)
+            }
+
+        return cls(f"mail server {host}:{port}", sender, hand_over)
+
+    def send(
+        self, *, message_id: str, recipients: Sequence[str], subject: str, body: str, at: datetime
+    ) -> dict[str, str]:
+        """Hand one message over; answer recipient → what became of it."""
+        message = EmailMessage()
+        try:
+            message["From"], message["To"], message["Subject"] = self._sender, ", ".join(recipients), subject
+        except ValueError as error:
+            raise Invalid(f"the message cannot be addressed: {error}", hint="Correct recipients and subject.") from error
+        message["Date"] = format_datetime(at)
+        message["Message-ID"] = f"<{message_id}@stopwork>"
+        message["X-Stopwork-Message"] = message_id
+        message.set_content(body)
+        return self._hand_over(message)
+
+
+def _recipients(message: EmailMessage) -> list[str]:
+    return [address.strip() for address in str(message["To"]).split(",")]
+
+
+def _said(answer: tuple[int, bytes]) -> str:
+    code, text = answer
+    return f"{code} {text.decode(errors='replace')}"

@@ -1,0 +1,74 @@
+"""Gathering a case: every record that belongs to one incident, from one snapshot."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stopwork.incidents.case import Case
+from stopwork.ledger import records as r
+from stopwork.ledger.words import ScopeKind
+from stopwork.operations.manifests import Manifests
+from stopwork.storage.view import View
+
+MAX_CALLS: Final = 50_000
+
+
+def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
+    """Answer the case of an incident; ``NotFound`` when there is none."""
+    incident = view.need(r.Incident, incident_id)
+    workflow = view.need(r.Workflow, incident.workflow)
+    runs = tuple(sorted(_each(view, r.Run, incident.runs), key=lambda run: run.started_at))
+    of_runs = tuple(run.id for run in runs)
+    versions = {run.version for run in runs} | {incident.version, workflow.version}
+    calls = tuple(view.find(r.Call, run=of_runs, order="requested_at", limit=MAX_CALLS)) if runs else ()
+    versions |= {call.version for call in calls if call.version}
+    later = [
+        run
+        for run in view.find(r.Run, workflow=workflow.id, started_at_from=incident.opened_at, order="started_at")
+        if run.id not in of_runs
+    ]
+    return Case(
+        incident=incident,
+        workflow=workflow,
+        runs=runs,
+        steps=tuple(view.find(r.Step, run=of_runs, order="at", limit=MAX_CALLS)) if runs else (),
+        calls=calls,
+        effects=tuple(view.find(r.Effect, run=of_runs, order="at", limit=MAX_CALLS)) if runs else (),
+        approvals=tuple(
+            approval
+            for call in calls
+            if call.approval
+            for approval in view.find(r.Approval, call=call.id, order="requested_at")
+        ),
+        signals=tuple(view.find(r.Signal, incident=incident_id)),
+        holds=tuple(_holds(view, incident)),
+        items=tuple(view.find(r.Item, plan=incident.plan, order="order")) if incident.plan else (),
+        checks=tuple(view.find(r.Check, incident=incident_id)),
+        manifests={version: manifests.version(view, workflow.id, version).manifest for version in sorted(versions)},
+        current=manifests.version(view, workflow.id, workflow.version).manifest,
+        audit=view.first(r.Audit, incident=incident_id, order="-at"),
+        plan=view.get(r.Plan, incident.plan) if incident.plan else None,
+        bundle=view.get(r.Bundle, incident.bundle) if incident.bundle else None,
+        postmortem=view.get(r.Postmortem, incident_id),
+        later_runs=tuple(later),
+    )
+
+
+def _each(view: View, kind: type[r.Run], ids: tuple[str, ...]) -> list[r.Run]:
+    return [found for each in ids if (found := view.get(kind, each)) is not None]
+
+
+def _holds(view: View, incident: r.Incident) -> list[r.Hold]:
+    """Answer the holds of the incident, and any other active one on its workflow."""
+    own = view.find(r.Hold, incident=incident.id)
+    known = {hold.id for hold in own}
+    others = [
+        hold
+        for hold in view.find(r.Hold, active=True)
+        if hold.id not in known
+        and (
+            hold.scope.kind is ScopeKind.EVERYTHING
+            or incident.workflow in (hold.scope.workflow, hold.scope.name)
+        )
+    ]
+    return own + others

@@ -1,0 +1,60 @@
+"""Contain: the checklist of an incident, snapshotted when it is proposed, done item by item."""
+
+from __future__ import annotations
+
+from stopwork.incidents.contain import propose
+from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.ledger.events import ContainmentProposed, ContainmentRecorded, StatusChanged
+from stopwork.ledger.records import ContainmentItem, Incident
+from stopwork.ledger.words import ContainmentState, IncidentStatus
+from stopwork.operations.cases import gather
+from stopwork.operations.manifests import Manifests
+from stopwork.operations.people import require_person
+from stopwork.storage.transaction import Tx
+
+_DONE = frozenset({ContainmentState.DONE, ContainmentState.NOT_APPLICABLE})
+
+
+def checklist(tx: Tx, manifests: Manifests, *, incident: str) -> list[ContainmentItem]:
+    """Answer the incident's checklist, and propose it when there is none yet."""
+    known = tx.need(Incident, incident)
+    if not tx.find(ContainmentItem, incident=incident):
+        items = propose(gather(tx, manifests, incident))
+        tx.record(ContainmentProposed(incident=incident, workflow=known.workflow, items=tuple(items)))
+    return tx.find(ContainmentItem, incident=incident)
+
+
+def record(tx: Tx, *, item: str, state: ContainmentState, verified_how: str) -> ContainmentItem:
+    """Record how one item ended. *Done* and *not applicable* both need a sentence that says how one knows."""
+    known = tx.need(ContainmentItem, item)
+    require_person(tx, "contain an incident")
+    incident = tx.need(Incident, known.incident)
+    if incident.status is IncidentStatus.CLOSED:
+        raise Conflict(f"{incident.id} is closed", hint="A closed incident does not change.")
+    if state is ContainmentState.PROPOSED:
+        raise Invalid("an item does not go back to proposed", hint="Use done, not_applicable or failed.", field="state")
+    if not verified_how.strip():
+        raise Invalid("say how it was verified", hint="One sentence is enough.", field="verified_how")
+    others = [each for each in tx.find(ContainmentItem, incident=incident.id) if each.id != item]
+    complete = state in _DONE and all(each.state in _DONE for each in others)
+    tx.record(
+        ContainmentRecorded(
+            incident=incident.id,
+            workflow=incident.workflow,
+            item=item,
+            state=state,
+            verified_how=verified_how.strip(),
+            complete=complete,
+        )
+    )
+    if complete and incident.status is IncidentStatus.INVESTIGATING:
+        tx.record(
+            StatusChanged(
+                incident=incident.id,
+                workflow=incident.workflow,
+                before=incident.status,
+                after=IncidentStatus.CONTAINED,
+                reason="every containment item is done",
+            )
+        )
+    return tx.need(ContainmentItem, item)

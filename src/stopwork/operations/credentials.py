@@ -1,0 +1,116 @@
+"""Credentials: bearer tokens and one-time sign-in links. Only the digest of a secret is ever stored."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from stopwork.kernel.errors import Denied, Invalid, Unauthenticated
+from stopwork.ledger.events import CredentialIssued, CredentialRevoked, CredentialUsed
+from stopwork.ledger.records import Credential, Principal
+from stopwork.ledger.words import PrincipalKind
+from stopwork.operations.manifests import known_workflow
+from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
+
+LINK_VALID_FOR: Final = timedelta(hours=1)
+SESSION_VALID_FOR: Final = timedelta(hours=12)
+MAX_SECRET_LENGTH: Final = 200
+
+
+class Issued(Struct, frozen=True, kw_only=True):
+    """A new credential; ``secret`` is shown once and cannot be had again."""
+
+    credential: Credential
+    secret: str
+
+
+def issue(
+    tx: Tx,
+    *,
+    principal: Principal,
+    valid_for: timedelta | None = None,
+    once: bool = False,
+    administrator: bool = False,
+) -> Issued:
+    """Make a credential for a person or an agent. An agent's works for its own workflow only, and never signs."""
+    if tx.actor.kind is PrincipalKind.AGENT:
+        raise Denied("an agent cannot make credentials", hint="A person makes them.")
+    if principal.kind is PrincipalKind.AGENT:
+        known_workflow(tx, principal.id)
+    elif "@" not in principal.id:
+        raise Invalid(
+            f"{principal.id!r} is no address", hint="Name a person by address: dana@acme.test", field="principal.id"
+        )
+    secret = f"sw_{secrets.token_urlsafe(32)}"
+    credential = tx.new_id("cred")
+    tx.record(
+        CredentialIssued(
+            credential=credential,
+            principal=principal,
+            secret_digest=secret_digest(secret),
+            expires_at=tx.now + valid_for if valid_for else None,
+            once=once,
+            administrator=administrator,
+        )
+    )
+    return Issued(credential=tx.need(Credential, credential), secret=secret)
+
+
+def spend_link(tx: Tx, secret: str) -> Issued:
+    """Turn a one-time link into a session for the same person; ``Unauthenticated`` when it was used or is too old."""
+    link = _valid(tx, secret)
+    if link is None or not link.once:
+        raise Unauthenticated(
+            "this sign-in link does not work any more",
+            hint="Ask for a new one: stopwork user link dana@acme.test",
+        )
+    tx.record(CredentialUsed(credential=link.id))
+    return issue(
+        tx, principal=link.principal, valid_for=SESSION_VALID_FOR, administrator=link.administrator
+    )
+
+
+def revoke(tx: Tx, *, credential: str, reason: str) -> None:
+    """End a credential at once; ending it twice changes nothing."""
+    if tx.actor.kind is PrincipalKind.AGENT:
+        raise Denied("an agent cannot revoke credentials", hint="A person can.")
+    if tx.need(Credential, credential).revoked_at is None:
+        tx.record(CredentialRevoked(credential=credential, reason=reason))
+
+
+def identify(view: View, secret: str, *, now: datetime) -> Credential:
+    """Answer the credential behind a bearer token or session; ``Unauthenticated`` when there is none that is valid."""
+    found = _lookup(view, secret)
+    if found is None or found.once or not _usable(found, now):
+        raise Unauthenticated(
+            "the token is not valid", hint="Use a token of this server: stopwork token create", scheme="Bearer"
+        )
+    return found
+
+
+def secret_digest(secret: str) -> str:
+    """Answer what is stored of a secret. It has 256 random bits, so a plain digest cannot be guessed back."""
+    return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _valid(tx: Tx, secret: str) -> Credential | None:
+    found = _lookup(tx, secret)
+    return found if found is not None and found.used_at is None and _usable(found, tx.now) else None
+
+
+def _lookup(view: View, secret: str) -> Credential | None:
+    # Looked up by digest: the time it takes tells nothing about the secret.
+    if not 0 < len(secret) <= MAX_SECRET_LENGTH:
+        return None
+    return view.first(Credential, secret_digest=secret_digest(secret))
+
+
+def _usable(credential: Credential, now: datetime) -> bool:
+    if credential.revoked_at is not None:
+        return False
+    return credential.expires_at is None or credential.expires_at > now

@@ -1,0 +1,106 @@
+"""An installation: the store with everything that belongs to it, put together in one place."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from stopwork.kernel.clock import Clock, SystemClock
+from stopwork.kernel.errors import Tampered, Unavailable
+from stopwork.kernel.ids import IdSource
+from stopwork.ledger.notes import Signer
+from stopwork.notify.outlet import Outlet
+from stopwork.operations.manifests import Manifests
+from stopwork.storage.store import Store
+from stopwork.systems.base import System
+
+DATABASE = "stopwork.db"
+KEY_FILE = "signing.key"
+EVIDENCE = "evidence"
+
+
+class Installation:
+    """Everything one server or one embedded guard works with.
+
+    ``folder`` holds the database, the signing key (readable by its owner only) and the evidence bundles. ``systems`` are the connected
+    systems by name, ``outlet`` is how messages leave.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        folder: Path,
+        signer: Signer,
+        systems: Mapping[str, System],
+        outlet: Outlet,
+    ) -> None:
+        self.store = store
+        self.folder = folder
+        self.signer = signer
+        self.systems = dict(systems)
+        self.outlet = outlet
+        self.manifests = Manifests()
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path,
+        *,
+        systems: Mapping[str, System] | None = None,
+        outlet: Outlet | None = None,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+    ) -> Installation:
+        """Open the installation in ``folder``, or make one there. Raises ``Conflict`` when another process has it."""
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (folder / EVIDENCE).mkdir(exist_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                f"the data folder {folder} cannot be made: {error.strerror}", hint="Name a folder you can write to."
+            ) from error
+        store = Store.open(folder / DATABASE, clock=clock or SystemClock(), ids=ids)
+        try:
+            signer = _signer(folder / KEY_FILE)
+        except BaseException:
+            store.close()
+            raise
+        return cls(
+            store=store,
+            folder=folder,
+            signer=signer,
+            systems=systems or {},
+            outlet=outlet or Outlet.to_folder(folder / "outbox"),
+        )
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.store.close()
+
+    def __enter__(self) -> Installation:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _signer(path: Path) -> Signer:
+    """Read the signing key or make one. The key's name is the log's origin and never changes."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        name, _, seed = path.read_text().strip().partition(" ")
+        try:
+            return Signer(name, bytes.fromhex(seed))
+        except ValueError as error:
+            raise Tampered(f"{path} is not a signing key", hint="Restore it from a backup.") from error
+    with os.fdopen(handle, "w") as file:
+        name, seed = f"stopwork.local/{secrets.token_hex(8)}", secrets.token_bytes(32)
+        file.write(f"{name} {seed.hex()}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return Signer(name, seed)

@@ -1,0 +1,33 @@
+"""Who may do what: signatures belong to people, and some of them to particular people."""
+
+from __future__ import annotations
+
+from stopwork.kernel.errors import Denied
+from stopwork.ledger.records import Incident
+from stopwork.ledger.words import PrincipalKind
+from stopwork.storage.transaction import Tx
+
+
+def require_person(tx: Tx, doing: str) -> str:
+    """Answer the acting person's address; ``Denied`` for agents and for the system itself."""
+    if tx.actor.kind is not PrincipalKind.PERSON:
+        raise Denied(
+            f"{tx.actor} cannot {doing}",
+            hint="Only a person can; sign in as one.",
+            expected=PrincipalKind.PERSON.value,
+            found=tx.actor.kind.value,
+        )
+    return tx.actor.id
+
+
+def require_business_owner(tx: Tx, incident: Incident, doing: str) -> str:
+    """Answer the business owner's address when the actor is that person; ``Denied`` for everybody else."""
+    person = require_person(tx, doing)
+    if person != incident.business_owner:
+        raise Denied(
+            f"only the business owner can {doing}",
+            hint=f"Ask {incident.business_owner}.",
+            expected=incident.business_owner,
+            found=person,
+        )
+    return person

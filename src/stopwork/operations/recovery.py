@@ -1,0 +1,365 @@
+"""Recovery: a plan is proposed, approved by the owner, run once per item, and read back.
+
+Nothing is changed before the evidence is sealed and the item approved. Each attempt is in the journal before it touches
+anything, so a crash leaves an item *in doubt* and never done twice: the next run looks first.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final, cast
+
+from msgspec import Struct
+
+from stopwork.incidents.attempt import AlreadyDone, ByHand, Clash, Invoke, Replace, columns, reverse_plan, step, verify
+from stopwork.incidents.case import Case
+from stopwork.incidents.recover import Means, Undoing, propose_plan
+from stopwork.kernel.canonical import digest_of
+from stopwork.kernel.errors import Conflict, Invalid, StopworkError
+from stopwork.ledger.events import ItemAttempted, ItemFinished, PlanApproved, PlanFinished, PlanProposed, StatusChanged
+from stopwork.ledger.records import Call, Effect, Image, Incident, Item, Plan, Principal, Run
+from stopwork.ledger.words import IncidentStatus, ItemState, PlanState, Remedy
+from stopwork.manifest.expressions import ExpressionError
+from stopwork.operations.cases import gather
+from stopwork.operations.installation import Installation
+from stopwork.operations.manifests import Manifests
+from stopwork.operations.people import require_business_owner, require_person
+from stopwork.storage.transaction import Tx
+from stopwork.systems.base import Invoker, System, invoking, restoring
+
+MAX_EFFECTS_PER_OBJECT: Final = 10_000
+_OPEN: Final = frozenset({ItemState.APPROVED, ItemState.IN_DOUBT})
+
+
+def propose(
+    tx: Tx,
+    manifests: Manifests,
+    systems: Mapping[str, System],
+    *,
+    incident: str,
+    calls: Collection[str] | None = None,
+) -> Plan:
+    """Propose how each object that the chosen calls changed is put right; without a choice, all writing calls of the incident.
+
+    Raises ``Conflict`` before the evidence is sealed and the audit is complete, and while a plan is being run.
+    """
+    require_person(tx, "propose a recovery")
+    case = gather(tx, manifests, incident)
+    require_sealed(case.incident)
+    if case.audit is None:
+        raise Conflict("the audit comes first", hint="Complete the audit; the plan is made from it.", incident=incident)
+    if case.plan is not None and case.plan.state in (PlanState.APPROVED, PlanState.RUNNING):
+        raise Conflict(f"{case.plan.id} is {case.plan.state}", hint="Let it finish first.", plan=case.plan.id)
+    known = {call.id for call in case.calls}
+    chosen = set(calls) if calls is not None else known
+    if unknown := sorted(chosen - known):
+        raise Invalid(f"{unknown[0]} is no call of this incident", hint="Choose from its calls.", field="calls")
+    plan = tx.new_id("plan")
+    items = propose_plan(
+        case.incident,
+        _histories(tx, case, chosen),
+        chosen=chosen,
+        plan=plan,
+        means=Means(
+            undoing=_undoing(tx, manifests),
+            restores=restoring(systems),
+            invokes=invoking(systems),
+            duplicates=case.current.recovery.duplicate_records,
+            copies=_copies(case),
+        ),
+        new_id=tx.new_id,
+    )
+    return _record_plan(tx, case.incident, plan, items)
+
+
+def _record_plan(tx: Tx, incident: Incident, plan: str, items: Sequence[Item]) -> Plan:
+    tx.record(
+        PlanProposed(
+            incident=incident.id,
+            workflow=incident.workflow,
+            plan=plan,
+            digest=digest_of(list(items)),
+            items=tuple(items),
+        )
+    )
+    return tx.need(Plan, plan)
+
+
+def propose_reversal(tx: Tx, *, plan: str) -> Plan:
+    """Propose the undo of a finished recovery."""
+    require_person(tx, "propose a recovery")
+    known = tx.need(Plan, plan)
+    if known.state is not PlanState.FINISHED:
+        raise Conflict(f"{plan} is {known.state}", hint="Only a finished plan can be taken back.", plan=plan)
+    new_plan = tx.new_id("plan")
+    items = reverse_plan(tx.find(Item, plan=plan, order="order"), plan=new_plan, new_id=tx.new_id)
+    return _record_plan(tx, tx.need(Incident, known.incident), new_plan, items)
+
+
+def approve(
+    tx: Tx,
+    *,
+    plan: str,
+    digest: str,
+    items: Collection[str] | None = None,
+    accept: Collection[str] = (),
+    note: str = "",
+) -> Plan:
+    """Approve items of a plan as the business owner: all that can be run, or those named.
+
+    ``accept`` names items that stay as they are, with a reason in ``note``; what only people can do is accepted in the same way.
+    ``digest`` is that of the plan which was shown; every item is either approved or accepted.
+    """
+    known = tx.need(Plan, plan)
+    incident = tx.need(Incident, known.incident)
+    require_business_owner(tx, incident, "approve a recovery")
+    require_sealed(incident)
+    if known.state is not PlanState.PROPOSED:
+        raise Conflict(f"{plan} is {known.state} already", hint="A plan is approved once.", plan=plan)
+    if known.digest != digest or incident.plan != plan:
+        raise Conflict("this is not the plan you saw", hint="Open the plan again.", expected=known.digest, found=digest)
+    every = {item.id: item for item in tx.find(Item, plan=plan, order="order")}
+    by_hand = {item.id for item in every.values() if item.remedy in (Remedy.TELL, Remedy.ACCEPT)}
+    accepted = set(accept) | (by_hand - set(items or ()))
+    chosen = set(items) if items is not None else set(every) - accepted
+    if unknown := sorted((chosen | accepted) - every.keys()):
+        raise Invalid(f"{unknown[0]} is no item of {plan}", hint="Choose from its items.", field="items")
+    if undecided := sorted(every.keys() - chosen - accepted):
+        raise Invalid(
+            f"{len(undecided)} items are neither approved nor accepted",
+            hint="Decide about every item; accept those that stay, with a reason.",
+            field="items",
+            undecided=undecided,
+        )
+    if chosen & accepted:
+        raise Invalid("an item is both approved and accepted", hint="Decide one way.", field="accept")
+    if set(accept) and not note.strip():
+        raise Invalid("say why these objects stay as they are", hint="One sentence is enough.", field="note")
+    tx.record(
+        PlanApproved(
+            incident=incident.id,
+            workflow=incident.workflow,
+            plan=plan,
+            digest=digest,
+            items=tuple(sorted(chosen)),
+            accepted=tuple(sorted(accepted)),
+            note=note.strip() or "nothing to run; it is told or left as it is",
+        )
+    )
+    if incident.status in (IncidentStatus.INVESTIGATING, IncidentStatus.CONTAINED):
+        tx.record(
+            StatusChanged(
+                incident=incident.id,
+                workflow=incident.workflow,
+                before=incident.status,
+                after=IncidentStatus.RECOVERING,
+                reason=f"{plan} approved",
+            )
+        )
+    return tx.need(Plan, plan)
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far a run of a plan has come."""
+
+    done: int
+    total: int
+    item: Item
+
+
+_running: set[str] = set()
+_running_lock = threading.Lock()
+
+
+def run(
+    installation: Installation,
+    actor: Principal,
+    *,
+    plan: str,
+    progress: Callable[[Progress], None] = lambda _progress: None,
+) -> Plan:
+    """Run every approved item of a plan, in order, and answer the plan when none is left.
+
+    It may be interrupted and run again: what is done is seen to be done. Raises ``Conflict`` while another run of it goes on.
+    """
+    store = installation.store
+    with _running_lock:
+        if plan in _running:
+            raise Conflict(f"{plan} is being run", hint="Watch its progress on the incident's page.", plan=plan)
+        _running.add(plan)
+    try:
+        known = store.read(lambda view: view.need(Plan, plan))
+        store.read(lambda view: require_sealed(view.need(Incident, known.incident)))
+        if known.state is PlanState.PROPOSED:
+            raise Conflict(f"{plan} is not approved", hint="The business owner approves it first.", plan=plan)
+        items = store.read(lambda view: view.find(Item, plan=plan, order="order"))
+        todo = [item for item in items if item.state in _OPEN]
+        for number, item in enumerate(todo, start=1):
+            finished = _run_item(installation, actor, item)
+            progress(Progress(done=number, total=len(todo), item=finished))
+        return store.write(lambda tx: _finish(tx, plan), actor=actor)
+    finally:
+        with _running_lock:
+            _running.discard(plan)
+
+
+def _run_item(installation: Installation, actor: Principal, item: Item) -> Item:
+    store, system = installation.store, installation.systems.get(item.object.system)
+
+    def finish(state: ItemState, found: Image | None, note: str) -> Item:
+        def work(tx: Tx) -> Item:
+            incident = tx.need(Incident, item.incident)
+            tx.record(
+                ItemFinished(
+                    incident=item.incident,
+                    workflow=incident.workflow,
+                    plan=item.plan,
+                    item=item.id,
+                    object=item.object,
+                    state=state,
+                    found=found,
+                    note=note,
+                )
+            )
+            return tx.need(Item, item.id)
+
+        return store.write(work, actor=actor)
+
+    if system is None:
+        return finish(ItemState.FAILED, None, f"no system {item.object.system} is connected here")
+    try:
+        now = system.read(item.object)
+        todo = step(item, now)
+    except StopworkError as error:
+        return finish(ItemState.FAILED, None, str(error))
+    match todo:
+        case AlreadyDone():
+            return finish(ItemState.VERIFIED, now, "it was there already")
+        case Clash(why=why):
+            shown = "; ".join(f"{c.field or 'object'}: before {c.before!r}, agent {c.left!r}, now {c.now!r}" for c in columns(item, now))
+            return finish(ItemState.CONFLICT, now, f"{why}. {shown}")
+        case ByHand():
+            return finish(ItemState.ACCEPTED, now, "done by people, not by the software")
+        case Replace() | Invoke():
+            store.write(lambda tx: _attempt(tx, item), actor=actor)
+            return _apply(system, item, todo, finish)
+
+
+def _apply(
+    system: System, item: Item, todo: Replace | Invoke, finish: Callable[[ItemState, Image | None, str], Item]
+) -> Item:
+    try:
+        if isinstance(todo, Replace):
+            system.replace(item.object, todo.expected, todo.target)
+        else:
+            cast(Invoker, system).invoke(todo.tool, todo.args)
+    except Conflict as error:
+        return finish(ItemState.CONFLICT, _looked(system, item), str(error))
+    except StopworkError as error:
+        found = _looked(system, item)
+        if found is not None and verify(item, found):
+            return finish(ItemState.VERIFIED, found, "the answer was an error, and the object shows that it is done")
+        return finish(ItemState.FAILED, found, str(error))
+    found = _looked(system, item)
+    if found is not None and verify(item, found):
+        return finish(ItemState.VERIFIED, found, "read back and compared")
+    return finish(ItemState.FAILED, found, "read back, and it does not hold what was put there")
+
+
+def _looked(system: System, item: Item) -> Image | None:
+    try:
+        return system.read(item.object)
+    except StopworkError:
+        return None
+
+
+def _attempt(tx: Tx, item: Item) -> None:
+    known = tx.need(Item, item.id)
+    if known.state not in _OPEN:
+        raise Conflict(f"{item.id} is {known.state}", hint="It is done once.", item=item.id)
+    incident = tx.need(Incident, item.incident)
+    tx.record(
+        ItemAttempted(
+            incident=incident.id, workflow=incident.workflow, plan=item.plan, item=item.id, object=item.object
+        )
+    )
+
+
+def _finish(tx: Tx, plan: str) -> Plan:
+    known = tx.need(Plan, plan)
+    items = tx.find(Item, plan=plan)
+    if known.state is not PlanState.FINISHED and not any(item.state in _OPEN for item in items):
+        incident = tx.need(Incident, known.incident)
+        tx.record(
+            PlanFinished(
+                incident=incident.id,
+                workflow=incident.workflow,
+                plan=plan,
+                outcome=dict(Counter(item.state.value for item in items)),
+            )
+        )
+    return tx.need(Plan, plan)
+
+
+def require_sealed(incident: Incident) -> None:
+    """Raise ``Conflict`` until the incident's evidence is sealed: cleaning before preserving destroys the proof."""
+    if incident.sealed_at is None:
+        raise Conflict(
+            "the evidence is not sealed yet",
+            hint=f"Seal it first: stopwork incident seal {incident.id}",
+            incident=incident.id,
+        )
+    if incident.status is IncidentStatus.CLOSED:
+        raise Conflict(f"{incident.id} is closed", hint="A closed incident does not change.", incident=incident.id)
+
+
+def _histories(tx: Tx, case: Case, chosen: Collection[str]) -> list[Effect]:
+    """Answer every effect on the objects that the chosen calls changed, in the order in which they happened."""
+    objects = dict.fromkeys(effect.object_key for effect in case.effects if effect.call in chosen)
+    found = [
+        effect
+        for key in objects
+        for effect in tx.find(Effect, object_key=key, order="at", limit=MAX_EFFECTS_PER_OBJECT)
+    ]
+    return sorted(found, key=lambda effect: (effect.at, effect.id))
+
+
+def _undoing(tx: Tx, manifests: Manifests) -> Callable[[Effect], Undoing]:
+    def undoing(effect: Effect) -> Undoing:
+        call = tx.need(Call, effect.call)
+        rules = manifests.version(tx, call.workflow, call.version)
+        tool = rules.manifest.tools.get(call.tool)
+        if tool is None:
+            return Undoing(kind=call.effect)
+        named = effect.source == "declared" or (tool.object is not None and tool.object.type == effect.object.type)
+        undo = tool.undo if named else None
+        args = {}
+        none = undo.none if undo else None
+        if undo is not None and undo.tool is not None:
+            try:
+                args = rules.undo_args(call.tool, call.args, call.result, effect.object, tx.need(Run, call.run))
+            except ExpressionError as error:
+                none = f"the arguments of {undo.tool} cannot be worked out: {error}"
+        return Undoing(
+            kind=call.effect,
+            external=tool.external,
+            system=undo.system if undo else None,
+            tool=undo.tool if undo and not none else None,
+            args=args,
+            none=none,
+        )
+
+    return undoing
+
+
+def _copies(case: Case) -> dict[str, str]:
+    """Answer which call repeated which, as the duplicate signals of the incident say."""
+    copies: dict[str, str] = {}
+    for signal in case.signals:
+        original = signal.facts.get("original")
+        for copy in signal.facts.get("copies", ()):
+            if isinstance(original, str) and copy != original:
+                copies[copy] = original
+    return copies

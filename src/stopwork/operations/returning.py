@@ -1,0 +1,127 @@
+"""Re-enable: checks are answered, the owner signs, and autonomy comes back one stage at a time."""
+
+from __future__ import annotations
+
+from stopwork.incidents.reenable import CheckView, checks, require_answerable, require_raise
+from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.ledger.events import CheckAnswered, IncidentReenabled, StageChanged, StatusChanged
+from stopwork.ledger.records import Incident, Workflow
+from stopwork.ledger.words import IncidentStatus, PrincipalKind, ReenableCheck, Severity, Stage
+from stopwork.control.stages import check_move, goes_up
+from stopwork.operations.cases import gather
+from stopwork.operations.holds import release
+from stopwork.operations.manifests import Manifests, known_workflow
+from stopwork.operations.people import require_person
+from stopwork.operations.points import current_epoch
+from stopwork.storage.transaction import Tx
+
+
+def answer(tx: Tx, manifests: Manifests, *, incident: str, check: ReenableCheck, note: str) -> CheckView:
+    """Record a person's answer to a check that records cannot answer: an attestation, an exception, the owner's signature."""
+    person = require_person(tx, "answer a check")
+    case = gather(tx, manifests, incident)
+    state = require_answerable(case, check, person)
+    if not note.strip():
+        raise Invalid("say what you know and how", hint="One sentence is enough.", field="note")
+    tx.record(
+        CheckAnswered(
+            incident=incident, workflow=case.incident.workflow, check=check, state=state, note=note.strip()
+        )
+    )
+    return next(view for view in checks(gather(tx, manifests, incident)) if view.check is check)
+
+
+def raise_stage(tx: Tx, manifests: Manifests, *, incident: str) -> Stage:
+    """Take the next step of the return and answer the stage that now holds.
+
+    The first step lifts the incident's holds onto the read-only stage, in one transaction. Each further step needs a clean run on
+    the stage before. Every step is the business owner's.
+    """
+    person = require_person(tx, "give autonomy back")
+    case = gather(tx, manifests, incident)
+    after = require_raise(case, person)
+    first = case.incident.reenabled_at is None
+    reason = f"re-enable of {incident}, signed by {person}"
+    if case.workflow.stage is not after:
+        _change(tx, case.workflow, after, reason=reason, incident=incident)
+    if first:
+        for hold in case.holds:
+            if hold.active and hold.incident == incident:
+                release(tx, hold, reason=reason)
+    tx.record(
+        IncidentReenabled(
+            incident=incident, workflow=case.workflow.id, stage=after, final=after is Stage.NORMAL
+        )
+    )
+    if case.incident.status is not IncidentStatus.MONITORING:
+        tx.record(
+            StatusChanged(
+                incident=incident,
+                workflow=case.workflow.id,
+                before=case.incident.status,
+                after=IncidentStatus.MONITORING,
+                reason=reason,
+            )
+        )
+    return after
+
+
+def lower_stage(tx: Tx, *, workflow: str, stage: Stage, reason: str, incident: str | None = None) -> None:
+    """Take autonomy away: free to any person and to the detectors. Going up this way is a ``Conflict``."""
+    known = known_workflow(tx, workflow)
+    if tx.actor.kind is PrincipalKind.AGENT:
+        require_person(tx, "change a stage")
+    check_move(known.stage, stage)
+    if goes_up(known.stage, stage):
+        raise Conflict(
+            f"the stage of {workflow} goes up only through a re-enable",
+            hint="Open the incident's page; it shows what is missing.",
+            found=known.stage,
+        )
+    if not reason.strip():
+        raise Invalid("a reason is needed", hint="Say in a sentence why.", field="reason")
+    _change(tx, known, stage, reason=reason.strip(), incident=incident)
+
+
+def close(tx: Tx, *, incident: str, reason: str) -> Incident:
+    """Close an incident whose workflow has its full autonomy and whose lesson is written down.
+
+    What was never paused needs no return; at sev3 the postmortem is optional.
+    """
+    require_person(tx, "close an incident")
+    known = tx.need(Incident, incident)
+    if known.status is IncidentStatus.CLOSED:
+        return known
+    missing = []
+    paused = known.paused_at is not None and known.reenabled_at is None
+    if paused or known_workflow(tx, known.workflow).stage is not Stage.NORMAL:
+        missing.append("the return to the stage normal")
+    if known.learned_at is None and known.severity is not Severity.SEV3:
+        missing.append("the postmortem")
+    if missing:
+        raise Conflict(
+            f"{incident} cannot be closed before " + " and ".join(missing), hint="Do that first.", missing=missing
+        )
+    tx.record(
+        StatusChanged(
+            incident=incident,
+            workflow=known.workflow,
+            before=known.status,
+            after=IncidentStatus.CLOSED,
+            reason=reason,
+        )
+    )
+    return tx.need(Incident, incident)
+
+
+def _change(tx: Tx, workflow: Workflow, after: Stage, *, reason: str, incident: str | None) -> None:
+    tx.record(
+        StageChanged(
+            workflow=workflow.id,
+            before=workflow.stage,
+            after=after,
+            reason=reason,
+            epoch=current_epoch(tx) + 1,
+            incident=incident,
+        )
+    )

@@ -1,0 +1,323 @@
+"""What people control: manifests, holds, approvals, stages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from stopwork.ledger import records as r
+from stopwork.ledger.words import ApprovalState, HoldMode, Stage
+from stopwork.manifest.diff import Change
+from stopwork.operations import approvals, holds, manifests, permits, preparedness, returning
+from stopwork.incidents.prepare import Preparedness
+from stopwork.ledger.words import Outcome
+from stopwork.server.api.endpoint import Access, Endpoint, Nothing, Page, Read, Write
+
+Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
+Manifest = Annotated[str, Meta(max_length=300_000)]
+
+
+class ManifestText(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    text: Manifest
+    filename: Annotated[str, Meta(max_length=500)] = "stopwork.yaml"
+
+
+class ApplyManifest(ManifestText, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``expected_version`` is the version that was compared with; 0 when there was none."""
+
+    reason: Annotated[str, Meta(max_length=2_000)] = ""
+    expected_version: int | None = None
+
+
+class Warned(Struct, frozen=True, kw_only=True):
+    line: int
+    field: str
+    message: str
+
+
+class Applied(Struct, frozen=True, kw_only=True):
+    """A manifest's version, whether it is the one in force already, what changes and what it warns of."""
+
+    workflow: str
+    version: int
+    unchanged: bool
+    changes: tuple[Change, ...]
+    warnings: tuple[Warned, ...]
+
+
+class SetHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    scope: r.Scope
+    reason: Reason
+    mode: HoldMode = HoldMode.BLOCK
+    incident: str | None = None
+
+
+class LiftHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    reason: Reason
+
+
+class HoldFilter(Page, frozen=True, kw_only=True):
+    active: bool | None = None
+    incident: str | None = None
+
+
+class ApprovalFilter(Page, frozen=True, kw_only=True):
+    state: ApprovalState | None = None
+    incident: str | None = None
+
+
+class Decide(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``digest`` is that of the content which the person was shown."""
+
+    approve: bool
+    digest: str
+    note: Annotated[str, Meta(max_length=2_000)] = ""
+
+
+class LowerStage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    stage: Stage
+    reason: Reason
+    incident: str | None = None
+
+
+class Reconcile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    outcome: Outcome
+    note: Reason
+
+
+def _applied(found: manifests.Preview) -> Applied:
+    return Applied(
+        workflow=found.workflow,
+        version=found.version,
+        unchanged=found.unchanged,
+        changes=found.changes,
+        warnings=tuple(
+            Warned(line=each.line, field=each.field, message=each.message) for each in found.loaded.warnings
+        ),
+    )
+
+
+def _page(query: Page, **conditions: Any) -> dict[str, Any]:
+    given = {name: value for name, value in conditions.items() if value is not None}
+    return {"limit": max(1, min(query.limit, 500)), "after": query.after, **given}
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/v1/manifests/preview",
+        name="preview_manifest",
+        summary="Check a manifest and show what applying it would change",
+        does=Read(lambda view, g: _applied(manifests.preview(view, g.body.text, filename=g.body.filename))),
+        body=ManifestText,
+        answer=Applied,
+        tag="manifests",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/manifests",
+        name="apply_manifest",
+        summary="Make a manifest the version in force",
+        does=Write(
+            lambda tx, g: _applied(
+                manifests.apply(
+                    tx,
+                    g.body.text,
+                    reason=g.body.reason,
+                    filename=g.body.filename,
+                    expected_version=g.body.expected_version,
+                )
+            )
+        ),
+        body=ApplyManifest,
+        answer=Applied,
+        tag="manifests",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/workflows",
+        name="list_workflows",
+        summary="List workflows",
+        does=Read(lambda view, g: view.find(r.Workflow, **_page(g.query))),
+        query=Page,
+        answer=list[r.Workflow],
+        tag="workflows",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/workflows/{workflow}",
+        name="get_workflow",
+        summary="One workflow",
+        does=Read(lambda view, g: manifests.known_workflow(view, g.path["workflow"])),
+        answer=r.Workflow,
+        access=Access.ANY,
+        tag="workflows",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/workflows/{workflow}/versions",
+        name="list_versions",
+        summary="The manifest versions of a workflow, newest first",
+        does=Read(
+            lambda view, g: view.find(
+                r.ManifestVersion, order="-version", **_page(g.query, workflow=g.path["workflow"])
+            )
+        ),
+        query=Page,
+        answer=list[r.ManifestVersion],
+        tag="workflows",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/workflows/{workflow}/preparedness",
+        name="get_preparedness",
+        summary="How ready a workflow is for its next incident",
+        does=Read(
+            lambda view, g: preparedness.assess(
+                view,
+                g.installation.manifests,
+                workflow=g.path["workflow"],
+                now=g.installation.store.clock.now(),
+            )
+        ),
+        answer=Preparedness,
+        tag="workflows",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/workflows/{workflow}/stage",
+        name="lower_stage",
+        summary="Take autonomy away from a workflow",
+        does=Write(
+            lambda tx, g: _done(
+                returning.lower_stage(
+                    tx,
+                    workflow=g.path["workflow"],
+                    stage=g.body.stage,
+                    reason=g.body.reason,
+                    incident=g.body.incident,
+                )
+            )
+        ),
+        body=LowerStage,
+        answer=Nothing,
+        tag="workflows",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/holds",
+        name="set_hold",
+        summary="Pause a scope; answers what is closed, in flight and not confirmed",
+        does=Write(
+            lambda tx, g: holds.pause(
+                tx, scope=g.body.scope, reason=g.body.reason, mode=g.body.mode, incident=g.body.incident
+            )
+        ),
+        body=SetHold,
+        answer=holds.Pause,
+        access=Access.ANY,
+        status=201,
+        tag="holds",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/holds",
+        name="list_holds",
+        summary="List holds",
+        does=Read(
+            lambda view, g: view.find(
+                r.Hold, order="-id", **_page(g.query, active=g.query.active, incident=g.query.incident)
+            )
+        ),
+        query=HoldFilter,
+        answer=list[r.Hold],
+        tag="holds",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/holds/{hold}",
+        name="get_hold",
+        summary="What a hold has achieved so far",
+        does=Read(
+            lambda view, g: holds.status(
+                view, view.need(r.Hold, g.path["hold"]), now=g.installation.store.clock.now()
+            )
+        ),
+        answer=holds.Pause,
+        access=Access.ANY,
+        tag="holds",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/holds/{hold}/lift",
+        name="lift_hold",
+        summary="Lift a hold that belongs to no open incident, as a second person",
+        does=Write(lambda tx, g: holds.lift(tx, hold=g.path["hold"], reason=g.body.reason)),
+        body=LiftHold,
+        answer=r.Hold,
+        tag="holds",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/approvals",
+        name="list_approvals",
+        summary="List approvals, newest first",
+        does=Read(
+            lambda view, g: view.find(
+                r.Approval,
+                order="-requested_at",
+                **_page(g.query, state=g.query.state, incident=g.query.incident),
+            )
+        ),
+        query=ApprovalFilter,
+        answer=list[r.Approval],
+        tag="approvals",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/approvals/{approval}",
+        name="get_approval",
+        summary="One approval with exactly what it is about",
+        does=Read(lambda view, g: view.need(r.Approval, g.path["approval"])),
+        answer=r.Approval,
+        access=Access.ANY,
+        tag="approvals",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/approvals/{approval}/decide",
+        name="decide_approval",
+        summary="Approve or reject the exact content that was shown",
+        does=Write(
+            lambda tx, g: approvals.decide(
+                tx,
+                approval=g.path["approval"],
+                approve=g.body.approve,
+                note=g.body.note,
+                digest=g.body.digest,
+            )
+        ),
+        body=Decide,
+        answer=r.Approval,
+        tag="approvals",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/calls/{call}/reconcile",
+        name="reconcile_call",
+        summary="Settle a call whose outcome is unknown, after someone has looked",
+        does=Write(
+            lambda tx, g: permits.reconcile(
+                tx, call=g.path["call"], outcome=g.body.outcome, note=g.body.note
+            )
+        ),
+        body=Reconcile,
+        answer=r.Call,
+        tag="calls",
+    ),
+)
+
+
+def _done(_nothing: None) -> Nothing:
+    return Nothing()

@@ -1,0 +1,87 @@
+"""The OpenAPI 3.1 document, made from the same rows as the routes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from stopwork import __version__
+from stopwork.server.api.endpoint import Access, Endpoint
+from stopwork.server.problems import MEDIA_TYPE, problem_schema
+
+_REF = "#/components/schemas/{name}"
+
+
+def document(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
+    """Answer the description of every endpoint."""
+    types = [t for each in endpoints for t in (each.body, each.query, each.answer) if t is not None]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    of_type = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for each in endpoints:
+        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, of_type, components)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Stopwork",
+            "version": __version__,
+            "summary": "Stop an unattended agent at the smallest unsafe part, and bring it back with signatures.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Problem": problem_schema()},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "responses": {
+                "Problem": {
+                    "description": "Refused: what was found and what to do next (RFC 9457).",
+                    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                }
+            },
+        },
+    }
+
+
+def _operation(each: Endpoint, of_type: dict[int, Any], components: dict[str, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": each.name,
+        "summary": each.summary,
+        "tags": [each.tag],
+        "security": [] if each.access is Access.PUBLIC else [{"bearer": []}],
+        "parameters": [*_path_parameters(each), *_query_parameters(each, components)],
+        "responses": {
+            str(each.status): {
+                "description": "Done.",
+                "content": {"application/json": {"schema": of_type[id(each.answer)]}},
+            },
+            "default": {"$ref": "#/components/responses/Problem"},
+        },
+    }
+    if each.access is Access.PERSON:
+        operation["description"] = "Needs a person's token: an agent is refused."
+    if each.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": of_type[id(each.body)]}},
+        }
+    return operation
+
+
+def _path_parameters(each: Endpoint) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)(?::\w+)?}", each.path)
+    ]
+
+
+def _query_parameters(each: Endpoint, components: dict[str, Any]) -> list[dict[str, Any]]:
+    if each.query is None:
+        return []
+    schema = components[each.query.__name__]
+    return [
+        {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": part}
+        for name, part in schema["properties"].items()
+    ]

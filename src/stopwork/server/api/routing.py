@@ -1,0 +1,130 @@
+"""From rows to routes: decoding, authority, limits and answers are the same for every endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from stopwork.kernel.errors import Denied, Invalid, Malformed, TooLarge
+from stopwork.ledger.records import Principal
+from stopwork.ledger.words import PrincipalKind
+from stopwork.operations.installation import Installation
+from stopwork.server.api.endpoint import Access, Act, Endpoint, Given, Read, Write
+from stopwork.server.auth import NOBODY, identify_request
+from stopwork.server.problems import as_stopwork_error, problem_response
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def routes(endpoints: tuple[Endpoint, ...], installation: Installation) -> list[Route]:
+    """Answer one route per endpoint."""
+    return [
+        Route(each.path, _handler(each, installation), methods=[each.method], name=each.name) for each in endpoints
+    ]
+
+
+def _handler(endpoint: Endpoint, installation: Installation) -> Callable[[Request], Awaitable[Response]]:
+    decoder = msgspec.json.Decoder(endpoint.body) if endpoint.body else None
+
+    async def handle(request: Request) -> Response:
+        try:
+            actor = NOBODY
+            if endpoint.access is not Access.PUBLIC:
+                actor = await run_in_threadpool(identify_request, installation, request)
+                _authorise(endpoint, actor)
+            body = await read_body(request) if decoder else b""
+            given = Given(
+                installation=installation,
+                actor=actor,
+                path=dict(request.path_params),
+                query=_query(endpoint, request),
+                body=_decoded(decoder, body) if decoder else None,
+            )
+            answer = await _perform(endpoint.does, installation, given)
+        except Exception as error:
+            return problem_response(as_stopwork_error(error))
+        return Response(
+            _encode(answer),
+            status_code=endpoint.status,
+            media_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    return handle
+
+
+async def _perform(does: Write | Read | Act, installation: Installation, given: Given) -> Any:
+    match does:
+        case Write(work):
+            return await asyncio.wrap_future(
+                installation.store.submit(lambda tx: work(tx, given), actor=given.actor)
+            )
+        case Read(work):
+            return await run_in_threadpool(installation.store.read, lambda view: work(view, given))
+        case Act(work):
+            return await run_in_threadpool(work, given)
+
+
+def _authorise(endpoint: Endpoint, actor: Principal) -> None:
+    if endpoint.access is Access.PERSON and actor.kind is not PrincipalKind.PERSON:
+        raise Denied(
+            f"{actor} is an agent, and only a person may do this",
+            hint="Use a person's token: stopwork token create --person dana@acme.test",
+            needed=Access.PERSON.value,
+        )
+
+
+async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
+    """Answer the request's body; ``TooLarge`` as soon as it is over ``limit`` bytes, without reading on."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"the body is over {limit} bytes", hint="Send less, or store the content elsewhere and send its digest."
+    )
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    if not body:
+        raise Malformed("a JSON body is needed", hint="Compare with /v1/openapi.json.")
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"the body does not fit: {error}", hint="Compare with /v1/openapi.json.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"the body is not JSON: {error}", hint="Send valid JSON in UTF-8.") from error
+
+
+def _query(endpoint: Endpoint, request: Request) -> Any:
+    if endpoint.query is None:
+        return None
+    names = set(endpoint.query.__struct_fields__)
+    unknown = sorted(set(request.query_params) - names)
+    if unknown:
+        raise Invalid(
+            f"unknown query parameter {unknown[0]!r}",
+            hint=f"Possible here: {', '.join(sorted(names))}.",
+            field=unknown[0],
+        )
+    try:
+        return msgspec.convert(dict(request.query_params), endpoint.query, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"the query does not fit: {error}", hint="Compare with /v1/openapi.json.") from error

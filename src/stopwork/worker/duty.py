@@ -1,0 +1,148 @@
+"""A background duty and the record of its health. Silence is not success: a duty that stopped is itself a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from stopwork.kernel.errors import StopworkError
+from stopwork.ledger.events import DutyFailed
+from stopwork.storage.store import Store
+from stopwork.storage.tables import duty as duties
+from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
+
+log = logging.getLogger(__name__)
+
+#: A duty counts as silent when it has not succeeded for this many of its periods, and never before the floor.
+SILENT_PERIODS: Final = 10
+SILENT_FLOOR: Final = timedelta(seconds=15)
+
+
+class Duty(Struct, frozen=True, kw_only=True):
+    """Work that is done again and again: every ``period_s``, and at once after a commit when it ``follows`` the journal."""
+
+    name: str
+    period_s: float
+    work: Callable[[], None]
+    follows: bool = False
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """How a duty is doing. ``silent`` when it has neither succeeded nor failed for too long."""
+
+    name: str
+    succeeded_at: datetime | None
+    failed_at: datetime | None
+    error: str
+    silent: bool
+
+    @property
+    def healthy(self) -> bool:
+        return not self.error and not self.silent
+
+
+class DutyLoop:
+    """Runs one duty on a thread of its own until stopped. A failure is recorded once, and tried again."""
+
+    def __init__(self, store: Store, duty: Duty) -> None:
+        self._store = store
+        self._duty = duty
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._failing = False
+        self._noted_at: datetime | None = None
+        self._thread = threading.Thread(target=self._loop, name=f"stopwork-{duty.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the present round end and begin no other."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        follow = self._store.listening(lambda _seq: self._wake.set())
+        with follow if self._duty.follows else contextlib.nullcontext():
+            while not self._stop.is_set():
+                self._wake.clear()
+                self._round()
+                self._wake.wait(self._duty.period_s)
+
+    def _round(self) -> None:
+        try:
+            self._duty.work()
+        except Exception as error:
+            self._failed(error)
+        else:
+            self._succeeded()
+
+    def _succeeded(self) -> None:
+        now = self._store.clock.now()
+        if not self._failing and self._noted_at and now - self._noted_at < SILENT_FLOOR / 3:
+            return
+        self._failing, self._noted_at = False, now
+        with contextlib.suppress(StopworkError):
+            self._store.write(lambda tx: note_health(tx, self._duty.name, error=""))
+
+    def _failed(self, error: Exception) -> None:
+        words = f"{type(error).__name__}: {error}"[:500]
+        log.warning("%s failed: %s", self._duty.name, words, exc_info=not isinstance(error, StopworkError))
+        first, self._failing = not self._failing, True
+
+        def note(tx: Tx) -> None:
+            note_health(tx, self._duty.name, error=words)
+            if first:
+                tx.record(DutyFailed(duty=self._duty.name, error=words))
+
+        with contextlib.suppress(StopworkError):
+            self._store.write(note)
+
+
+def note_health(tx: Tx, name: str, *, error: str) -> None:
+    """Write down that a duty succeeded (no error) or failed, now."""
+    values = {"error": error, ("failed_at" if error else "succeeded_at"): tx.now}
+    if tx.execute(sa.update(duties).where(duties.c.name == name).values(values)).rowcount == 0:
+        tx.execute(sa.insert(duties).values(name=name, position=0, state=b"", **values))
+
+
+def health(view: View, expected: list[Duty], *, now: datetime) -> list[Health]:
+    """Answer how each expected duty is doing; one that never ran is silent."""
+    rows = {row.name: row for row in view.execute(sa.select(duties))}
+    found = []
+    for duty in expected:
+        row = rows.get(duty.name)
+        bound = max(SILENT_FLOOR, timedelta(seconds=duty.period_s * SILENT_PERIODS))
+        last = max((at for at in (row.succeeded_at, row.failed_at) if at), default=None) if row else None
+        found.append(
+            Health(
+                name=duty.name,
+                succeeded_at=row.succeeded_at if row else None,
+                failed_at=row.failed_at if row else None,
+                error=row.error if row else "",
+                silent=last is None or now - last > bound,
+            )
+        )
+    return found
+
+
+def position(view: View, name: str) -> tuple[int, bytes]:
+    """Answer how far a duty that reads the journal has come, and its saved state."""
+    row = view.execute(sa.select(duties.c.position, duties.c.state).where(duties.c.name == name)).first()
+    return (row.position, row.state) if row else (0, b"")
+
+
+def advance(tx: Tx, name: str, *, position: int, state: bytes) -> None:
+    """Save how far a duty has come, together with what it found, in one transaction."""
+    values = {"position": position, "state": state}
+    if tx.execute(sa.update(duties).where(duties.c.name == name).values(values)).rowcount == 0:
+        tx.execute(sa.insert(duties).values(name=name, error="", **values))
