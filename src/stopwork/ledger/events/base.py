@@ -1,0 +1,27 @@
+"""The base of every event, and the journal's envelope around one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from stopwork.ledger import records as r
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
+    """The base of every event."""
+
+
+def name_of(event: Event | type[Event]) -> str:
+    """Answer the event's name, for example ``run.started``."""
+    return str(event.__struct_config__.tag)
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One line of the journal. ``seq`` counts from 1 without a gap."""
+
+    seq: int
+    at: datetime
+    actor: r.Principal
+    event: Event

@@ -1,0 +1,138 @@
+"""Events of declarations, runs and calls."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from stopwork.ledger import records as r
+from stopwork.ledger import words as w
+from stopwork.ledger.events.base import Event
+
+
+class ManifestApplied(Event, tag="manifest.applied"):
+    workflow: str
+    version: int
+    title: str
+    mode: w.Mode
+    stage: w.Stage
+    owners: dict[w.Role, str]
+    text: str
+    digest: str
+    reason: str
+
+
+class StageChanged(Event, tag="workflow.stage_changed"):
+    workflow: str
+    before: w.Stage
+    after: w.Stage
+    reason: str
+    epoch: int
+    incident: str | None = None
+
+
+class RunStarted(Event, tag="run.started"):
+    run: str
+    workflow: str
+    version: int
+    trigger: str
+    trigger_id: str
+    attempt: int
+    mode: w.Mode
+    retry_of: str | None = None
+    runtime: dict[str, Any] = {}
+
+
+class RunFinished(Event, tag="run.finished"):
+    run: str
+    workflow: str
+    status: w.RunStatus
+    error: str | None = None
+
+
+class StepRecorded(Event, tag="step.recorded"):
+    step: str
+    run: str
+    workflow: str
+    kind: w.StepKind
+    name: str
+    facts: dict[str, Any] = {}
+    source: str | None = None
+    as_of: datetime | None = None
+    tokens: int = 0
+    cost_usd: float | None = None
+
+
+class CallDecided(Event, tag="call.decided"):
+    """The guard answered a call. An ``allow`` is the permit: the intent, durable before the call runs."""
+
+    call: str
+    run: str
+    workflow: str
+    version: int
+    tool: str
+    effect: w.EffectKind
+    risk: w.Risk
+    permission: str | None
+    trigger: str
+    args: dict[str, Any]
+    args_digest: str
+    key: str
+    business_key: str | None
+    verdict: w.Verdict
+    would: w.Verdict
+    reasons: tuple[r.Reason, ...]
+    epoch: int
+    not_after: datetime | None
+    source: str | None = None
+    destination: str | None = None
+    approval: str | None = None
+    replay_of: str | None = None
+
+
+class CallAttempted(Event, tag="call.attempted"):
+    """The before-images are durable; the tool is about to run."""
+
+    call: str
+    run: str
+    workflow: str
+    before: tuple[r.Captured, ...]
+
+
+class CallFinished(Event, tag="call.finished"):
+    """The call's outcome is known, or known to be unknown; ``effects`` are the objects it changed."""
+
+    call: str
+    run: str
+    workflow: str
+    tool: str
+    key: str
+    outcome: w.Outcome
+    result: Any = None
+    error: str | None = None
+    effects: tuple[r.Effect, ...] = ()
+    reconciled: bool = False
+
+
+class EffectsObserved(Event, tag="call.effects_observed"):
+    """Objects that only the call's result names have been looked at; ``total`` counts all effects of the call."""
+
+    call: str
+    run: str
+    workflow: str
+    effects: tuple[r.Effect, ...]
+    total: int
+
+
+class PointRegistered(Event, tag="point.registered"):
+    point: str
+    workflow: str
+    name: str
+
+
+class PointRetired(Event, tag="point.retired"):
+    """The guard said goodbye, or has been silent for so long that nobody counts on it."""
+
+    point: str
+    workflow: str
+    reason: str

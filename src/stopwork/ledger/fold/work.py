@@ -1,0 +1,155 @@
+"""What declarations, runs and calls do to the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stopwork.ledger import events as e
+from stopwork.ledger import records as r
+from stopwork.ledger import words as w
+from stopwork.ledger.fold.change import Change, Put, Update, Upsert, on, replace, same_fields, to
+from stopwork.ledger.fold.controls import new_epoch
+
+
+@on(e.ManifestApplied)
+def _manifest_applied(entry: e.Entry, event: e.ManifestApplied) -> Iterator[Change]:
+    version_id = f"{event.workflow}@{event.version}"
+    yield Put(same_fields(r.ManifestVersion, event, id=version_id, at=entry.at, by=entry.actor))
+
+    def evolve(known: r.Workflow | None) -> r.Workflow:
+        # The stage belongs to the workflow, not to the manifest: a new version never gives autonomy back.
+        stage = known.stage if known else event.stage
+        incident = known.incident if known else None
+        since = known.stage_since if known else entry.at
+        return same_fields(
+            r.Workflow,
+            event,
+            id=event.workflow,
+            stage=stage,
+            incident=incident,
+            stage_since=since,
+            applied_at=entry.at,
+            applied_by=entry.actor,
+        )
+
+    yield Upsert(r.Workflow, event.workflow, evolve)
+
+
+@on(e.StageChanged)
+def _stage_changed(entry: e.Entry, event: e.StageChanged) -> Iterator[Change]:
+    yield to(r.Workflow, event.workflow, stage=event.after, stage_since=entry.at)
+    yield new_epoch(event.epoch)
+
+
+@on(e.RunStarted)
+def _run_started(entry: e.Entry, event: e.RunStarted) -> Iterator[Change]:
+    yield Put(
+        same_fields(
+            r.Run, event, id=event.run, status=w.RunStatus.RUNNING, started_at=entry.at, by=entry.actor
+        )
+    )
+
+
+@on(e.RunFinished)
+def _run_finished(entry: e.Entry, event: e.RunFinished) -> Iterator[Change]:
+    yield to(r.Run, event.run, status=event.status, error=event.error, finished_at=entry.at)
+
+
+@on(e.StepRecorded)
+def _step_recorded(entry: e.Entry, event: e.StepRecorded) -> Iterator[Change]:
+    yield Put(same_fields(r.Step, event, id=event.step, at=entry.at))
+    unpriced = 1 if event.tokens and event.cost_usd is None else 0
+
+    def evolve(run: r.Run) -> r.Run:
+        return replace(
+            run,
+            tokens=run.tokens + event.tokens,
+            cost_usd=run.cost_usd + (event.cost_usd or 0.0),
+            unpriced=run.unpriced + unpriced,
+        )
+
+    yield Update(r.Run, event.run, evolve)
+
+
+@on(e.CallDecided)
+def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
+    permitted = event.verdict is w.Verdict.ALLOW
+
+    def evolve(known: r.Call | None) -> r.Call:
+        return same_fields(
+            r.Call,
+            event,
+            id=event.call,
+            requested_at=known.requested_at if known else entry.at,
+            permitted_at=entry.at if permitted else None,
+            in_flight=permitted,
+        )
+
+    yield Upsert(r.Call, event.call, evolve)
+    if permitted:
+        writes = 0 if event.effect is w.EffectKind.READ else 1
+        yield Update(
+            r.Run, event.run, lambda run: replace(run, calls=run.calls + 1, writes=run.writes + writes)
+        )
+        if event.effect is not w.EffectKind.READ:
+            yield Upsert(
+                r.Key,
+                f"{event.workflow}/{event.key}",
+                lambda _known: r.Key(
+                    id=f"{event.workflow}/{event.key}",
+                    workflow=event.workflow,
+                    call=event.call,
+                    tool=event.tool,
+                    args_digest=event.args_digest,
+                    taken_at=entry.at,
+                ),
+            )
+
+
+@on(e.CallAttempted)
+def _call_attempted(entry: e.Entry, event: e.CallAttempted) -> Iterator[Change]:
+    yield to(r.Call, event.call, before=event.before, attempted_at=entry.at)
+
+
+@on(e.CallFinished)
+def _call_finished(entry: e.Entry, event: e.CallFinished) -> Iterator[Change]:
+    yield Update(
+        r.Call,
+        event.call,
+        lambda call: replace(
+            call,
+            outcome=event.outcome,
+            result=event.result,
+            error=event.error,
+            finished_at=entry.at,
+            in_flight=False,
+            effects=call.effects + len(event.effects),
+        ),
+    )
+    # Only calls that write hold a key. A call that failed after it had changed something must not be tried again unseen.
+    failed_halfway = event.outcome is w.Outcome.FAILED and bool(event.effects)
+    outcome = w.Outcome.UNKNOWN if failed_halfway else event.outcome
+    key_id = f"{event.workflow}/{event.key}"
+    yield Upsert(
+        r.Key,
+        key_id,
+        lambda known: replace(known, outcome=outcome) if known and known.call == event.call else known,
+    )
+    yield from (Put(effect) for effect in event.effects)
+
+
+@on(e.EffectsObserved)
+def _effects_observed(entry: e.Entry, event: e.EffectsObserved) -> Iterator[Change]:
+    for effect in event.effects:
+        yield Upsert(r.Effect, effect.id, lambda _known, effect=effect: effect)
+    yield Update(r.Call, event.call, lambda call: replace(call, effects=event.total))
+
+
+@on(e.PointRegistered)
+def _point_registered(entry: e.Entry, event: e.PointRegistered) -> Iterator[Change]:
+    yield Put(same_fields(r.Point, event, id=event.point, registered_at=entry.at))
+
+
+@on(e.PointRetired)
+def _point_retired(entry: e.Entry, event: e.PointRetired) -> Iterator[Change]:
+    yield to(r.Point, event.point, retired_at=entry.at)

@@ -1,0 +1,87 @@
+"""Records: what is known now, each a fold of the journal (see :mod:`stopwork.ledger.fold`).
+
+A record is frozen; a change is a new record made from an event. ``id`` is the primary key everywhere.
+Times are aware and in UTC. Content that came from outside (arguments, results, images) is plain JSON.
+"""
+
+from __future__ import annotations
+
+from stopwork.ledger.records.controls import Approval, Credential, Hold
+from stopwork.ledger.records.incidents import (
+    Audit,
+    Bundle,
+    Check,
+    ContainmentItem,
+    FollowUp,
+    Incident,
+    Item,
+    Message,
+    Note,
+    Plan,
+    Postmortem,
+    Signal,
+)
+from stopwork.ledger.records.parts import (
+    Answer,
+    Captured,
+    Decision,
+    Factor,
+    Image,
+    ImageState,
+    ObjectRef,
+    Observed,
+    Principal,
+    Reason,
+    Record,
+    Scope,
+)
+from stopwork.ledger.records.work import (
+    Call,
+    Control,
+    Effect,
+    Key,
+    ManifestVersion,
+    Point,
+    Run,
+    Step,
+    Workflow,
+)
+
+__all__ = [
+    "Answer",
+    "Approval",
+    "Audit",
+    "Bundle",
+    "Call",
+    "Captured",
+    "Check",
+    "ContainmentItem",
+    "Control",
+    "Credential",
+    "Decision",
+    "Effect",
+    "Factor",
+    "FollowUp",
+    "Hold",
+    "Image",
+    "ImageState",
+    "Incident",
+    "Item",
+    "Key",
+    "ManifestVersion",
+    "Message",
+    "Note",
+    "ObjectRef",
+    "Observed",
+    "Plan",
+    "Point",
+    "Postmortem",
+    "Principal",
+    "Reason",
+    "Record",
+    "Run",
+    "Scope",
+    "Signal",
+    "Step",
+    "Workflow",
+]

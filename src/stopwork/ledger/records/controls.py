@@ -1,0 +1,72 @@
+"""What may happen, and who says so: holds, approvals, credentials."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from stopwork.ledger.records.parts import (
+    Decision,
+    Principal,
+    Record,
+    Scope,
+)
+from stopwork.ledger.words import (
+    ApprovalState,
+    HoldMode,
+)
+
+
+class Hold(Record):
+    """A pause of one scope. It never ends by itself."""
+
+    id: str
+    scope: Scope
+    mode: HoldMode
+    reason: str
+    set_by: Principal
+    set_at: datetime
+    epoch: int
+    incident: str | None = None
+    lifted_at: datetime | None = None
+    lifted_by: Principal | None = None
+    lift_reason: str = ""
+    active: bool = True
+
+
+class Approval(Record):
+    """A question to people about exact bytes. ``digest`` is what they approve; it is consumed once."""
+
+    id: str
+    subject: str
+    workflow: str
+    title: str
+    digest: str
+    content: Any
+    requested_by: Principal
+    requested_at: datetime
+    approvers: tuple[str, ...]
+    quorum: int
+    expires_at: datetime
+    version: int
+    epoch: int
+    state: ApprovalState
+    decisions: tuple[Decision, ...] = ()
+    run: str | None = None
+    call: str | None = None
+    incident: str | None = None
+    consumed_by: str | None = None
+
+
+class Credential(Record):
+    """A bearer token or a one-time link, known only by the digest of its secret. ``once`` is spent by its first use."""
+
+    id: str
+    principal: Principal
+    secret_digest: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    once: bool = False
+    used_at: datetime | None = None
+    administrator: bool = False

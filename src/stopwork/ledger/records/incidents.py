@@ -1,0 +1,248 @@
+"""Incidents and everything that is done about them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from stopwork.ledger.records.parts import (
+    Answer,
+    Factor,
+    Image,
+    ObjectRef,
+    Principal,
+    Record,
+)
+from stopwork.ledger.words import (
+    Audience,
+    CheckState,
+    ContainmentArea,
+    ContainmentState,
+    DetectedBy,
+    IncidentStatus,
+    IncidentType,
+    ItemState,
+    MessageState,
+    PlanState,
+    RecoverySituation,
+    ReenableCheck,
+    Remedy,
+    Severity,
+    SignalKind,
+)
+
+
+class Signal(Record):
+    """Something that may be an incident. ``key`` is the typed cause: signals with one key share one incident."""
+
+    id: str
+    kind: SignalKind
+    type: IncidentType
+    detector: str
+    key: str
+    workflow: str
+    summary: str
+    occurred_at: datetime
+    raised_at: datetime
+    facts: dict[str, Any] = {}
+    run: str | None = None
+    call: str | None = None
+    incident: str | None = None
+
+
+class Incident(Record):
+    """The one record of an incident. ``id`` is ``AI-INC-YYYY-MMDD-NNN``, by the UTC day of opening."""
+
+    id: str
+    type: IncidentType
+    title: str
+    workflow: str
+    version: int
+    detected_by: DetectedBy
+    detected_at: datetime
+    opened_at: datetime
+    opened_by: Principal
+    commander: str
+    business_owner: str
+    technical_owner: str
+    backup_owner: str
+    communication_owner: str
+    postmortem_owner: str
+    severity: Severity
+    factors: tuple[Factor, ...]
+    status: IncidentStatus
+    cause: str
+    affected_systems: tuple[str, ...] = ()
+    data_classes: tuple[str, ...] = ()
+    affected_parties: tuple[str, ...] = ()
+    signals: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    root_cause: str = ""
+    next_update_at: datetime | None = None
+    paused_at: datetime | None = None
+    sealed_at: datetime | None = None
+    bundle: str | None = None
+    contained_at: datetime | None = None
+    audited_at: datetime | None = None
+    plan: str | None = None
+    recovered_at: datetime | None = None
+    communicated_at: datetime | None = None
+    learned_at: datetime | None = None
+    reenabled_at: datetime | None = None
+    prepared_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+class Bundle(Record):
+    """One exported evidence bundle."""
+
+    id: str
+    incident: str
+    digest: str
+    size_bytes: int
+    entries: int
+    tree_size: int
+    kinds: dict[str, int]
+    missing: tuple[str, ...]
+    path: str
+    at: datetime
+    by: Principal
+
+
+class ContainmentItem(Record):
+    """One thing to make safe. ``id`` is ``incident/area/n``."""
+
+    id: str
+    incident: str
+    area: ContainmentArea
+    what: str
+    why: str
+    state: ContainmentState
+    automatic: bool = False
+    by: Principal | None = None
+    at: datetime | None = None
+    verified_how: str = ""
+
+
+class Audit(Record):
+    """The side-effect audit of an incident: twelve answers and the list of affected objects."""
+
+    id: str
+    incident: str
+    runs: tuple[str, ...]
+    answers: tuple[Answer, ...]
+    objects: int
+    at: datetime
+    by: Principal
+
+
+class Item(Record):
+    """What recovery does to one object.
+
+    ``changes`` maps a field to ``[value the agent left, value to put back]``; ``expected`` is the image that must still be
+    there before anything is done; ``target`` is the image that must be there afterwards.
+    """
+
+    id: str
+    plan: str
+    incident: str
+    object: ObjectRef
+    situation: RecoverySituation
+    remedy: Remedy
+    reversible: bool
+    preview: str
+    calls: tuple[str, ...]
+    effects: tuple[str, ...]
+    expected: Image
+    target: Image
+    order: int
+    state: ItemState
+    changes: dict[str, list[Any]] = {}
+    undo_tool: str | None = None
+    undo_args: dict[str, Any] = {}
+    must_tell: tuple[Audience, ...] = ()
+    approved_by: str | None = None
+    attempted_at: datetime | None = None
+    finished_at: datetime | None = None
+    done_by: Principal | None = None
+    found: Image | None = None
+    note: str = ""
+
+
+class Plan(Record):
+    """A recovery plan: shown before it runs, approved by the owner, run once per item."""
+
+    id: str
+    incident: str
+    state: PlanState
+    digest: str
+    items: int
+    proposed_at: datetime
+    proposed_by: Principal
+    approved_at: datetime | None = None
+    approved_by: str | None = None
+    finished_at: datetime | None = None
+
+
+class Message(Record):
+    """One communication. ``digest`` covers audience, recipients, subject and body: the exact text that is approved."""
+
+    id: str
+    incident: str
+    audience: Audience
+    recipients: tuple[str, ...]
+    subject: str
+    body: str
+    digest: str
+    state: MessageState
+    drafted_at: datetime
+    drafted_by: Principal
+    approved_by: str | None = None
+    approved_at: datetime | None = None
+    sent_at: datetime | None = None
+    delivery: dict[str, str] = {}
+    error: str = ""
+
+
+class FollowUp(Record):
+    """One remediation with an owner and a date."""
+
+    remediation: tuple[str, ...]
+    what: str
+    owner: str
+    due_date: str
+
+
+class Postmortem(Record):
+    """What was learned. ``id`` is the incident's id."""
+
+    id: str
+    incident: str
+    fields: dict[str, str]
+    follow_ups: tuple[FollowUp, ...]
+    at: datetime
+    by: Principal
+    closed_at: datetime | None = None
+
+
+class Check(Record):
+    """One re-enable check that a person answered. ``id`` is ``incident/check``."""
+
+    id: str
+    incident: str
+    check: ReenableCheck
+    state: CheckState
+    note: str
+    by: Principal
+    at: datetime
+
+
+class Note(Record):
+    """A remark on an incident; ``occurred_at`` is when the thing happened, ``recorded_at`` when it was written."""
+
+    id: str
+    incident: str
+    text: str
+    occurred_at: datetime
+    recorded_at: datetime
+    by: Principal

@@ -1,0 +1,186 @@
+"""What agents do: workflows, runs, steps, calls and their effects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from stopwork.ledger.records.parts import (
+    Captured,
+    Image,
+    ObjectRef,
+    Principal,
+    Reason,
+    Record,
+)
+from stopwork.ledger.words import (
+    EffectKind,
+    Mode,
+    Operation,
+    Outcome,
+    Risk,
+    Role,
+    RunStatus,
+    Stage,
+    StepKind,
+    Verdict,
+)
+
+
+class Workflow(Record):
+    """A recurring agent job and how much it may do now. ``id`` is its name in the manifest."""
+
+    id: str
+    title: str
+    version: int
+    mode: Mode
+    stage: Stage
+    owners: dict[Role, str]
+    applied_at: datetime
+    applied_by: Principal
+    stage_since: datetime | None = None
+    incident: str | None = None
+
+
+class ManifestVersion(Record):
+    """One applied version of a manifest, as its exact text. ``id`` is ``workflow@version``."""
+
+    id: str
+    workflow: str
+    version: int
+    text: str
+    digest: str
+    reason: str
+    at: datetime
+    by: Principal
+
+
+class Run(Record):
+    """One execution of a workflow.
+
+    ``trigger_id`` names the occasion (the same for a retry of the same occasion); ``runtime`` holds what ran:
+    prompt and model versions, agent name, connector versions.
+    """
+
+    id: str
+    workflow: str
+    version: int
+    trigger: str
+    trigger_id: str
+    attempt: int
+    mode: Mode
+    status: RunStatus
+    started_at: datetime
+    by: Principal
+    retry_of: str | None = None
+    runtime: dict[str, Any] = {}
+    finished_at: datetime | None = None
+    error: str | None = None
+    calls: int = 0
+    writes: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0
+
+
+class Step(Record):
+    """One thing in a run that is not a tool call. ``cost_usd`` is ``None`` when no price is known."""
+
+    id: str
+    run: str
+    workflow: str
+    kind: StepKind
+    name: str
+    at: datetime
+    facts: dict[str, Any] = {}
+    source: str | None = None
+    as_of: datetime | None = None
+    tokens: int = 0
+    cost_usd: float | None = None
+
+
+class Call(Record):
+    """One tool call: what was asked, what was answered, what came of it.
+
+    ``key`` is its idempotency key. ``verdict`` with no ``outcome`` is, when it is ``allow``, a call in flight.
+    ``would`` is what enforcement would have answered while the workflow is only observed.
+    """
+
+    id: str
+    run: str
+    workflow: str
+    version: int
+    tool: str
+    effect: EffectKind
+    risk: Risk
+    permission: str | None
+    trigger: str
+    args: dict[str, Any]
+    args_digest: str
+    key: str
+    requested_at: datetime
+    verdict: Verdict
+    would: Verdict
+    reasons: tuple[Reason, ...]
+    epoch: int
+    source: str | None = None
+    destination: str | None = None
+    permitted_at: datetime | None = None
+    not_after: datetime | None = None
+    approval: str | None = None
+    replay_of: str | None = None
+    business_key: str | None = None
+    before: tuple[Captured, ...] = ()
+    attempted_at: datetime | None = None
+    outcome: Outcome | None = None
+    result: Any = None
+    error: str | None = None
+    finished_at: datetime | None = None
+    effects: int = 0
+    in_flight: bool = False
+
+
+class Key(Record):
+    """An idempotency key and the call that holds it. ``id`` is ``workflow/key``."""
+
+    id: str
+    workflow: str
+    call: str
+    tool: str
+    args_digest: str
+    taken_at: datetime
+    outcome: Outcome | None = None
+
+
+class Effect(Record):
+    """A change that one call made to one object."""
+
+    id: str
+    call: str
+    run: str
+    workflow: str
+    tool: str
+    object: ObjectRef
+    operation: Operation
+    before: Image
+    after: Image
+    at: datetime
+    source: str
+    object_key: str
+
+
+class Point(Record):
+    """A live guard. What it last confirmed is a heartbeat, which is not history and not in the journal."""
+
+    id: str
+    workflow: str
+    name: str
+    registered_at: datetime
+    retired_at: datetime | None = None
+
+
+class Control(Record):
+    """The control epoch: it rises with every hold set or lifted and every stage changed. ``id`` is ``control``."""
+
+    id: str = "control"
+    epoch: int = 0
