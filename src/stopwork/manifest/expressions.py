@@ -54,6 +54,7 @@ _TYPES: dict[str, Any] = {
     "object.type": cel.Type.STRING,
     "object.id": cel.Type.STRING,
 }
+_OBJECT_FIELDS = [name for name in _TYPES if name.startswith("object.")]
 _TRUTH = ("BOOL", "DYN")
 _LOOP = re.compile(r"\.\s*(all|exists|exists_one|map|filter)\s*\(")
 _TEXT_AGAINST_NOW = re.compile(
@@ -178,18 +179,26 @@ def _compiles(source: str, names: frozenset[str]) -> bool:
 def _explained(source: str, use: Use, report: str) -> InvalidExpression:
     """Answer CEL's report in a sentence, with the names that may be used where one is unknown."""
     if unknown := _UNDECLARED.search(report):
-        name = unknown[1]
-        if name in {"run", "object"}:
-            fields = [known for known in use.names if known.startswith(f"{name}.")]
-            if fields:
-                return InvalidExpression(f'"{name}" is not a value by itself', one_of(fields))
-        elsewhere = ", which is not known yet here" if name in _TYPES else ""
-        return InvalidExpression(f'"{name}" is not known{elsewhere}', one_of(use.names, name))
+        return _unknown_name(unknown[1], use)
     where = _WHERE.search(report)
     said = _cleaned(report.splitlines()[0][where.end() :] if where else report)
     at = f" at character {where[2]}" if where and int(where[2]) > 0 else ""
     return InvalidExpression(
         f"{said}{at} of {shown(source)}", "an expression in CEL, such as \"args.kind == 'a'\""
+    )
+
+
+def _unknown_name(name: str, use: Use) -> InvalidExpression:
+    if fields := [known for known in use.names if known.startswith(f"{name}.")]:
+        return InvalidExpression(f'"{name}" is not a value by itself', one_of(fields))
+    variable = name.split(".", maxsplit=1)[0]
+    if variable == "result" or name in _OBJECT_FIELDS:
+        return InvalidExpression(f'"{name}" is not known before the call has run', one_of(use.names))
+    if name in _TYPES:
+        why = "is not known here, where every attempt has to give the same answer"
+        return InvalidExpression(f'"{name}" {why}', one_of(use.names))
+    return InvalidExpression(
+        f'"{name}" is not known', one_of(use.names, name if f"{variable}.id" in use.names else variable)
     )
 
 

@@ -7,7 +7,6 @@ its expressions are checked against the schema (:mod:`.shape`), and then whether
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +17,7 @@ from stopwork.kernel.canonical import digest
 from stopwork.manifest.duration import Duration
 from stopwork.manifest.model import Manifest
 from stopwork.manifest.problems import InvalidManifest, Problem
-from stopwork.manifest.reader import Document, read
+from stopwork.manifest.reader import read
 from stopwork.manifest.sense import contradictions, doubts
 from stopwork.manifest.shape import misshapen
 
@@ -40,7 +39,8 @@ def load(source: str | bytes, *, filename: str = DEFAULT_FILENAME) -> Loaded:
     document = read(original, file=filename)
     _stop_at(document.problems)
     _stop_at(misshapen(document))
-    manifest = _converted(document)
+    # The shape was checked against the schema of these very records, so this cannot fail.
+    manifest = msgspec.convert(document.value, Manifest, dec_hook=_from_text)
     _stop_at(contradictions(manifest, document))
     return Loaded(
         manifest=manifest,
@@ -59,18 +59,6 @@ def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     """Answer the problems from top to bottom, one for each field and message."""
     unique = {(problem.field, problem.line, problem.message): problem for problem in problems}
     return sorted(unique.values(), key=lambda problem: (problem.line, problem.column, problem.field))
-
-
-def _converted(document: Document) -> Manifest:
-    try:
-        return msgspec.convert(document.value, Manifest, dec_hook=_from_text)
-    except msgspec.ValidationError as error:
-        # The schema and the records are one source, so this is for what JSON Schema cannot say (a whole float).
-        message, _, where = str(error).partition(" - at `$")
-        path = tuple(re.findall(r"[\w-]+", where.rstrip("`")))
-        raise InvalidManifest(
-            [document.problem(path, message[:1].lower() + message[1:], "see the manifest reference")]
-        ) from None
 
 
 def _from_text(kind: type, value: Any) -> Any:

@@ -29,6 +29,7 @@ from stopwork.manifest.problems import Path, Problem, field_name, shown
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
+MAX_KEY_CHARS = 200
 MAX_NUMBER_CHARS = 40
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
@@ -164,7 +165,7 @@ def _not_yaml(text: str, error: MarkedYAMLError) -> _Refused:
     if "'\\t'" in str(error.problem):
         return _Refused(at, (), "a tab stands where a value should begin", "spaces")
     opened = f", opened on line {error.context_mark.line + 1}" if error.context_mark else ""
-    said = str(error.problem or error.context or "this is not YAML").replace("\x00", "the end of the file")
+    said = re.sub(r"'(<stream end>|\\x00|\x00)'", "the end of the file", str(error.problem or error.context))
     return _Refused(at, (), f"{said}{opened}", "YAML or JSON; quote text that holds special characters")
 
 
@@ -202,8 +203,9 @@ class _Reader:
             raise _Refused(at, path, f"the tag {shown(event.tag)} is not used here", "the plain value")
         if len(path) > MAX_DEPTH:
             raise _Refused(at, path[:3], f"nested more than {MAX_DEPTH} deep", "the structure of a manifest")
-        # A part is pointed at by its key: its first value stands on another line.
-        self._document.place(path, key, at if isinstance(event, ScalarEvent) else key or at)
+        # A part, and a value that is not there, are pointed at by the key: what follows may be on another line.
+        in_line = isinstance(event, ScalarEvent) and event.value
+        self._document.place(path, key, at if in_line else key or at)
         if isinstance(event, MappingStartEvent):
             return self._mapping(path)
         if isinstance(event, SequenceStartEvent):
@@ -218,6 +220,8 @@ class _Reader:
             if not isinstance(event, ScalarEvent):
                 raise _Refused(at, path, "a key that is not plain text", "a name before the colon")
             key = _text(event, path)
+            if len(key) > MAX_KEY_CHARS:
+                raise _Refused(at, path, f"a key of {len(key)} characters", f"at most {MAX_KEY_CHARS}")
             value = self._node(next(self._events), (*path, key), at)
             if key in mapping:
                 message = f'the key "{key}" stands here a second time'

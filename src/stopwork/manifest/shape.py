@@ -69,9 +69,18 @@ def _findings(value: Any) -> Iterator[_Finding]:
 
 @cache
 def _validator() -> Draft202012Validator:
-    strict: Any = extend(Draft202012Validator, {"pattern": _whole_pattern})  # type: ignore[no-untyped-call]
+    strict: Any = extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator,
+        {"pattern": _whole_pattern},
+        type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _whole_number),
+    )
     checker: Draft202012Validator = strict(json_schema(), format_checker=format_checker())
     return checker
+
+
+def _whole_number(_: Any, value: Any) -> bool:
+    """JSON Schema takes 2.0 for a whole number; the records do not."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _whole_pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
@@ -109,10 +118,11 @@ def _described(finding: _Finding) -> tuple[str, str]:
     match finding.rule:
         case "format" if isinstance(finding.cause, Misfit):
             return finding.cause.message, finding.cause.expected
-        case "type" if value is None:
+        case _ if value is None:
             return "there is nothing behind the colon", f"{expected}, or no such line"
         case "type":
-            return f"{shown(value)} is {_kind(value)}", _coaxed(value, limit) or expected
+            coaxed = "" if "format" in finding.schema else _coaxed(value, limit)
+            return f"{shown(value)} is {_kind(value)}", coaxed or expected
         case "enum":
             return f"{shown(value)} is not one of the words for this", one_of(limit, str(value))
         case "minLength" | "minItems" | "minProperties":
@@ -133,6 +143,10 @@ _PATTERNS = {
     r"^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$": 'letters, digits and . _ : / -, such as "crm.update_account"',
     r"^sha256:[0-9a-f]{64}$": '"sha256:" and 64 hexadecimal digits',
 }
+_FORMATS = {
+    "address": 'a mail address, such as "dana@acme.test"',
+    "duration": 'a number and a unit, such as "45m", "24h" or "7d"',
+}
 _KINDS = {
     "string": "text",
     "integer": "a whole number",
@@ -146,17 +160,26 @@ _KINDS = {
 def _expectation(schema: dict[str, Any]) -> str:
     """Answer in words what a schema asks for."""
     if reference := schema.get("$ref"):
-        return _expectation(json_schema()["$defs"][reference.rsplit("/", 1)[-1]])
+        return _expectation(_definitions()[reference.rsplit("/", 1)[-1]])
     if "enum" in schema:
         return one_of(schema["enum"])
-    if pattern := _PATTERNS.get(schema.get("pattern", "")):
-        return pattern
+    if known := _PATTERNS.get(schema.get("pattern", "")) or _FORMATS.get(schema.get("format", "")):
+        return known
     kind = _KINDS.get(schema.get("type", ""), "")
+    if isinstance(each := schema.get("additionalProperties"), dict):
+        return f"names, and for each {_expectation(each)}"
     if schema.get("type") == "object":
-        keys = ", ".join(schema.get("required") or schema.get("properties", ()))
-        return f"{kind} ({keys})" if keys else kind
+        return f"{kind} ({', '.join(schema.get('required') or schema['properties'])})"
+    if schema.get("format", "").startswith("cel-"):
+        kind = "an expression, in quotes"
     example = next(iter(schema.get("examples", ())), None)
     return f"{kind}, such as {_flow(example)}" if example is not None else kind
+
+
+@cache
+def _definitions() -> dict[str, Any]:
+    definitions: dict[str, Any] = json_schema()["$defs"]
+    return definitions
 
 
 def _flow(value: Any) -> str:
