@@ -5,7 +5,7 @@ The most restrictive answer wins (:mod:`stopwork.control.verdicts`). Reasons are
 expression of the manifest is evaluated is a refusal.
 
 In ``observe`` mode what the *manifest* says is only written down, as ``would``. What *people or rules have set* since, holds and
-the stage, binds in both modes: a stop switch that does not stop is none (docs/decisions/0004-holds-bind-while-observing.md).
+the stage, binds in both modes: a stop switch that does not stop is none (docs/decisions/0010-holds-bind-while-observing.md).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from stopwork.control import budget, gates, holds, stages
 from stopwork.control.keys import KeyStanding, KeyState
-from stopwork.control.verdicts import STRICTNESS, strictest
+from stopwork.control.verdicts import strictest
 from stopwork.ledger.records import Approval, Hold, Principal, Reason, Record, Run, Workflow
 from stopwork.ledger.words import (
     ApprovalState,
@@ -43,11 +43,13 @@ class Rules(Protocol):
     @property
     def manifest(self) -> Manifest: ...
 
-    def denies(self, tool: str, args: dict[str, Any], run: Run, now: datetime) -> bool:
+    def denies(self, tool: str, args: dict[str, Any], run: Run, now: datetime, source: str = "") -> bool:
         """Answer whether the tool's ``deny_when`` is true of this call."""
         ...
 
-    def gate_applies(self, tool: str, args: dict[str, Any], run: Run, now: datetime) -> bool:
+    def gate_applies(
+        self, tool: str, args: dict[str, Any], run: Run, now: datetime, source: str = ""
+    ) -> bool:
         """Answer whether the tool's gate asks people about this call."""
         ...
 
@@ -241,7 +243,7 @@ def _stage(request: CallRequest, controls: Controls, stage: Stage, tool: Tool) -
 def _conditions(request: CallRequest, rules: Rules, tool: Tool, now: datetime) -> Iterator[Reason]:
     where = f"tools.{request.tool}.deny_when"
     try:
-        if rules.denies(request.tool, request.args, request.run, now):
+        if rules.denies(request.tool, request.args, request.run, now, request.source or tool.source or ""):
             yield _deny(ReasonKind.CONDITION, f"denied when {tool.deny_when}", where)
     except Exception as error:  # noqa: BLE001 - whatever it was, the condition is not known to be false
         yield _deny(
@@ -280,7 +282,9 @@ def _gate(
         return None, ()
     where = f"tools.{request.tool}.gate"
     try:
-        asks = rules.gate_applies(request.tool, request.args, request.run, now)
+        asks = rules.gate_applies(
+            request.tool, request.args, request.run, now, request.source or tool.source or ""
+        )
     except Exception as error:  # noqa: BLE001 - a gate that cannot say whether to ask refuses
         text = f"the gate {tool.gate.when} cannot be evaluated: {error}"
         return None, (_deny(ReasonKind.GATE, text, where),)
@@ -321,8 +325,3 @@ def _ask(gate: Gate | None, found: list[Reason]) -> gates.Ask:
 
 def _deny(kind: ReasonKind, text: str, source: str) -> Reason:
     return Reason(kind=kind, verdict=Verdict.DENY, text=text, source=source)
-
-
-def order(decided: Decided) -> int:
-    """Answer how strict the decision is, for comparing decisions."""
-    return STRICTNESS[decided.verdict]

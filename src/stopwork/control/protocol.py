@@ -115,10 +115,15 @@ class Pulse(Answer):
     epoch: int
 
 
+class PointRetired(Answer):
+    """Nobody waits for the point any more."""
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class Request(Struct, Generic[A], frozen=True, kw_only=True, omit_defaults=True):
-    """The base of every request: sent by POST to ``path``, whose braces are filled from the fields of that name."""
+    """The base of every request: sent to ``path``, whose braces are filled from the fields of that name."""
 
+    method: ClassVar[str] = "POST"
     path: ClassVar[str]
     answer: ClassVar[type[Answer]]
 
@@ -203,7 +208,6 @@ class AskPermit(Request[PermitAnswer]):
     args: dict[str, Any]
     nth: int = 1
     source: str | None = None
-    point: str | None = None
 
 
 class RecordAttempt(Request[AttemptRecorded]):
@@ -257,3 +261,13 @@ class Heartbeat(Request[Pulse]):
 
     point: str
     epoch: int
+
+
+class RetirePoint(Request[PointRetired]):
+    """Say goodbye: the point makes no more calls and is no longer waited for."""
+
+    method = "DELETE"
+    path = "/v1/points/{point}"
+    answer = PointRetired
+
+    point: str

@@ -1,0 +1,31 @@
+"""The guard in the agent's process.
+
+::
+
+    sw = Stopwork("https://stopwork.example", token)
+
+
+    @sw.tool("crm.create_task")
+    def create_task(account_id: str, title: str) -> dict: ...
+
+
+    with sw.run("weekly-renewal-risk", trigger="schedule", trigger_id="2026-W10"):
+        create_task(account_id="acme", title="Call about the renewal")
+"""
+
+from stopwork.sdk.errors import CallDenied, CallDrafted, CallRefused, CallWaiting, OutcomeNotRecorded
+from stopwork.sdk.guard import Stopwork
+from stopwork.sdk.heartbeat import Health, PointHealth
+from stopwork.sdk.runs import GuardedRun
+
+__all__ = [
+    "CallDenied",
+    "CallDrafted",
+    "CallRefused",
+    "CallWaiting",
+    "GuardedRun",
+    "Health",
+    "OutcomeNotRecorded",
+    "PointHealth",
+    "Stopwork",
+]

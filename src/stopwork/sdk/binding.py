@@ -1,0 +1,147 @@
+"""A tool's Python signature on one side, the plain arguments that are decided about on the other.
+
+What runs is what was permitted: plain JSON values are passed to the function from the permit itself, so that nothing that happens
+to the caller's lists and dictionaries in between, and no editing by an approver, is lost or smuggled in. A value that JSON has no
+word for (a time, a decimal, a record of your own) is passed as it is, if it still says what was permitted.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from stopwork.kernel.canonical import canonical_bytes, plain, revive
+from stopwork.kernel.errors import Conflict, Invalid
+
+_RECEIVERS: Final = frozenset({"self", "cls"})
+
+
+class Binding:
+    """One call's arguments: ``args`` as plain content, and how to run the function with what is permitted."""
+
+    def __init__(
+        self, function: Callable[..., Any], bound: inspect.BoundArguments, left_out: frozenset[str]
+    ) -> None:
+        self._function = function
+        self._bound = bound
+        self._recorded = _flat(bound, left_out)
+        self.args: dict[str, Any] = plain(self._recorded)
+
+    def invoke(self, permitted: Mapping[str, Any]) -> Any:
+        """Run the function with the permitted arguments; ``Conflict`` when one of the caller's values has changed since."""
+        values = {name: self._value(name, permitted[name]) for name in self._recorded if name in permitted}
+        strangers = permitted.keys() - self._recorded.keys()
+        missing = self._recorded.keys() - permitted.keys()
+        if strangers or missing:
+            names = ", ".join(sorted(strangers | missing))
+            raise Conflict(
+                f"the permit is for other arguments: {names}",
+                hint="A permit may change the values of arguments, not add or drop them.",
+            )
+        positional, named = self._spread(values)
+        return self._function(*positional, **named)
+
+    def _value(self, name: str, permitted: Any) -> Any:
+        own = self._recorded[name]
+        if _is_json(own):
+            return permitted
+        wanted = canonical_bytes(permitted)
+        if canonical_bytes(plain(own)) == wanted:
+            return own
+        if canonical_bytes(self.args[name]) == wanted:
+            raise Conflict(
+                f"argument {name!r} was changed after the call was permitted",
+                hint="Do not change an object that a guarded call is still using.",
+                field=name,
+            )
+        return revive(permitted)
+
+    def _spread(self, values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        positional: list[Any] = []
+        named: dict[str, Any] = {}
+        for name, parameter in self._bound.signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                extra = self._bound.arguments.get(name, {})
+                named |= {key: values.pop(key, value) for key, value in extra.items()}
+            elif name not in self._bound.arguments:
+                continue
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                positional.extend(values.pop(name, self._bound.arguments[name]))
+            elif parameter.kind is parameter.KEYWORD_ONLY:
+                named[name] = values.pop(name, self._bound.arguments[name])
+            else:
+                positional.append(values.pop(name, self._bound.arguments[name]))
+        return positional, named
+
+
+class Signature:
+    """How a function's parameters become a call's arguments.
+
+    ``leave_out`` names parameters that are passed through and never recorded: a client, a context, a secret. ``self`` and ``cls``
+    are left out by themselves.
+    """
+
+    def __init__(self, function: Callable[..., Any], leave_out: tuple[str, ...] = ()) -> None:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise Invalid(
+                f"{_name(function)} is a generator and cannot be a tool",
+                hint="Return a list: a call has one result, which is recorded.",
+            )
+        self._function = function
+        self._signature = inspect.signature(function)
+        names = tuple(self._signature.parameters)
+        unknown = [name for name in leave_out if name not in names]
+        if unknown:
+            raise Invalid(
+                f"{_name(function)} has no parameter {unknown[0]!r} to leave out",
+                hint=f"Its parameters are: {', '.join(names) or 'none'}.",
+                field="leave_out",
+            )
+        self._left_out = frozenset(leave_out) | (_RECEIVERS & set(names[:1]))
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Binding:
+        """Answer the call's arguments, defaults included; ``TypeError`` as Python would raise it."""
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return Binding(self._function, bound, self._left_out)
+
+
+def bind_mapping(function: Callable[..., Any], args: Mapping[str, Any]) -> Binding:
+    """Answer the binding for a function that is called with exactly these keyword arguments."""
+
+    @functools.wraps(function)
+    def call(**arguments: Any) -> Any:
+        return function(**arguments)
+
+    signature = inspect.Signature([inspect.Parameter("arguments", inspect.Parameter.VAR_KEYWORD)])
+    return Binding(call, signature.bind(**dict(args)), frozenset())
+
+
+def _flat(bound: inspect.BoundArguments, left_out: frozenset[str]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        kind = bound.signature.parameters[name].kind
+        if name in left_out:
+            continue
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            flat |= {key: item for key, item in value.items() if key not in left_out}
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            flat[name] = list(value)
+        else:
+            flat[name] = value
+    return flat
+
+
+def _is_json(value: Any) -> bool:
+    if type(value) in (list, dict):
+        items = value.values() if type(value) is dict else value
+        return all(map(_is_json, items))
+    if type(value) is int:
+        return abs(value) < 2**53
+    return value is None or type(value) in (str, bool, float)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", repr(function))

@@ -1,0 +1,116 @@
+"""The control plane in the agent's own process: the same operations that a server runs, asked without a network.
+
+The only module of the SDK that needs ``stopwork[server]``. One process owns the folder; a second one is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import asdict
+
+from stopwork.control import protocol as p
+from stopwork.kernel.errors import Internal, Invalid
+from stopwork.ledger.records import Call, Point, Principal, Run
+from stopwork.ledger.words import PrincipalKind
+from stopwork.operations import manifests, permits, points, runs
+from stopwork.operations.installation import Installation
+from stopwork.operations.manifests import Manifests
+from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
+from stopwork.systems.base import System
+
+A = TypeVar("A")
+
+OPERATOR = Principal(kind=PrincipalKind.SYSTEM, id="embedded")
+
+
+class LocalDesk:
+    """A desk that answers from an installation in this process. Closing the desk closes the installation."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+
+    @classmethod
+    def open(cls, folder: str | Path, *, systems: Mapping[str, System] | None = None) -> LocalDesk:
+        """Open the installation in ``folder``, or make one there."""
+        return cls(Installation.open(folder, systems=systems))
+
+    def __repr__(self) -> str:
+        return f"LocalDesk({str(self.installation.folder)!r})"
+
+    def apply(self, manifest: Path) -> None:
+        """Put the manifest file in force, unless it is in force already."""
+        try:
+            text = manifest.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Invalid(
+                f"the manifest {manifest} cannot be read: {error}", hint="Name a stopwork.yaml file."
+            ) from error
+        self.installation.store.write(
+            lambda tx: manifests.apply(
+                tx, text, reason=f"given at start as {manifest.name}", filename=str(manifest)
+            ),
+            actor=OPERATOR,
+        )
+
+    def send(self, request: p.Request[A]) -> A:
+        """Answer the request once what it records is durable."""
+        store = self.installation.store
+        workflow = store.read(lambda view: workflow_of(view, request))
+        actor = Principal(kind=PrincipalKind.AGENT, id=workflow)
+        return store.write(lambda tx: answer(tx, self.installation.manifests, request), actor=actor)
+
+    def close(self) -> None:
+        """Give the folder back."""
+        self.installation.close()
+
+
+def workflow_of(view: View, request: p.Request[Any]) -> str:
+    """Answer the workflow that a request speaks for."""
+    match request:
+        case p.StartRun(workflow=workflow) | p.RegisterPoint(workflow=workflow):
+            return workflow
+        case p.FinishRun(run=run) | p.RecordStep(run=run) | p.AskPermit(run=run):
+            return view.need(Run, run).workflow
+        case p.RecordAttempt(call=call) | p.RecordOutcome(call=call) | p.RecordEffects(call=call):
+            return view.need(Call, call).workflow
+        case p.Heartbeat(point=point) | p.RetirePoint(point=point):
+            return view.need(Point, point).workflow
+    raise Internal(f"nobody answers {type(request).__name__}", hint="Please report this.")
+
+
+def answer(tx: Tx, rules: Manifests, request: p.Request[A]) -> A:
+    """Answer one request of the permit protocol inside a transaction."""
+    found = _done(tx, rules, request)
+    return msgspec.convert(found, type=request.answer, from_attributes=True)  # type: ignore[return-value]
+
+
+def _done(tx: Tx, rules: Manifests, request: p.Request[Any]) -> Any:
+    fields = asdict(request)
+    match request:
+        case p.StartRun():
+            return runs.start(tx, rules, **fields)
+        case p.FinishRun():
+            runs.finish(tx, **fields)
+        case p.RecordStep():
+            return {"step": runs.step(tx, **fields)}
+        case p.AskPermit():
+            return permits.ask(tx, rules, **fields)
+        case p.RecordAttempt():
+            permits.attempt(tx, **fields)
+        case p.RecordOutcome():
+            return {"capture": permits.finish(tx, rules, **fields)}
+        case p.RecordEffects():
+            permits.observe(tx, **fields)
+        case p.RegisterPoint():
+            point, epoch = points.register(tx, **fields)
+            return {"point": point, "epoch": epoch}
+        case p.Heartbeat():
+            return {"epoch": points.heartbeat(tx, **fields)}
+        case p.RetirePoint():
+            points.retire(tx, **fields, reason="it said goodbye")
+    return {}

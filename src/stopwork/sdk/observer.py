@@ -1,0 +1,177 @@
+"""Seeing what a call changes: objects read before and after, and systems scanned around it.
+
+Before the call a failure to look is an error, for then the call must not run. After it a failure is an *unknown* image: the call
+has run, and what is not known is said.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from stopwork.incidents.images import operation_of, same
+from stopwork.kernel.errors import Unavailable
+from stopwork.ledger.records import Captured, Image, ObjectRef, Observed
+from stopwork.ledger.words import EffectKind, Operation
+
+if TYPE_CHECKING:
+    from stopwork.systems.base import System
+
+log = logging.getLogger("stopwork.sdk")
+
+_Scans = dict[str, Mapping[ObjectRef, Any]]
+
+
+class Observer:
+    """The systems that this process can look at, and the calls that are being watched right now."""
+
+    def __init__(self, systems: Mapping[str, System]) -> None:
+        self.systems = dict(systems)
+        self._open: set[Window] = set()
+        self._lock = threading.Lock()
+
+    def window(self, effect: EffectKind | None) -> Window:
+        """Answer the view around one call that has this effect."""
+        return Window(self, effect)
+
+    def opened(self, window: Window) -> None:
+        """Note that a call is being watched."""
+        with self._lock:
+            self._open.add(window)
+
+    def closed(self, window: Window) -> None:
+        """Note that a call is no longer watched."""
+        with self._lock:
+            self._open.discard(window)
+
+    def claim(self, window: Window, changes: dict[ObjectRef, Any]) -> set[ObjectRef]:
+        """Answer which of these scanned changes are the window's own: not claimed by a call that overlapped and ended first."""
+        with self._lock:
+            own = {
+                ref
+                for ref, content in changes.items()
+                if ref not in window.claimed or not same(window.claimed[ref], content)
+            }
+            for other in self._open - {window}:
+                other.claimed |= {ref: changes[ref] for ref in own}
+            return own
+
+
+class Window:
+    """What was there before one call, and what has changed after it."""
+
+    def __init__(self, observer: Observer, effect: EffectKind | None) -> None:
+        self.claimed: dict[ObjectRef, Any] = {}
+        self._observer = observer
+        self._effect = effect
+        self._before: dict[ObjectRef, Image] = {}
+        self._scanned: _Scans = {}
+        self._reported: dict[ObjectRef, Observed] = {}
+
+    @property
+    def looks(self) -> bool:
+        """Whether there is any system to look at; if not, looking takes no time."""
+        return bool(self._observer.systems)
+
+    def before(self, objects: Iterable[ObjectRef]) -> tuple[Captured, ...]:
+        """Read the objects and scan what can be scanned; ``Unavailable`` when anything cannot be read."""
+        self._observer.opened(self)
+        self._before = {ref: self._read(ref) for ref in objects}
+        self._scanned = {
+            name: _scan(name, system) for name, system in self._observer.systems.items() if system.scans
+        }
+        return tuple(Captured(object=ref, image=image) for ref, image in self._before.items())
+
+    def after(self, objects: Iterable[ObjectRef]) -> tuple[Observed, ...]:
+        """Look again: answer each of these objects, changed or not, and every other scanned object that changed."""
+        found = {}
+        for ref in objects:
+            before = self._before.get(ref, Image.unknown("it was not read before the call"))
+            found[ref] = self._observed(ref, before, self._read_after(ref), self._effect, "declared")
+        found |= {ref: seen for ref, seen in self._changed_in_scans().items() if ref not in found}
+        self._reported = found
+        self._observer.closed(self)
+        return tuple(found.values())
+
+    def new(self, objects: Iterable[ObjectRef]) -> tuple[Observed, ...]:
+        """Look at objects that only the result names."""
+        return tuple(
+            self._observed(ref, self._image_before(ref), self._read_after(ref), self._effect, "declared")
+            for ref in objects
+        )
+
+    def close(self) -> None:
+        """Stop watching; a call that was never looked at again claims nothing."""
+        self._observer.closed(self)
+
+    def _read(self, ref: ObjectRef) -> Image:
+        system = self._observer.systems.get(ref.system)
+        if system is None:
+            return Image.unknown(f"no system named {ref.system} is configured in the agent's process")
+        try:
+            return system.read(ref)
+        except Exception as error:
+            raise Unavailable(
+                f"{ref} could not be read before the call: {type(error).__name__}: {error}",
+                hint=f"Look at the system {ref.system}.",
+            ) from error
+
+    def _read_after(self, ref: ObjectRef) -> Image:
+        try:
+            return self._read(ref)
+        except Unavailable as error:
+            log.warning("%s could not be read after the call: %s", ref, error.__cause__)
+            return Image.unknown(f"it could not be read after the call: {error.__cause__}")
+
+    def _changed_in_scans(self) -> dict[ObjectRef, Observed]:
+        changed: dict[ObjectRef, Observed] = {}
+        for name, before in self._scanned.items():
+            try:
+                after = _scan(name, self._observer.systems[name])
+            except Unavailable as error:
+                # Nothing is known of this system now; the declared objects still say so one by one.
+                log.warning("%s could not be scanned after the call: %s", name, error.__cause__)
+                continue
+            for ref in before.keys() | after.keys():
+                seen = self._observed(ref, _image(before, ref), _image(after, ref), None, "scan")
+                if not _unchanged(seen):
+                    changed[ref] = seen
+        own = self._observer.claim(self, {ref: seen.after.content for ref, seen in changed.items()})
+        return {ref: changed[ref] for ref in sorted(own, key=str)}
+
+    def _image_before(self, ref: ObjectRef) -> Image:
+        if ref in self._reported:
+            return self._reported[ref].before
+        if ref.system in self._scanned:
+            return _image(self._scanned[ref.system], ref)
+        if self._effect is EffectKind.CREATE:
+            return Image.absent()
+        return Image.unknown("only the result named it")
+
+    @staticmethod
+    def _observed(
+        ref: ObjectRef, before: Image, after: Image, effect: EffectKind | None, source: str
+    ) -> Observed:
+        operation = operation_of(before, after, effect) or Operation.MODIFIED
+        return Observed(object=ref, operation=operation, before=before, after=after, source=source)
+
+
+def _unchanged(seen: Observed) -> bool:
+    """Answer whether nothing is seen to have changed."""
+    return seen.before.state is seen.after.state and same(seen.before.content, seen.after.content)
+
+
+def _scan(name: str, system: System) -> Mapping[ObjectRef, Any]:
+    try:
+        return system.scan()
+    except Exception as error:
+        raise Unavailable(
+            f"{name} could not be scanned before the call: {type(error).__name__}: {error}",
+            hint=f"Look at the system {name}.",
+        ) from error
+
+
+def _image(scan: Mapping[ObjectRef, Any], ref: ObjectRef) -> Image:
+    return Image.present(scan[ref]) if ref in scan else Image.absent()

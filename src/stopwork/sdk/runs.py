@@ -1,0 +1,256 @@
+"""One run of a workflow, as the agent holds it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from stopwork.control.protocol import FinishRun, RecordStep, Request, RunTicket, StartRun
+from stopwork.kernel.canonical import digest_of, plain
+from stopwork.kernel.errors import Conflict, Invalid, StopworkError
+from stopwork.ledger.words import EffectKind, Mode, RunStatus, Stage, StepKind
+from stopwork.sdk.desk import AsyncDesk, Desk
+from stopwork.sdk.errors import CallWaiting
+
+A = TypeVar("A")
+
+MAX_ERROR_CHARS: Final = 500
+
+_current: ContextVar[GuardedRun | None] = ContextVar("stopwork_run", default=None)
+
+
+def current_run() -> GuardedRun:
+    """Answer the run that this thread or task works in; ``Invalid`` when there is none."""
+    run = _current.get()
+    if run is None:
+        raise Invalid(
+            "a guarded tool was called outside a run",
+            hint="Call it inside `with sw.run(...)`. A thread that you start yourself enters the run with `with run.here():`.",
+        )
+    return run
+
+
+class GuardedRun:
+    """A run: ``with run:`` or ``async with run:`` begins it, and ends it as succeeded or failed.
+
+    When a call that waits for approval leaves the block, the run stays open: it is entered again to go on. Calls and steps may
+    come from several threads and tasks.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        adesk: AsyncDesk,
+        start: StartRun,
+        on_start: Callable[[str], None],
+    ) -> None:
+        self._desk = desk
+        self._adesk = adesk
+        self._start = start
+        self._on_start = on_start
+        self._ticket: RunTicket | None = None
+        self._finished = False
+        self._tokens: list[Token[GuardedRun | None]] = []
+        self._made: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"GuardedRun({self.id!r}, workflow={self.workflow!r})"
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._start.run
+
+    @property
+    def workflow(self) -> str:
+        """The workflow's name."""
+        return self._start.workflow
+
+    @property
+    def trigger_id(self) -> str:
+        """The occasion: the same for every attempt at it."""
+        return self._start.trigger_id
+
+    @property
+    def version(self) -> int:
+        """The manifest version under which the run began."""
+        return self._begun().version
+
+    @property
+    def mode(self) -> Mode:
+        """Whether calls are stopped, or only what would have been stopped is recorded."""
+        return self._begun().mode
+
+    @property
+    def stage(self) -> Stage:
+        """The stage the workflow was at when the run began."""
+        return self._begun().stage
+
+    def effect_of(self, tool: str) -> EffectKind | None:
+        """Answer what the manifest says the tool does; ``None`` when it does not know the tool."""
+        facts = self._begun().tools.get(tool)
+        return facts.effect if facts else None
+
+    def count(self, tool: str, args: dict[str, Any]) -> int:
+        """Answer, from 1, the how-manieth call of this tool with these arguments this is."""
+        key = digest_of([tool, args])
+        with self._lock:
+            self._made[key] = self._made.get(key, 0) + 1
+            return self._made[key]
+
+    def step(self, kind: StepKind | str, name: str, **facts: Any) -> str:
+        """Record what the run did besides tool calls, and answer the step's id.
+
+        ``kind`` is ``model_call``, ``retrieval``, ``guardrail`` or ``message``. Known facts are ``facts`` (anything plain), ``source``
+        and ``as_of`` of an input, ``tokens``, ``cost_usd`` and ``model`` of a model call.
+        """
+        return self._desk.send(self._step(kind, name, **facts)).step
+
+    async def astep(self, kind: StepKind | str, name: str, **facts: Any) -> str:
+        """Record a step without blocking the event loop; otherwise as :meth:`step`."""
+        return (await self._adesk.send(self._step(kind, name, **facts))).step
+
+    def here(self) -> Here:
+        """Answer a block in which this thread or task works for the run, which neither begins nor ends by it."""
+        self._begun()
+        return Here(self)
+
+    def begin(self) -> GuardedRun:
+        """Begin the run, unless it has begun."""
+        self._check_open()
+        if self._ticket is None:
+            self._began(self._desk.send(self._start))
+        return self
+
+    def finish(self, status: RunStatus = RunStatus.SUCCEEDED, error: str | None = None) -> None:
+        """End the run."""
+        self._desk.send(FinishRun(run=self.id, status=status, error=error))
+        self._finished = True
+
+    def __enter__(self) -> Self:
+        self.begin()
+        self._tokens.append(_current.set(self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _current.reset(self._tokens.pop())
+        ending = self._ending(error)
+        if ending is None:
+            return
+        try:
+            self._desk.send(ending)
+        except StopworkError as failure:
+            _report(failure, error)
+        self._finished = True
+
+    async def __aenter__(self) -> Self:
+        self._check_open()
+        if self._ticket is None:
+            self._began(await self._adesk.send(self._start))
+        self._tokens.append(_current.set(self))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _current.reset(self._tokens.pop())
+        ending = self._ending(error)
+        if ending is None:
+            return
+        try:
+            await self._adesk.send(ending)
+        except StopworkError as failure:
+            _report(failure, error)
+        self._finished = True
+
+    def _ending(self, error: BaseException | None) -> Request[Any] | None:
+        if isinstance(error, CallWaiting) or self._tokens:
+            return None
+        if error is None:
+            return FinishRun(run=self.id, status=RunStatus.SUCCEEDED)
+        words = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]
+        return FinishRun(run=self.id, status=RunStatus.FAILED, error=words)
+
+    def _step(
+        self,
+        kind: StepKind | str,
+        name: str,
+        *,
+        facts: dict[str, Any] | None = None,
+        source: str | None = None,
+        as_of: datetime | None = None,
+        tokens: int = 0,
+        cost_usd: float | None = None,
+        model: str | None = None,
+    ) -> RecordStep:
+        self._begun()
+        if as_of is not None and as_of.tzinfo is None:
+            raise Invalid(
+                "as_of has no time zone", hint="Add one, for example datetime.now(UTC).", field="as_of"
+            )
+        return RecordStep(
+            run=self.id,
+            kind=_step_kind(kind),
+            name=name,
+            facts=plain(facts or {}),
+            source=source,
+            as_of=as_of,
+            tokens=tokens,
+            cost_usd=cost_usd,
+            model=model,
+        )
+
+    def _began(self, ticket: RunTicket) -> None:
+        self._ticket = ticket
+        self._on_start(self.workflow)
+
+    def _begun(self) -> RunTicket:
+        if self._ticket is None:
+            raise Invalid(f"run {self.id} has not begun", hint="Enter it first: `with run:`.", run=self.id)
+        return self._ticket
+
+    def _check_open(self) -> None:
+        if self._finished:
+            raise Conflict(f"run {self.id} has ended", hint="Start a new one with sw.run(...).", run=self.id)
+
+
+class Here:
+    """A block in which a thread or task works for a run."""
+
+    def __init__(self, run: GuardedRun) -> None:
+        self._run = run
+        self._token: Token[GuardedRun | None] | None = None
+
+    def __enter__(self) -> GuardedRun:
+        self._token = _current.set(self._run)
+        return self._run
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+
+
+def _step_kind(kind: StepKind | str) -> StepKind:
+    try:
+        return StepKind(kind)
+    except ValueError:
+        known = ", ".join(StepKind)
+        raise Invalid(
+            f"{kind!r} is not a kind of step", hint=f"It is one of: {known}.", field="kind"
+        ) from None
+
+
+def _report(failure: StopworkError, error: BaseException | None) -> None:
+    """Raise that the end of the run is not on record, unless that would hide why the run failed."""
+    if error is None:
+        raise failure
+    error.add_note(f"The end of the run could not be recorded either: {failure}")
