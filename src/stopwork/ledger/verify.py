@@ -33,6 +33,8 @@ from stopwork.ledger.offline.container import read_at
 from stopwork.ledger.offline.report import Check, Outcome, Report
 from stopwork.ledger.offline.signed import parse_vkey
 
+__all__ = ["Broken", "Check", "Outcome", "Report", "main", "verify_bundle"]
+
 
 def verify_bundle(path: str | Path, expected_keys: Iterable[str] = ()) -> Report:
     """Verify the bundle at ``path`` in bounded memory; a file of any content gets a report, never an exception.
