@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import dataclass_transform
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from stopwork.ledger import records as r
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
     """The base of every event."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, dataclass_transform
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from stopwork.ledger.words import (
     Operation,
@@ -20,6 +20,7 @@ from stopwork.ledger.words import (
 )
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Record(Struct, frozen=True, kw_only=True):
     """The base of every record: frozen, keyword-only, compared by value."""
 
