@@ -1,0 +1,88 @@
+"""What a system promises: to show its objects, and to put one back only if it is still what we last saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from stopwork.incidents.images import same_image
+from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.ledger.records import Image, ImageState, ObjectRef
+
+
+class Unsupported(Invalid):
+    """The system cannot do that"""
+
+    code: ClassVar[str] = "unsupported"
+
+
+class System(Protocol):
+    """A place outside Stopwork where objects live, such as a database or a ticket tracker.
+
+    ``name`` is the name by which manifests refer to it. Content is plain JSON and leaves out what the place keeps by itself
+    (versions, times of change): such a field would make every later change look like a conflict. Everything may be
+    called from several threads. A place that cannot be reached MUST raise ``Unavailable``; no answer may be made up.
+
+    Two attributes are optional: ``restores`` (true unless said otherwise) tells whether :meth:`replace` works, ``invokes``
+    (false unless said otherwise) whether it has the method of :class:`Invoker`.
+    """
+
+    name: str
+    scans: bool
+    """Whether :meth:`scan` works and is cheap enough to run around every call."""
+
+    def read(self, ref: ObjectRef) -> Image:
+        """Answer what is there now; an object that is not there is ``Image.absent()``, never an error.
+
+        The answer shares nothing with the system's own state.
+        """
+
+    def replace(self, ref: ObjectRef, expected: Image, target: Image) -> None:
+        """Put ``target`` there if ``expected`` is what is there, else raise ``Conflict`` and change nothing.
+
+        An absent target deletes, an absent expectation creates. The comparison and the change MUST be one step where the
+        place can do that; where it cannot, the adapter's documentation says so.
+        """
+
+    def scan(self) -> Mapping[ObjectRef, Any]:
+        """Answer the content of every object it can see, or raise ``Unsupported``."""
+
+
+class Invoker(Protocol):
+    """A system that can also run a tool, for calls whose manifest names an inverse tool."""
+
+    def invoke(self, tool: str, args: Mapping[str, Any]) -> Any:
+        """Run the tool once and answer its result; whatever it raises is the caller's to report."""
+
+
+def restoring(systems: Mapping[str, System]) -> frozenset[str]:
+    """Answer the names of the systems that can put content back."""
+    return frozenset(name for name, system in systems.items() if getattr(system, "restores", True))
+
+
+def invoking(systems: Mapping[str, System]) -> frozenset[str]:
+    """Answer the names of the systems that can run a tool."""
+    return frozenset(name for name, system in systems.items() if getattr(system, "invokes", False))
+
+
+def require_expected(ref: ObjectRef, expected: Image, found: Image) -> None:
+    """Raise ``Conflict`` unless what was found is what was expected."""
+    if not same_image(expected, found):
+        raise Conflict(
+            f"{ref} is not as expected",
+            hint="Somebody changed it; look at it and decide again.",
+            object=str(ref),
+            expected=expected.content,
+            found=found.content,
+        )
+
+
+def require_known(ref: ObjectRef, *images: Image) -> None:
+    """Raise ``Invalid`` when an image is unknown: nothing can be compared with it or made from it."""
+    for image in images:
+        if image.state is ImageState.UNKNOWN:
+            raise Invalid(
+                f"{ref} cannot be replaced on the strength of an image that nobody saw",
+                hint="Read the object first.",
+                object=str(ref),
+            )

@@ -1,0 +1,180 @@
+"""Databases other than SQLite, through SQLAlchemy; loaded only where one is configured.
+
+The tables are read from the database when first used, so a change of their columns asks for a restart. Times, dates,
+identifiers and exact decimals are text in an image and become the column's own type again on the way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from threading import Lock
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchTableError, SQLAlchemyError, StatementError
+
+from stopwork.kernel.errors import Conflict, Invalid, Unavailable
+from stopwork.systems.sql import Column, Referrer, Table
+
+_FROM_TEXT: Final[dict[type, Callable[[str], Any]]] = {
+    datetime: datetime.fromisoformat,
+    date: date.fromisoformat,
+    time: time.fromisoformat,
+    UUID: UUID,
+    Decimal: Decimal,
+}
+_HARMLESS: Final = (None, "NO ACTION", "RESTRICT")
+_KEY_TYPES: Final[dict[type, Callable[[str], Any]]] = {int: int, **_FROM_TEXT}
+
+
+class EngineDatabase:
+    """A database that SQLAlchemy can reach."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        except (SQLAlchemyError, ImportError) as error:
+            # The address may hold a password: name what is wrong with it, never the address.
+            raise Invalid(
+                f"the database address cannot be used: {type(error).__name__}",
+                hint="Give a SQLAlchemy address whose driver is installed.",
+            ) from None
+        self._metadata = sa.MetaData()
+        self._lock = Lock()
+
+    @contextmanager
+    def transaction(self, *, writing: bool) -> Iterator[EngineSession]:
+        try:
+            with self._engine.begin() as connection:
+                yield EngineSession(connection, self._table, writing=writing)
+        except IntegrityError as error:
+            raise Conflict(
+                f"the database refuses the change: {error.orig}",
+                hint="Decide about the rows it refers to first.",
+            ) from error
+        except (DBAPIError, SQLAlchemyError) as error:
+            if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+                raise Invalid(f"the database cannot hold the value: {error.orig}") from error
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise Unavailable(
+                f"the database cannot be used: {cause}", hint="See that it runs and lets this user in."
+            ) from error
+
+    def _table(self, connection: sa.Connection, name: str, schema: str | None) -> sa.Table | None:
+        with self._lock:
+            try:
+                return sa.Table(name, self._metadata, schema=schema, autoload_with=connection)
+            except NoSuchTableError:
+                return None
+
+
+class EngineSession:
+    """One transaction on a SQLAlchemy connection."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        table: Callable[[sa.Connection, str, str | None], sa.Table | None],
+        *,
+        writing: bool,
+    ) -> None:
+        self._connection = connection
+        self._lookup = table
+        self._writing = writing
+
+    def columns(self, table: Table) -> list[Column]:
+        known = self._lookup(self._connection, table.table, table.schema)
+        columns = known.columns if known is not None else ()
+        return [Column(name=column.name, computed=column.computed is not None) for column in columns]
+
+    def keys(self, table: Table, column: str, text: str) -> list[Any]:
+        read = _KEY_TYPES.get(_python_type(self._rows(table).columns[column]), str)
+        try:
+            return [read(text)]
+        except (ValueError, InvalidOperation):
+            return []
+
+    def select(self, table: Table, where: Mapping[str, list[Any]], *, limit: int) -> list[dict[str, Any]]:
+        rows = self._rows(table)
+        query = sa.select(rows).limit(limit)
+        for column, values in where.items():
+            query = query.where(rows.columns[column].in_(values))
+        if self._writing:
+            query = query.with_for_update()
+        return [dict(row) for row in self._connection.execute(query).mappings()]
+
+    def insert(self, table: Table, row: Mapping[str, Any]) -> None:
+        self._connection.execute(sa.insert(self._rows(table)).values(dict(row)))
+
+    def update(self, table: Table, where: Mapping[str, Any], changes: Mapping[str, Any]) -> int:
+        query = sa.update(self._rows(table)).where(*self._equals(table, where)).values(dict(changes))
+        return self._connection.execute(query).rowcount
+
+    def delete(self, table: Table, where: Mapping[str, Any]) -> int:
+        query = sa.delete(self._rows(table)).where(*self._equals(table, where))
+        return self._connection.execute(query).rowcount
+
+    def referrers(self, table: Table) -> list[Referrer]:
+        inspector = sa.inspect(self._connection)
+        found = []
+        for name in inspector.get_table_names(schema=table.schema):
+            for reference in inspector.get_foreign_keys(name, schema=table.schema):
+                if reference["referred_table"] != table.table:
+                    continue
+                if reference.get("options", {}).get("ondelete") in _HARMLESS:
+                    continue
+                columns = tuple(reference["constrained_columns"])
+                other = Table(table=name, schema=table.schema, key=columns)
+                referred = tuple(reference["referred_columns"])
+                found.append(Referrer(table=other, columns=columns, referred=referred))
+        return found
+
+    def to_plain(self, value: Any) -> Any:
+        if isinstance(value, datetime | date | time):
+            return value.isoformat()
+        if isinstance(value, Decimal | UUID):
+            return str(value)
+        if isinstance(value, timedelta):
+            return value // timedelta(microseconds=1)
+        return bytes(value) if isinstance(value, memoryview) else value
+
+    def from_plain(self, table: Table, column: str, value: Any) -> Any:
+        described = self._rows(table).columns[column]
+        if value is None:
+            return sa.null()  # a JSON column would otherwise get JSON's own null
+        kind = _python_type(described)
+        if kind is timedelta and isinstance(value, int):
+            return timedelta(microseconds=value)
+        if kind in _FROM_TEXT and isinstance(value, str):
+            try:
+                return _FROM_TEXT[kind](value)
+            except (ValueError, InvalidOperation) as error:
+                raise Invalid(
+                    f"{table.table}.{column} cannot hold {value!r}", hint=f"It holds a {kind.__name__}."
+                ) from error
+        return value
+
+    def _rows(self, table: Table) -> sa.Table:
+        known = self._lookup(self._connection, table.table, table.schema)
+        if known is None:
+            raise Invalid(f"there is no table {table.table}", hint="See `table` of the system's types.")
+        return known
+
+    def _equals(self, table: Table, where: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+        rows = self._rows(table)
+        # JSON has no equality in every database; such a column was compared before, on the locked row.
+        comparable = {
+            name: value for name, value in where.items() if not isinstance(rows.columns[name].type, sa.JSON)
+        }
+        return [rows.columns[name].is_not_distinct_from(value) for name, value in comparable.items()]
+
+
+def _python_type(column: sa.Column[Any]) -> type:
+    try:
+        return column.type.python_type
+    except NotImplementedError:
+        return object

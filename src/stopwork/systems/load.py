@@ -1,0 +1,214 @@
+"""The systems file: which systems this server can see and restore, written by its operator.
+
+A mapping from a system's name to its kind and settings. A credential never stands in the file: a setting that holds one is
+``env:NAME`` (an environment variable) or ``file:PATH`` (a file's content, without the newline at its end). What is named under
+``source`` and ``invoke`` is Python code that runs with the server's rights, so the file belongs to the operator alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from stopwork.kernel.errors import Invalid
+from stopwork.systems.base import System
+from stopwork.systems.python import PythonSystem
+from stopwork.systems.sql import SCAN_ROWS_MAX, SqlSystem, Table
+from stopwork.systems.tool import Handling, ToolSystem
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<field>.*)`)?$", re.DOTALL)
+
+
+class _Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    pass
+
+
+class SqlSettings(_Settings, frozen=True, kw_only=True, tag="sql"):
+    """A database; see :mod:`stopwork.systems.sql`."""
+
+    url: str
+    tables: dict[str, Table]
+    scan: bool = False
+    scan_rows_max: int = SCAN_ROWS_MAX
+
+
+class PythonSettings(_Settings, frozen=True, kw_only=True, tag="python"):
+    """An object with ``read`` and, where it can, ``write``, ``scan`` and ``invoke``; or a function that makes one.
+
+    ``source`` is ``package.module:name`` or ``path/to/file.py:name``; ``options`` are the function's arguments.
+    """
+
+    source: str
+    options: dict[str, Any] = {}
+
+
+class ToolSettings(_Settings, frozen=True, kw_only=True, tag="tool"):
+    """The agent's own tools, called through the function that ``invoke`` names; see :mod:`stopwork.systems.tool`."""
+
+    invoke: str
+    types: dict[str, Handling]
+    options: dict[str, Any] = {}
+
+
+_Kind = SqlSettings | PythonSettings | ToolSettings
+
+
+def load_systems(
+    config: Mapping[str, Any], *, env: Mapping[str, str], folder: Path = Path()
+) -> dict[str, System]:
+    """Answer the configured systems by name.
+
+    Relative paths count from ``folder``. Raises ``Invalid`` naming the field that is wrong; an object is not read yet.
+    """
+    if not isinstance(config, Mapping):
+        raise Invalid("the systems file is not a mapping", hint="Write `name: {kind: sql, …}`.", field="")
+    return {str(name): _system(str(name), settings, env, folder) for name, settings in config.items()}
+
+
+def read_systems_file(path: Path, *, env: Mapping[str, str]) -> dict[str, System]:
+    """Answer the systems of a YAML or JSON file; see :func:`load_systems`."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        config = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{path} cannot be read: {error}", hint="Name a UTF-8 text file.") from error
+    except YAMLError as error:
+        raise Invalid(f"{path} is not YAML: {error}", hint="Correct the line it names.") from error
+    return load_systems(config or {}, env=env, folder=path.parent)
+
+
+def _system(name: str, settings: Any, env: Mapping[str, str], folder: Path) -> System:
+    if not _NAME.fullmatch(name):
+        raise _wrong(name, "the name is not one", "Use lower-case letters, digits, dots and dashes.")
+    try:
+        known = msgspec.convert(settings, type=_Kind)
+    except msgspec.ValidationError as error:
+        found = _AT.match(str(error))
+        field = f"{name}.{found['field']}" if found and found["field"] else name
+        raise _wrong(
+            field, found["what"] if found else str(error), "Its kind is sql, python or tool."
+        ) from error
+    try:
+        return _built(name, known, env, folder)
+    except Invalid as error:
+        if "field" in error.fields:
+            raise
+        raise _wrong(name, error.detail, error.hint) from error
+
+
+def _built(name: str, settings: _Kind, env: Mapping[str, str], folder: Path) -> System:
+    match settings:
+        case SqlSettings():
+            url = _resolved(f"{name}.url", settings.url, env, folder)
+            if url == settings.url and urlsplit(url).password:
+                raise _wrong(f"{name}.url", "it holds a password", "Write `env:NAME` or `file:PATH` instead.")
+            if "://" not in url:
+                url = str(folder / url)
+            for kind, table in settings.tables.items():
+                if not table.key:
+                    raise _wrong(
+                        f"{name}.tables.{kind}.key", "it is empty", "Name the columns that make the id."
+                    )
+            return SqlSystem(
+                name, url, settings.tables, scan=settings.scan, scan_rows_max=settings.scan_rows_max
+            )
+        case PythonSettings():
+            source = _made(
+                f"{name}.source", settings.source, _options(name, settings.options, env, folder), folder
+            )
+            return PythonSystem(
+                name,
+                source.read,
+                getattr(source, "write", None),
+                getattr(source, "scan", None),
+                getattr(source, "invoke", None),
+            )
+        case ToolSettings():
+            invoke = _named(f"{name}.invoke", settings.invoke, folder)
+            if options := _options(name, settings.options, env, folder):
+                invoke = invoke(**options)
+            if not callable(invoke):
+                raise _wrong(f"{name}.invoke", "it is not a function", "Name a function of (tool, args).")
+            return ToolSystem(name, invoke, settings.types)
+
+
+def _options(name: str, options: Mapping[str, Any], env: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    return {
+        key: _resolved(f"{name}.options.{key}", value, env, folder) if isinstance(value, str) else value
+        for key, value in options.items()
+    }
+
+
+def _resolved(field: str, value: str, env: Mapping[str, str], folder: Path) -> str:
+    """Answer what ``env:`` or ``file:`` refers to, or the value itself; an error never shows a secret."""
+    kind, colon, name = value.partition(":")
+    if not colon or kind not in ("env", "file"):
+        return value
+    if kind == "env":
+        if not env.get(name):
+            raise _wrong(field, f"the environment variable {name} is not set", f"Set {name} for the server.")
+        return env[name]
+    try:
+        return (folder / name).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _wrong(field, f"the file {name} cannot be read", "Let the server's user read it.") from error
+
+
+def _made(field: str, source: str, options: Mapping[str, Any], folder: Path) -> Any:
+    found = _named(field, source, folder)
+    if not hasattr(found, "read") or isinstance(found, type):
+        if not callable(found):
+            raise _wrong(
+                field, "it has no `read`", "Name an object with read(type, id), or a function that makes one."
+            )
+        found = found(**options)
+    elif options:
+        raise _wrong(field, "it is an object and takes no options", "Name the function that makes it.")
+    if not callable(getattr(found, "read", None)):
+        raise _wrong(field, "what it makes has no `read`", "Give it read(type, id).")
+    return found
+
+
+def _named(field: str, source: str, folder: Path) -> Any:
+    module_name, colon, attribute = source.rpartition(":")
+    if not colon or not module_name or not attribute:
+        raise _wrong(
+            field, f"{source!r} names nothing", "Write `package.module:name` or `path/to/file.py:name`."
+        )
+    try:
+        module = (
+            _file(folder / module_name)
+            if module_name.endswith(".py")
+            else importlib.import_module(module_name)
+        )
+        return getattr(module, attribute)
+    except Exception as error:  # whatever the operator's module raises while it is imported
+        raise _wrong(
+            field,
+            f"{source} cannot be loaded: {type(error).__name__}: {error}",
+            "See that it imports by itself.",
+        ) from error
+
+
+def _file(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(f"stopwork_system_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(str(path))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _wrong(field: str, what: str, hint: str) -> Invalid:
+    return Invalid(f"systems file, {field}: {what}", hint=hint, field=field)

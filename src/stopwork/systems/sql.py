@@ -1,0 +1,336 @@
+"""Rows of a SQL database as objects.
+
+An object's type names a table, its id is the row's key as text. The parts of a composite key are joined with ``/``; in
+such parts ``%`` and ``/`` are written ``%25`` and ``%2F``. An id has one spelling only: where the database would also
+find the row under another one (``07`` for ``7``, ``ACME`` for ``acme``), that is refused, so that one row is one object.
+
+An image holds every column except those the database computes. ``ignore`` leaves out columns that the database or the
+application keeps by itself (``updated_at``). ``columns`` restricts what is seen, for secrets and for wide tables;
+a row of which part is unseen can be changed back, but neither deleted nor created again.
+
+Putting a row back is one transaction: the row is locked and compared, and every column stands in the ``WHERE`` once more. A
+delete that would cascade to other rows is refused, since those may be somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from stopwork.incidents.images import same
+from stopwork.kernel.canonical import plain, revive
+from stopwork.kernel.errors import Conflict, Invalid, TooLarge
+from stopwork.ledger.records import Image, ImageState, ObjectRef, Record
+from stopwork.systems.base import Unsupported, require_expected, require_known
+
+SCAN_ROWS_MAX: Final = 10_000
+
+
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rows of one type: their table, and the columns whose values make up the id."""
+
+    table: str
+    key: tuple[str, ...]
+    schema: str | None = None
+    columns: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+
+
+class Column(Record):
+    """A column as the database describes it; the value of a ``computed`` one cannot be set."""
+
+    name: str
+    computed: bool = False
+
+
+class Referrer(Record):
+    """Another table whose rows the database itself would change or delete along with a row of this one."""
+
+    table: Table
+    columns: tuple[str, ...]
+    referred: tuple[str, ...]
+
+
+class Session(Protocol):
+    """One transaction. Values are the driver's own; a ``where`` compares null with null as equal."""
+
+    def columns(self, table: Table) -> list[Column]: ...
+    def keys(self, table: Table, column: str, text: str) -> list[Any]:
+        """Answer the values that this text can stand for in a key column."""
+
+    def select(self, table: Table, where: Mapping[str, list[Any]], *, limit: int) -> list[dict[str, Any]]:
+        """Answer at most ``limit`` rows in which each named column has one of its values, locked when writing."""
+
+    def insert(self, table: Table, row: Mapping[str, Any]) -> None: ...
+    def update(self, table: Table, where: Mapping[str, Any], changes: Mapping[str, Any]) -> int: ...
+    def delete(self, table: Table, where: Mapping[str, Any]) -> int: ...
+    def referrers(self, table: Table) -> list[Referrer]: ...
+    def to_plain(self, value: Any) -> Any: ...
+    def from_plain(self, table: Table, column: str, value: Any) -> Any: ...
+
+
+class Database(Protocol):
+    """Opens transactions, and turns the driver's errors into ``Conflict`` and ``Unavailable``."""
+
+    def transaction(self, *, writing: bool) -> AbstractContextManager[Session]: ...
+
+
+class _Layout(Record):
+    """Which columns of a table are seen, and which are neither seen nor declared immaterial."""
+
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+
+class SqlSystem:
+    """Shows rows as objects and restores them by compare-and-set.
+
+    ``url`` is a SQLAlchemy address; for SQLite a file path or ``sqlite:///PATH`` needs nothing but Python.
+    ``scan`` says whether reading all tables is cheap enough to do around every call.
+    """
+
+    restores = True
+
+    def __init__(
+        self,
+        name: str,
+        url: str | Path,
+        tables: Mapping[str, Table],
+        *,
+        scan: bool = False,
+        scan_rows_max: int = SCAN_ROWS_MAX,
+    ) -> None:
+        self.name = name
+        self.scans = scan
+        self._tables = dict(tables)
+        self._scan_rows_max = scan_rows_max
+        self._database = connect(url)
+
+    def read(self, ref: ObjectRef) -> Image:
+        table = self._table(ref)
+        with self._database.transaction(writing=False) as session:
+            layout = _layout(session, table)
+            return self._image(session, layout, self._row(session, table, ref))
+
+    def replace(self, ref: ObjectRef, expected: Image, target: Image) -> None:
+        table = self._table(ref)
+        require_known(ref, expected, target)
+        with self._database.transaction(writing=True) as session:
+            layout = _layout(session, table)
+            row = self._row(session, table, ref)
+            now = self._image(session, layout, row)
+            require_expected(ref, expected, now)
+            if row is not None and target.state is ImageState.PRESENT:
+                self._update(session, table, layout, ref, row, now.content, target.content)
+            elif row is not None:
+                self._delete(session, table, layout, ref, row)
+            elif target.state is ImageState.PRESENT:
+                self._insert(session, table, layout, ref, target.content)
+
+    def scan(self) -> dict[ObjectRef, Any]:
+        found: dict[ObjectRef, Any] = {}
+        with self._database.transaction(writing=False) as session:
+            for kind, table in self._tables.items():
+                layout = _layout(session, table)
+                left = self._scan_rows_max - len(found)
+                rows = session.select(table, {}, limit=left + 1)
+                if len(rows) > left:
+                    raise TooLarge(
+                        f"{self.name} has more than {self._scan_rows_max} rows to scan",
+                        hint="Raise scan_rows_max, name fewer tables, or switch scan off.",
+                        expected=self._scan_rows_max,
+                    )
+                for row in rows:
+                    ref = ObjectRef(system=self.name, type=kind, id=_id_of(table, row))
+                    found[ref] = self._image(session, layout, row).content
+        return found
+
+    def _table(self, ref: ObjectRef) -> Table:
+        table = self._tables.get(ref.type)
+        if table is None or ref.system != self.name:
+            raise Invalid(
+                f"{ref} is not an object of {self.name}",
+                hint=f"Its types are {', '.join(sorted(self._tables))}.",
+                object=str(ref),
+            )
+        return table
+
+    def _row(self, session: Session, table: Table, ref: ObjectRef) -> dict[str, Any] | None:
+        parts = _parts(table, ref.id)
+        where = {
+            column: session.keys(table, column, part) for column, part in zip(table.key, parts, strict=True)
+        }
+        rows = session.select(table, where, limit=2) if all(where.values()) else []
+        if len(rows) > 1:
+            raise Conflict(
+                f"{ref} names more than one row",
+                hint=f"Give {table.table} a key whose values are unique as text.",
+                object=str(ref),
+            )
+        if rows and (spelled := _id_of(table, rows[0])) != ref.id:
+            raise Invalid(
+                f"{ref} is another spelling of {spelled}",
+                hint=f"Write the id as {spelled}: one row is one object.",
+                object=str(ref),
+                expected=spelled,
+            )
+        return rows[0] if rows else None
+
+    def _image(self, session: Session, layout: _Layout, row: Mapping[str, Any] | None) -> Image:
+        if row is None:
+            return Image.absent()
+        return Image.present({column: plain(session.to_plain(row[column])) for column in layout.seen})
+
+    def _update(
+        self,
+        session: Session,
+        table: Table,
+        layout: _Layout,
+        ref: ObjectRef,
+        row: Mapping[str, Any],
+        now: Mapping[str, Any],
+        target: Any,
+    ) -> None:
+        wanted = _content(ref, table, layout, target)
+        if missing := sorted(now.keys() - wanted.keys()):
+            raise Invalid(
+                f"the content for {ref} lacks {missing[0]}",
+                hint="A row has every column; give null where there is no value.",
+                object=str(ref),
+            )
+        changes = {
+            column: session.from_plain(table, column, revive(value))
+            for column, value in wanted.items()
+            if not same(value, now[column])
+        }
+        if changes and session.update(table, row, changes) != 1:
+            raise _lost_race(ref)
+
+    def _insert(self, session: Session, table: Table, layout: _Layout, ref: ObjectRef, target: Any) -> None:
+        _require_whole(ref, layout)
+        wanted = _content(ref, table, layout, target)
+        session.insert(
+            table,
+            {column: session.from_plain(table, column, revive(value)) for column, value in wanted.items()},
+        )
+
+    def _delete(
+        self, session: Session, table: Table, layout: _Layout, ref: ObjectRef, row: Mapping[str, Any]
+    ) -> None:
+        _require_whole(ref, layout)
+        for other in session.referrers(table):
+            where = {
+                column: [row[referred]]
+                for column, referred in zip(other.columns, other.referred, strict=True)
+            }
+            if session.select(other.table, where, limit=1):
+                raise Conflict(
+                    f"deleting {ref} would also change rows of {other.table.table}",
+                    hint="Decide about those rows first.",
+                    object=str(ref),
+                    found=other.table.table,
+                )
+        if session.delete(table, row) != 1:
+            raise _lost_race(ref)
+
+
+def connect(url: str | Path) -> Database:
+    """Answer the database at this address; SQLite through the standard library, others through SQLAlchemy."""
+    address = str(url)
+    scheme = urlsplit(address).scheme
+    if isinstance(url, Path) or scheme == "sqlite" or not scheme:
+        from stopwork.systems.sqlite import SqliteDatabase
+
+        path = unquote(urlsplit(address).path)[1:] if scheme == "sqlite" else address
+        return SqliteDatabase(Path(path))
+    from stopwork.systems.engine import EngineDatabase
+
+    return EngineDatabase(address)
+
+
+def _layout(session: Session, table: Table) -> _Layout:
+    known = session.columns(table)
+    names = [column.name for column in known]
+    for column in (*table.key, *(table.columns or ()), *table.ignore):
+        if column not in names:
+            raise Invalid(
+                f"{table.table} has no column {column}",
+                hint=f"It has {', '.join(names)}." if names else "There is no such table.",
+                found=column,
+            )
+    settable = [column.name for column in known if not column.computed and column.name not in table.ignore]
+    wanted = set(table.columns if table.columns is not None else settable) | set(table.key)
+    return _Layout(
+        seen=tuple(name for name in settable if name in wanted),
+        unseen=tuple(name for name in settable if name not in wanted),
+    )
+
+
+def _require_whole(ref: ObjectRef, layout: _Layout) -> None:
+    if layout.unseen:
+        raise Unsupported(
+            f"{ref} cannot be deleted or created again, since its column {layout.unseen[0]} is not seen",
+            hint="Add the column to `columns`, or to `ignore` if its value does not matter.",
+            object=str(ref),
+        )
+
+
+def _content(ref: ObjectRef, table: Table, layout: _Layout, target: Any) -> dict[str, Any]:
+    if not isinstance(target, dict) or (strange := sorted(target.keys() - set(layout.seen))):
+        what = strange[0] if isinstance(target, dict) else type(target).__name__
+        raise Invalid(
+            f"the content for {ref} is not a row of {table.table}: {what}",
+            hint=f"Its columns are {', '.join(layout.seen)}.",
+            object=str(ref),
+        )
+    if any(column not in target for column in table.key) or _id_of(table, revive(target)) != ref.id:
+        raise Invalid(
+            f"the content for {ref} belongs under another id",
+            hint="An object keeps its key; delete one and create the other instead.",
+            object=str(ref),
+        )
+    return target
+
+
+def _parts(table: Table, object_id: str) -> list[str]:
+    if len(table.key) == 1:
+        return [object_id]
+    parts = [part.replace("%2F", "/").replace("%25", "%") for part in object_id.split("/")]
+    if len(parts) != len(table.key):
+        raise Invalid(
+            f"the id {object_id!r} has {len(parts)} parts, and {table.table} has a key of {len(table.key)}",
+            hint=f"Join {', '.join(table.key)} with a slash; write %2F for a slash within a part.",
+            found=object_id,
+        )
+    return parts
+
+
+def _id_of(table: Table, row: Mapping[str, Any]) -> str:
+    parts = list(_key_texts(table, row))
+    if len(parts) == 1:
+        return parts[0]
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def _key_texts(table: Table, row: Mapping[str, Any]) -> Iterator[str]:
+    for column in table.key:
+        value = row[column]
+        if value is None or isinstance(value, bytes | float):
+            raise Unsupported(
+                f"{table.table}.{column} holds {type(value).__name__}, which makes no id",
+                hint="Name a key column of text or whole numbers.",
+            )
+        yield str(value)
+
+
+def _lost_race(ref: ObjectRef) -> Conflict:
+    return Conflict(
+        f"{ref} was changed in the same moment",
+        hint="Look at it and decide again.",
+        object=str(ref),
+    )

@@ -1,0 +1,136 @@
+"""SQLite through the standard library: one connection per transaction, the write lock taken at its start."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from stopwork.kernel.errors import Conflict, Invalid, Unavailable
+from stopwork.systems.sql import Column, Referrer, Table
+
+_WAIT_S: Final = 5.0
+_WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_COMPUTED: Final = (2, 3)  # "hidden" in table_xinfo: a virtual or stored generated column
+
+
+class SqliteDatabase:
+    """A database file that exists; it is never made here."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def transaction(self, *, writing: bool) -> Iterator[SqliteSession]:
+        try:
+            address = f"file:{quote(str(self._path))}?mode=rw"
+            with closing(
+                sqlite3.connect(address, uri=True, timeout=_WAIT_S, isolation_level=None)
+            ) as connection:
+                connection.row_factory = sqlite3.Row
+                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+                # Closing without a commit rolls back.
+                yield SqliteSession(connection)
+                connection.execute("COMMIT")
+        except sqlite3.IntegrityError as error:
+            raise Conflict(
+                f"the database refuses the change: {error}", hint="Decide about the rows it refers to first."
+            ) from error
+        except (sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError) as error:
+            raise Invalid(
+                f"the database cannot hold the value: {error}", hint="Give text, a number, null or bytes."
+            ) from error
+        except sqlite3.Error as error:
+            raise Unavailable(
+                f"the database {self._path} cannot be used: {error}",
+                hint="See that the file is there and not locked.",
+            ) from error
+
+
+class SqliteSession:
+    """One SQLite transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def columns(self, table: Table) -> list[Column]:
+        rows = self._connection.execute(
+            "SELECT name, hidden FROM pragma_table_xinfo(?, ?) WHERE hidden <> 1",
+            (table.table, table.schema or "main"),
+        )
+        return [Column(name=row["name"], computed=row["hidden"] in _COMPUTED) for row in rows]
+
+    def keys(self, table: Table, column: str, text: str) -> list[Any]:  # noqa: ARG002
+        # Affinity turns either into what the column holds; a column without one may hold either.
+        return [text, int(text)] if _WHOLE_NUMBER.fullmatch(text) else [text]
+
+    def select(self, table: Table, where: Mapping[str, list[Any]], *, limit: int) -> list[dict[str, Any]]:
+        conditions = [f"{_quoted(column)} IN ({', '.join('?' * len(where[column]))})" for column in where]
+        values = [value for values in where.values() for value in values]
+        query = f"SELECT * FROM {_name(table)} WHERE {' AND '.join(conditions) or '1'} LIMIT ?"  # noqa: S608
+        return [dict(row) for row in self._connection.execute(query, (*values, limit))]
+
+    def insert(self, table: Table, row: Mapping[str, Any]) -> None:
+        columns = ", ".join(map(_quoted, row))
+        marks = ", ".join("?" * len(row))
+        self._connection.execute(
+            f"INSERT INTO {_name(table)} ({columns}) VALUES ({marks})",  # noqa: S608
+            tuple(row.values()),
+        )
+
+    def update(self, table: Table, where: Mapping[str, Any], changes: Mapping[str, Any]) -> int:
+        columns = ", ".join(f"{_quoted(column)} = ?" for column in changes)
+        query = f"UPDATE {_name(table)} SET {columns} WHERE {_equals(where)}"  # noqa: S608
+        return self._connection.execute(query, (*changes.values(), *where.values())).rowcount
+
+    def delete(self, table: Table, where: Mapping[str, Any]) -> int:
+        query = f"DELETE FROM {_name(table)} WHERE {_equals(where)}"  # noqa: S608
+        return self._connection.execute(query, tuple(where.values())).rowcount
+
+    def referrers(self, table: Table) -> list[Referrer]:
+        rows = self._connection.execute(
+            'SELECT m.name, f.id, f."from" AS source, f."to" AS target'
+            " FROM sqlite_master AS m JOIN pragma_foreign_key_list(m.name) AS f"
+            " WHERE m.type = 'table' AND lower(f.\"table\") = lower(?)"
+            " AND f.on_delete NOT IN ('NO ACTION', 'RESTRICT') ORDER BY m.name, f.id, f.seq",
+            (table.table,),
+        ).fetchall()
+        found = []
+        for (name, _), group in groupby(rows, key=lambda row: (row["name"], row["id"])):
+            pairs = list(group)
+            columns = tuple(pair["source"] for pair in pairs)
+            # A reference that names no column means the primary key.
+            named = all(pair["target"] for pair in pairs)
+            referred = tuple(pair["target"] for pair in pairs) if named else self._primary_key(table)
+            found.append(Referrer(table=Table(table=name, key=columns), columns=columns, referred=referred))
+        return found
+
+    def to_plain(self, value: Any) -> Any:
+        return value
+
+    def from_plain(self, table: Table, column: str, value: Any) -> Any:  # noqa: ARG002
+        return value
+
+    def _primary_key(self, table: Table) -> tuple[str, ...]:
+        rows = self._connection.execute(
+            "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table.table,)
+        )
+        return tuple(row["name"] for row in rows)
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _name(table: Table) -> str:
+    return ".".join(_quoted(part) for part in (table.schema, table.table) if part)
+
+
+def _equals(where: Mapping[str, Any]) -> str:
+    return " AND ".join(f"{_quoted(column)} IS ?" for column in where)

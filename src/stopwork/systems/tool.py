@@ -1,0 +1,186 @@
+"""A system seen and restored with the agent's own tools, for places that offer nothing else.
+
+For each type a *snapshot* tool reads one object; *create*, *update* and *delete* tools, where there are such, write it. Arguments
+are given as templates: ``{id}`` is the object's id, ``{content}`` what it shall become, ``{content.due}`` one field of that,
+``{changes}`` the top-level fields that differ. A template alone keeps its type, within other text it becomes text, and the key
+``**`` spreads an object into arguments.
+
+Tools compare nothing. The content is read, compared and written under a lock of this process: a change by somebody else in the
+moment between is not noticed. Use another kind of system where there is one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from threading import RLock
+from typing import Any, Final, NoReturn
+
+from msgspec import Struct
+
+from stopwork.incidents.images import Nothing, field_path, same, value_at
+from stopwork.kernel.canonical import plain, revive
+from stopwork.kernel.errors import Invalid, NotFound, StopworkError
+from stopwork.ledger.records import Image, ImageState, ObjectRef
+from stopwork.systems.base import Unsupported, require_expected, require_known
+from stopwork.systems.python import Run, failed, require_own
+
+_TEMPLATE: Final = re.compile(r"\{(id|content|changes)((?:\.[^{}]+)?)\}")
+_SPREAD: Final = "**"
+
+
+class ToolCall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A tool and the templates of its arguments."""
+
+    tool: str
+    args: dict[str, Any] = {}
+
+
+class Handling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How objects of one type are read and written.
+
+    ``at`` is the field of the snapshot's result that holds the object, ``ignore`` are top-level fields that the place
+    keeps by itself. ``absent_when`` is text in the snapshot's error or result that means *there is no such object*;
+    without it ``None``, a ``LookupError`` and ``NotFound`` do.
+    """
+
+    snapshot: ToolCall
+    create: ToolCall | None = None
+    update: ToolCall | None = None
+    delete: ToolCall | None = None
+    at: str = ""
+    ignore: tuple[str, ...] = ()
+    absent_when: str = ""
+
+
+class ToolSystem:
+    """Shows and restores objects by calling tools through ``invoke(tool, args)``."""
+
+    scans = False
+    invokes = True
+
+    def __init__(self, name: str, invoke: Run, types: Mapping[str, Handling]) -> None:
+        self.name = name
+        self.restores = any(way.create or way.update or way.delete for way in types.values())
+        self._invoke = invoke
+        self._types = dict(types)
+        self._lock = RLock()
+
+    def read(self, ref: ObjectRef) -> Image:
+        way = self._handling(ref)
+        try:
+            result = self._invoke(way.snapshot.tool, _filled(way.snapshot.args, {"id": ref.id}, ref))
+        except (NotFound, LookupError):
+            return Image.absent()
+        except Exception as error:
+            if way.absent_when and way.absent_when in str(error):
+                return Image.absent()
+            if isinstance(error, StopworkError):
+                raise
+            raise failed(self.name, f"reading {ref}", error) from error
+        if way.absent_when and isinstance(result, str) and way.absent_when in result:
+            return Image.absent()
+        content = value_at(plain(result), field_path(way.at))
+        if content is None or isinstance(content, Nothing):
+            return Image.absent()
+        if isinstance(content, dict):
+            content = {key: value for key, value in content.items() if key not in way.ignore}
+        return Image.present(content)
+
+    def replace(self, ref: ObjectRef, expected: Image, target: Image) -> None:
+        way = self._handling(ref)
+        require_known(ref, expected, target)
+        with self._lock:
+            now = self.read(ref)
+            require_expected(ref, expected, now)
+            if (task := _task(now, target)) is None:
+                return
+            call: ToolCall | None = getattr(way, task)
+            if call is None:
+                raise Unsupported(
+                    f"{self.name} has no tool to {task} a {ref.type}",
+                    hint=f"Name one under `{task}`, or undo by hand.",
+                    object=str(ref),
+                )
+            values = {"id": ref.id, "content": revive(target.content), "changes": _changes(now, target)}
+            self.invoke(call.tool, _filled(call.args, values, ref))
+
+    def scan(self) -> NoReturn:
+        raise Unsupported(f"{self.name} is seen through tools, which cannot list everything")
+
+    def invoke(self, tool: str, args: Mapping[str, Any]) -> Any:
+        """Call a tool once; whatever it raises means that what is there now is not known."""
+        try:
+            return self._invoke(tool, args)
+        except StopworkError:
+            raise
+        except Exception as error:
+            raise failed(self.name, f"calling {tool}", error) from error
+
+    def _handling(self, ref: ObjectRef) -> Handling:
+        require_own(self.name, ref)
+        if ref.type not in self._types:
+            raise Invalid(
+                f"{ref} is not an object of {self.name}",
+                hint=f"Its types are {', '.join(sorted(self._types))}.",
+            )
+        return self._types[ref.type]
+
+
+def _task(now: Image, target: Image) -> str | None:
+    """The field of :class:`Handling` that names the tool to use."""
+    match now.state, target.state:
+        case ImageState.ABSENT, ImageState.PRESENT:
+            return "create"
+        case ImageState.PRESENT, ImageState.ABSENT:
+            return "delete"
+        case ImageState.PRESENT, _:
+            return "update"
+    return None
+
+
+def _changes(now: Image, target: Image) -> dict[str, Any]:
+    if not isinstance(now.content, dict) or not isinstance(target.content, dict):
+        return {}
+    return {
+        key: revive(value)
+        for key, value in target.content.items()
+        if key not in now.content or not same(value, now.content[key])
+    }
+
+
+def _filled(args: Mapping[str, Any], values: Mapping[str, Any], ref: ObjectRef) -> dict[str, Any]:
+    filled: dict[str, Any] = {}
+    for name, template in args.items():
+        value = _fill(template, values, ref)
+        if name != _SPREAD:
+            filled[name] = value
+        elif isinstance(value, dict):
+            filled |= value
+        else:
+            raise Invalid(f"{template!r} is not an object that could be spread", hint="Spread an object.")
+    return filled
+
+
+def _fill(template: Any, values: Mapping[str, Any], ref: ObjectRef) -> Any:
+    if isinstance(template, dict):
+        return _filled(template, values, ref)
+    if isinstance(template, list):
+        return [_fill(item, values, ref) for item in template]
+    if not isinstance(template, str):
+        return template
+    if whole := _TEMPLATE.fullmatch(template):
+        return _value(whole, values, ref)
+    return _TEMPLATE.sub(lambda part: str(_value(part, values, ref)), template)
+
+
+def _value(template: re.Match[str], values: Mapping[str, Any], ref: ObjectRef) -> Any:
+    name, path = template[1], template[2][1:]
+    value = value_at(values.get(name), field_path(path))
+    if isinstance(value, Nothing):
+        raise Invalid(
+            f"{template[0]} has no value for {ref}",
+            hint="Name a field that the snapshot tool answers.",
+            object=str(ref),
+        )
+    return value
