@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from stopwork.demo.crm.records import SEEDS, SLOW_ACCOUNT
-from stopwork.demo.crm_system import CrmSystem
+from stopwork.demo.crm_system import Crm
 from stopwork.demo.processes import Child
 from stopwork.demo.world import MANIFEST, MANIFEST_FIXED, World
 from stopwork.kernel.errors import Conflict, Invalid, NotFound, Unavailable
@@ -28,6 +28,7 @@ from stopwork.ledger.records import Image, ObjectRef, Principal, Run
 from stopwork.ledger.words import Mode, PrincipalKind, RunStatus
 from stopwork.manifest.compiled import CompiledManifest, compile_manifest
 from stopwork.manifest.load import load
+from stopwork.systems.python import PythonSystem
 
 TODAY = date(2027, 1, 20)
 TASK = {"account_id": "A-101", "title": "Call", "due": "2027-02-01"}
@@ -46,7 +47,7 @@ def crm(shared_world: World) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def system(shared_world: World) -> CrmSystem:
+def system(shared_world: World) -> PythonSystem:
     return shared_world.crm_system()
 
 
@@ -180,7 +181,7 @@ def test_a_foreign_host_name_does_not_reach_the_page(shared_world: World) -> Non
 # --- the CRM as a system ---------------------------------------------------------------------------
 
 
-def test_a_changed_object_is_put_back(system: CrmSystem, crm: httpx.Client) -> None:
+def test_a_changed_object_is_put_back(system: PythonSystem, crm: httpx.Client) -> None:
     account = ref("account", "A-103")
     before = system.read(account)
     crm.patch("/accounts/A-103", json={"renewal_date": "2027-01-07"})
@@ -190,7 +191,7 @@ def test_a_changed_object_is_put_back(system: CrmSystem, crm: httpx.Client) -> N
 
 
 def test_a_created_object_is_removed_and_a_deleted_one_comes_back(
-    system: CrmSystem, crm: httpx.Client
+    system: PythonSystem, crm: httpx.Client
 ) -> None:
     task = ref("task", crm.post("/tasks", json=TASK).json()["id"])
     made = system.read(task)
@@ -200,7 +201,7 @@ def test_a_created_object_is_removed_and_a_deleted_one_comes_back(
     assert system.read(task) == made
 
 
-def test_a_later_change_is_a_conflict_and_survives(system: CrmSystem, crm: httpx.Client) -> None:
+def test_a_later_change_is_a_conflict_and_survives(system: PythonSystem, crm: httpx.Client) -> None:
     account = ref("account", "A-104")
     before = system.read(account)
     crm.patch("/accounts/A-104", json={"notes": "Later."})
@@ -209,26 +210,26 @@ def test_a_later_change_is_a_conflict_and_survives(system: CrmSystem, crm: httpx
     assert crm.get("/accounts/A-104").json()["notes"] == "Later."
 
 
-def test_an_unknown_image_restores_nothing(system: CrmSystem) -> None:
+def test_an_unknown_image_restores_nothing(system: PythonSystem) -> None:
     with pytest.raises(Invalid):
         system.replace(ref("account", "A-105"), expected=Image.unknown("not read"), target=Image.absent())
 
 
-def test_a_scan_sees_what_neither_arguments_nor_result_name(system: CrmSystem, crm: httpx.Client) -> None:
+def test_a_scan_sees_what_neither_arguments_nor_result_name(system: PythonSystem, crm: httpx.Client) -> None:
     before = system.scan()
     made = crm.post("/tasks", json=TASK).json()["id"]
     added = {object_ref for object_ref in system.scan() if object_ref not in before}
     assert added == {ref("task", made)}
 
 
-def test_an_unknown_type_is_named(system: CrmSystem) -> None:
-    with pytest.raises(NotFound, match=r"crm/invoice/1"):
-        system.read(ref("invoice", "1"))
+def test_an_unknown_type_is_named(system: PythonSystem) -> None:
+    with pytest.raises(NotFound, match=r"no invoice"):
+        system.replace(ref("invoice", "1"), expected=Image.absent(), target=Image.present({}))
 
 
 def test_a_crm_that_does_not_answer_is_unavailable_not_absent() -> None:
     with pytest.raises(Unavailable):
-        CrmSystem("http://127.0.0.1:9", "key").read(ref("account", "A-101"))
+        Crm("http://127.0.0.1:9", "key").system().read(ref("account", "A-101"))
 
 
 # --- starting and stopping -------------------------------------------------------------------------

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from stopwork.demo.crm_system import CrmSystem
-from stopwork.sdk import CallDenied, CallDrafted, CallWaiting, Stopwork
+from stopwork.demo.crm_system import Crm
+from stopwork.sdk import CallRefused, GuardedRun, Stopwork
 
 WORKFLOW = "weekly-renewal-risk"
 STEP_TRIES = 5
@@ -96,7 +96,7 @@ class Job(NamedTuple):
     today: date
     limit: int | None
 
-    def as_deployed(self, run: Any) -> None:
+    def as_deployed(self, run: GuardedRun) -> None:
         """Bring the accounts in line with last quarter's export, then make a task for each at risk."""
         export = self._export(run, "renewals.csv")
         present = self.tools.list_accounts()
@@ -122,7 +122,7 @@ class Job(NamedTuple):
                 log.warning("no answer from the CRM; repeating the step (try %d of %d)", attempt, STEP_TRIES)
         raise TimeoutError(f"The CRM did not answer in {STEP_TRIES} tries.")
 
-    def as_repaired(self, run: Any) -> None:
+    def as_repaired(self, run: GuardedRun) -> None:
         """Set the risk from a fresh export and make each task once; go on past what the guard does not allow."""
         export = self._export(run, "current")
         present = self.tools.list_accounts()
@@ -142,7 +142,7 @@ class Job(NamedTuple):
         tally[_tried(self.tools.send_mail, mail)] += 1
         run.step("message", "summary", facts=dict(tally))
 
-    def _export(self, run: Any, name: str) -> Export:
+    def _export(self, run: GuardedRun, name: str) -> Export:
         head, _, rows = self.tools.read_export(name=name).partition("\n")
         as_of = datetime.fromisoformat(head.removeprefix("# as of "))
         export = Export(as_of, list(csv.DictReader(rows.splitlines())))
@@ -167,16 +167,12 @@ class Job(NamedTuple):
 
 
 def _tried(tool: Callable[..., Any], arguments: Json) -> str:
+    """Answer what came of a call: ``done``, or the verdict that kept it from running."""
     try:
         tool(**arguments)
-    except CallDenied as denied:
-        log.info("denied: %s", denied)
-        return "denied"
-    except CallDrafted:
-        return "drafted"
-    except CallWaiting as waiting:
-        log.info("not approved in time: %s", waiting)
-        return "waiting"
+    except CallRefused as refused:
+        log.info("%s", refused)
+        return refused.verdict.value
     return "done"
 
 
@@ -192,19 +188,23 @@ def main() -> int:
     parser.add_argument("--stage-run", action="store_true", help="run the repaired agent")
     parser.add_argument("--accounts", type=int, help="work on so many accounts only")
     parser.add_argument("--pace-s", type=float, default=0.1, help="pause before each request")
+    parser.add_argument("--approval-wait-s", type=float, default=0.0, help="wait so long for each approval")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
     # The guard sees objects with a key of its own, so that what it records does not hang on what the agent may read.
-    system = CrmSystem(options.crm, os.environ["CRM_OPERATOR_KEY"])
+    systems = {"crm": Crm(options.crm, os.environ["CRM_OPERATOR_KEY"]).system()}
     crm = httpx.Client(
         base_url=options.crm,
         headers={"Authorization": f"Bearer {os.environ['CRM_KEY']}"},
         timeout=PATIENT_S if options.stage_run else IMPATIENT_S,
         event_hooks={"request": [lambda _: time.sleep(options.pace_s)]},
     )
-    with Stopwork(options.server, token=os.environ["STOPWORK_TOKEN"], systems={"crm": system}) as sw, crm:
+    sw = Stopwork(
+        options.server, os.environ["STOPWORK_TOKEN"], systems=systems, approval_wait_s=options.approval_wait_s
+    )
+    with sw, crm:
         job = Job(
             Tools(sw, crm, options.exports, options.outbox), options.occasion, options.today, options.accounts
         )
@@ -217,8 +217,8 @@ def main() -> int:
         try:
             with sw.run(WORKFLOW, trigger=trigger, trigger_id=options.occasion, runtime=runtime) as run:
                 (job.as_repaired if options.stage_run else job.as_deployed)(run)
-        except CallDenied as denied:
-            log.error("stopped: %s", denied)
+        except CallRefused as refused:
+            log.error("stopped: %s", refused)
             return STOPPED_BY_GUARD
     log.info("done")
     return 0

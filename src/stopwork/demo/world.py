@@ -17,8 +17,9 @@ import msgspec
 
 from stopwork.demo.crm.app import renewals_csv
 from stopwork.demo.crm.records import SEEDS, SLOW_ACCOUNT
-from stopwork.demo.crm_system import CrmSystem
+from stopwork.demo.crm_system import Crm
 from stopwork.demo.processes import Child
+from stopwork.systems.python import PythonSystem
 
 SLOW_ANSWER_S = 2.5
 LAST_QUARTER = timedelta(days=91)
@@ -41,7 +42,7 @@ class World:
     a directory of its own is removed.
     """
 
-    def __init__(self, directory: Path | None = None, *, today: date | None = None) -> None:
+    def __init__(self, directory: Path | None, today: date | None, slow_answer_s: float) -> None:
         self._stack = ExitStack()
         self.today = today or datetime.now(UTC).date()
         self.directory = (
@@ -55,12 +56,19 @@ class World:
         self.operator_key = secrets.token_urlsafe(24)
         self.person_key = secrets.token_urlsafe(24)
         self.crm_url = ""
+        self._slow_answer_s = slow_answer_s
         self._runs = 0
 
     @classmethod
-    def start(cls, directory: Path | None = None, *, today: date | None = None) -> Self:
+    def start(
+        cls,
+        directory: Path | None = None,
+        *,
+        today: date | None = None,
+        slow_answer_s: float = SLOW_ANSWER_S,
+    ) -> Self:
         """Answer a world whose CRM answers. What an earlier world left in the directory is made anew."""
-        world = cls(directory, today=today)
+        world = cls(directory, today, slow_answer_s)
         try:
             world._lay_out()
             world._start_crm()
@@ -77,17 +85,19 @@ class World:
         *,
         accounts: int | None = None,
         pace_s: float = 0.1,
+        approval_wait_s: float = 0.0,
     ) -> Child:
         """Start one run of the agent; its log lies beside the CRM's. Each run is of the week after the one before.
 
-        ``accounts`` bounds how many it works on; ``pace_s`` is its pause before each call.
+        ``accounts`` bounds how many accounts the repaired agent works on, ``pace_s`` is the pause before each request, and
+        ``approval_wait_s`` how long it waits for each approval.
         """
         monday = self.today - timedelta(days=self.today.weekday()) + timedelta(weeks=self._runs)
         self._runs += 1
         command = ["-m", "stopwork.demo.agent", "--server", server_url, "--crm", self.crm_url]
         command += ["--exports", str(self.exports), "--outbox", str(self.outbox)]
         command += ["--occasion", monday.strftime("%G-W%V"), "--today", self.today.isoformat()]
-        command += ["--pace-s", str(pace_s)]
+        command += ["--pace-s", str(pace_s), "--approval-wait-s", str(approval_wait_s)]
         if mode is AgentMode.STAGE_RUN:
             command.append("--stage-run")
         if accounts is not None:
@@ -107,11 +117,11 @@ class World:
         log = self.directory / f"{name}.log"
         return self._stack.enter_context(Child(name, arguments, log=log, environment=environment))
 
-    def crm_system(self) -> CrmSystem:
+    def crm_system(self) -> PythonSystem:
         """Answer the CRM as a system, with the operator's key."""
-        system = CrmSystem(self.crm_url, self.operator_key)
-        self._stack.callback(system.close)
-        return system
+        crm = Crm(self.crm_url, self.operator_key)
+        self._stack.callback(crm.close)
+        return crm.system()
 
     def stop(self) -> None:
         """Stop everything, newest first. May be called again."""
@@ -148,6 +158,6 @@ class World:
         }
         command = ["-m", "stopwork.demo.crm", "--database", str(self.directory / "crm.db")]
         command += ["--ready-file", str(ready), "--today", self.today.isoformat()]
-        command += ["--slow-account", SLOW_ACCOUNT, "--slow-answer-s", str(SLOW_ANSWER_S)]
+        command += ["--slow-account", SLOW_ACCOUNT, "--slow-answer-s", str(self._slow_answer_s)]
         crm = self.child("crm", command, {"CRM_KEYS": msgspec.json.encode(keys).decode()})
         self.crm_url = crm.wait_file(ready)
