@@ -51,6 +51,8 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
         bundle=view.get(r.Bundle, incident.bundle) if incident.bundle else None,
         postmortem=view.get(r.Postmortem, incident_id),
         later_runs=tuple(later),
+        containment=tuple(view.find(r.ContainmentItem, incident=incident_id)),
+        messages=tuple(view.find(r.Message, incident=incident_id, order="drafted_at")),
     )
 
 

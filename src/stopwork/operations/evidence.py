@@ -11,17 +11,17 @@ import msgspec
 
 from stopwork.incidents.case import Case
 from stopwork.incidents.preserve import Evidence, collect
-from stopwork.kernel.errors import NotFound, Unavailable
+from stopwork.kernel.errors import Denied, NotFound, Unavailable
 from stopwork.kernel.phrases import count_of, moment
 from stopwork.ledger.bundle import SealedEntry, write_bundle
 from stopwork.ledger.events import EvidenceSealed, EvidenceViewed, name_of
 from stopwork.ledger.records import Bundle, Incident, Principal
 from stopwork.ledger.words import PrincipalKind
-from stopwork.kernel.errors import Denied
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import EVIDENCE, Installation
 from stopwork.operations.reports import report_markdown
-from stopwork.operations.sealing import proofs, seal as seal_journal
+from stopwork.operations.sealing import proofs
+from stopwork.operations.sealing import seal as seal_journal
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import Stored, View, entry_of
 

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from stopwork.kernel.clock import Clock, SystemClock
 from stopwork.kernel.errors import Tampered, Unavailable
@@ -81,7 +82,7 @@ class Installation:
         """Give everything back."""
         self.store.close()
 
-    def __enter__(self) -> Installation:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

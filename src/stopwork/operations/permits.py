@@ -18,7 +18,7 @@ from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
 from stopwork.control.keys import KeyStanding, KeyState, business, derived, standing
 from stopwork.incidents.images import operation_of
-from stopwork.kernel.canonical import digest_of, plain
+from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Invalid, TooLarge
 from stopwork.ledger.events import (
     ApprovalConsumed,
@@ -95,7 +95,6 @@ def ask(
     """
     known_run = tx.need(Run, run)
     require_own_workflow(tx, known_run.workflow)
-    args = plain(args)
     args_digest = digest_of(args)
     call_id = call or tx.new_id("call")
     earlier = tx.get(Call, call_id)
@@ -215,10 +214,10 @@ def finish(
     require_own_workflow(tx, known.workflow)
     if known.outcome is not None and known.outcome is outcome:
         return ()
-    known = _in_flight(tx, call)
+    if known.outcome is not Outcome.UNKNOWN or known.reconciled:  # a guard that was thought gone may still know
+        known = _in_flight(tx, call)
     if len(observed) > MAX_OBSERVED:
         raise TooLarge(f"{len(observed)} objects for one call, at most {MAX_OBSERVED}", hint="Narrow the scan.")
-    result = plain(result)
     rules = manifests.version(tx, known.workflow, known.version)
     declared = _declared_object(rules, known, result)
     effects = _effects(tx, known, observed, declared, outcome)

@@ -28,6 +28,7 @@ class PointView(Struct, frozen=True, kw_only=True):
     point: str
     workflow: str
     name: str
+    registered_at: datetime
     silent_s: float
     epoch: int
 
@@ -89,6 +90,7 @@ def live(view: View, *, now: datetime, workflow: str | None = None) -> list[Poin
                 point=known.id,
                 workflow=known.workflow,
                 name=known.name,
+                registered_at=known.registered_at,
                 silent_s=(now - seen_at).total_seconds(),
                 epoch=epoch,
             )

@@ -13,12 +13,29 @@ from typing import Final, cast
 
 from msgspec import Struct
 
-from stopwork.incidents.attempt import AlreadyDone, ByHand, Clash, Invoke, Replace, columns, reverse_plan, step, verify
+from stopwork.incidents.attempt import (
+    AlreadyDone,
+    ByHand,
+    Clash,
+    Invoke,
+    Replace,
+    columns,
+    reverse_plan,
+    step,
+    verify,
+)
 from stopwork.incidents.case import Case
 from stopwork.incidents.recover import Means, Undoing, propose_plan
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError
-from stopwork.ledger.events import ItemAttempted, ItemFinished, PlanApproved, PlanFinished, PlanProposed, StatusChanged
+from stopwork.ledger.events import (
+    ItemAttempted,
+    ItemFinished,
+    PlanApproved,
+    PlanFinished,
+    PlanProposed,
+    StatusChanged,
+)
 from stopwork.ledger.records import Call, Effect, Image, Incident, Item, Plan, Principal, Run
 from stopwork.ledger.words import IncidentStatus, ItemState, PlanState, Remedy
 from stopwork.manifest.expressions import ExpressionError

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from stopwork.control.stages import check_move, goes_up
 from stopwork.incidents.reenable import CheckView, checks, require_answerable, require_raise
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.events import CheckAnswered, IncidentReenabled, StageChanged, StatusChanged
 from stopwork.ledger.records import Incident, Workflow
 from stopwork.ledger.words import IncidentStatus, PrincipalKind, ReenableCheck, Severity, Stage
-from stopwork.control.stages import check_move, goes_up
 from stopwork.operations.cases import gather
 from stopwork.operations.holds import release
 from stopwork.operations.manifests import Manifests, known_workflow

@@ -7,7 +7,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from stopwork.kernel.canonical import plain
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import RunFinished, RunStarted, StepRecorded
@@ -69,7 +68,7 @@ def start(
                 attempt=attempt,
                 mode=known.mode,
                 retry_of=retry_of,
-                runtime=plain(runtime or {}),
+                runtime=runtime or {},
             )
         )
     elif before.workflow != workflow:
@@ -113,7 +112,7 @@ def step(
     known = running(tx, run)
     if tokens < 0 or (cost_usd is not None and cost_usd < 0):
         raise Invalid("tokens and cost cannot be negative", hint="Report what was spent.", field="tokens")
-    given = plain(facts or {}) | ({"model": model} if model else {})
+    given = (facts or {}) | ({"model": model} if model else {})
     if cost_usd is None and tokens and model:
         cost_usd = price_usd(model, given, tokens, at=tx.now)
     step_id = tx.new_id("step")

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -146,7 +146,7 @@ class Store:
                 connection.exec_driver_sql("SAVEPOINT job")
                 try:
                     result = job.work(tx)
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 - the caller gets it through its future
                     if isinstance(error, sa.exc.DatabaseError) and not isinstance(error, sa.exc.IntegrityError):
                         raise
                     connection.exec_driver_sql("ROLLBACK TO job")
@@ -158,7 +158,7 @@ class Store:
                     if tx.recorded:
                         last_seq = tx.recorded[-1].seq
             connection.exec_driver_sql("COMMIT")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it was, every caller is told
             with contextlib.suppress(sa.exc.DatabaseError, sqlite3.DatabaseError):
                 connection.exec_driver_sql("ROLLBACK")
             cause = error.orig if isinstance(error, sa.exc.DatabaseError) and error.orig else error
@@ -238,7 +238,7 @@ class Store:
         if self._lock is not None:
             self._lock.release()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -136,7 +136,7 @@ def _column_type(kind: type[r.Record], name: str) -> Any:
         return Moment
     if "bool" in hint:
         return sa.Boolean
-    if "int" in hint.split("|")[0]:
+    if "int" in hint.split("|", maxsplit=1)[0]:
         return sa.Integer
     return sa.String(256)
 

@@ -62,9 +62,11 @@ class View:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
+    def execute(
+        self, statement: sa.Executable, rows: Sequence[dict[str, Any]] | None = None
+    ) -> sa.CursorResult[Any]:
         """Run a statement on tables that are not records: heartbeats, duties, blobs, the Merkle log."""
-        return self._connection.execute(statement)
+        return self._connection.execute(statement, rows)
 
     def get(self, kind: type[R], record_id: str) -> R | None:
         """Answer the record with this id, or ``None``."""
@@ -77,7 +79,7 @@ class View:
         record = self.get(kind, record_id)
         if record is None:
             word = kind.__name__.lower()
-            raise NotFound(f"there is no {word} {record_id!r}", hint=f"List what there is and use an id from it.")
+            raise NotFound(f"there is no {word} {record_id!r}", hint="List what there is and use an id from it.")
         return record
 
     def find(

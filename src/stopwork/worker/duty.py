@@ -81,7 +81,7 @@ class DutyLoop:
     def _round(self) -> None:
         try:
             self._duty.work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a duty that fails says so and tries again
             self._failed(error)
         else:
             self._succeeded()

@@ -123,6 +123,7 @@ def _call_finished(entry: e.Entry, event: e.CallFinished) -> Iterator[Change]:
             error=event.error,
             finished_at=entry.at,
             in_flight=False,
+            reconciled=event.reconciled,
             effects=call.effects + len(event.effects),
         ),
     )

@@ -138,6 +138,7 @@ class Call(Record):
     finished_at: datetime | None = None
     effects: int = 0
     in_flight: bool = False
+    reconciled: bool = False
 
 
 class Key(Record):

@@ -1,0 +1,173 @@
+"""Incidents: opening one by hand, and what people say and decide about it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from stopwork.incidents import open as opening
+from stopwork.incidents.severity import Circumstances, assess, check_change, of_case
+from stopwork.kernel.clock import in_utc
+from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.ledger import records as r
+from stopwork.ledger.events import NoteAdded, RoleHandedOver, RootCauseRecorded, SeverityChanged, UpdateScheduled
+from stopwork.ledger.words import DetectedBy, IncidentStatus, IncidentType, Severity
+from stopwork.operations.cases import gather
+from stopwork.operations.manifests import Manifests, known_workflow
+from stopwork.operations.people import require_person
+from stopwork.operations.signals import administrators, new_incident_id
+from stopwork.storage.transaction import Tx
+
+#: The roles that can be handed over; the owners come from the manifest.
+HANDED_OVER: Final = ("commander", "communication_owner", "postmortem_owner")
+RECENT: Final = timedelta(days=1)
+
+
+def open_by_hand(
+    tx: Tx,
+    manifests: Manifests,
+    *,
+    workflow: str,
+    type: IncidentType = IncidentType.BAD_WRITEBACK,  # noqa: A002 - the record's own word
+    title: str = "",
+    detected_by: DetectedBy = DetectedBy.USER_REPORT,
+    detected_at: datetime | None = None,
+    severity: Severity | None = None,
+    runs: tuple[str, ...] = (),
+    request: str = "",
+) -> r.Incident:
+    """Open an incident; the workflow is all that has to be given.
+
+    Without ``runs`` it is about those of the last day. ``request`` names this opening: saying it twice opens one incident.
+    """
+    person = require_person(tx, "open an incident")
+    known = known_workflow(tx, workflow)
+    manifest = manifests.version(tx, workflow, known.version).manifest
+    cause = f"1/{type}/{workflow}/by hand/{person}/{request or tx.new_id('request')}"
+    if (earlier := tx.first(r.Incident, cause=cause)) is not None:
+        return earlier
+    chosen = [tx.need(r.Run, run) for run in runs] or tx.find(
+        r.Run, workflow=workflow, started_at_from=tx.now - RECENT, order="started_at"
+    )
+    if strange := [run.id for run in chosen if run.workflow != workflow]:
+        raise Invalid(f"{strange[0]} is no run of {workflow}", hint="Choose runs of this workflow.", field="runs")
+    ids = tuple(run.id for run in chosen)
+    assessment = assess(
+        Circumstances(
+            type=type,
+            manifest=manifest,
+            calls=tuple(tx.find(r.Call, run=ids, order="requested_at")) if ids else (),
+            effects=tuple(tx.find(r.Effect, run=ids, order="at")) if ids else (),
+            runs=tuple(chosen),
+            holds=tuple(tx.find(r.Hold, active=True)),
+            at_least=severity,
+        )
+    )
+    incident = new_incident_id(tx)
+    tx.record(
+        opening.opening(
+            incident=incident,
+            cause=cause,
+            incident_type=type,
+            manifest=manifest,
+            version=known.version,
+            assessment=assessment,
+            noticed_by=detected_by,
+            detected_at=in_utc(detected_at) if detected_at else tx.now,
+            now=tx.now,
+            opener=tx.actor,
+            administrators=administrators(tx),
+            runs=ids,
+            title=title,
+        )
+    )
+    return tx.need(r.Incident, incident)
+
+
+def change_severity(
+    tx: Tx, manifests: Manifests, *, incident: str, severity: Severity, reason: str
+) -> r.Incident:
+    """Raise the severity freely; lower it only after verified containment and with a reason."""
+    require_person(tx, "change the severity")
+    known = _open(tx, incident)
+    check_change(known, severity, reason=reason)
+    tx.record(
+        SeverityChanged(
+            incident=incident,
+            workflow=known.workflow,
+            before=known.severity,
+            after=severity,
+            factors=assess(of_case(gather(tx, manifests, incident))).factors,
+            reason=reason.strip(),
+        )
+    )
+    return tx.need(r.Incident, incident)
+
+
+def add_note(tx: Tx, *, incident: str, text: str, occurred_at: datetime | None = None) -> r.Note:
+    """Write a remark into the incident's timeline; when it happened may be earlier than now."""
+    require_person(tx, "write a note")
+    known = tx.need(r.Incident, incident)
+    if not text.strip():
+        raise Invalid("the note is empty", hint="Write what happened.", field="text")
+    note = tx.new_id("note")
+    tx.record(
+        NoteAdded(
+            incident=incident,
+            workflow=known.workflow,
+            note=note,
+            text=text.strip(),
+            occurred_at=in_utc(occurred_at) if occurred_at else tx.now,
+        )
+    )
+    return tx.need(r.Note, note)
+
+
+def record_root_cause(tx: Tx, *, incident: str, text: str) -> r.Incident:
+    """Write down why the system allowed it."""
+    require_person(tx, "record the root cause")
+    known = _open(tx, incident)
+    if not text.strip():
+        raise Invalid("the root cause is empty", hint="Say why the system allowed it.", field="text")
+    tx.record(RootCauseRecorded(incident=incident, workflow=known.workflow, text=text.strip()))
+    return tx.need(r.Incident, incident)
+
+
+def hand_over(tx: Tx, *, incident: str, role: str, to: str, note: str = "") -> r.Incident:
+    """Give a role to another person, with what they need to know."""
+    require_person(tx, "hand over a role")
+    known = _open(tx, incident)
+    if role not in HANDED_OVER:
+        raise Invalid(f"{role!r} cannot be handed over", hint=f"Possible: {', '.join(HANDED_OVER)}.", field="role")
+    if "@" not in to:
+        raise Invalid(f"{to!r} is no address", hint="Name a person: lee@acme.test", field="to")
+    before = str(getattr(known, role))
+    if before != to:
+        tx.record(
+            RoleHandedOver(
+                incident=incident, workflow=known.workflow, role=role, before=before, after=to, note=note.strip()
+            )
+        )
+    return tx.need(r.Incident, incident)
+
+
+def schedule_update(tx: Tx, *, incident: str, at: datetime, reason: str = "") -> r.Incident:
+    """Say when the next update comes; a later time than planned needs a reason."""
+    require_person(tx, "schedule an update")
+    known = _open(tx, incident)
+    at = in_utc(at)
+    if at <= tx.now:
+        raise Invalid("the next update lies in the past", hint="Give a time to come.", field="at")
+    if known.next_update_at and at > known.next_update_at and not reason.strip():
+        raise Invalid("a later update needs a reason", hint="Say why in a sentence.", field="reason")
+    tx.record(
+        UpdateScheduled(incident=incident, workflow=known.workflow, next_update_at=at, reason=reason.strip())
+    )
+    return tx.need(r.Incident, incident)
+
+
+def _open(tx: Tx, incident: str) -> r.Incident:
+    known = tx.need(r.Incident, incident)
+    if known.status is IncidentStatus.CLOSED:
+        raise Conflict(f"{incident} is closed", hint="A closed incident does not change; open a new one.")
+    return known

@@ -1,0 +1,173 @@
+"""Signals: what was noticed is recorded, joins or opens an incident, and sets the hold that the manifest asks for.
+
+All of that is one transaction: there is never a signal without its incident, nor an incident whose automatic hold is
+still to come.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from stopwork.detect.detector import Finding
+from stopwork.detect.rulebook import Rulebook
+from stopwork.incidents import open as opening
+from stopwork.incidents.severity import ORDER, Assessment, Circumstances, assess, of_case
+from stopwork.ledger import records as r
+from stopwork.ledger.events import IncidentOpened, SeverityChanged, SignalJoined, SignalRaised
+from stopwork.ledger.words import DetectedBy, HoldMode, IncidentStatus, ScopeKind, Severity
+from stopwork.manifest.compiled import CompiledManifest
+from stopwork.operations.cases import gather
+from stopwork.operations.holds import pause
+from stopwork.operations.manifests import Manifests, known_workflow
+from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
+
+
+class Raised(Struct, frozen=True, kw_only=True):
+    """What became of a finding. ``incident`` is ``None`` where it is only logged."""
+
+    signal: str
+    incident: str | None
+    opened: bool
+    hold: str | None
+
+
+def rules_in_force(view: View, manifests: Manifests) -> Rulebook:
+    """Answer the manifests in force, as the detectors ask for them."""
+
+    def of(workflow: str) -> CompiledManifest | None:
+        known = view.get(r.Workflow, workflow)
+        return manifests.version(view, workflow, known.version) if known else None
+
+    return of
+
+
+def raise_finding(tx: Tx, manifests: Manifests, finding: Finding) -> Raised:
+    """Record a finding as a signal, with its incident and its hold."""
+    signal = tx.new_id("sig")
+    tx.record(
+        SignalRaised(
+            signal=signal,
+            kind=finding.kind,
+            type=finding.type,
+            detector=finding.detector,
+            key=opening.cause_key(finding),
+            workflow=finding.workflow,
+            summary=finding.summary,
+            occurred_at=finding.occurred_at,
+            facts=finding.facts,
+            run=finding.run,
+            call=finding.call,
+        )
+    )
+    home = opening.home_of(finding, _open_incidents(tx, finding.workflow))
+    opened = home is None
+    if home is None:
+        assessment = assess(_circumstances(tx, manifests, finding))
+        if assessment.severity is Severity.SEV3:
+            return Raised(signal=signal, incident=None, opened=False, hold=None)
+        incident = _open(tx, manifests, finding, assessment)
+    else:
+        incident = home.id
+    tx.record(SignalJoined(incident=incident, workflow=finding.workflow, signal=signal, run=finding.run))
+    hold = _hold(tx, finding, incident)
+    reassess(tx, manifests, incident)
+    return Raised(signal=signal, incident=incident, opened=opened, hold=hold)
+
+
+def reassess(tx: Tx, manifests: Manifests, incident: str) -> None:
+    """Raise the severity when the records now show worse; it never goes down by itself."""
+    case = gather(tx, manifests, incident)
+    found = assess(of_case(case))
+    if ORDER.index(found.severity) < ORDER.index(case.incident.severity):
+        tx.record(
+            SeverityChanged(
+                incident=incident,
+                workflow=case.incident.workflow,
+                before=case.incident.severity,
+                after=found.severity,
+                factors=found.factors,
+                reason=found.why,
+            )
+        )
+
+
+def new_incident_id(tx: Tx) -> str:
+    """Answer the next id of this UTC day: without a gap and never twice, because the writer is alone."""
+    prefix = opening.day_prefix(tx.now)
+    earlier = tx.count(r.Incident, id_from=prefix, id_before=prefix + "~")
+    return opening.incident_id(tx.now, earlier)
+
+
+def administrators(view: View) -> tuple[str, ...]:
+    """Answer the people who look after this installation, so that an incident is never ownerless."""
+    found = (c.principal.id for c in view.find(r.Credential) if c.administrator and c.revoked_at is None)
+    return tuple(dict.fromkeys(found))
+
+
+def _open_incidents(tx: Tx, workflow: str) -> list[r.Incident]:
+    states = tuple(status for status in IncidentStatus if status is not IncidentStatus.CLOSED)
+    return tx.find(r.Incident, workflow=workflow, status=states, order="opened_at")
+
+
+def _circumstances(tx: Tx, manifests: Manifests, finding: Finding) -> Circumstances:
+    runs = _runs(finding)
+    return Circumstances(
+        type=finding.type,
+        manifest=manifests.current(tx, finding.workflow).manifest,
+        calls=tuple(tx.find(r.Call, run=runs, order="requested_at")) if runs else (),
+        effects=tuple(tx.find(r.Effect, run=runs, order="at")) if runs else (),
+        runs=tuple(known for run in runs if (known := tx.get(r.Run, run))),
+        holds=tuple(tx.find(r.Hold, active=True)),
+        at_least=finding.severity,
+    )
+
+
+def _runs(finding: Finding) -> tuple[str, ...]:
+    """Answer every run that the finding is about: the original's run belongs to the incident as well as the copy's."""
+    named = finding.facts.get("runs", ())
+    listed = [run for run in named if isinstance(run, str)] if isinstance(named, list | tuple) else []
+    return tuple(dict.fromkeys([*listed, *([finding.run] if finding.run else [])]))
+
+
+def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment) -> str:
+    known = known_workflow(tx, finding.workflow)
+    incident = new_incident_id(tx)
+    event: IncidentOpened = opening.opening(
+        incident=incident,
+        cause=opening.cause_key(finding),
+        incident_type=finding.type,
+        manifest=manifests.version(tx, known.id, known.version).manifest,
+        version=known.version,
+        assessment=assessment,
+        noticed_by=DetectedBy(opening.detected_by(finding.kind)),
+        detected_at=tx.now,
+        now=tx.now,
+        opener=tx.actor,
+        administrators=administrators(tx),
+        runs=_runs(finding),
+        tools=opening.tools_of(finding),
+    )
+    tx.record(event)
+    return incident
+
+
+def _hold(tx: Tx, finding: Finding, incident: str) -> str | None:
+    if finding.hold is None:
+        return None
+    names = {
+        ScopeKind.WORKFLOW: finding.workflow,
+        ScopeKind.TOOL: finding.facts.get("tool"),
+        ScopeKind.PERMISSION: finding.facts.get("permission"),
+        ScopeKind.TRIGGER: finding.facts.get("trigger"),
+    }
+    name = names.get(finding.hold)
+    # Where the narrower scope cannot be named, stopping too much is right and stopping nothing is not.
+    scope = (
+        r.Scope(kind=finding.hold, name=name, workflow=finding.workflow)
+        if isinstance(name, str) and name and finding.hold is not ScopeKind.WORKFLOW
+        else r.Scope(kind=ScopeKind.WORKFLOW, name=finding.workflow)
+    )
+    return pause(
+        tx, scope=scope, mode=HoldMode.BLOCK, reason=f"{finding.detector}: {finding.summary}", incident=incident
+    ).hold.id

@@ -1,0 +1,135 @@
+"""The background duties of one installation, started and stopped together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from stopwork.detect.detector import Finding
+from stopwork.detect.registry import DetectorFailed, Watch, restore
+from stopwork.ledger.events import DutyFailed, RunFinished
+from stopwork.ledger.records import Call, Principal, Run
+from stopwork.ledger.words import PrincipalKind, RunStatus
+from stopwork.operations import approvals, permits, points, sealing, signals
+from stopwork.operations.installation import Installation
+from stopwork.storage.transaction import Tx
+from stopwork.worker.duty import Duty, DutyLoop, Health, advance, health, position
+
+DETECTORS: Final = Principal(kind=PrincipalKind.SYSTEM, id="detectors")
+HOUSEKEEPING: Final = Principal(kind=PrincipalKind.SYSTEM, id="housekeeping")
+DETECT_BATCH: Final = 500
+#: A call in flight whose permit ran out this long ago, and whose guard has fallen silent, is given up as unknown.
+GIVE_UP_AFTER: Final = timedelta(minutes=2)
+REGISTERS_WITHIN: Final = timedelta(seconds=30)
+#: A run without any live guard of its workflow and without a call for this long is abandoned.
+ABANDON_AFTER: Final = timedelta(minutes=30)
+
+
+class Crew:
+    """Detectors, sealer and housekeeping. Each says when it last succeeded; one that stops is itself a signal."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self.duties = [
+            Duty(name="detectors", period_s=1.0, work=self._detect, follows=True),
+            Duty(name="sealer", period_s=1.0, work=self._seal),
+            Duty(name="housekeeping", period_s=2.0, work=self._keep_house),
+        ]
+        self._loops = [DutyLoop(installation.store, duty) for duty in self.duties]
+        self._failed: dict[str, str] = {}
+
+    def start(self) -> None:
+        for loop in self._loops:
+            loop.start()
+
+    def stop(self) -> None:
+        """Let what is being done end, and stop."""
+        for loop in self._loops:
+            loop.stop()
+
+    def health(self) -> list[Health]:
+        """Answer how each duty is doing."""
+        store = self._installation.store
+        return store.read(lambda view: health(view, self.duties, now=store.clock.now()))
+
+    def catch_up(self) -> None:
+        """Do every duty once, now: for embedded use and for tests that fast-forward."""
+        for duty in self.duties:
+            duty.work()
+
+    def _seal(self) -> None:
+        sealing.seal(self._installation.store, self._installation.signer)
+
+    def _detect(self) -> None:
+        store = self._installation.store
+        while True:
+            done = store.write(self._detect_batch, actor=DETECTORS)
+            if done < DETECT_BATCH:
+                return
+
+    def _detect_batch(self, tx: Tx) -> int:
+        """Read on from where the detectors stopped; findings, positions and states become durable together."""
+        at, state = position(tx, "detectors")
+        watch = restore(state) if state else Watch()
+        rules = signals.rules_in_force(tx, self._installation.manifests)
+        findings: list[Finding] = []
+        failures: list[DetectorFailed] = []
+        entries = tx.entries(after=at, limit=DETECT_BATCH)
+        for entry in entries:
+            watch, found, failed = watch.step(entry, rules)
+            findings += found
+            failures += failed
+        watch, found, failed = watch.tick(tx.now, rules)
+        for finding in (*findings, *found):
+            signals.raise_finding(tx, self._installation.manifests, finding)
+        self._tell(tx, [*failures, *failed])
+        dumped = watch.dump()
+        if entries or dumped != state:
+            advance(tx, "detectors", position=entries[-1].seq if entries else at, state=dumped)
+        return len(entries)
+
+    def _tell(self, tx: Tx, failures: list[DetectorFailed]) -> None:
+        """Record a detector that cannot follow once, not at every entry."""
+        for failure in failures:
+            if self._failed.get(failure.detector) != failure.error:
+                self._failed[failure.detector] = failure.error
+                tx.record(DutyFailed(duty=f"detector {failure.detector}", error=failure.error))
+
+    def _keep_house(self) -> None:
+        self._installation.store.write(_keep_house, actor=HOUSEKEEPING)
+
+
+def _keep_house(tx: Tx) -> None:
+    approvals.expire_due(tx)
+    points.retire_silent(tx)
+    live = points.live(tx, now=tx.now)
+    for call in tx.find(Call, in_flight=True, order="requested_at"):
+        if _guard_is_gone(tx, call, live):
+            permits.give_up(tx, call, why="its guard has been silent since before the permit ran out")
+    watched = {point.workflow for point in live}
+    for run in tx.find(Run, status=RunStatus.RUNNING, started_at_before=tx.now - ABANDON_AFTER):
+        if run.workflow not in watched and not _recent_call(tx, run):
+            tx.record(
+                RunFinished(
+                    run=run.id,
+                    workflow=run.workflow,
+                    status=RunStatus.ABANDONED,
+                    error="no guard of its workflow is alive",
+                )
+            )
+
+
+def _guard_is_gone(tx: Tx, call: Call, live: list[points.PointView]) -> bool:
+    """Answer whether no guard that is alive can be the one that was permitted the call.
+
+    A guard registers within moments of its first call, so one that registered later is another. Should this be wrong, the
+    guard's own outcome still counts when it comes.
+    """
+    if call.not_after is None or call.permitted_at is None or tx.now <= call.not_after + GIVE_UP_AFTER:
+        return False
+    latest = call.permitted_at + REGISTERS_WITHIN
+    return not any(point.workflow == call.workflow and point.registered_at <= latest for point in live)
+
+
+def _recent_call(tx: Tx, run: Run) -> bool:
+    return bool(tx.count(Call, run=run.id, requested_at_from=tx.now - ABANDON_AFTER))
