@@ -28,6 +28,7 @@ from stopwork.ledger.records import Image, ObjectRef, Principal, Run
 from stopwork.ledger.words import Mode, PrincipalKind, RunStatus
 from stopwork.manifest.compiled import CompiledManifest, compile_manifest
 from stopwork.manifest.load import load
+from stopwork.systems.load import read_systems_file
 from stopwork.systems.python import PythonSystem
 
 TODAY = date(2027, 1, 20)
@@ -222,6 +223,14 @@ def test_a_scan_sees_what_neither_arguments_nor_result_name(system: PythonSystem
     assert added == {ref("task", made)}
 
 
+def test_a_server_configured_with_the_systems_file_sees_the_crm(shared_world: World) -> None:
+    systems = read_systems_file(shared_world.systems_file, env=shared_world.operator_environment)
+    assert systems["crm"].read(ref("account", "A-110")) == shared_world.crm_system().read(
+        ref("account", "A-110")
+    )
+    assert shared_world.operator_key not in shared_world.systems_file.read_text(encoding="utf-8")
+
+
 def test_an_unknown_type_is_named(system: PythonSystem) -> None:
     with pytest.raises(NotFound, match=r"no invoice"):
         system.replace(ref("invoice", "1"), expected=Image.absent(), target=Image.present({}))
@@ -244,6 +253,15 @@ def test_a_world_leaves_nothing_running_and_starts_again_in_the_same_place(tmp_p
                 crm.post("/tasks", json=TASK)
         with pytest.raises(httpx.ConnectError):
             httpx.get(url)
+
+
+def test_what_is_somebodys_own_is_left_alone(tmp_path: Path) -> None:
+    own = tmp_path / "exports" / "mine.csv"
+    own.parent.mkdir()
+    own.write_text("mine", encoding="utf-8")
+    with pytest.raises(Conflict, match="not empty"):
+        World.start(tmp_path, today=TODAY)
+    assert own.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_directory_of_its_own_is_removed() -> None:

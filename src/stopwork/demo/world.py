@@ -19,10 +19,12 @@ from stopwork.demo.crm.app import renewals_csv
 from stopwork.demo.crm.records import SEEDS, SLOW_ACCOUNT
 from stopwork.demo.crm_system import Crm
 from stopwork.demo.processes import Child
+from stopwork.kernel.errors import Conflict
 from stopwork.systems.python import PythonSystem
 
 SLOW_ANSWER_S = 2.5
 LAST_QUARTER = timedelta(days=91)
+MARKER = ".stopwork-demo"
 
 MANIFEST = Path(__file__).parent / "manifest.yaml"
 MANIFEST_FIXED = Path(__file__).parent / "manifest_fixed.yaml"
@@ -55,6 +57,7 @@ class World:
         self.agent_key = secrets.token_urlsafe(24)
         self.operator_key = secrets.token_urlsafe(24)
         self.person_key = secrets.token_urlsafe(24)
+        self.systems_file = self.directory / "systems.json"
         self.crm_url = ""
         self._slow_answer_s = slow_answer_s
         self._runs = 0
@@ -67,7 +70,10 @@ class World:
         today: date | None = None,
         slow_answer_s: float = SLOW_ANSWER_S,
     ) -> Self:
-        """Answer a world whose CRM answers. What an earlier world left in the directory is made anew."""
+        """Answer a world whose CRM answers. What an earlier world left in the directory is made anew.
+
+        ``Conflict`` when the directory holds anything else.
+        """
         world = cls(directory, today, slow_answer_s)
         try:
             world._lay_out()
@@ -105,11 +111,7 @@ class World:
         return self.child(
             f"agent-{self._runs}",
             command,
-            {
-                "STOPWORK_TOKEN": token,
-                "CRM_KEY": self.agent_key,
-                "CRM_OPERATOR_KEY": self.operator_key,
-            },
+            self.operator_environment | {"STOPWORK_TOKEN": token, "CRM_KEY": self.agent_key},
         )
 
     def child(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Child:
@@ -117,11 +119,14 @@ class World:
         log = self.directory / f"{name}.log"
         return self._stack.enter_context(Child(name, arguments, log=log, environment=environment))
 
+    @property
+    def operator_environment(self) -> dict[str, str]:
+        """The environment that a server needs to use :attr:`systems_file`."""
+        return {"CRM_OPERATOR_KEY": self.operator_key}
+
     def crm_system(self) -> PythonSystem:
         """Answer the CRM as a system, with the operator's key."""
-        crm = Crm(self.crm_url, self.operator_key)
-        self._stack.callback(crm.close)
-        return crm.system()
+        return Crm(self.crm_url, self.operator_key).system()
 
     def stop(self) -> None:
         """Stop everything, newest first. May be called again."""
@@ -137,6 +142,14 @@ class World:
 
     def _lay_out(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
+        marker = self.directory / MARKER
+        if any(self.directory.iterdir()) and not marker.exists():
+            # What is made anew below must not be somebody's own.
+            raise Conflict(
+                f"{self.directory} is not empty and holds no demo of before.",
+                hint="Give an empty or a new folder.",
+            )
+        marker.touch()
         for folder in (self.outbox, self.exports):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
@@ -161,3 +174,8 @@ class World:
         command += ["--slow-account", SLOW_ACCOUNT, "--slow-answer-s", str(self._slow_answer_s)]
         crm = self.child("crm", command, {"CRM_KEYS": msgspec.json.encode(keys).decode()})
         self.crm_url = crm.wait_file(ready)
+        options = {"url": self.crm_url, "key": "env:CRM_OPERATOR_KEY"}
+        systems = {
+            "crm": {"kind": "python", "source": f"{Crm.__module__}:{Crm.__name__}", "options": options}
+        }
+        self.systems_file.write_bytes(msgspec.json.encode(systems))
