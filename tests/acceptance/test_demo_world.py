@@ -366,7 +366,7 @@ TASK_CALL = TASK | {"priority": "normal"}
 def test_as_deployed_a_repeated_task_has_no_key_and_only_the_alert_knows_it() -> None:
     deployed = manifest(MANIFEST, doubted=("tools[crm.create_task]",))
     assert deployed.business_key("crm.create_task", TASK_CALL, RUN) is None
-    assert deployed.alert_key("crm.create_task", TASK_CALL, RUN) == deployed.alert_key(
+    assert deployed.declared_alert_key("crm.create_task", TASK_CALL, RUN) == deployed.declared_alert_key(
         "crm.create_task", TASK_CALL | {"due": "2027-02-02"}, RUN
     )
     assert not deployed.denies("crm.update_account", BACKDATED, RUN, RUN.started_at)
