@@ -113,24 +113,17 @@ class CompiledManifest:
         values = self._occasion(tool, args, run, source)
         return _key(parts[0], values, [tool, *(part.evaluate(values) for part in parts)])
 
-    def alert_key(self, tool: str, args: Args, run: Run, source: str = "") -> str:
-        """Answer the key by which a second call is recognised as the same action.
+    def declared_alert_key(self, tool: str, args: Args, run: Occasion, source: str = "") -> str | None:
+        """Answer the declared key by which a second call is recognised as the same action.
 
-        Where the manifest declares no key, or this call has no argument that the key names, the tool and all its
-        arguments are the key: an alert must neither miss a call nor take different calls for one.
+        ``None`` where no key is declared, or the call has no argument that the key names: then it says nothing.
         """
-        self._of(tool)
-        declared = self.declared_alert_key(tool, args, run, source)
-        return _text_of(canonical_bytes([tool, args])) if declared is None else declared
-
-    def declared_alert_key(self, tool: str, args: Args, run: Run, source: str = "") -> str | None:
-        """Answer the key that the manifest declares; ``None`` where it declares none, or none that fits this call."""
         values = self._occasion(tool, args, run, source)
         try:
             parts = [part.evaluate(values) for part in self._alert_key]
+            return _key(self._alert_key[0], values, parts) if parts else None
         except ExpressionError:
             return None
-        return _text_of(canonical_bytes(parts)) if parts else None
 
     def undo_args(
         self, tool: str, args: Args, result: Any, ref: ObjectRef | None, run: Occasion, source: str = ""

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 _SECONDS_PER_UNIT = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
-PATTERN = r"^(?=\d)(\d{1,6}w)?(\d{1,6}d)?(\d{1,6}h)?(\d{1,6}m)?(\d{1,6}s)?$"
+PATTERN = r"^(?=[0-9])([0-9]{1,6}w)?([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"
 LONGEST = timedelta(days=3_660)
 
 
@@ -17,7 +17,7 @@ class Duration(timedelta):
     def parse(cls, text: str) -> Duration:
         """Answer the duration that ``text`` means; raise ``ValueError`` in words for the author."""
         matched = re.fullmatch(PATTERN, text)
-        parts = re.findall(r"(\d+)([wdhms])", text) if matched else []
+        parts = re.findall(r"([0-9]+)([wdhms])", text) if matched else []
         seconds = sum(int(amount) * _SECONDS_PER_UNIT[unit] for amount, unit in parts)
         if not parts:
             raise ValueError(f'"{text}" is not a duration')

@@ -63,6 +63,7 @@ _TEXT_AGAINST_NOW = re.compile(
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _WHERE = re.compile(r"<input>:(-?\d+):(-?\d+): ")
 _INT64 = 2**63
+_TOO_LARGE = "the values are too large for this expression"
 
 
 class InvalidExpression(ValueError):
@@ -146,14 +147,16 @@ def compile_expression(source: str, use: Use) -> Expression:
         )
     try:
         compiled = _environment(use.names).compile(source)
-    except (RuntimeError, UnicodeError) as error:
+    except RuntimeError as error:
         raise _explained(source, use, str(error)) from None
+    except TypeError:
+        raise InvalidExpression("half of a character", "whole characters") from None
     answers = str(compiled.return_type().name())
     if use.needs_truth and answers not in _TRUTH:
         raise InvalidExpression(
             f"this answers {_a(answers)}, not true or false", 'a comparison, such as "args.amount > 100"'
         )
-    if not use.needs_truth and answers == "TYPE":
+    if not use.needs_truth and answers.startswith("TYPE"):
         raise InvalidExpression("this answers a type", "a value")
     if _TEXT_AGAINST_NOW.search(source):
         raise InvalidExpression(
@@ -236,8 +239,8 @@ class _Walk:
 
     def cel(self, value: Any, depth: int) -> Any:
         self._values_left -= 1
-        if self._values_left < 0 or self._text_left < 0 or depth > MAX_VALUE_DEPTH:
-            raise ValueError("the values are too large for this expression")
+        if self._values_left < 0 or depth > MAX_VALUE_DEPTH:
+            raise ValueError(_TOO_LARGE)
         if isinstance(value, Mapping):
             return self._mapping(value, depth)
         if isinstance(value, list | tuple):
@@ -261,8 +264,7 @@ class _Walk:
             case Enum():
                 return self.cel(value.value, depth)
             case str():
-                self._text_left -= len(value)
-                return str(value)
+                return self._text(str(value))
             case int():
                 return value if -_INT64 <= value < _INT64 else str(value)
             case float():
@@ -274,13 +276,18 @@ class _Walk:
             case timedelta():
                 return f"{value.total_seconds()}s"
             case bytes() | bytearray():
-                self._text_left -= len(value)
-                return b64encode(value).decode()
+                return self._text(b64encode(value).decode())
             case Struct():
                 return self.cel(structs.asdict(value), depth)
             case AbstractSet():
                 return [self.cel(item, depth + 1) for item in sorted(value, key=canonical_bytes)]
         raise ValueError(f"a {type(value).__name__} is not plain content")
+
+    def _text(self, text: str) -> str:
+        self._text_left -= len(text)
+        if self._text_left < 0:
+            raise ValueError(_TOO_LARGE)
+        return text
 
 
 def _aware(value: Any) -> datetime:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -28,11 +27,12 @@ def json_schema() -> dict[str, Any]:
 
     Formats named ``cel-…`` are expressions; an editor that does not know them takes them for text.
     """
-    return deepcopy(_schema())
+    answer: dict[str, Any] = msgspec.json.decode(_schema_bytes())
+    return answer
 
 
 @cache
-def _schema() -> dict[str, Any]:
+def _schema_bytes() -> bytes:
     made = msgspec.json.schema(Manifest, schema_hook=_custom)
     definitions: dict[str, Any] = made["$defs"]
     for name, definition in definitions.items():
@@ -40,13 +40,14 @@ def _schema() -> dict[str, Any]:
     root = definitions.pop(Manifest.__name__)
     _refuse_null(root)
     _refuse_null(definitions)
-    return {
+    schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
         **root,
         "title": "Stopwork manifest",
         "$defs": definitions,
     }
+    return msgspec.json.encode(schema)
 
 
 def _custom(kind: type) -> dict[str, Any]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from stopwork.ledger.words import Mode, Risk, Role, Severity
 from stopwork.manifest.load import load
@@ -29,11 +32,11 @@ def problems(source: str | bytes) -> tuple[Problem, ...]:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_every_example_loads(path):
+def test_every_example_loads(path: Path) -> None:
     assert load(path.read_bytes(), filename=path.name).manifest.workflow
 
 
-def test_the_smallest_manifest_has_sensible_defaults():
+def test_the_smallest_manifest_has_sensible_defaults() -> None:
     smallest = manifest(
         "workflow: job\nowners: {business: dana@acme.test, technical: lee@acme.test}\ntools: {a: {effect: update}}"
     )
@@ -49,7 +52,7 @@ def test_the_smallest_manifest_has_sensible_defaults():
     assert smallest.heading == "job"
 
 
-def test_what_is_written_is_what_is_loaded():
+def test_what_is_written_is_what_is_loaded() -> None:
     loaded = manifest()
     assert loaded.schedule is not None
     assert loaded.schedule.finish_within == timedelta(minutes=45)
@@ -59,7 +62,7 @@ def test_what_is_written_is_what_is_loaded():
     assert loaded.accepted_triggers == ("schedule", "manual")
 
 
-def test_json_is_as_good_as_yaml():
+def test_json_is_as_good_as_yaml() -> None:
     text = json.dumps(
         {
             "workflow": "job",
@@ -78,14 +81,14 @@ def test_json_is_as_good_as_yaml():
     [GOOD.replace("\n", "\r\n").encode(), b"\xef\xbb\xbf" + GOOD.encode()],
     ids=["windows line ends", "byte order mark"],
 )
-def test_other_spellings_mean_the_same_and_have_their_own_digest(spelling):
+def test_other_spellings_mean_the_same_and_have_their_own_digest(spelling: bytes) -> None:
     loaded, plain = load(spelling), load(GOOD)
     assert loaded.manifest == plain.manifest
     assert loaded.source == spelling
     assert loaded.digest != plain.digest
 
 
-def test_yaml_1_2_words_are_text():
+def test_yaml_1_2_words_are_text() -> None:
     assert manifest(spoiled("title: Weekly renewal risk prep", "title: no")).title == "no"
 
 
@@ -126,7 +129,7 @@ FILES = {
 
 
 @pytest.mark.parametrize(("source", "line", "message"), FILES.values(), ids=FILES)
-def test_a_file_that_cannot_be_read_is_refused_by_line(source, line, message):
+def test_a_file_that_cannot_be_read_is_refused_by_line(source: str | bytes, line: int, message: str) -> None:
     [problem] = problems(source)
     assert (problem.file, problem.line) == ("job.yaml", line)
     assert message in problem.message
@@ -190,7 +193,9 @@ VALUES = {
 
 
 @pytest.mark.parametrize(("old", "new", "line", "field", "message", "expected"), VALUES.values(), ids=VALUES)
-def test_a_wrong_value_is_named_by_line_and_field(old, new, line, field, message, expected):
+def test_a_wrong_value_is_named_by_line_and_field(
+    old: str, new: str, line: int, field: str, message: str, expected: str
+) -> None:
     [problem] = problems(spoiled(old, new))
     assert (problem.line, problem.field) == (line, field)
     assert message in problem.message
@@ -222,25 +227,27 @@ CONTRADICTIONS = {
 @pytest.mark.parametrize(
     ("old", "new", "line", "field", "message"), CONTRADICTIONS.values(), ids=CONTRADICTIONS
 )
-def test_parts_that_contradict_each_other_are_named(old, new, line, field, message):
+def test_parts_that_contradict_each_other_are_named(
+    old: str, new: str, line: int, field: str, message: str
+) -> None:
     [problem] = problems(spoiled(old, new))
     assert (problem.line, problem.field) == (line, field)
     assert message in problem.message
     assert problem.expected
 
 
-def test_a_schedule_trigger_needs_a_schedule():
+def test_a_schedule_trigger_needs_a_schedule() -> None:
     text = "workflow: a\nowners: {business: a@b.c, technical: a@b.c}\ntools: {x: {effect: read}}\ntriggers: [schedule]"
     [problem] = problems(text)
     assert (problem.line, problem.field) == (4, "triggers")
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_the_file():
+def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
     text = spoiled("risk: medium", "risk: hgh").replace("45m", "45").replace("dana@acme.test", "dana")
     assert [problem.line for problem in problems(text)] == [4, 10, 20]
 
 
-def test_the_error_can_be_read_and_sent():
+def test_the_error_can_be_read_and_sent() -> None:
     with pytest.raises(InvalidManifest) as caught:
         load(spoiled("risk: medium", "risk: hgh"), filename="job.yaml")
     error = caught.value
@@ -267,13 +274,15 @@ WARNINGS = {
 
 
 @pytest.mark.parametrize(("old", "new", "line", "field", "expected"), WARNINGS.values(), ids=WARNINGS)
-def test_what_is_probably_not_meant_is_a_warning(old, new, line, field, expected):
+def test_what_is_probably_not_meant_is_a_warning(
+    old: str, new: str, line: int, field: str, expected: str
+) -> None:
     [warning] = load(spoiled(old, new)).warnings
     assert (warning.line, warning.field) == (line, field)
     assert expected in warning.expected
 
 
-def test_the_good_manifest_has_no_warnings():
+def test_the_good_manifest_has_no_warnings() -> None:
     assert load(GOOD).warnings == ()
 
 
@@ -305,12 +314,12 @@ def loads_or_says_why(source: str | bytes) -> None:
 
 
 @given(st.integers(0, len(GOOD)), st.integers(0, 12), FRAGMENTS)
-def test_a_spoiled_character_loads_or_says_why(at, removed, added):
+def test_a_spoiled_character_loads_or_says_why(at: int, removed: int, added: str) -> None:
     loads_or_says_why(GOOD[:at] + added + GOOD[at + removed :])
 
 
 @given(st.data())
-def test_spoiled_lines_load_or_say_why(data):
+def test_spoiled_lines_load_or_say_why(data: st.DataObject) -> None:
     lines = list(LINES)
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(lines) - 1))
@@ -334,25 +343,19 @@ PLAIN = st.recursive(
 
 
 @given(st.data())
-def test_any_value_anywhere_loads_or_says_why(data):
-    document = json.loads(json.dumps(_as_json(GOOD)))
-    spot, key = document, ""
-    while isinstance(spot, dict | list) and spot:
-        keys = list(spot) if isinstance(spot, dict) else list(range(len(spot)))
-        holder, key = spot, data.draw(st.sampled_from(keys))
-        spot = holder[key]
-        if data.draw(st.booleans()):
-            break
+def test_any_value_anywhere_loads_or_says_why(data: st.DataObject) -> None:
+    document: Any = YAML(typ="safe", pure=True).load(GOOD)
+    holder: Any = {"": document}
+    key: Any = ""
+    while isinstance(spot := holder[key], dict | list) and spot and data.draw(st.booleans()):
+        holder, key = (
+            spot,
+            data.draw(st.sampled_from(list(spot) if isinstance(spot, dict) else range(len(spot)))),
+        )
     holder[key] = data.draw(PLAIN)
     loads_or_says_why(json.dumps(document))
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200))
-def test_anything_loads_or_says_why(source):
+def test_anything_loads_or_says_why(source: str | bytes) -> None:
     loads_or_says_why(source)
-
-
-def _as_json(text: str):
-    from ruamel.yaml import YAML
-
-    return YAML(typ="safe", pure=True).load(text)
