@@ -38,8 +38,7 @@ def issue(
     administrator: bool = False,
 ) -> Issued:
     """Make a credential for a person or an agent. An agent's works for its own workflow only, and never signs."""
-    if tx.actor.kind is PrincipalKind.AGENT:
-        raise Denied("an agent cannot make credentials", hint="A person makes them.")
+    _require_issuer(tx, principal)
     if principal.kind is PrincipalKind.AGENT:
         known_workflow(tx, principal.id)
     elif "@" not in principal.id:
@@ -96,6 +95,28 @@ def identify(view: View, secret: str, *, now: datetime) -> Credential:
 def secret_digest(secret: str) -> str:
     """Answer what is stored of a secret. It has 256 random bits, so a plain digest cannot be guessed back."""
     return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
+
+
+def administrators(view: View) -> tuple[str, ...]:
+    """Answer the people who look after this installation."""
+    found = (c.principal.id for c in view.find(Credential) if c.administrator and c.revoked_at is None)
+    return tuple(dict.fromkeys(found))
+
+
+def _require_issuer(tx: Tx, principal: Principal) -> None:
+    """Raise ``Denied`` unless the actor may hand out this credential: whoever can make one can act under its name."""
+    if tx.actor.kind is PrincipalKind.AGENT:
+        raise Denied("an agent cannot make credentials", hint="A person makes them.")
+    if tx.actor.kind is PrincipalKind.SYSTEM or tx.actor == principal or tx.actor.id in administrators(tx):
+        return
+    if principal.kind is PrincipalKind.AGENT:
+        owners = known_workflow(tx, principal.id).owners.values()
+        if tx.actor.id in owners:
+            return
+    raise Denied(
+        f"{tx.actor} cannot make a credential for {principal}",
+        hint="An administrator can, and for an agent also an owner of its workflow.",
+    )
 
 
 def _valid(tx: Tx, secret: str) -> Credential | None:

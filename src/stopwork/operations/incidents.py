@@ -15,7 +15,8 @@ from stopwork.ledger.words import DetectedBy, IncidentStatus, IncidentType, Seve
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import require_person
-from stopwork.operations.signals import administrators, new_incident_id
+from stopwork.operations.credentials import administrators
+from stopwork.operations.signals import new_incident_id
 from stopwork.storage.transaction import Tx
 
 #: The roles that can be handed over; the owners come from the manifest.

@@ -17,6 +17,7 @@ from stopwork.ledger.events import IncidentOpened, SeverityChanged, SignalJoined
 from stopwork.ledger.words import DetectedBy, HoldMode, IncidentStatus, ScopeKind, Severity
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.operations.cases import gather
+from stopwork.operations.credentials import administrators
 from stopwork.operations.holds import pause
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.storage.transaction import Tx
@@ -97,12 +98,6 @@ def new_incident_id(tx: Tx) -> str:
     prefix = opening.day_prefix(tx.now)
     earlier = tx.count(r.Incident, id_from=prefix, id_before=prefix + "~")
     return opening.incident_id(tx.now, earlier)
-
-
-def administrators(view: View) -> tuple[str, ...]:
-    """Answer the people who look after this installation, so that an incident is never ownerless."""
-    found = (c.principal.id for c in view.find(r.Credential) if c.administrator and c.revoked_at is None)
-    return tuple(dict.fromkeys(found))
 
 
 def _open_incidents(tx: Tx, workflow: str) -> list[r.Incident]:

@@ -29,7 +29,7 @@ class Crew:
     """Detectors, sealer and housekeeping. Each says when it last succeeded; one that stops is itself a signal."""
 
     def __init__(self, installation: Installation) -> None:
-        self._installation = installation
+        self.installation = installation
         self.duties = [
             Duty(name="detectors", period_s=1.0, work=self._detect, follows=True),
             Duty(name="sealer", period_s=1.0, work=self._seal),
@@ -49,7 +49,7 @@ class Crew:
 
     def health(self) -> list[Health]:
         """Answer how each duty is doing."""
-        store = self._installation.store
+        store = self.installation.store
         return store.read(lambda view: health(view, self.duties, now=store.clock.now()))
 
     def catch_up(self) -> None:
@@ -58,10 +58,10 @@ class Crew:
             duty.work()
 
     def _seal(self) -> None:
-        sealing.seal(self._installation.store, self._installation.signer)
+        sealing.seal(self.installation.store, self.installation.signer)
 
     def _detect(self) -> None:
-        store = self._installation.store
+        store = self.installation.store
         while True:
             done = store.write(self._detect_batch, actor=DETECTORS)
             if done < DETECT_BATCH:
@@ -71,7 +71,7 @@ class Crew:
         """Read on from where the detectors stopped; findings, positions and states become durable together."""
         at, state = position(tx, "detectors")
         watch = restore(state) if state else Watch()
-        rules = signals.rules_in_force(tx, self._installation.manifests)
+        rules = signals.rules_in_force(tx, self.installation.manifests)
         findings: list[Finding] = []
         failures: list[DetectorFailed] = []
         entries = tx.entries(after=at, limit=DETECT_BATCH)
@@ -81,7 +81,7 @@ class Crew:
             failures += failed
         watch, found, failed = watch.tick(tx.now, rules)
         for finding in (*findings, *found):
-            signals.raise_finding(tx, self._installation.manifests, finding)
+            signals.raise_finding(tx, self.installation.manifests, finding)
         self._tell(tx, [*failures, *failed])
         dumped = watch.dump()
         if entries or dumped != state:
@@ -96,7 +96,7 @@ class Crew:
                 tx.record(DutyFailed(duty=f"detector {failure.detector}", error=failure.error))
 
     def _keep_house(self) -> None:
-        self._installation.store.write(_keep_house, actor=HOUSEKEEPING)
+        self.installation.store.write(_keep_house, actor=HOUSEKEEPING)
 
 
 def _keep_house(tx: Tx) -> None:

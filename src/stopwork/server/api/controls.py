@@ -6,12 +6,11 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from stopwork.incidents.prepare import Preparedness
 from stopwork.ledger import records as r
-from stopwork.ledger.words import ApprovalState, HoldMode, Stage
+from stopwork.ledger.words import ApprovalState, HoldMode, Outcome, Stage
 from stopwork.manifest.diff import Change
 from stopwork.operations import approvals, holds, manifests, permits, preparedness, returning
-from stopwork.incidents.prepare import Preparedness
-from stopwork.ledger.words import Outcome
 from stopwork.server.api.endpoint import Access, Endpoint, Nothing, Page, Read, Write
 
 Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]

@@ -50,7 +50,7 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Callable[[Reques
                 body=_decoded(decoder, body) if decoder else None,
             )
             answer = await _perform(endpoint.does, installation, given)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the boundary: everything becomes an answer
             return problem_response(as_stopwork_error(error))
         return Response(
             _encode(answer),

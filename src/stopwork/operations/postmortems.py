@@ -1,0 +1,49 @@
+"""Learn: the postmortem is pre-filled from records, completed by people, and closed once it holds a real remedy."""
+
+from __future__ import annotations
+
+from stopwork.incidents.learn import prefill, require_closable
+from stopwork.kernel.errors import Conflict
+from stopwork.ledger.events import PostmortemClosed, PostmortemSaved
+from stopwork.ledger.records import FollowUp, Incident, Postmortem
+from stopwork.ledger.words import IncidentStatus
+from stopwork.operations.cases import gather
+from stopwork.operations.manifests import Manifests
+from stopwork.operations.people import require_person
+from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
+
+
+def proposed(view: View, manifests: Manifests, *, incident: str) -> Postmortem:
+    """Answer the saved postmortem, or, before there is one, what the records fill in."""
+    saved = view.get(Postmortem, incident)
+    return saved if saved is not None else prefill(gather(view, manifests, incident))
+
+
+def save(
+    tx: Tx, *, incident: str, fields: dict[str, str], follow_ups: tuple[FollowUp, ...]
+) -> Postmortem:
+    """Save the postmortem as it stands. After it is closed it does not change."""
+    require_person(tx, "write the postmortem")
+    known = tx.need(Incident, incident)
+    saved = tx.get(Postmortem, incident)
+    if saved is not None and saved.closed_at is not None:
+        raise Conflict("the postmortem is closed", hint="Add a note to the incident instead.", incident=incident)
+    tx.record(
+        PostmortemSaved(incident=incident, workflow=known.workflow, fields=fields, follow_ups=follow_ups)
+    )
+    return tx.need(Postmortem, incident)
+
+
+def close(tx: Tx, *, incident: str) -> Postmortem:
+    """Close the postmortem; that never closes the incident. ``Conflict`` names what is missing or too shallow."""
+    require_person(tx, "close the postmortem")
+    known = tx.need(Incident, incident)
+    saved = tx.get(Postmortem, incident)
+    if saved is None:
+        raise Conflict("there is no postmortem yet", hint="Save it first.", incident=incident)
+    if known.status is IncidentStatus.CLOSED or saved.closed_at is not None:
+        return saved
+    require_closable(known, saved)
+    tx.record(PostmortemClosed(incident=incident, workflow=known.workflow))
+    return tx.need(Postmortem, incident)

@@ -1,0 +1,118 @@
+"""The server as one ASGI application: API, live stream, console, static files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from stopwork import __version__
+from stopwork.server.api import controls, guard, incidents, records
+from stopwork.server.api.endpoint import Access, Endpoint, Given, Read
+from stopwork.server.api.openapi import document
+from stopwork.server.api.routing import routes
+from stopwork.server.pages.rendering import CONTENT_SECURITY_POLICY
+from stopwork.server.problems import on_error
+from stopwork.server.stream import Stream
+from stopwork.worker.crew import Crew
+from stopwork.worker.duty import Health
+
+STATIC: Final = Path(__file__).parent / "static"
+
+
+class ServerHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """``ok`` is false while a background duty fails or is silent."""
+
+    ok: bool
+    version: str
+    sealed: int
+    entries: int
+    duties: list[Health]
+
+
+def create_app(crew: Crew, *, console: Callable[[], Iterable[BaseRoute]] | None = None) -> Starlette:
+    """Answer the application over an installation and its crew; the crew is started and stopped with it."""
+    installation = crew.installation
+    stream = Stream(installation)
+    endpoints = all_endpoints(crew)
+    description = msgspec.json.encode(document(endpoints))
+
+    async def openapi(_request: Request) -> Response:
+        return Response(description, media_type="application/json")
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        crew.start()
+        try:
+            yield
+        finally:
+            stream.close()
+            crew.stop()
+
+    return Starlette(
+        routes=[
+            *routes(endpoints, installation),
+            Route("/v1/stream", stream, name="stream"),
+            Route("/v1/openapi.json", openapi, name="openapi"),
+            Mount("/static", StaticFiles(directory=STATIC), name="static"),
+            *(console() if console else ()),
+        ],
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers={Exception: on_error, 404: on_error, 405: on_error},
+        lifespan=lifespan,
+    )
+
+
+def all_endpoints(crew: Crew) -> tuple[Endpoint, ...]:
+    """Answer every row of the API."""
+
+    def look(view: Any, given: Given) -> ServerHealth:
+        duties = crew.health()
+        sealed = (view.checkpoint() or (0, ""))[0]
+        healthy = all(each.healthy for each in duties)
+        return ServerHealth(
+            ok=healthy, version=__version__, sealed=sealed, entries=view.last_seq(), duties=duties
+        )
+
+    health = Endpoint(
+        method="GET",
+        path="/v1/health",
+        name="health",
+        summary="Whether the server and its background duties are well",
+        does=Read(look),
+        answer=ServerHealth,
+        access=Access.PUBLIC,
+        tag="health",
+    )
+    return (*guard.ENDPOINTS, *controls.ENDPOINTS, *incidents.ENDPOINTS, *records.ENDPOINTS, health)
+
+
+class SecurityHeaders:
+    """Adds to every answer what keeps a browser from doing more than the pages need."""
+
+    HEADERS: Final = [
+        (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"same-origin"),
+        (b"cross-origin-opener-policy", b"same-origin"),
+    ]
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self.HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

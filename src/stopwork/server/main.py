@@ -1,0 +1,131 @@
+"""Starting a server: one process, one folder, one port."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from stopwork.kernel.errors import Conflict, Invalid, Unavailable
+from stopwork.ledger.records import Principal
+from stopwork.ledger.words import PrincipalKind
+from stopwork.notify.outlet import Outlet
+from stopwork.operations import credentials
+from stopwork.operations.installation import Installation
+from stopwork.server.app import create_app
+from stopwork.server.pages.routes import console_routes
+from stopwork.systems.base import System
+from stopwork.worker.crew import Crew
+
+DEFAULT_PORT: Final = 8321
+ADMINISTRATOR: Final = "admin@localhost.test"
+GRACE_S: Final = 5
+
+
+class Serving:
+    """A server that is about to run: its address, and the link by which the first person signs in."""
+
+    def __init__(self, installation: Installation, listener: socket.socket, public_url: str) -> None:
+        self.installation = installation
+        self.url = public_url
+        self._listener = listener
+        self.sign_in_link = self.link_for(ADMINISTRATOR, administrator=True)
+
+    def link_for(self, address: str, *, administrator: bool = False) -> str:
+        """Answer a one-time sign-in link for a person."""
+        issued = self.installation.store.write(
+            lambda tx: credentials.issue(
+                tx,
+                principal=Principal(kind=PrincipalKind.PERSON, id=address),
+                valid_for=credentials.LINK_VALID_FOR,
+                once=True,
+                administrator=administrator,
+            )
+        )
+        return f"{self.url}/sign-in/{issued.secret}"
+
+    def run(self, ready: Callable[[Serving], None]) -> None:
+        """Serve until the process is told to stop; ``ready`` is called once requests are answered."""
+        crew = Crew(self.installation)
+        app = create_app(crew, console=lambda: console_routes(crew))
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+            timeout_keep_alive=30,
+            limit_concurrency=1000,
+        )
+        server = _Server(config, lambda: ready(self))
+        server.run(sockets=[self._listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._ready()
+
+
+@contextlib.contextmanager
+def prepared(
+    folder: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    public_url: str | None = None,
+    systems: Mapping[str, System] | None = None,
+    outlet: Outlet | None = None,
+) -> Iterator[Serving]:
+    """Open the folder and the port, and give both back afterwards.
+
+    Raises ``Conflict`` when another process has the folder or the port, ``Unavailable`` when the address cannot be used.
+    """
+    listener = _listen(host, port)
+    try:
+        with Installation.open(folder, systems=systems, outlet=outlet) as installation:
+            bound = listener.getsockname()[1]
+            shown = f"[{host}]" if ":" in host else host
+            yield Serving(installation, listener, (public_url or f"http://{shown}:{bound}").rstrip("/"))
+    finally:
+        listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise Invalid(f"{port} is no port", hint="Use 0 to 65535; 0 takes a free one.", field="port")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Conflict(
+                f"port {port} on {host} is taken",
+                hint="Stop what runs there, or choose another: --port 0 takes a free one.",
+                port=port,
+            ) from error
+        raise Unavailable(
+            f"the address {host}:{port} cannot be used: {error.strerror}", hint="Choose another --host or --port."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def serve(folder: str | Path, *, ready: Callable[[Serving], None], **options: Any) -> None:
+    """Run a server on ``folder`` until it is told to stop; see :func:`prepared` for the options."""
+    with prepared(folder, **options) as serving:
+        serving.run(ready)
