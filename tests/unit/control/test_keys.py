@@ -1,0 +1,75 @@
+"""Contract of idempotency keys: what makes two calls one, and what the first means for the second."""
+
+from __future__ import annotations
+
+import pytest
+
+from stopwork.control import keys
+from stopwork.control.keys import KeyStanding
+from stopwork.ledger.records import Key
+from stopwork.ledger.words import Outcome
+from tests.unit.control.world import NOW
+
+ARGS = {"account_id": "acme", "title": "Call"}
+USUAL = ("renewals", "2026-W10", "crm.create_task", ARGS, 1)
+
+
+def test_the_same_call_on_the_same_occasion_has_the_same_key() -> None:
+    assert keys.derived(*USUAL) == keys.derived(
+        "renewals", "2026-W10", "crm.create_task", {"title": "Call", "account_id": "acme"}, 1
+    )
+
+
+OTHERS = {
+    "another workflow": ("other", *USUAL[1:]),
+    "another occasion": (USUAL[0], "2026-W11", *USUAL[2:]),
+    "another tool": (*USUAL[:2], "crm.create_note", *USUAL[3:]),
+    "other arguments": (*USUAL[:3], {"account_id": "acme", "title": "call"}, 1),
+    "the second such call": (*USUAL[:4], 2),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_it_has_another_key_for(name: str) -> None:
+    assert keys.derived(*OTHERS[name]) != keys.derived(*USUAL)
+
+
+def test_a_business_key_depends_on_its_parts_alone_and_is_no_derived_key() -> None:
+    assert keys.business("renewals", "crm.create_task", "acme") == keys.business(
+        "renewals", "crm.create_task", "acme"
+    )
+    assert keys.business("renewals", "crm.create_task", ["2026-W10", ARGS, 1]) != keys.derived(*USUAL)
+
+
+def held(outcome: Outcome | None, digest: str = "sha256:a") -> Key:
+    return Key(
+        id="renewals/k",
+        workflow="renewals",
+        call="call_0",
+        tool="crm.create_task",
+        args_digest=digest,
+        taken_at=NOW,
+        outcome=outcome,
+    )
+
+
+STANDINGS: dict[str, tuple[Key | None, str | None, KeyStanding]] = {
+    "never used": (None, None, KeyStanding.FREE),
+    "in flight": (held(None), "call_1", KeyStanding.IN_FLIGHT),
+    "held by the asking call itself": (held(None), "call_0", KeyStanding.FREE),
+    "done": (held(Outcome.SUCCEEDED), "call_1", KeyStanding.DONE),
+    "failed": (held(Outcome.FAILED), "call_1", KeyStanding.FREE),
+    "unknown": (held(Outcome.UNKNOWN), "call_1", KeyStanding.UNKNOWN),
+    "done with other arguments": (held(Outcome.SUCCEEDED, "sha256:b"), "call_1", KeyStanding.OTHER_ARGUMENTS),
+    "in flight with other arguments": (held(None, "sha256:b"), "call_1", KeyStanding.OTHER_ARGUMENTS),
+    "unknown with other arguments": (held(Outcome.UNKNOWN, "sha256:b"), "call_1", KeyStanding.UNKNOWN),
+    "failed with other arguments": (held(Outcome.FAILED, "sha256:b"), "call_1", KeyStanding.FREE),
+}
+
+
+@pytest.mark.parametrize("name", STANDINGS)
+def test_a_key_stands(name: str) -> None:
+    key, call, expected = STANDINGS[name]
+    found = keys.standing(key, "sha256:a", call=call)
+    assert found.standing is expected
+    assert found.call == ("" if expected is KeyStanding.FREE else "call_0")
