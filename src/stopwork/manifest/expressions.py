@@ -4,38 +4,28 @@ An expression is compiled once, when the manifest is loaded: an unknown name or 
 is found then. Evaluating answers a plain value or raises :class:`ExpressionError`, never anything else, and whoever asked
 treats that error as a denial. Only portable CEL is used (the core library, no extensions).
 
-The values an expression sees are JSON: a time in the arguments is text, to be written ``timestamp(args.due)``; a
-number keeps its value or becomes text where CEL's 64 bits cannot hold it exactly, so a comparison with it is an
-error and not a wrong answer.
+What an expression sees of a value, and what it answers, is JSON (:mod:`.seen`).
 """
 
 from __future__ import annotations
 
-import math
 import re
-from base64 import b64encode
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from enum import Enum
 from functools import cache, lru_cache
 from typing import Any
 
 from cel_expr_python import cel
-from msgspec import Struct, structs
 
-from stopwork.kernel.canonical import canonical_bytes, revive
+from stopwork.kernel.canonical import canonical_bytes
 from stopwork.kernel.errors import StopworkError
-from stopwork.manifest.problems import one_of, shown
+from stopwork.manifest.problems import Misfit, one_of, shortened, shown
+from stopwork.manifest.seen import instant, seen
 from stopwork.manifest.uses import Use
 
 MAX_SOURCE_CHARS = 1_000
 MAX_LOOPS = 3
 MAX_VALUES = 20_000
 MAX_VALUES_IN_LOOPS = 1_000
-MAX_TEXT_CHARS = 2_000_000
-MAX_VALUE_DEPTH = 48
 
 _JSON = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 _TYPES: dict[str, Any] = {
@@ -62,16 +52,23 @@ _TEXT_AGAINST_NOW = re.compile(
 )
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _WHERE = re.compile(r"<input>:(-?\d+):(-?\d+): ")
-_INT64 = 2**63
-_TOO_LARGE = "the values are too large for this expression"
+_WORDS = {
+    "BYTES": "bytes",
+    "DOUBLE": "a number",
+    "DURATION": "a duration",
+    "INT": "a whole number",
+    "LIST": "a list",
+    "MAP": "a mapping",
+    "NULL": "nothing",
+    "STRING": "text",
+    "TIMESTAMP": "a time",
+    "TYPE": "a type",
+    "UINT": "a whole number",
+}
 
 
-class InvalidExpression(ValueError):
-    """The source is not an expression that can stand here; ``expected`` says what can."""
-
-    def __init__(self, message: str, expected: str) -> None:
-        super().__init__(message)
-        self.message, self.expected = message, expected
+class InvalidExpression(Misfit):
+    """The source is not an expression that can stand at this place."""
 
 
 class ExpressionError(Exception):
@@ -98,34 +95,30 @@ class Expression:
         return f"Expression({self.source!r})"
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
-        """Answer the expression for these values, by name, as plain JSON content (times and durations as such).
+        """Answer the expression for these values, by name, as plain JSON content: a time as its RFC 3339 text.
 
         Raises ``ExpressionError`` when there is no answer: a missing key, a type that does not fit, too much work.
         """
         try:
-            known = self._known(values)
-            value = self._compiled.eval(data=known)
-            answer = value.plain_value()
-            failed = value.type() == cel.Type.ERROR
+            value = self._compiled.eval(data=self._known(values))
+            if value.type() == cel.Type.ERROR:
+                raise ValueError(value.plain_value())
+            answer = seen(value.plain_value(), most=MAX_VALUES)
         # The library reports failures as RuntimeError, and a value it cannot take as almost anything.
         except Exception as error:  # noqa: BLE001
             raise self.error(values, _cleaned(str(error))) from None
-        if failed:
-            raise self.error(values, _cleaned(str(answer)))
-        if isinstance(answer, cel.Type):
-            raise self.error(values, "the answer is a type, not a value")
         if self._needs_truth and not isinstance(answer, bool):
             raise self.error(values, f"the answer is {shown(answer)}, where only true or false will do")
-        return bytes(answer) if isinstance(answer, bytearray) else answer
+        return answer
 
     def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {}
-        walk = _Walk(MAX_VALUES_IN_LOOPS if self._loops else MAX_VALUES)
+        most = MAX_VALUES_IN_LOOPS if self._loops else MAX_VALUES
         for name in self.names:
             if name not in values:
                 raise ValueError(f'"{name}" is not known here')
-            value = values[name]
-            known[name] = _aware(value) if _TYPES[name] == cel.Type.TIMESTAMP else walk.cel(value, 0)
+            is_time = _TYPES[name] == cel.Type.TIMESTAMP
+            known[name] = instant(values[name]) if is_time else seen(values[name], most=most)
         return known
 
     def error(self, values: Mapping[str, Any], message: str) -> ExpressionError:
@@ -151,12 +144,13 @@ def compile_expression(source: str, use: Use) -> Expression:
         raise _explained(source, use, str(error)) from None
     except TypeError:
         raise InvalidExpression("half of a character", "whole characters") from None
-    answers = str(compiled.return_type().name())
+    answers = str(compiled.return_type().name()).split("<", maxsplit=1)[0]
     if use.needs_truth and answers not in _TRUTH:
         raise InvalidExpression(
-            f"this answers {_a(answers)}, not true or false", 'a comparison, such as "args.amount > 100"'
+            f"this answers {_WORDS.get(answers, answers)}, not true or false",
+            'a comparison, such as "args.amount > 100"',
         )
-    if not use.needs_truth and answers.startswith("TYPE"):
+    if not use.needs_truth and answers == "TYPE":
         raise InvalidExpression("this answers a type", "a value")
     if _TEXT_AGAINST_NOW.search(source):
         raise InvalidExpression(
@@ -215,94 +209,8 @@ def _cleaned(report: str) -> str:
     return re.sub(r'Key not found in map : ("[^"]*")', r"there is no \1", text)[:300]
 
 
-def _a(type_name: str) -> str:
-    return f"a {type_name.lower().split('<')[0]}".replace("a int", "an integer").replace(
-        "a uint", "an integer"
-    )
-
-
 def _brief(value: Any) -> str:
     try:
-        return shown(canonical_bytes(value).decode()) if isinstance(value, dict | list) else shown(value)
+        return shortened(canonical_bytes(value).decode())
     except StopworkError:
         return "something that is not plain content"
-
-
-class _Walk:
-    """One pass that turns plain content into what CEL takes, within a bound."""
-
-    __slots__ = ("_text_left", "_values_left")
-
-    def __init__(self, values: int) -> None:
-        self._values_left = values
-        self._text_left = MAX_TEXT_CHARS
-
-    def cel(self, value: Any, depth: int) -> Any:
-        self._values_left -= 1
-        if self._values_left < 0 or depth > MAX_VALUE_DEPTH:
-            raise ValueError(_TOO_LARGE)
-        if isinstance(value, Mapping):
-            return self._mapping(value, depth)
-        if isinstance(value, list | tuple):
-            return [self.cel(item, depth + 1) for item in value]
-        return self._scalar(value, depth)
-
-    def _mapping(self, value: Mapping[Any, Any], depth: int) -> Any:
-        if len(value) == 1 and isinstance(key := next(iter(value)), str) and key.startswith("$"):
-            revived = revive(dict(value))
-            if not isinstance(revived, Mapping):
-                return self.cel(revived, depth + 1)
-            value = revived
-        if not all(isinstance(key, str) for key in value):
-            raise ValueError("a key is not text")
-        return {self.cel(key, depth): self.cel(item, depth + 1) for key, item in value.items()}
-
-    def _scalar(self, value: Any, depth: int) -> Any:
-        match value:
-            case None | bool():
-                return value
-            case Enum():
-                return self.cel(value.value, depth)
-            case str():
-                return self._text(str(value))
-            case int():
-                return value if -_INT64 <= value < _INT64 else str(value)
-            case float():
-                return value if math.isfinite(value) else str(value)
-            case Decimal():
-                return _decimal(value)
-            case datetime() | date():
-                return _moment(value)
-            case timedelta():
-                return f"{value.total_seconds()}s"
-            case bytes() | bytearray():
-                return self._text(b64encode(value).decode())
-            case Struct():
-                return self.cel(structs.asdict(value), depth)
-            case AbstractSet():
-                return [self.cel(item, depth + 1) for item in sorted(value, key=canonical_bytes)]
-        raise ValueError(f"a {type(value).__name__} is not plain content")
-
-    def _text(self, text: str) -> str:
-        self._text_left -= len(text)
-        if self._text_left < 0:
-            raise ValueError(_TOO_LARGE)
-        return text
-
-
-def _aware(value: Any) -> datetime:
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return value.astimezone(UTC)
-
-
-def _decimal(value: Decimal) -> float | str:
-    """Answer the number where a float holds it exactly as written, and otherwise its text."""
-    number = float(value) if value.is_finite() else math.nan
-    return number if math.isfinite(number) and Decimal(repr(number)) == value else str(value)
-
-
-def _moment(value: date) -> str:
-    if isinstance(value, datetime) and value.tzinfo:
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return value.isoformat()

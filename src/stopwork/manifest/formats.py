@@ -13,21 +13,14 @@ from cronsim import CronSim, CronSimError
 from jsonschema import FormatChecker
 
 from stopwork.manifest.duration import Duration
-from stopwork.manifest.expressions import InvalidExpression, compile_expression
+from stopwork.manifest.expressions import compile_expression
+from stopwork.manifest.problems import Misfit
 from stopwork.manifest.uses import Use
 
 MAX_ADDRESS_CHARS = 254
 
 _ADDRESS = re.compile(r"[^@\s<>()\[\],;:\\\"]+@[^@\s<>()\[\],;:\\\".]+(\.[^@\s<>()\[\],;:\\\".]+)+")
 _ANY_DAY = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-class Misfit(ValueError):
-    """Text that does not have its format; ``expected`` says what it should be."""
-
-    def __init__(self, message: str, expected: str) -> None:
-        super().__init__(message)
-        self.message, self.expected = message, expected
 
 
 def check_address(text: str) -> None:
@@ -66,10 +59,7 @@ def check_duration(text: str) -> None:
 
 def _check_expression(use: Use) -> Callable[[str], None]:
     def check(text: str) -> None:
-        try:
-            compile_expression(text, use)
-        except InvalidExpression as error:
-            raise Misfit(error.message, error.expected) from None
+        compile_expression(text, use)
 
     return check
 

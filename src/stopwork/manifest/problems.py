@@ -36,6 +36,14 @@ class Problem(Struct, frozen=True, kw_only=True):
         return f"{where}: {what}; expected {self.expected}" if self.expected else f"{where}: {what}"
 
 
+class Misfit(ValueError):
+    """Text that cannot stand where it stands; ``expected`` says what can."""
+
+    def __init__(self, message: str, expected: str) -> None:
+        super().__init__(message)
+        self.message, self.expected = message, expected
+
+
 class InvalidManifest(Invalid):
     """The manifest cannot be used as it stands"""
 
@@ -49,6 +57,9 @@ class InvalidManifest(Invalid):
             problems=[to_builtins(problem) for problem in problems],
         )
         self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return f"{self.detail}\n{self.hint}"
 
 
 def field_name(path: Path) -> str:
@@ -75,10 +86,17 @@ def shown(value: Any) -> str:
             text = "a mapping"
         case list():
             text = "a list"
+        case int() if value.bit_length() > 256:
+            text = "a very large number"
         case _:
             text = str(value)
-    text = " ".join(text.split())
-    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[: MAX_SHOWN_CHARS - 1]}…"
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """Answer text in one short line."""
+    line = " ".join(text[: 2 * MAX_SHOWN_CHARS].split())
+    return line if len(line) <= MAX_SHOWN_CHARS else f"{line[: MAX_SHOWN_CHARS - 1]}…"
 
 
 def one_of(words: Iterable[str], found: str = "") -> str:

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from stopwork.manifest.formats import Misfit, format_checker
-from stopwork.manifest.problems import Path, Problem, one_of, shown
+from stopwork.manifest.formats import format_checker
+from stopwork.manifest.problems import Misfit, Path, Problem, one_of, shown
 from stopwork.manifest.reader import Document
 from stopwork.manifest.schema import json_schema
 

@@ -89,6 +89,9 @@ PORTABLE: dict[str, Any] = {
     "[tool, workflow, source, run.id, run.trigger, run.trigger_id]": [
         "crm.create_task", "weekly", "inbox", "R-1", "schedule", "2026-W10",
     ],
+    "timestamp(args.due)": "2026-03-01T00:00:00Z",
+    "duration('90m')": "5400s",
+    "b'hi'": "aGk=",
     "object.system + '/' + object.type + '/' + object.id": "crm/task/t-1",
     "{'k': args.amount}": {"k": 120},
     "args == args": True,
@@ -136,7 +139,7 @@ NO_ANSWER = {
     "no zone": ("now.getHours('Nowhere/Land')", "timezone"),
     "bad pattern": ("args.name.matches('(')", "regular expression"),
     "a field of text": ("run.id == args.name.first", ""),
-    "a type": ("dyn(type(args.amount))", "a type"),
+    "a type": ("dyn(type(args.amount))", "type Type"),
     "no truth": ("args.amount ? 1 : 2", ""),
 }
 
@@ -159,6 +162,10 @@ def test_a_condition_answers_true_or_false_and_nothing_else() -> None:
     assert "only true or false" in error("args.amount", Use.CONDITION).message
 
 
+def test_a_number_without_end_is_an_error_like_any_other() -> None:
+    assert error("result == 1 && false || args.a", Use.VERIFICATION, {"result": 10**5_000, "args": {}}).values
+
+
 def test_a_value_that_was_not_given_is_an_error() -> None:
     assert '"run.id" is not known here' in error("run.id", Use.KEY, {"args": {}}).message
 
@@ -176,8 +183,8 @@ NOT_EXPRESSIONS = {
     "empty": ("", Use.CONDITION, "Syntax error"),
     "half": ("args.", Use.CONDITION, "Syntax error"),
     "types that never compare": ("run.id == 1", Use.CONDITION, "no matching overload"),
-    "a number": ("1 + 1", Use.CONDITION, "an integer"),
-    "text": ("'true'", Use.CONDITION, "a string"),
+    "a number": ("1 + 1", Use.CONDITION, "a whole number"),
+    "text": ("'true'", Use.CONDITION, "answers text"),
     "a type": ("type(1)", Use.KEY, "a type"),
     "too long": ("1" * 1_001, Use.KEY, "1,001 characters"),
     "too many loops": ("[1]" + ".map(x, x)" * 4, Use.KEY, "too many loops"),
@@ -213,7 +220,7 @@ SEEN_AS = {
     "members": ({"b", "a"}, ["a", "b"]),
     "pair": ((1, "a"), [1, "a"]),
     "word": (Colour.RED, "red"),
-    "duration": (timedelta(minutes=1), "60.0s"),
+    "duration": (timedelta(minutes=1), "60s"),
     "a key like a notation": ({"$int": "x", "b": 1}, {"$int": "x", "b": 1}),
 }
 

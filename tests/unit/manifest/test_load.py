@@ -183,7 +183,7 @@ VALUES = {
     "run by itself": ("run.trigger_id", "run", 23, "tools[crm.create_task].idempotency[0]", "by itself", "run.trigger_id"),
     "clock in a key": ("run.trigger_id", "string(now)", 23, "tools[crm.create_task].idempotency[0]", "every attempt", "args"),
     "result before the call": ("has(args.due)", "result.ok", 25, "tools[crm.create_task].deny_when", "before the call", "args"),
-    "condition that is text": ("has(args.due) && timestamp(args.due) < now", "args.due + 'x'", 25, "tools[crm.create_task].deny_when", "a string", "comparison"),
+    "condition that is text": ("has(args.due) && timestamp(args.due) < now", "args.due + 'x'", 25, "tools[crm.create_task].deny_when", "answers text", "comparison"),
     "condition that is true": ("has(args.due) && timestamp(args.due) < now", "true", 25, "tools[crm.create_task].deny_when", "true or false", "quotes"),
     "text against a time": ("timestamp(args.due) <", "args.due <", 25, "tools[crm.create_task].deny_when", "never a time", "timestamp"),
     "expression without end": ("args.account_id]", f"{'a' * 1001}]", 23, "tools[crm.create_task].idempotency[1]", "1,001", "1,000"),

@@ -10,11 +10,11 @@ from scripts.manifest_reference import PAGE, SCHEMA_FILE, page, schema_text
 from stopwork.manifest.expressions import (
     MAX_LOOPS,
     MAX_SOURCE_CHARS,
-    MAX_TEXT_CHARS,
     MAX_VALUES,
     MAX_VALUES_IN_LOOPS,
 )
 from stopwork.manifest.load import load
+from stopwork.manifest.seen import MAX_TEXT_CHARS
 from stopwork.manifest.uses import Use
 
 TEXT = PAGE.read_text("utf-8")
