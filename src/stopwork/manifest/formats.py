@@ -44,9 +44,14 @@ def check_cron(text: str) -> None:
 
 def check_timezone(text: str) -> None:
     """Refuse what is not the name of a time zone."""
-    if text not in available_timezones():
-        near = get_close_matches(text, available_timezones(), n=1, cutoff=0.6)
+    if text not in _timezones():
+        near = get_close_matches(text, _timezones(), n=1, cutoff=0.6)
         raise Misfit("there is no such time zone", f'a name such as "{near[0] if near else "Europe/Berlin"}"')
+
+
+@cache
+def _timezones() -> set[str]:
+    return available_timezones()
 
 
 def check_duration(text: str) -> None:
