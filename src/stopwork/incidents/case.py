@@ -33,6 +33,8 @@ class Case(Struct, frozen=True, kw_only=True):
     bundle: r.Bundle | None = None
     postmortem: r.Postmortem | None = None
     later_runs: tuple[r.Run, ...] = ()
+    containment: tuple[r.ContainmentItem, ...] = ()
+    messages: tuple[r.Message, ...] = ()
 
     def tool(self, call: r.Call) -> Tool | None:
         """Answer how the tool of this call was declared when the call was made."""

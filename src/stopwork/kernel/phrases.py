@@ -9,11 +9,17 @@ _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 def count_of(number: int, noun: str, plural: str = "") -> str:
-    """Answer ``1 call``, ``2 calls``, ``no calls``; give ``plural`` where an *s* will not do."""
+    """Answer ``1 call``, ``2 calls``, ``no calls``; give ``plural`` where the noun is irregular."""
     if number == 1:
         return f"1 {noun}"
-    many = plural or f"{noun}s"
+    many = plural or _plural(noun)
     return f"{number:,} {many}" if number else f"no {many}"
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "z", "ch", "sh")) else f"{noun}s"
 
 
 def listed(words: Iterable[str], *, most: int = 5) -> str:

@@ -16,6 +16,13 @@ def test_number_and_noun_agree(number: int, expected: str) -> None:
     assert count_of(number, "call") == expected
 
 
+@pytest.mark.parametrize(
+    ("noun", "expected"), [("entry", "2 entries"), ("key", "2 keys"), ("batch", "2 batches")]
+)
+def test_a_regular_plural_is_spelled_right(noun: str, expected: str) -> None:
+    assert count_of(2, noun) == expected
+
+
 def test_an_irregular_plural_is_given() -> None:
     assert count_of(2, "person", "people") == "2 people"
 
