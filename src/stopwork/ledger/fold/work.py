@@ -104,6 +104,15 @@ def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
                     taken_at=entry.at,
                 ),
             )
+        return
+
+    def given_back(known: r.Key | None) -> r.Key | None:
+        # The call had a permit, asked again before it began, and is stopped now: its work is free for others.
+        if known is None or known.call != event.call or known.outcome is not None:
+            return None
+        return replace(known, outcome=w.Outcome.FAILED)
+
+    yield Upsert(r.Key, f"{event.workflow}/{event.key}", given_back)
 
 
 @on(e.CallAttempted)
