@@ -2,12 +2,12 @@
 
 Every draft answers the same six questions in the same order: what happened, what is paused, what is known to be affected,
 what is under review, what to do or avoid, when the next update comes. Then comes what this audience needs besides. A draft
-is a proposal: nothing is sent before a person has approved its exact bytes (:func:`message_digest`).
+is a proposal: nothing is sent before a person has approved its exact bytes (:func:`text_digest`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -48,24 +48,19 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 class Draft(Struct, frozen=True, kw_only=True):
-    """A proposed message, and why this audience gets one."""
+    """A proposed message; ``digest`` is what a person approves."""
 
     audience: Audience
     recipients: tuple[str, ...]
     subject: str
     body: str
-    why: str
+    digest: str
 
 
-def message_digest(message: Message | Draft) -> str:
-    """Answer the digest of exactly what is sent, and to whom: what a person approves."""
+def text_digest(audience: Audience, recipients: Sequence[str], subject: str, body: str) -> str:
+    """Answer the digest of exactly what is sent, and to whom."""
     return digest_of(
-        {
-            "audience": message.audience.value,
-            "recipients": list(message.recipients),
-            "subject": message.subject,
-            "body": message.body,
-        }
+        {"audience": audience.value, "recipients": list(recipients), "subject": subject, "body": body}
     )
 
 
@@ -88,12 +83,14 @@ def draft(case: Case, told: Told) -> Draft:
     facts = outside_facts(case) if outside else six_facts(case)
     lines = [f"{label}: {text}" for label, text in zip(LABELS, facts, strict=True)]
     internal = f"[{case.incident.severity}] {case.incident.id}: {case.incident.title}"
+    subject = outside_subject(case) if outside else internal
+    body = "\n\n".join([*lines, *BESIDES[told.audience](case)]) + "\n"
     return Draft(
         audience=told.audience,
         recipients=told.recipients,
-        subject=outside_subject(case) if outside else internal,
-        body="\n\n".join([*lines, *BESIDES[told.audience](case)]) + "\n",
-        why=told.why,
+        subject=subject,
+        body=body,
+        digest=text_digest(told.audience, told.recipients, subject, body),
     )
 
 
@@ -119,7 +116,7 @@ def check_approval(message: Message, by: Principal, digest: str) -> None:
         )
     if not message.recipients:
         raise Invalid(f"{message.id} has no recipient", hint="Say who gets it.", field="recipients")
-    exact = message_digest(message)
+    exact = text_digest(message.audience, message.recipients, message.subject, message.body)
     if digest != exact:
         raise Conflict(
             f"{message.id} is not the text you saw",

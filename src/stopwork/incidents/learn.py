@@ -7,7 +7,7 @@ records cannot tell is left empty for people to write.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -18,7 +18,7 @@ from stopwork.incidents.drafting import six_facts
 from stopwork.incidents.milestones import first_harm_at
 from stopwork.kernel.errors import Conflict
 from stopwork.kernel.phrases import count_of, lasting, listed, moment, money, sentence
-from stopwork.ledger.records import FollowUp, Incident, Postmortem, Principal
+from stopwork.ledger.records import FollowUp, Incident, Postmortem
 from stopwork.ledger.words import (
     DetectedBy,
     EffectKind,
@@ -26,7 +26,6 @@ from stopwork.ledger.words import (
     ItemState,
     Mode,
     Outcome,
-    PrincipalKind,
     ReasonKind,
     RemediationClass,
     Severity,
@@ -39,10 +38,6 @@ DUE_IN: Final = {
     Severity.SEV3: timedelta(days=90),
 }
 MANDATORY: Final = frozenset({Severity.SEV0, Severity.SEV1, Severity.SEV2})
-
-
-RECORDS: Final = Principal(kind=PrincipalKind.SYSTEM, id="records")
-"""Who wrote a postmortem that nobody has saved yet."""
 
 
 class Field(Struct, frozen=True):
@@ -116,10 +111,8 @@ def proposed_classes(incident_type: IncidentType) -> tuple[RemediationClass, ...
     return PROPOSED[incident_type]
 
 
-def prefill(case: Case) -> Postmortem:
-    """Answer the postmortem as far as the records can tell it; the rest is empty, for people to write."""
-    due = (case.incident.opened_at + DUE_IN[case.incident.severity]).date().isoformat()
-    classes = proposed_classes(case.incident.type)
+def prefill(case: Case, now: datetime) -> dict[str, str]:
+    """Answer every field as far as the records can tell; the rest is empty, for people to write."""
     known = {
         "summary": _summary(case),
         "timeline": _timeline(case),
@@ -130,26 +123,28 @@ def prefill(case: Case) -> Postmortem:
         "contributing_factors": _listing(_contributing(case)),
         "what_worked": _listing(_worked(case)),
         "what_failed": _listing(_failed(case)),
-        "remediation": _listing(_CHANGES[each] for each in classes),
+        "remediation": _listing(_CHANGES[each] for each in proposed_classes(case.incident.type)),
         "follow_up_owner": case.incident.postmortem_owner,
-        "due_date": due,
+        "due_date": _due(case, now),
     }
-    return Postmortem(
-        id=case.incident.id,
-        incident=case.incident.id,
-        fields={field.name: known[field.name] for field in FIELDS},
-        follow_ups=tuple(
-            FollowUp(
-                remediation=(each.value,),
-                what=_CHANGES[each],
-                owner=case.incident.technical_owner,
-                due_date=due,
-            )
-            for each in classes
-        ),
-        at=case.incident.opened_at,
-        by=RECORDS,
+    return {field.name: known[field.name] for field in FIELDS}
+
+
+def proposed_follow_ups(case: Case, now: datetime) -> tuple[FollowUp, ...]:
+    """Answer one follow-up for each class of remedy that usually helps."""
+    return tuple(
+        FollowUp(
+            remediation=(each.value,),
+            what=_CHANGES[each],
+            owner=case.incident.technical_owner,
+            due_date=_due(case, now),
+        )
+        for each in proposed_classes(case.incident.type)
     )
+
+
+def _due(case: Case, now: datetime) -> str:
+    return (now + DUE_IN[case.incident.severity]).date().isoformat()
 
 
 _PROMPT: Final = re.compile(r"\b(prompts?|prompting|instructions?|system message|wording)\b", re.IGNORECASE)
@@ -182,7 +177,7 @@ def _lines(text: str) -> list[str]:
     return [line for line in (raw.strip(" -*\t") for raw in text.splitlines()) if line]
 
 
-def require_closable(incident: Incident, postmortem: Postmortem) -> None:
+def check_closing(postmortem: Postmortem, incident: Incident) -> None:
     """Raise ``Conflict`` unless the postmortem says enough to be closed; every gap is named."""
     gaps = [
         field.label.lower()
