@@ -77,10 +77,10 @@ def _changes(path: Path, before: Any, after: Any) -> Iterator[Change]:
 
 
 def _tidy(value: Any) -> Any:
-    """Answer a part without what it leaves out."""
+    """Answer a value without what it leaves out; what is empty is left out as well."""
     if isinstance(value, dict):
-        return {key: _tidy(item) for key, item in value.items() if item not in (None, [], {})}
-    return value
+        value = {key: kept for key, item in value.items() if (kept := _tidy(item)) is not None}
+    return None if value in ([], (), {}) else value
 
 
 def _line(value: Any) -> str:

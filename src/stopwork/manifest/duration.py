@@ -11,7 +11,7 @@ LONGEST = timedelta(days=3_660)
 
 
 class Duration(timedelta):
-    """A positive length of time that remembers how it is written."""
+    """A positive length of time, written in days and smaller units."""
 
     @classmethod
     def parse(cls, text: str) -> Duration:
@@ -27,10 +27,8 @@ class Duration(timedelta):
 
     def __str__(self) -> str:
         left, parts = int(self.total_seconds()), []
-        for unit, size in _SECONDS_PER_UNIT.items():
-            if unit == "w" and left % size:
-                continue
-            amount, left = divmod(left, size)
+        for unit in "dhms":
+            amount, left = divmod(left, _SECONDS_PER_UNIT[unit])
             if amount:
                 parts.append(f"{amount}{unit}")
         return "".join(parts)

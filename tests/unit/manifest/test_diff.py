@@ -106,9 +106,11 @@ def test_the_terminal_sees_what_goes_and_what_comes() -> None:
         "3 changes: 2 loosening and 1 tightening",
         "  ~ tools[crm.create_task].risk: medium → low  (loosens)",
         "  - budget.run_usd: 2.5  (loosens)",
-        "  ~ alerts.duplicate_action.window: 1w → 30d  (tightens)",
+        "  ~ alerts.duplicate_action.window: 7d → 30d  (tightens)",
     ]
     assert render(()) == "Nothing changes."
+    [gained] = diff(manifest(spoiled("    idempotency: [args.id]\n", "")), manifest())
+    assert str(gained) == '+ tools[crm.close_task].idempotency: ["args.id"]  (tightens)'
 
 
 def test_a_whole_part_is_shown_in_one_line() -> None:
