@@ -1,0 +1,1 @@
+"""The console: one context record, one template and one builder for each page."""

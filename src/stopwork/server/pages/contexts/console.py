@@ -1,0 +1,212 @@
+"""The pages of the console but for the incident's own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from stopwork.incidents.pause import Impact, Proposal
+from stopwork.incidents.prepare import Preparedness
+from stopwork.ledger import records as r
+from stopwork.ledger import words as w
+from stopwork.operations.points import PointView
+from stopwork.server.pages.contexts.parts import (
+    ApprovalRow,
+    CallRow,
+    Context,
+    Filter,
+    Frame,
+    HoldRow,
+    IncidentRow,
+    Paging,
+    StageStep,
+    TimelineRow,
+)
+
+# --- sign-in and errors ----------------------------------------------------------------------------
+
+
+class SignInState(StrEnum):
+    """Where a one-time link stands."""
+
+    READY = "ready"
+    EXPIRED = "expired"
+    USED = "used"
+    NO_LINK = "no_link"
+
+
+class SignInContext(Context):
+    """The landing of a one-time link. The link signs in by a button, so that a mail scanner cannot spend it."""
+
+    frame: Frame
+    state: SignInState
+    person: str = ""
+    token: str = ""
+
+
+class ErrorContext(Context):
+    """What went wrong, and what to do next."""
+
+    frame: Frame
+    status: int
+    title: str
+    detail: str
+    hint: str
+    facts: dict[str, str] = {}
+
+
+# --- board -----------------------------------------------------------------------------------------
+
+
+class WorkflowRow(Context):
+    """A workflow on the board."""
+
+    workflow: r.Workflow
+    holds: int = 0
+    last_run: r.Run | None = None
+    next_due: datetime | None = None
+
+
+class BoardContext(Context):
+    """What needs somebody now: incidents, approvals, holds, guards that are silent."""
+
+    frame: Frame
+    workflows: tuple[WorkflowRow, ...]
+    holds: tuple[HoldRow, ...]
+    incidents: tuple[IncidentRow, ...]
+    approvals: tuple[ApprovalRow, ...]
+    points: tuple[PointView, ...]
+    closed_recently: tuple[r.Incident, ...] = ()
+
+
+# --- workflow and run ------------------------------------------------------------------------------
+
+
+class ToolRow(Context):
+    """A tool as the manifest declares it, and the hold that is on it."""
+
+    name: str
+    effect: w.EffectKind
+    risk: w.Risk
+    permission: str = ""
+    object: str = ""
+    gate: str = ""
+    undo: str = ""
+    held_by: r.Hold | None = None
+
+
+class WorkflowContext(Context):
+    """One workflow: what it may do, what it did, and how ready it is."""
+
+    frame: Frame
+    workflow: r.Workflow
+    manifest: r.ManifestVersion
+    versions: tuple[r.ManifestVersion, ...]
+    tools: tuple[ToolRow, ...]
+    runs: tuple[r.Run, ...]
+    filters: tuple[Filter, ...]
+    paging: Paging
+    holds: tuple[HoldRow, ...]
+    preparedness: Preparedness
+    stages: tuple[StageStep, ...]
+    points: tuple[PointView, ...]
+
+
+class Moment(Context):
+    """One line of a run's timeline: a call or a step."""
+
+    at: datetime
+    call: CallRow | None = None
+    step: r.Step | None = None
+
+
+class RunContext(Context):
+    """One run, call by call."""
+
+    frame: Frame
+    run: r.Run
+    workflow: r.Workflow
+    moments: tuple[Moment, ...]
+    paging: Paging
+    incident: r.Incident | None = None
+    other_attempts: tuple[r.Run, ...] = ()
+
+
+# --- pause, holds, approvals, journal --------------------------------------------------------------
+
+
+class PauseOption(Context):
+    """One hold that can be set, smallest first, with what it would have stopped in the last seven days.
+
+    ``value`` is what the form sends: scope kind, mode and name, joined with colons.
+    """
+
+    value: str
+    proposal: Proposal
+    impact: Impact
+    recommended: bool = False
+
+
+class PauseContext(Context):
+    """The holds to choose from, smallest first."""
+
+    frame: Frame
+    options: tuple[PauseOption, ...]
+    workflow: r.Workflow | None = None
+    incident: r.Incident | None = None
+    why: str = ""
+    reason: str = ""
+    problem: str = ""
+
+
+class HoldsContext(Context):
+    """Every active hold, and the lifted ones."""
+
+    frame: Frame
+    active: tuple[HoldRow, ...]
+    lifted: tuple[r.Hold, ...]
+
+
+class HoldContext(Context):
+    """A hold's own page: the three sets that a pause answers with."""
+
+    frame: Frame
+    row: HoldRow
+    confirmed: tuple[PointView, ...]
+    incident: r.Incident | None = None
+    why_not_lift: str = ""
+
+
+class ApprovalsContext(Context):
+    """The questions: for this visitor, for others, and answered."""
+
+    frame: Frame
+    waiting: tuple[ApprovalRow, ...]
+    others: tuple[ApprovalRow, ...]
+    decided: tuple[r.Approval, ...]
+
+
+class ApprovalContext(Context):
+    """What exactly would run, why it asks, and whether this visitor may answer."""
+
+    frame: Frame
+    row: ApprovalRow
+    call: r.Call | None = None
+    workflow: r.Workflow | None = None
+
+
+class JournalRow(Context):
+    """One journal entry with its body."""
+
+    line: TimelineRow
+    body: Any
+
+
+class JournalContext(Context):
+    """The journal, newest first, a page at a time."""
+
+    frame: Frame
+    rows: tuple[JournalRow, ...]
+    filters: tuple[Filter, ...]
+    paging: Paging

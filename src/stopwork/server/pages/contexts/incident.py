@@ -1,0 +1,243 @@
+"""The page of an incident, its lists and its report."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from stopwork.incidents.audit import AffectedObject
+from stopwork.incidents.prepare import Preparedness
+from stopwork.incidents.reenable import GOOD, CheckView
+from stopwork.ledger import records as r
+from stopwork.ledger import words as w
+from stopwork.server.pages.contexts.parts import (
+    Choice,
+    Context,
+    FieldChange,
+    Filter,
+    Frame,
+    HoldRow,
+    IncidentRow,
+    Paging,
+    StageStep,
+    TimelineRow,
+    Unsettled,
+)
+
+# --- incident --------------------------------------------------------------------------------------
+
+
+class PhaseState(StrEnum):
+    """Where a phase stands; ``blocked`` says what must come first."""
+
+    DONE = "done"
+    NOW = "now"
+    BLOCKED = "blocked"
+    LATER = "later"
+
+
+class PhaseStep(Context):
+    """One phase on the rail. ``why`` says what it waits for, or what was done."""
+
+    phase: w.Phase
+    state: PhaseState
+    why: str = ""
+    done_at: datetime | None = None
+
+
+class NextStep(Context):
+    """The one thing the page asks for next, and why. ``due`` is when it should have happened."""
+
+    title: str
+    why: str
+    phase: w.Phase
+    mine: bool = True
+    owner: str = ""
+    due: datetime | None = None
+
+
+class DecisionNeeded(Context):
+    """Something that waits for this visitor."""
+
+    title: str
+    href: str
+    due: datetime | None = None
+
+
+class KindCount(Context):
+    """How many records of one kind the evidence holds."""
+
+    kind: w.EvidenceKind
+    records: int
+
+
+class EvidencePanel(Context):
+    """What would be sealed, or was, and what is missing."""
+
+    kinds: tuple[KindCount, ...]
+    missing: tuple[str, ...]
+    bundle: r.Bundle | None = None
+    verify_command: str = ""
+
+
+class AffectedRow(Context):
+    """One object the runs touched, with the net change, field by field. ``calls`` are pairs of call and run."""
+
+    object: AffectedObject
+    fields: tuple[FieldChange, ...]
+    calls: tuple[tuple[str, str], ...]
+
+
+class AuditPanel(Context):
+    """The twelve answers and the objects that were touched."""
+
+    audit: r.Audit | None
+    objects: tuple[AffectedRow, ...] = ()
+
+
+class ItemRow(Context):
+    """One recovery item; its fields hold before, what the agent left and what is there now."""
+
+    item: r.Item
+    fields: tuple[FieldChange, ...]
+
+
+class RecoverPanel(Context):
+    """The plan with its items, and whether this visitor may approve it."""
+
+    plan: r.Plan | None
+    items: tuple[ItemRow, ...] = ()
+    approver: str = ""
+    may_approve: bool = False
+    why_not: str = ""
+
+    def counted(self, state: w.ItemState) -> int:
+        return sum(row.item.state is state for row in self.items)
+
+    @property
+    def settled(self) -> int:
+        return self.counted(w.ItemState.VERIFIED) + self.counted(w.ItemState.ACCEPTED)
+
+
+class AudienceRow(Context):
+    """An audience that must be told, why, and the message for it."""
+
+    audience: w.Audience
+    why: str
+    message: r.Message | None = None
+    may_approve: bool = True
+    why_not: str = ""
+
+
+class PostmortemField(Context):
+    """One field of the postmortem; ``prefilled`` when the text comes from records."""
+
+    name: str
+    label: str
+    value: str
+    hint: str = ""
+    prefilled: bool = False
+
+
+class LearnPanel(Context):
+    """The postmortem as a form, or as it was closed."""
+
+    fields: tuple[PostmortemField, ...]
+    follow_ups: tuple[r.FollowUp, ...]
+    proposed: tuple[w.RemediationClass, ...]
+    postmortem: r.Postmortem | None = None
+    shallow: str = ""
+    mandatory: bool = False
+
+
+class CheckRow(Context):
+    """One re-enable check. ``answer`` is what this visitor may do about it, empty where only records count."""
+
+    view: CheckView
+    answer: str = ""
+
+
+class ReenablePanel(Context):
+    """The eleven checks and the ladder of stages."""
+
+    checks: tuple[CheckRow, ...]
+    stages: tuple[StageStep, ...]
+    next_stage: w.Stage | None
+    owner: str
+    may_raise: bool = False
+    why_not: str = ""
+
+    @property
+    def settled(self) -> int:
+        return sum(row.view.state in GOOD for row in self.checks)
+
+
+class IncidentContext(Context):
+    """Everything that one incident asks for, phase by phase."""
+
+    frame: Frame
+    incident: r.Incident
+    workflow: r.Workflow
+    phases: tuple[PhaseStep, ...]
+    next: NextStep
+    decisions: tuple[DecisionNeeded, ...]
+    signals: tuple[r.Signal, ...]
+    holds: tuple[HoldRow, ...]
+    points: int
+    proposed_pause: str
+    evidence: EvidencePanel
+    containment: tuple[r.ContainmentItem, ...]
+    audit: AuditPanel
+    recover: RecoverPanel
+    audiences: tuple[AudienceRow, ...]
+    learn: LearnPanel
+    reenable: ReenablePanel
+    preparedness: Preparedness
+    timeline: tuple[TimelineRow, ...]
+    timeline_left_out: int = 0
+    people: tuple[str, ...] = ()
+
+    @property
+    def unsettled(self) -> Unsettled:
+        """Everything that any hold of this incident still waits for."""
+        return Unsettled.of(row.pause for row in self.holds)
+
+    def step(self, phase: w.Phase) -> PhaseStep:
+        return next(step for step in self.phases if step.phase is phase)
+
+
+class IncidentsContext(Context):
+    """Incidents, filtered and paged."""
+
+    frame: Frame
+    incidents: tuple[IncidentRow, ...]
+    filters: tuple[Filter, ...]
+    paging: Paging
+
+
+class OpenIncidentContext(Context):
+    """The form that opens an incident; what happened is the one thing that must be said."""
+
+    frame: Frame
+    workflows: tuple[Choice, ...]
+    types: tuple[Choice, ...]
+    run: str = ""
+    text: str = ""
+
+
+class Duration(Context):
+    """How long one milestone took: ``text`` is a length, *pending*, or *not applicable*."""
+
+    name: str
+    text: str
+
+
+class ReportContext(Context):
+    """The one page of an incident, for print. ``lines`` are the template's fields in their order."""
+
+    frame: Frame
+    incident: r.Incident
+    lines: tuple[tuple[str, str], ...]
+    objects: tuple[AffectedRow, ...]
+    timeline: tuple[TimelineRow, ...]
+    durations: tuple[Duration, ...]

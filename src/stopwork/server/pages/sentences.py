@@ -1,0 +1,161 @@
+"""What an event says in one line, and which page shows more of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stopwork.ledger import events as e
+from stopwork.ledger import words as w
+from stopwork.ledger.events import Entry, Event, name_of
+from stopwork.server.pages.contexts import TimelineRow
+from stopwork.server.pages.formatting import counted, short
+from stopwork.server.pages.vocabulary import label
+
+Sentence = Callable[[Any], str]
+
+_SENTENCES: dict[type[Event], Sentence] = {
+    e.ManifestApplied: lambda it: f"Manifest version {it.version} of {it.workflow} applied: {it.reason}",
+    e.StageChanged: lambda it: f"Stage changed from {_low(it.before)} to {_low(it.after)}: {it.reason}",
+    e.RunStarted: lambda it: (
+        f"Run started by {it.trigger}" + (f", attempt {it.attempt}" if it.attempt > 1 else "")
+    ),
+    e.RunFinished: lambda it: f"Run {it.status.value}" + (f": {it.error}" if it.error else ""),
+    e.StepRecorded: lambda it: f"{label(it.kind)}: {it.name}",
+    e.CallDecided: lambda it: (
+        f"{it.tool}: {_low(it.verdict)}"
+        + (f", {it.reasons[0].text}" if it.reasons and it.verdict is not w.Verdict.ALLOW else "")
+    ),
+    e.CallAttempted: lambda it: f"Call {short(it.call)} is about to run",
+    e.CallFinished: lambda it: (
+        f"{it.tool} {_outcome(it)}"
+        + (f", {counted(len(it.effects), 'object')} changed" if it.effects else "")
+    ),
+    e.PointRegistered: lambda it: f"Enforcement point connected: {it.name}",
+    e.PointRetired: lambda it: f"Enforcement point gone: {it.reason}",
+    e.HoldSet: lambda it: f"Hold set: {it.scope}, {_low(it.mode)}. {it.reason}",
+    e.HoldLifted: lambda it: f"Hold lifted: {it.scope}. {it.reason}",
+    e.ApprovalRequested: lambda it: f"Approval asked: {it.title}",
+    e.ApprovalDecided: lambda it: (
+        f"{'Approved' if it.approve else 'Rejected'} by {it.person}" + (f": {it.note}" if it.note else "")
+    ),
+    e.ApprovalConsumed: lambda it: f"Approval used by {short(it.by)}",
+    e.ApprovalExpired: lambda it: f"Approval {short(it.approval)} expired without an answer",
+    e.SignalRaised: lambda it: f"Signal: {it.summary}",
+    e.IncidentOpened: lambda it: f"Incident opened at {it.severity.value.upper()}: {it.title}",
+    e.SignalJoined: lambda it: f"Another signal joined: {short(it.signal)}",
+    e.IncidentPaused: lambda _: "The incident has its first hold",
+    e.SeverityChanged: lambda it: f"Severity {_change(it)}: {it.reason}",
+    e.StatusChanged: lambda it: f"Status {_change(it)}" + (f": {it.reason}" if it.reason else ""),
+    e.RoleHandedOver: lambda it: f"{label(it.role)} handed over from {it.before} to {it.after}",
+    e.NoteAdded: lambda it: it.text,
+    e.RootCauseRecorded: lambda it: f"Root cause: {it.text}",
+    e.UpdateScheduled: lambda it: f"Next update due at {it.next_update_at:%H:%M} UTC",
+    e.EvidenceSealed: lambda it: f"Evidence sealed: {counted(it.entries, 'entry')}",
+    e.EvidenceViewed: lambda it: f"Evidence looked at: {it.what}",
+    e.ContainmentProposed: lambda it: f"Containment checklist made: {counted(len(it.items), 'item')}",
+    e.ContainmentRecorded: lambda it: f"Containment item {_low(it.state)}: {it.verified_how}",
+    e.AuditCompleted: lambda it: f"Side effects audited: {counted(it.objects, 'object')}",
+    e.PlanProposed: lambda it: f"Recovery planned: {counted(len(it.items), 'item')}",
+    e.PlanApproved: lambda it: (
+        f"Recovery approved: {counted(len(it.items), 'item')}"
+        + (f", {len(it.accepted)} left as they are" if it.accepted else "")
+    ),
+    e.ItemAttempted: lambda it: f"Recovery of {it.object} begins",
+    e.ItemFinished: lambda it: (
+        f"Recovery of {it.object}: {_low(it.state)}" + (f". {it.note}" if it.note else "")
+    ),
+    e.PlanFinished: lambda it: (
+        "Recovery finished: "
+        + (
+            ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in it.outcome.items())
+            or "no items"
+        )
+    ),
+    e.MessageDrafted: lambda it: f"Message drafted for {_low(it.audience)}",
+    e.MessageApproved: lambda it: f"Text of message {short(it.message)} approved",
+    e.MessageSent: lambda it: (
+        f"Message sent to {counted(len(it.delivery), 'person')}"
+        + ("" if it.complete else ", not to everyone")
+    ),
+    e.MessageFailed: lambda it: f"Message not delivered: {it.error}",
+    e.MessageDiscarded: lambda it: f"Message discarded: {it.reason}",
+    e.PostmortemSaved: lambda _: "Postmortem saved",
+    e.PostmortemClosed: lambda _: "Postmortem closed",
+    e.CheckAnswered: lambda it: f"{label(it.check)}: {_low(it.state)}. {it.note}",
+    e.IncidentReenabled: lambda it: f"Re-enabled at stage {_low(it.stage)}",
+    e.PreparednessReviewed: lambda it: f"Preparedness of {it.workflow} reviewed: {it.score} of 100",
+    e.CredentialIssued: lambda it: f"Credential issued to {it.principal}",
+    e.CredentialUsed: lambda it: f"One-time link {short(it.credential)} used",
+    e.CredentialRevoked: lambda it: f"Credential {short(it.credential)} revoked: {it.reason}",
+    e.DutyFailed: lambda it: f"Background duty {it.duty} failed: {it.error}",
+}
+
+_SECTIONS = {
+    "evidence": w.Phase.PRESERVE,
+    "containment": w.Phase.CONTAIN,
+    "audit": w.Phase.AUDIT,
+    "plan": w.Phase.RECOVER,
+    "item": w.Phase.RECOVER,
+    "message": w.Phase.COMMUNICATE,
+    "postmortem": w.Phase.LEARN,
+    "reenable": w.Phase.REENABLE,
+    "preparedness": w.Phase.PREPARE,
+}
+
+
+def sentence(event: Event) -> str:
+    """Answer the event in one line; a kind without a sentence of its own says its name."""
+    known = _SENTENCES.get(type(event))
+    return known(event) if known else label(name_of(event).replace(".", " "))
+
+
+def timeline_row(entry: Entry) -> TimelineRow:
+    """Answer a journal entry as a line of a timeline."""
+    event = entry.event
+    occurred_at = getattr(event, "occurred_at", None)
+    return TimelineRow(
+        seq=entry.seq,
+        at=entry.at,
+        actor=entry.actor,
+        kind=name_of(event),
+        text=sentence(event),
+        href=address(event),
+        occurred_at=occurred_at
+        if occurred_at and abs((entry.at - occurred_at).total_seconds()) > 1
+        else None,
+    )
+
+
+def address(event: Event) -> str:
+    """Answer where a page shows more of this event; empty when none does."""
+    if hold := getattr(event, "hold", None):
+        return f"/holds/{hold}"
+    if approval := getattr(event, "approval", None):
+        return f"/approvals/{approval}"
+    section = _SECTIONS.get(name_of(event).partition(".")[0])
+    if (incident := getattr(event, "incident", None)) and (section or not getattr(event, "run", None)):
+        return f"/incidents/{incident}" + (f"#{section.value}" if section else "")
+    if run := getattr(event, "run", None):
+        call = getattr(event, "call", None)
+        return f"/runs/{run}" + (f"#{call}" if call else "")
+    if workflow := getattr(event, "workflow", None):
+        return f"/workflows/{workflow}"
+    return ""
+
+
+def _low(word: Any) -> str:
+    text = label(word)
+    return text[:1].lower() + text[1:]
+
+
+def _change(it: e.SeverityChanged | e.StatusChanged) -> str:
+    if isinstance(it, e.SeverityChanged):
+        return f"{it.before.value.upper()} → {it.after.value.upper()}"
+    return f"{_low(it.before)} → {_low(it.after)}"
+
+
+def _outcome(it: e.CallFinished) -> str:
+    if it.outcome is w.Outcome.UNKNOWN:
+        return "ended with an unknown outcome"
+    return it.outcome.value

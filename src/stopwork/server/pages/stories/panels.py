@@ -1,0 +1,217 @@
+"""What the sections of the incident page hold in the stories."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stopwork.incidents.audit import AffectedObject
+from stopwork.ledger import records as r
+from stopwork.ledger import words as w
+from stopwork.server.pages import contexts as c
+from stopwork.server.pages.stories import aftermath as a
+from stopwork.server.pages.stories import world as s
+
+changed = msgspec.structs.replace
+
+
+def fields_of(item: r.Item) -> tuple[c.FieldChange, ...]:
+    """Answer what an item would do, field by field."""
+    return tuple(
+        c.FieldChange(name=name, before=left, after=back) for name, (left, back) in item.changes.items()
+    )
+
+
+PROPOSED = c.RecoverPanel(
+    plan=a.PLAN,
+    items=tuple(c.ItemRow(item=item, fields=fields_of(item)) for item in a.ITEMS),
+    approver="dana@acme.test",
+    may_approve=True,
+)
+
+
+def _ran() -> c.RecoverPanel:
+    first, second, third, fourth = a.ITEMS
+    outcome = (
+        c.ItemRow(
+            item=changed(first, state=w.ItemState.VERIFIED, finished_at=s.ago(minutes=2)),
+            fields=fields_of(first),
+        ),
+        c.ItemRow(
+            item=changed(
+                second, state=w.ItemState.CONFLICT, note="kim@acme.test set it to 2026-07-15 at 08:25 UTC."
+            ),
+            fields=(
+                c.FieldChange(
+                    name="renewal_date",
+                    before="2026-06-30",
+                    after="2025-06-30",
+                    now="2026-07-15",
+                    now_known=True,
+                ),
+            ),
+        ),
+        c.ItemRow(
+            item=changed(third, state=w.ItemState.FAILED, note="The CRM answered 503 three times."),
+            fields=fields_of(third),
+        ),
+        c.ItemRow(item=changed(fourth, state=w.ItemState.ACCEPTED), fields=()),
+    )
+    plan = changed(
+        a.PLAN, state=w.PlanState.RUNNING, approved_by="dana@acme.test", approved_at=s.ago(minutes=3)
+    )
+    return changed(PROPOSED, plan=plan, items=outcome)
+
+
+RAN = _ran()
+
+
+def _affected(
+    ref: r.ObjectRef, operation: w.Operation, calls: tuple[r.Call, ...], *fields: c.FieldChange
+) -> c.AffectedRow:
+    found = AffectedObject(
+        object=ref,
+        operation=operation,
+        before=r.Image.unknown("story"),
+        after=r.Image.unknown("story"),
+        runs=(s.RUN.id,),
+        calls=tuple(call.id for call in calls),
+        effects=(),
+        approvals=tuple(call.approval for call in calls if call.approval),
+        reversible=operation is not w.Operation.SENT,
+        transient=operation is w.Operation.DELETED,
+    )
+    return c.AffectedRow(object=found, fields=fields, calls=tuple((call.id, call.run) for call in calls))
+
+
+OBJECTS = (
+    _affected(
+        s.ACCOUNT,
+        w.Operation.MODIFIED,
+        (s.UPDATE_CALL,),
+        c.FieldChange(
+            name="renewal_date", before="2026-03-31", after="2025-03-31", now="2025-03-31", now_known=True
+        ),
+        c.FieldChange(name="renewal_risk", before="low", after="high", now="medium", now_known=True),
+    ),
+    _affected(
+        s.COPY,
+        w.Operation.CREATED,
+        (s.CREATE_CALL, s.COPY_CALL),
+        c.FieldChange(name="title", before=None, after="Prepare renewal of Brightwater Logistics"),
+    ),
+    _affected(
+        r.ObjectRef(system="mail", type="message", id="msg-88"),
+        w.Operation.SENT,
+        (s.WAITING_CALL,),
+        c.FieldChange(name="to", before=None, after="ops@acme.test", before_known=False),
+    ),
+    _affected(msgspec.structs.replace(s.TASK, id="task-3320"), w.Operation.DELETED, (s.COPY_CALL,)),
+)
+
+AUDIENCES = (
+    c.AudienceRow(audience=w.Audience.BUSINESS_OWNER, why="Told at every incident.", message=a.MESSAGE),
+    c.AudienceRow(
+        audience=w.Audience.TECHNICAL_OWNER,
+        why="Told at every incident.",
+        message=changed(
+            a.MESSAGE,
+            audience=w.Audience.TECHNICAL_OWNER,
+            recipients=("lee@acme.test",),
+            state=w.MessageState.FAILED,
+            approved_by="dana@acme.test",
+            approved_at=s.ago(minutes=2),
+            delivery={"lee@acme.test": "refused"},
+            error="The mail server refused the address.",
+        ),
+    ),
+    c.AudienceRow(
+        audience=w.Audience.AFFECTED_INTERNAL_USERS,
+        why="People use the tasks that were duplicated.",
+        message=changed(
+            a.MESSAGE,
+            audience=w.Audience.AFFECTED_INTERNAL_USERS,
+            recipients=("success@acme.test", "sales@acme.test"),
+            state=w.MessageState.APPROVED,
+            approved_by="dana@acme.test",
+            approved_at=s.ago(minutes=1),
+        ),
+    ),
+    c.AudienceRow(audience=w.Audience.SECURITY, why="Customer commitments were touched."),
+)
+
+LEARN = c.LearnPanel(
+    fields=(
+        c.PostmortemField(
+            name="summary",
+            label="Summary",
+            value="A retry after a time-out repeated task creation; a stale export gave wrong dates.",
+            prefilled=True,
+        ),
+        c.PostmortemField(
+            name="timeline",
+            label="Timeline",
+            value="08:17:14 UTC detected\n08:17:14 UTC paused\n08:23 UTC sealed",
+            prefilled=True,
+        ),
+        c.PostmortemField(
+            name="root_cause",
+            label="Root cause",
+            value="",
+            hint="Why did the system allow it? Name no person.",
+        ),
+        c.PostmortemField(
+            name="control_gap",
+            label="Control gap",
+            value="crm.create_task declares no idempotency key.",
+            prefilled=True,
+        ),
+    ),
+    follow_ups=(a.CALM_FOLLOW_UPS[0],),
+    proposed=(w.RemediationClass.IDEMPOTENCY, w.RemediationClass.INPUT_FRESHNESS),
+    mandatory=True,
+    shallow="The only remedy is a prompt edit. Name a control that would have stopped it.",
+)
+
+CHECK_STATES = (
+    (w.ReenableCheck.PAUSED_OR_NARROWED, w.CheckState.PASSED, "crm.create_task is held.", "", ""),
+    (w.ReenableCheck.AUDIT_COMPLETE, w.CheckState.PASSED, "Twelve questions answered.", "", ""),
+    (
+        w.ReenableCheck.RECORDS_CORRECTED,
+        w.CheckState.EXCEPTED,
+        "1 conflict left as it is: the owner's newer date is right.",
+        "dana@acme.test",
+        "",
+    ),
+    (w.ReenableCheck.ROOT_CAUSE_KNOWN, w.CheckState.PASSED, "Recorded.", "", ""),
+    (
+        w.ReenableCheck.CONTROL_PATCHED,
+        w.CheckState.PASSED,
+        "Version 4 gives crm.create_task a key.",
+        "",
+        "",
+    ),
+    (
+        w.ReenableCheck.PERMISSIONS_REDUCED,
+        w.CheckState.FAILED,
+        "Version 4 has the same permissions.",
+        "",
+        "Attest in my name",
+    ),
+    (
+        w.ReenableCheck.TESTS_ADDED,
+        w.CheckState.ATTESTED,
+        "Replay of the duplicate is a test now.",
+        "lee@acme.test",
+        "Attest in my name",
+    ),
+    (w.ReenableCheck.MONITORING_UPDATED, w.CheckState.PASSED, "A freshness alert is declared.", "", ""),
+    (w.ReenableCheck.RUNBOOK_UPDATED, w.CheckState.UNKNOWN, "Records cannot tell.", "", "Attest in my name"),
+    (
+        w.ReenableCheck.OWNER_APPROVED,
+        w.CheckState.FAILED,
+        "dana@acme.test has not signed.",
+        "",
+        "Sign the return",
+    ),
+    (w.ReenableCheck.FIRST_RUN_MONITORED, w.CheckState.FAILED, "No run yet at this stage.", "", ""),
+)
