@@ -30,7 +30,7 @@ class Course(StrEnum):
 class Net(Record):
     """What the chosen calls did to one object in one of its lives.
 
-    ``left`` is what they left, ``back`` what would be there without them. ``kept`` are fields that somebody else wrote
+    ``left`` is what they left, ``back`` is what would be there without them. ``kept`` are fields that somebody else wrote
     between two chosen calls. ``later`` are other calls that touched the same fields afterwards; ``ended_by`` says who made or
     removed the object after the last chosen call. ``starts`` places the first and last chosen call in the order of events.
     """
@@ -127,7 +127,22 @@ def _taken_back(mine: Sequence[Effect]) -> tuple[Image, Image, Course, tuple[str
             merged = merge_back(before, after, back)
             back = merged.target
             kept |= dict.fromkeys(merged.conflicts)
-    return left, back, _course(left, back, images), tuple(kept)
+    course = _course(left, back, images)
+    if course in (Course.CAME, Course.SWAPPED):
+        left = _by_these_alone(images)
+    return left, back, course, tuple(kept)
+
+
+def _by_these_alone(images: Sequence[tuple[Image, Image]]) -> Image:
+    """Answer what an object would hold if only these calls had written it.
+
+    An object that they made goes as a whole. If somebody else has written in it too, this is not what is found, and the
+    item becomes a conflict instead of taking that writing along.
+    """
+    left = Image.absent()
+    for before, after in images:
+        left = after if _came_or_went(before, after) else merge_back(after, before, left).target
+    return left
 
 
 def _course(left: Image, back: Image, images: Sequence[tuple[Image, Image]]) -> Course:

@@ -4,6 +4,8 @@ Undo is selective and by field: only the chosen calls are undone, only the field
 :mod:`stopwork.incidents.attempt`) only where the present value is the one they left. An object gets one item for the *net*
 effect of the chosen calls (:mod:`stopwork.incidents.net`). Nothing is dropped unsaid: an object that came and went within
 the calls, or that cannot be put back, gets an item too.
+
+Values tell who wrote them: somebody who wrote the very value that a call had left cannot be told from that call.
 """
 
 from __future__ import annotations
