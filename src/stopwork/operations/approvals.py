@@ -20,7 +20,10 @@ def decide(tx: Tx, *, approval: str, approve: bool, note: str = "", digest: str 
     gates.check_decider(known, tx.actor, tx.now)
     if digest is not None and digest != known.digest:
         raise Conflict(
-            "what you saw is not what is asked now", hint="Open the question again.", expected=known.digest, found=digest
+            "what you saw is not what is asked now",
+            hint="Open the question again.",
+            expected=known.digest,
+            found=digest,
         )
     decision = Decision(person=tx.actor.id, approve=approve, note=note.strip(), at=tx.now)
     tx.record(

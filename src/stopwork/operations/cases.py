@@ -24,7 +24,9 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
     versions |= {call.version for call in calls if call.version}
     later = [
         run
-        for run in view.find(r.Run, workflow=workflow.id, started_at_from=incident.opened_at, order="started_at")
+        for run in view.find(
+            r.Run, workflow=workflow.id, started_at_from=incident.opened_at, order="started_at"
+        )
         if run.id not in of_runs
     ]
     return Case(
@@ -44,7 +46,9 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
         holds=tuple(_holds(view, incident)),
         items=tuple(view.find(r.Item, plan=incident.plan, order="order")) if incident.plan else (),
         checks=tuple(view.find(r.Check, incident=incident_id)),
-        manifests={version: manifests.version(view, workflow.id, version).manifest for version in sorted(versions)},
+        manifests={
+            version: manifests.version(view, workflow.id, version).manifest for version in sorted(versions)
+        },
         current=manifests.version(view, workflow.id, workflow.version).manifest,
         audit=view.first(r.Audit, incident=incident_id, order="-at"),
         plan=view.get(r.Plan, incident.plan) if incident.plan else None,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from stopwork.incidents.contain import propose
-from stopwork.kernel.errors import Conflict, Invalid
+from msgspec.structs import replace
+
+from stopwork.incidents.contain import check_ending, complete, propose
+from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import ContainmentProposed, ContainmentRecorded, StatusChanged
 from stopwork.ledger.records import ContainmentItem, Incident
 from stopwork.ledger.words import ContainmentState, IncidentStatus
@@ -11,8 +13,6 @@ from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import require_person
 from stopwork.storage.transaction import Tx
-
-_DONE = frozenset({ContainmentState.DONE, ContainmentState.NOT_APPLICABLE})
 
 
 def checklist(tx: Tx, manifests: Manifests, *, incident: str) -> list[ContainmentItem]:
@@ -31,12 +31,12 @@ def record(tx: Tx, *, item: str, state: ContainmentState, verified_how: str) -> 
     incident = tx.need(Incident, known.incident)
     if incident.status is IncidentStatus.CLOSED:
         raise Conflict(f"{incident.id} is closed", hint="A closed incident does not change.")
-    if state is ContainmentState.PROPOSED:
-        raise Invalid("an item does not go back to proposed", hint="Use done, not_applicable or failed.", field="state")
-    if not verified_how.strip():
-        raise Invalid("say how it was verified", hint="One sentence is enough.", field="verified_how")
-    others = [each for each in tx.find(ContainmentItem, incident=incident.id) if each.id != item]
-    complete = state in _DONE and all(each.state in _DONE for each in others)
+    check_ending(known, state, verified_how)
+    ended = (
+        replace(each, state=state) if each.id == item else each
+        for each in tx.find(ContainmentItem, incident=incident.id)
+    )
+    done = complete(tuple(ended))
     tx.record(
         ContainmentRecorded(
             incident=incident.id,
@@ -44,10 +44,10 @@ def record(tx: Tx, *, item: str, state: ContainmentState, verified_how: str) -> 
             item=item,
             state=state,
             verified_how=verified_how.strip(),
-            complete=complete,
+            complete=done,
         )
     )
-    if complete and incident.status is IncidentStatus.INVESTIGATING:
+    if done and incident.status is IncidentStatus.INVESTIGATING:
         tx.record(
             StatusChanged(
                 incident=incident.id,

@@ -43,7 +43,9 @@ def issue(
         known_workflow(tx, principal.id)
     elif "@" not in principal.id:
         raise Invalid(
-            f"{principal.id!r} is no address", hint="Name a person by address: dana@acme.test", field="principal.id"
+            f"{principal.id!r} is no address",
+            hint="Name a person by address: dana@acme.test",
+            field="principal.id",
         )
     secret = f"sw_{secrets.token_urlsafe(32)}"
     credential = tx.new_id("cred")
@@ -69,9 +71,7 @@ def spend_link(tx: Tx, secret: str) -> Issued:
             hint="Ask for a new one: stopwork user link dana@acme.test",
         )
     tx.record(CredentialUsed(credential=link.id))
-    return issue(
-        tx, principal=link.principal, valid_for=SESSION_VALID_FOR, administrator=link.administrator
-    )
+    return issue(tx, principal=link.principal, valid_for=SESSION_VALID_FOR, administrator=link.administrator)
 
 
 def revoke(tx: Tx, *, credential: str, reason: str) -> None:
@@ -87,7 +87,9 @@ def identify(view: View, secret: str, *, now: datetime) -> Credential:
     found = _lookup(view, secret)
     if found is None or found.once or not _usable(found, now):
         raise Unauthenticated(
-            "the token is not valid", hint="Use a token of this server: stopwork token create", scheme="Bearer"
+            "the token is not valid",
+            hint="Use a token of this server: stopwork token create",
+            scheme="Bearer",
         )
     return found
 

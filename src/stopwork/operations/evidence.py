@@ -92,7 +92,9 @@ def fetch(installation: Installation, actor: Principal, *, incident: str) -> Pat
     def look(tx: Tx) -> Bundle:
         known = tx.need(Incident, incident)
         if known.bundle is None:
-            raise NotFound(f"{incident} has no bundle yet", hint=f"Seal it: stopwork incident seal {incident}")
+            raise NotFound(
+                f"{incident} has no bundle yet", hint=f"Seal it: stopwork incident seal {incident}"
+            )
         tx.record(EvidenceViewed(incident=incident, workflow=known.workflow, what=f"exported {known.bundle}"))
         return tx.need(Bundle, known.bundle)
 
@@ -108,7 +110,8 @@ def _write(path: Path, **content: Any) -> Any:
         return write_bundle(path, **content)
     except OSError as error:
         raise Unavailable(
-            f"the bundle cannot be written: {error.strerror}", hint="Free space in the data folder, then seal again."
+            f"the bundle cannot be written: {error.strerror}",
+            hint="Free space in the data folder, then seal again.",
         ) from error
 
 
@@ -124,7 +127,9 @@ def _rows(view: View, case: Case) -> list[Stored]:
 
 def _payload(case: Case, collected: tuple[Evidence, ...], rows: list[Stored]) -> dict[str, bytes | Path]:
     payload: dict[str, bytes | Path] = {
-        f"evidence/{each.kind}.json": _pretty({"kind": each.kind, "missing": each.missing, "items": each.items})
+        f"evidence/{each.kind}.json": _pretty(
+            {"kind": each.kind, "missing": each.missing, "items": each.items}
+        )
         for each in collected
     }
     timeline = [_line(row) for row in rows]
@@ -141,7 +146,9 @@ def _line(row: Stored) -> dict[str, Any]:
 
 
 def _pretty(value: Any) -> bytes:
-    return json.dumps(msgspec.to_builtins(value), indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    return (
+        json.dumps(msgspec.to_builtins(value), indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    )
 
 
 def _index(case: Case, collected: tuple[Evidence, ...], timeline: list[dict[str, Any]]) -> str:

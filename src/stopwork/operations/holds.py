@@ -72,7 +72,9 @@ def pause(
         )
     )
     if incident is not None:
-        tx.record(IncidentPaused(incident=incident, workflow=tx.need(Incident, incident).workflow, hold=hold_id))
+        tx.record(
+            IncidentPaused(incident=incident, workflow=tx.need(Incident, incident).workflow, hold=hold_id)
+        )
     return status(tx, tx.need(Hold, hold_id), now=tx.now)
 
 

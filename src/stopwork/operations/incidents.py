@@ -10,12 +10,18 @@ from stopwork.incidents.severity import Circumstances, assess, check_change, of_
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger import records as r
-from stopwork.ledger.events import NoteAdded, RoleHandedOver, RootCauseRecorded, SeverityChanged, UpdateScheduled
+from stopwork.ledger.events import (
+    NoteAdded,
+    RoleHandedOver,
+    RootCauseRecorded,
+    SeverityChanged,
+    UpdateScheduled,
+)
 from stopwork.ledger.words import DetectedBy, IncidentStatus, IncidentType, Severity
 from stopwork.operations.cases import gather
+from stopwork.operations.credentials import administrators
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import require_person
-from stopwork.operations.credentials import administrators
 from stopwork.operations.signals import new_incident_id
 from stopwork.storage.transaction import Tx
 
@@ -51,7 +57,9 @@ def open_by_hand(
         r.Run, workflow=workflow, started_at_from=tx.now - RECENT, order="started_at"
     )
     if strange := [run.id for run in chosen if run.workflow != workflow]:
-        raise Invalid(f"{strange[0]} is no run of {workflow}", hint="Choose runs of this workflow.", field="runs")
+        raise Invalid(
+            f"{strange[0]} is no run of {workflow}", hint="Choose runs of this workflow.", field="runs"
+        )
     ids = tuple(run.id for run in chosen)
     assessment = assess(
         Circumstances(
@@ -139,14 +147,21 @@ def hand_over(tx: Tx, *, incident: str, role: str, to: str, note: str = "") -> r
     require_person(tx, "hand over a role")
     known = _open(tx, incident)
     if role not in HANDED_OVER:
-        raise Invalid(f"{role!r} cannot be handed over", hint=f"Possible: {', '.join(HANDED_OVER)}.", field="role")
+        raise Invalid(
+            f"{role!r} cannot be handed over", hint=f"Possible: {', '.join(HANDED_OVER)}.", field="role"
+        )
     if "@" not in to:
         raise Invalid(f"{to!r} is no address", hint="Name a person: lee@acme.test", field="to")
     before = str(getattr(known, role))
     if before != to:
         tx.record(
             RoleHandedOver(
-                incident=incident, workflow=known.workflow, role=role, before=before, after=to, note=note.strip()
+                incident=incident,
+                workflow=known.workflow,
+                role=role,
+                before=before,
+                after=to,
+                note=note.strip(),
             )
         )
     return tx.need(r.Incident, incident)

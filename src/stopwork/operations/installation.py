@@ -62,7 +62,8 @@ class Installation:
             (folder / EVIDENCE).mkdir(exist_ok=True)
         except OSError as error:
             raise Unavailable(
-                f"the data folder {folder} cannot be made: {error.strerror}", hint="Name a folder you can write to."
+                f"the data folder {folder} cannot be made: {error.strerror}",
+                hint="Name a folder you can write to.",
             ) from error
         store = Store.open(folder / DATABASE, clock=clock or SystemClock(), ids=ids)
         try:
@@ -100,8 +101,8 @@ def _signer(path: Path) -> Signer:
         except ValueError as error:
             raise Tampered(f"{path} is not a signing key", hint="Restore it from a backup.") from error
     with os.fdopen(handle, "w") as file:
-        name, seed = f"stopwork.local/{secrets.token_hex(8)}", secrets.token_bytes(32)
-        file.write(f"{name} {seed.hex()}\n")
+        origin, private = f"stopwork.local/{secrets.token_hex(8)}", secrets.token_bytes(32)
+        file.write(f"{origin} {private.hex()}\n")
         file.flush()
         os.fsync(file.fileno())
-    return Signer(name, seed)
+    return Signer(origin, private)

@@ -106,7 +106,9 @@ def apply(
     if found.unchanged:
         return found
     if not reason.strip():
-        raise Invalid("a reason is needed", hint="Say in a sentence why this version is applied.", field="reason")
+        raise Invalid(
+            "a reason is needed", hint="Say in a sentence why this version is applied.", field="reason"
+        )
     manifest = found.loaded.manifest
     compile_manifest(manifest)
     tx.record(

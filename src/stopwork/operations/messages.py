@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from stopwork.incidents.communicate import Draft, drafts, message_digest
+from stopwork.incidents.communicate import (
+    Draft,
+    check_approval,
+    check_sending,
+    drafts,
+    outstanding,
+    text_digest,
+)
 from stopwork.incidents.open import next_update_at
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError
 from stopwork.ledger.events import (
@@ -14,7 +21,7 @@ from stopwork.ledger.events import (
     UpdateScheduled,
 )
 from stopwork.ledger.records import Incident, Message, Principal
-from stopwork.ledger.words import Audience, IncidentStatus, MessageState
+from stopwork.ledger.words import IncidentStatus, MessageState
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
@@ -28,10 +35,8 @@ def draft(tx: Tx, manifests: Manifests, *, incident: str) -> list[Message]:
     """Draft a message for everyone who must be told and has no open draft yet; answer the incident's messages."""
     require_person(tx, "draft messages")
     case = gather(tx, manifests, incident)
-    have = {message.audience for message in tx.find(Message, incident=incident, state=_OPEN)}
-    for each in drafts(case, now=tx.now):
-        if each.audience not in have:
-            _record(tx, case.incident, tx.new_id("msg"), each)
+    for each in drafts(case):
+        _record(tx, case.incident, tx.new_id("msg"), each)
     return tx.find(Message, incident=incident, order="drafted_at")
 
 
@@ -43,10 +48,19 @@ def edit(tx: Tx, *, message: str, recipients: tuple[str, ...], subject: str, bod
         raise Conflict(f"the message was {known.state} already", hint="Draft a new one.", found=known.state)
     recipients = tuple(address.strip() for address in recipients if address.strip())
     if not recipients or any("@" not in address for address in recipients):
-        raise Invalid("every recipient needs an address", hint="For example dana@acme.test", field="recipients")
+        raise Invalid(
+            "every recipient needs an address", hint="For example dana@acme.test", field="recipients"
+        )
     if not subject.strip() or not body.strip():
         raise Invalid("subject and text are needed", hint="Fill both.", field="subject")
-    changed = Draft(audience=known.audience, recipients=recipients, subject=subject.strip(), body=body.strip(), why="")
+    subject, body = subject.strip(), body.strip() + "\n"
+    changed = Draft(
+        audience=known.audience,
+        recipients=recipients,
+        subject=subject,
+        body=body,
+        digest=text_digest(known.audience, recipients, subject, body),
+    )
     _record(tx, tx.need(Incident, known.incident), message, changed)
     return tx.need(Message, message)
 
@@ -55,13 +69,12 @@ def approve(tx: Tx, *, message: str, digest: str) -> Message:
     """Approve the exact text that ``digest`` names, as a person."""
     require_person(tx, "approve a message")
     known = tx.need(Message, message)
-    if known.state is not MessageState.DRAFT:
-        raise Conflict(f"the message is {known.state}", hint="Only a draft is approved.", found=known.state)
-    if digest != known.digest:
-        raise Conflict(
-            "this is not the text that you saw", hint="Read it again.", expected=known.digest, found=digest
+    check_approval(known, tx.actor, digest)
+    tx.record(
+        MessageApproved(
+            incident=known.incident, workflow=_workflow(tx, known), message=message, digest=digest
         )
-    tx.record(MessageApproved(incident=known.incident, workflow=_workflow(tx, known), message=message, digest=digest))
+    )
     return tx.need(Message, message)
 
 
@@ -70,7 +83,9 @@ def discard(tx: Tx, *, message: str, reason: str) -> Message:
     require_person(tx, "discard a message")
     known = tx.need(Message, message)
     if known.state not in _OPEN:
-        raise Conflict(f"the message was {known.state} already", hint="Nothing was changed.", found=known.state)
+        raise Conflict(
+            f"the message was {known.state} already", hint="Nothing was changed.", found=known.state
+        )
     if not reason.strip():
         raise Invalid("a reason is needed", hint="Say why nobody is told.", field="reason")
     tx.record(
@@ -91,14 +106,7 @@ def send(installation: Installation, actor: Principal, *, message: str) -> Messa
     def ready(tx: Tx) -> Message:
         require_person(tx, "send a message")
         known = tx.need(Message, message)
-        if known.approved_by is None or known.state not in (MessageState.APPROVED, MessageState.FAILED):
-            raise Conflict(
-                f"the message is {known.state}: nobody approved this text",
-                hint="Approve it first; a person has to.",
-                found=known.state,
-            )
-        if message_digest(known) != known.digest:
-            raise Conflict("the text is not the approved one", hint="Approve it again.")
+        check_sending(known)
         return known
 
     known = store.write(ready, actor=actor)
@@ -113,7 +121,7 @@ def send(installation: Installation, actor: Principal, *, message: str) -> Messa
     except StopworkError as error:
         words = str(error)
         return store.write(lambda tx: _failed(tx, known, words), actor=actor)
-    return store.write(lambda tx: _sent(tx, known, delivery), actor=actor)
+    return store.write(lambda tx: _sent(tx, installation.manifests, known, delivery), actor=actor)
 
 
 def _record(tx: Tx, incident: Incident, message: str, each: Draft) -> None:
@@ -124,11 +132,11 @@ def _record(tx: Tx, incident: Incident, message: str, each: Draft) -> None:
             incident=incident.id,
             workflow=incident.workflow,
             message=message,
-            audience=Audience(each.audience),
+            audience=each.audience,
             recipients=each.recipients,
             subject=each.subject,
             body=each.body,
-            digest=message_digest(each),
+            digest=each.digest,
         )
     )
 
@@ -140,16 +148,16 @@ def _failed(tx: Tx, known: Message, error: str) -> Message:
     return tx.need(Message, known.id)
 
 
-def _sent(tx: Tx, known: Message, delivery: dict[str, str]) -> Message:
+def _sent(tx: Tx, manifests: Manifests, known: Message, delivery: dict[str, str]) -> Message:
     incident = tx.need(Incident, known.incident)
-    waiting = [each for each in tx.find(Message, incident=incident.id, state=_OPEN) if each.id != known.id]
+    others = [each for each in outstanding(gather(tx, manifests, incident.id)) if each is not known.audience]
     tx.record(
         MessageSent(
             incident=incident.id,
             workflow=incident.workflow,
             message=known.id,
             delivery=delivery,
-            complete=not waiting,
+            complete=not others,
         )
     )
     tx.record(

@@ -8,15 +8,15 @@ is gone: never nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
 from stopwork.control.keys import KeyStanding, KeyState, business, derived, standing
+from stopwork.control.protocol import PermitAnswer
 from stopwork.incidents.images import operation_of
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Invalid, TooLarge
@@ -39,7 +39,6 @@ from stopwork.ledger.records import (
     Key,
     ObjectRef,
     Observed,
-    Reason,
     Run,
     Workflow,
 )
@@ -56,26 +55,6 @@ PERMIT_VALID_FOR: Final = timedelta(seconds=60)
 MAX_OBSERVED: Final = 5_000
 
 
-class Permit(Struct, frozen=True, kw_only=True):
-    """The answer to one call.
-
-    ``args`` are what has to run, ``capture`` the objects to read before and after, ``result`` what an earlier call
-    with the same key returned. ``approval`` is the question that is waiting for people.
-    """
-
-    call: str
-    verdict: Verdict
-    would: Verdict
-    reasons: tuple[Reason, ...]
-    args: dict[str, Any]
-    epoch: int
-    capture: tuple[ObjectRef, ...] = ()
-    not_after: datetime | None = None
-    approval: str | None = None
-    replay: bool = False
-    result: Any = None
-
-
 def ask(
     tx: Tx,
     manifests: Manifests,
@@ -86,7 +65,7 @@ def ask(
     call: str | None = None,
     nth: int = 1,
     source: str | None = None,
-) -> Permit:
+) -> PermitAnswer:
     """Decide one call, now, and make the decision durable.
 
     ``call`` is chosen by the guard and names the call in every later question: asking again about a waiting call
@@ -165,7 +144,7 @@ def ask(
         )
     )
     replayed = tx.need(Call, decided.replay_of) if decided.replay_of else None
-    return Permit(
+    return PermitAnswer(
         call=call_id,
         verdict=decided.verdict,
         would=decided.would,
@@ -174,6 +153,7 @@ def ask(
         epoch=controls.epoch,
         capture=_capture(rules, tool, args) if allowed and decided.effect is not EffectKind.READ else (),
         not_after=not_after,
+        valid_for_s=PERMIT_VALID_FOR.total_seconds() if allowed else None,
         approval=approval,
         replay=replayed is not None,
         result=replayed.result if replayed else None,
@@ -214,10 +194,14 @@ def finish(
     require_own_workflow(tx, known.workflow)
     if known.outcome is not None and known.outcome is outcome:
         return ()
-    if known.outcome is not Outcome.UNKNOWN or known.reconciled:  # a guard that was thought gone may still know
+    if (
+        known.outcome is not Outcome.UNKNOWN or known.reconciled
+    ):  # a guard that was thought gone may still know
         known = _in_flight(tx, call)
     if len(observed) > MAX_OBSERVED:
-        raise TooLarge(f"{len(observed)} objects for one call, at most {MAX_OBSERVED}", hint="Narrow the scan.")
+        raise TooLarge(
+            f"{len(observed)} objects for one call, at most {MAX_OBSERVED}", hint="Narrow the scan."
+        )
     rules = manifests.version(tx, known.workflow, known.version)
     declared = _declared_object(rules, known, result)
     effects = _effects(tx, known, observed, declared, outcome)
@@ -326,7 +310,9 @@ def _check_same_call(earlier: Call, *, run: str, tool: str, args_digest: str) ->
             call=earlier.id,
         )
     if earlier.outcome is not None:
-        raise Conflict(f"{earlier.id} has ended: {earlier.outcome}", hint="A call runs once.", call=earlier.id)
+        raise Conflict(
+            f"{earlier.id} has ended: {earlier.outcome}", hint="A call runs once.", call=earlier.id
+        )
     if earlier.attempted_at is not None:
         raise Conflict(f"{earlier.id} is running already", hint="Wait for its outcome.", call=earlier.id)
 
@@ -337,7 +323,9 @@ def _in_flight(tx: Tx, call: str) -> Call:
     if known.outcome is not None:
         raise Conflict(f"{call} has ended: {known.outcome}", hint="A call ends once.", found=known.outcome)
     if not known.in_flight:
-        raise Conflict(f"{call} has no permit: {known.verdict}", hint="Ask for a permit first.", found=known.verdict)
+        raise Conflict(
+            f"{call} has no permit: {known.verdict}", hint="Ask for a permit first.", found=known.verdict
+        )
     return known
 
 
@@ -361,7 +349,9 @@ def _destination(rules: CompiledManifest | None, tool: str, args: dict[str, Any]
     try:
         return rules.destination(tool, args)
     except ExpressionError:
-        return None  # what a hold on a destination cannot see, it cannot stop; a condition can deny such a call
+        return (
+            None  # what a hold on a destination cannot see, it cannot stop; a condition can deny such a call
+        )
 
 
 def _capture(rules: CompiledManifest | None, tool: str, args: dict[str, Any]) -> tuple[ObjectRef, ...]:
@@ -394,7 +384,9 @@ def _usage(tx: Tx, run: Run, rules: CompiledManifest | None) -> Usage:
         run_unpriced=run.unpriced,
     )
     limited = rules.manifest.stages.limited.day_writes if rules else None
-    if budget is None or not any((budget.day_usd, budget.day_tokens, budget.day_calls, budget.day_writes, limited)):
+    if budget is None or not any(
+        (budget.day_usd, budget.day_tokens, budget.day_calls, budget.day_writes, limited)
+    ):
         return own
     midnight = tx.now.replace(hour=0, minute=0, second=0, microsecond=0)
     today = tx.find(Run, workflow=run.workflow, started_at_from=midnight, order="-started_at")

@@ -47,9 +47,7 @@ def heartbeat(tx: Tx, *, point: str, epoch: int) -> int:
     """Note that a guard is alive and has confirmed ``epoch``; answer the newest one."""
     known = tx.need(Point, point)
     require_own_workflow(tx, known.workflow)
-    tx.execute(
-        sa.update(heartbeats).where(heartbeats.c.point == point).values(seen_at=tx.now, epoch=epoch)
-    )
+    tx.execute(sa.update(heartbeats).where(heartbeats.c.point == point).values(seen_at=tx.now, epoch=epoch))
     return current_epoch(tx)
 
 
@@ -76,23 +74,23 @@ def retire_silent(tx: Tx) -> int:
 
 def live(view: View, *, now: datetime, workflow: str | None = None) -> list[PointView]:
     """Answer the guards that are counted on."""
-    query = sa.select(
-        _points.c.record, heartbeats.c.seen_at, heartbeats.c.epoch
-    ).join_from(_points, heartbeats, _points.c.id == heartbeats.c.point)
+    query = sa.select(_points.c.record, heartbeats.c.seen_at, heartbeats.c.epoch).join_from(
+        _points, heartbeats, _points.c.id == heartbeats.c.point
+    )
     query = query.where(_points.c.retired_at.is_(None))
     if workflow is not None:
         query = query.where(_points.c.workflow == workflow)
     found = []
-    for body, seen_at, epoch in view.execute(query):
-        known = decode(Point, body)
+    for row in view.execute(query):
+        known = decode(Point, row.record)
         found.append(
             PointView(
                 point=known.id,
                 workflow=known.workflow,
                 name=known.name,
                 registered_at=known.registered_at,
-                silent_s=(now - seen_at).total_seconds(),
-                epoch=epoch,
+                silent_s=(now - row.seen_at).total_seconds(),
+                epoch=row.epoch,
             )
         )
     return found

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from stopwork.incidents.learn import prefill, require_closable
+from datetime import datetime
+
+from stopwork.incidents.learn import check_closing, prefill, proposed_follow_ups
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import PostmortemClosed, PostmortemSaved
-from stopwork.ledger.records import FollowUp, Incident, Postmortem
-from stopwork.ledger.words import IncidentStatus
+from stopwork.ledger.records import FollowUp, Incident, Postmortem, Principal
+from stopwork.ledger.words import IncidentStatus, PrincipalKind
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import require_person
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
+PREFILLED = Principal(kind=PrincipalKind.SYSTEM, id="records")
 
-def proposed(view: View, manifests: Manifests, *, incident: str) -> Postmortem:
+
+def proposed(view: View, manifests: Manifests, *, incident: str, now: datetime) -> Postmortem:
     """Answer the saved postmortem, or, before there is one, what the records fill in."""
     saved = view.get(Postmortem, incident)
-    return saved if saved is not None else prefill(gather(view, manifests, incident))
+    if saved is not None:
+        return saved
+    case = gather(view, manifests, incident)
+    return Postmortem(
+        id=incident,
+        incident=incident,
+        fields=prefill(case, now),
+        follow_ups=proposed_follow_ups(case, now),
+        at=now,
+        by=PREFILLED,
+    )
 
 
-def save(
-    tx: Tx, *, incident: str, fields: dict[str, str], follow_ups: tuple[FollowUp, ...]
-) -> Postmortem:
+def save(tx: Tx, *, incident: str, fields: dict[str, str], follow_ups: tuple[FollowUp, ...]) -> Postmortem:
     """Save the postmortem as it stands. After it is closed it does not change."""
     require_person(tx, "write the postmortem")
     known = tx.need(Incident, incident)
     saved = tx.get(Postmortem, incident)
     if saved is not None and saved.closed_at is not None:
-        raise Conflict("the postmortem is closed", hint="Add a note to the incident instead.", incident=incident)
+        raise Conflict(
+            "the postmortem is closed", hint="Add a note to the incident instead.", incident=incident
+        )
     tx.record(
         PostmortemSaved(incident=incident, workflow=known.workflow, fields=fields, follow_ups=follow_ups)
     )
@@ -44,6 +58,6 @@ def close(tx: Tx, *, incident: str) -> Postmortem:
         raise Conflict("there is no postmortem yet", hint="Save it first.", incident=incident)
     if known.status is IncidentStatus.CLOSED or saved.closed_at is not None:
         return saved
-    require_closable(known, saved)
+    check_closing(saved, known)
     tx.record(PostmortemClosed(incident=incident, workflow=known.workflow))
     return tx.need(Postmortem, incident)

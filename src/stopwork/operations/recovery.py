@@ -66,13 +66,17 @@ def propose(
     case = gather(tx, manifests, incident)
     require_sealed(case.incident)
     if case.audit is None:
-        raise Conflict("the audit comes first", hint="Complete the audit; the plan is made from it.", incident=incident)
+        raise Conflict(
+            "the audit comes first", hint="Complete the audit; the plan is made from it.", incident=incident
+        )
     if case.plan is not None and case.plan.state in (PlanState.APPROVED, PlanState.RUNNING):
         raise Conflict(f"{case.plan.id} is {case.plan.state}", hint="Let it finish first.", plan=case.plan.id)
     known = {call.id for call in case.calls}
     chosen = set(calls) if calls is not None else known
     if unknown := sorted(chosen - known):
-        raise Invalid(f"{unknown[0]} is no call of this incident", hint="Choose from its calls.", field="calls")
+        raise Invalid(
+            f"{unknown[0]} is no call of this incident", hint="Choose from its calls.", field="calls"
+        )
     plan = tx.new_id("plan")
     items = propose_plan(
         case.incident,
@@ -136,7 +140,9 @@ def approve(
     if known.state is not PlanState.PROPOSED:
         raise Conflict(f"{plan} is {known.state} already", hint="A plan is approved once.", plan=plan)
     if known.digest != digest or incident.plan != plan:
-        raise Conflict("this is not the plan you saw", hint="Open the plan again.", expected=known.digest, found=digest)
+        raise Conflict(
+            "this is not the plan you saw", hint="Open the plan again.", expected=known.digest, found=digest
+        )
     every = {item.id: item for item in tx.find(Item, plan=plan, order="order")}
     by_hand = {item.id for item in every.values() if item.remedy in (Remedy.TELL, Remedy.ACCEPT)}
     accepted = set(accept) | (by_hand - set(items or ()))
@@ -204,7 +210,9 @@ def run(
     store = installation.store
     with _running_lock:
         if plan in _running:
-            raise Conflict(f"{plan} is being run", hint="Watch its progress on the incident's page.", plan=plan)
+            raise Conflict(
+                f"{plan} is being run", hint="Watch its progress on the incident's page.", plan=plan
+            )
         _running.add(plan)
     try:
         known = store.read(lambda view: view.need(Plan, plan))
@@ -255,7 +263,10 @@ def _run_item(installation: Installation, actor: Principal, item: Item) -> Item:
         case AlreadyDone():
             return finish(ItemState.VERIFIED, now, "it was there already")
         case Clash(why=why):
-            shown = "; ".join(f"{c.field or 'object'}: before {c.before!r}, agent {c.left!r}, now {c.now!r}" for c in columns(item, now))
+            shown = "; ".join(
+                f"{c.field or 'object'}: before {c.before!r}, agent {c.left!r}, now {c.now!r}"
+                for c in columns(item, now)
+            )
             return finish(ItemState.CONFLICT, now, f"{why}. {shown}")
         case ByHand():
             return finish(ItemState.ACCEPTED, now, "done by people, not by the software")
@@ -277,7 +288,9 @@ def _apply(
     except StopworkError as error:
         found = _looked(system, item)
         if found is not None and verify(item, found):
-            return finish(ItemState.VERIFIED, found, "the answer was an error, and the object shows that it is done")
+            return finish(
+                ItemState.VERIFIED, found, "the answer was an error, and the object shows that it is done"
+            )
         return finish(ItemState.FAILED, found, str(error))
     found = _looked(system, item)
     if found is not None and verify(item, found):
@@ -329,7 +342,9 @@ def require_sealed(incident: Incident) -> None:
             incident=incident.id,
         )
     if incident.status is IncidentStatus.CLOSED:
-        raise Conflict(f"{incident.id} is closed", hint="A closed incident does not change.", incident=incident.id)
+        raise Conflict(
+            f"{incident.id} is closed", hint="A closed incident does not change.", incident=incident.id
+        )
 
 
 def _histories(tx: Tx, case: Case, chosen: Collection[str]) -> list[Effect]:
@@ -350,13 +365,17 @@ def _undoing(tx: Tx, manifests: Manifests) -> Callable[[Effect], Undoing]:
         tool = rules.manifest.tools.get(call.tool)
         if tool is None:
             return Undoing(kind=call.effect)
-        named = effect.source == "declared" or (tool.object is not None and tool.object.type == effect.object.type)
+        named = effect.source == "declared" or (
+            tool.object is not None and tool.object.type == effect.object.type
+        )
         undo = tool.undo if named else None
         args = {}
         none = undo.none if undo else None
         if undo is not None and undo.tool is not None:
             try:
-                args = rules.undo_args(call.tool, call.args, call.result, effect.object, tx.need(Run, call.run))
+                args = rules.undo_args(
+                    call.tool, call.args, call.result, effect.object, tx.need(Run, call.run)
+                )
             except ExpressionError as error:
                 none = f"the arguments of {undo.tool} cannot be worked out: {error}"
         return Undoing(

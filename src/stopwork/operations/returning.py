@@ -100,7 +100,9 @@ def close(tx: Tx, *, incident: str, reason: str) -> Incident:
         missing.append("the postmortem")
     if missing:
         raise Conflict(
-            f"{incident} cannot be closed before " + " and ".join(missing), hint="Do that first.", missing=missing
+            f"{incident} cannot be closed before " + " and ".join(missing),
+            hint="Do that first.",
+            missing=missing,
         )
     tx.record(
         StatusChanged(

@@ -5,32 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
-
+from stopwork.control.protocol import RunTicket, ToolFacts
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import RunFinished, RunStarted, StepRecorded
 from stopwork.ledger.records import Run
-from stopwork.ledger.words import EffectKind, Mode, PrincipalKind, Risk, RunStatus, Stage, StepKind
+from stopwork.ledger.words import PrincipalKind, RunStatus, StepKind
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.prices import price_usd
 from stopwork.storage.transaction import Tx
-
-
-class ToolFacts(Struct, frozen=True, kw_only=True):
-    effect: EffectKind
-    risk: Risk
-
-
-class StartedRun(Struct, frozen=True, kw_only=True):
-    """What the guard needs to know about a run that has begun."""
-
-    run: str
-    workflow: str
-    version: int
-    mode: Mode
-    stage: Stage
-    tools: dict[str, ToolFacts]
 
 
 def start(
@@ -44,7 +27,7 @@ def start(
     retry_of: str | None = None,
     runtime: dict[str, Any] | None = None,
     run: str | None = None,
-) -> StartedRun:
+) -> RunTicket:
     """Begin a run and answer under what rules it runs.
 
     A run may begin while its workflow is held: its calls are then refused one by one, and that is recorded. ``run`` may be chosen by
@@ -73,7 +56,7 @@ def start(
         )
     elif before.workflow != workflow:
         raise Conflict(f"run {run_id} belongs to {before.workflow}", hint="Use another run id.")
-    return StartedRun(
+    return RunTicket(
         run=run_id,
         workflow=workflow,
         version=known.version,

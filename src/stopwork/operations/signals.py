@@ -11,10 +11,11 @@ from msgspec import Struct
 from stopwork.detect.detector import Finding
 from stopwork.detect.rulebook import Rulebook
 from stopwork.incidents import open as opening
+from stopwork.incidents.pause import scope_asked_for
 from stopwork.incidents.severity import ORDER, Assessment, Circumstances, assess, of_case
 from stopwork.ledger import records as r
 from stopwork.ledger.events import IncidentOpened, SeverityChanged, SignalJoined, SignalRaised
-from stopwork.ledger.words import DetectedBy, HoldMode, IncidentStatus, ScopeKind, Severity
+from stopwork.ledger.words import DetectedBy, HoldMode, IncidentStatus, Severity
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.operations.cases import gather
 from stopwork.operations.credentials import administrators
@@ -71,7 +72,7 @@ def raise_finding(tx: Tx, manifests: Manifests, finding: Finding) -> Raised:
     else:
         incident = home.id
     tx.record(SignalJoined(incident=incident, workflow=finding.workflow, signal=signal, run=finding.run))
-    hold = _hold(tx, finding, incident)
+    hold = _hold(tx, manifests, finding, incident)
     reassess(tx, manifests, incident)
     return Raised(signal=signal, incident=incident, opened=opened, hold=hold)
 
@@ -147,22 +148,9 @@ def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment
     return incident
 
 
-def _hold(tx: Tx, finding: Finding, incident: str) -> str | None:
-    if finding.hold is None:
+def _hold(tx: Tx, manifests: Manifests, finding: Finding, incident: str) -> str | None:
+    scope = scope_asked_for(finding, manifests.current(tx, finding.workflow).manifest)
+    if scope is None:
         return None
-    names = {
-        ScopeKind.WORKFLOW: finding.workflow,
-        ScopeKind.TOOL: finding.facts.get("tool"),
-        ScopeKind.PERMISSION: finding.facts.get("permission"),
-        ScopeKind.TRIGGER: finding.facts.get("trigger"),
-    }
-    name = names.get(finding.hold)
-    # Where the narrower scope cannot be named, stopping too much is right and stopping nothing is not.
-    scope = (
-        r.Scope(kind=finding.hold, name=name, workflow=finding.workflow)
-        if isinstance(name, str) and name and finding.hold is not ScopeKind.WORKFLOW
-        else r.Scope(kind=ScopeKind.WORKFLOW, name=finding.workflow)
-    )
-    return pause(
-        tx, scope=scope, mode=HoldMode.BLOCK, reason=f"{finding.detector}: {finding.summary}", incident=incident
-    ).hold.id
+    reason = f"{finding.detector}: {finding.summary}"
+    return pause(tx, scope=scope, mode=HoldMode.BLOCK, reason=reason, incident=incident).hold.id

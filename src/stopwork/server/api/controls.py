@@ -307,9 +307,7 @@ ENDPOINTS = (
         name="reconcile_call",
         summary="Settle a call whose outcome is unknown, after someone has looked",
         does=Write(
-            lambda tx, g: permits.reconcile(
-                tx, call=g.path["call"], outcome=g.body.outcome, note=g.body.note
-            )
+            lambda tx, g: permits.reconcile(tx, call=g.path["call"], outcome=g.body.outcome, note=g.body.note)
         ),
         body=Reconcile,
         answer=r.Call,

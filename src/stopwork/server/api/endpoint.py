@@ -66,6 +66,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     query: type[Struct] | None = None
     access: Access = Access.PERSON
     status: int = 200
+    max_body_bytes: int = 1024 * 1024
     tag: str = ""
 
 

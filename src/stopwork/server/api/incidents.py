@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from stopwork.incidents.audit import AffectedObject, affected_objects
 from stopwork.incidents.lifecycle import PhaseView, phase_states
+from stopwork.incidents.prepare import Preparedness
 from stopwork.incidents.reenable import CheckView, StageStep, checks, next_step
 from stopwork.incidents.report import OnePage, one_page
 from stopwork.kernel.errors import NotFound
@@ -33,10 +34,9 @@ from stopwork.operations import (
     recovery,
     returning,
 )
-from stopwork.incidents.prepare import Preparedness
 from stopwork.operations.cases import gather
 from stopwork.server.api.controls import Reason, _page
-from stopwork.server.api.endpoint import Act, Endpoint, Given, Nothing, Page, Read, Write
+from stopwork.server.api.endpoint import Act, Endpoint, Given, Page, Read, Write
 from stopwork.server.api.records import JournalLine, line_of
 from stopwork.storage.view import View
 
@@ -155,7 +155,9 @@ def _id(given: Given) -> str:
     return given.path["incident"]
 
 
-def _incident(method: str, path: str, name: str, summary: str, does: Any, answer: Any, **more: Any) -> Endpoint:
+def _incident(
+    method: str, path: str, name: str, summary: str, does: Any, answer: Any, **more: Any
+) -> Endpoint:
     return Endpoint(
         method=method,
         path=f"/v1/incidents/{{incident}}{path}",
@@ -221,11 +223,7 @@ ENDPOINTS = (
         "/timeline",
         "get_timeline",
         "Everything that happened in the incident, oldest first",
-        Read(
-            lambda view, g: [
-                line_of(entry) for entry in view.entries(incident=_id(g), limit=10_000)
-            ]
-        ),
+        Read(lambda view, g: [line_of(entry) for entry in view.entries(incident=_id(g), limit=10_000)]),
         list[JournalLine],
     ),
     _incident(
@@ -287,9 +285,7 @@ ENDPOINTS = (
         "schedule_update",
         "Say when the next update comes",
         Write(
-            lambda tx, g: incidents.schedule_update(
-                tx, incident=_id(g), at=g.body.at, reason=g.body.reason
-            )
+            lambda tx, g: incidents.schedule_update(tx, incident=_id(g), at=g.body.at, reason=g.body.reason)
         ),
         r.Incident,
         body=NextUpdate,
@@ -501,7 +497,11 @@ ENDPOINTS = (
         "/postmortem",
         "get_postmortem",
         "The postmortem, pre-filled from records until it is saved",
-        Read(lambda view, g: postmortems.proposed(view, g.installation.manifests, incident=_id(g))),
+        Read(
+            lambda view, g: postmortems.proposed(
+                view, g.installation.manifests, incident=_id(g), now=g.installation.store.clock.now()
+            )
+        ),
         r.Postmortem,
     ),
     _incident(

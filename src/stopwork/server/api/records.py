@@ -128,7 +128,9 @@ ENDPOINTS = (
         path="/v1/runs",
         name="list_runs",
         summary="List runs, newest first",
-        does=Read(lambda view, g: view.find(r.Run, order="-started_at", **_filtered(g.query, "workflow", "status"))),
+        does=Read(
+            lambda view, g: view.find(r.Run, order="-started_at", **_filtered(g.query, "workflow", "status"))
+        ),
         query=RunFilter,
         answer=list[r.Run],
         tag="records",
@@ -193,7 +195,9 @@ ENDPOINTS = (
         name="list_signals",
         summary="List signals, newest first",
         does=Read(
-            lambda view, g: view.find(r.Signal, order="-raised_at", **_filtered(g.query, "workflow", "incident"))
+            lambda view, g: view.find(
+                r.Signal, order="-raised_at", **_filtered(g.query, "workflow", "incident")
+            )
         ),
         query=SignalFilter,
         answer=list[r.Signal],

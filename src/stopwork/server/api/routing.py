@@ -20,15 +20,14 @@ from stopwork.server.api.endpoint import Access, Act, Endpoint, Given, Read, Wri
 from stopwork.server.auth import NOBODY, identify_request
 from stopwork.server.problems import as_stopwork_error, problem_response
 
-MAX_BODY_BYTES: Final = 1024 * 1024
-
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def routes(endpoints: tuple[Endpoint, ...], installation: Installation) -> list[Route]:
     """Answer one route per endpoint."""
     return [
-        Route(each.path, _handler(each, installation), methods=[each.method], name=each.name) for each in endpoints
+        Route(each.path, _handler(each, installation), methods=[each.method], name=each.name)
+        for each in endpoints
     ]
 
 
@@ -41,7 +40,7 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Callable[[Reques
             if endpoint.access is not Access.PUBLIC:
                 actor = await run_in_threadpool(identify_request, installation, request)
                 _authorise(endpoint, actor)
-            body = await read_body(request) if decoder else b""
+            body = await read_body(request, endpoint.max_body_bytes) if decoder else b""
             given = Given(
                 installation=installation,
                 actor=actor,
@@ -83,7 +82,7 @@ def _authorise(endpoint: Endpoint, actor: Principal) -> None:
         )
 
 
-async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
     """Answer the request's body; ``TooLarge`` as soon as it is over ``limit`` bytes, without reading on."""
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
@@ -98,7 +97,8 @@ async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(
-        f"the body is over {limit} bytes", hint="Send less, or store the content elsewhere and send its digest."
+        f"the body is over {limit} bytes",
+        hint="Send less, or store the content elsewhere and send its digest.",
     )
 
 

@@ -1,0 +1,51 @@
+"""The desk: what the control plane answers to each request of the permit protocol.
+
+The server and the embedded guard both answer through here, so a call is decided in one way wherever it is asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import asdict
+
+from stopwork.control import protocol as p
+from stopwork.operations import permits, points, runs
+from stopwork.operations.manifests import Manifests
+from stopwork.storage.transaction import Tx
+
+A = TypeVar("A")
+
+
+def answer(tx: Tx, manifests: Manifests, request: p.Request[A]) -> A:
+    """Answer one request inside a transaction, for the actor of that transaction."""
+    found = _done(tx, manifests, request)
+    return msgspec.convert(found, type=request.answer, from_attributes=True)  # type: ignore[return-value]
+
+
+def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
+    fields = asdict(request)
+    match request:
+        case p.StartRun():
+            return runs.start(tx, manifests, **fields)
+        case p.FinishRun():
+            runs.finish(tx, **fields)
+        case p.RecordStep():
+            return {"step": runs.step(tx, **fields)}
+        case p.AskPermit():
+            return permits.ask(tx, manifests, **fields)
+        case p.RecordAttempt():
+            permits.attempt(tx, **fields)
+        case p.RecordOutcome():
+            return {"capture": permits.finish(tx, manifests, **fields)}
+        case p.RecordEffects():
+            permits.observe(tx, **fields)
+        case p.RegisterPoint():
+            point, epoch = points.register(tx, **fields)
+            return {"point": point, "epoch": epoch}
+        case p.Heartbeat():
+            return {"epoch": points.heartbeat(tx, **fields)}
+        case p.RetirePoint():
+            points.retire(tx, **fields, reason="it said goodbye")
+    return {}
