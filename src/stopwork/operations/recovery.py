@@ -271,7 +271,7 @@ def _run_item(installation: Installation, actor: Principal, item: Item) -> Item:
         case ByHand():
             return finish(ItemState.ACCEPTED, now, "done by people, not by the software")
         case Replace() | Invoke():
-            store.write(lambda tx: _attempt(tx, item), actor=actor)
+            store.write(lambda tx: _attempt(tx, item, now), actor=actor)
             return _apply(system, item, todo, finish)
 
 
@@ -305,14 +305,19 @@ def _looked(system: System, item: Item) -> Image | None:
         return None
 
 
-def _attempt(tx: Tx, item: Item) -> None:
+def _attempt(tx: Tx, item: Item, now: Image) -> None:
     known = tx.need(Item, item.id)
     if known.state not in _OPEN:
         raise Conflict(f"{item.id} is {known.state}", hint="It is done once.", item=item.id)
     incident = tx.need(Incident, item.incident)
     tx.record(
         ItemAttempted(
-            incident=incident.id, workflow=incident.workflow, plan=item.plan, item=item.id, object=item.object
+            incident=incident.id,
+            workflow=incident.workflow,
+            plan=item.plan,
+            item=item.id,
+            object=item.object,
+            found=now,
         )
     )
 
