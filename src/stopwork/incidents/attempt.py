@@ -4,7 +4,7 @@ Whoever runs a plan does this for each approved item, in order, each line durabl
 
     now  = system.read(item.object)
     todo = step(item, now)              # Clash → conflict, AlreadyDone → verified, ByHand → a person
-    record the attempt                  # from here on a crash leaves the item in doubt
+    record the attempt with ``now``     # from here on a crash leaves the item in doubt
     system.replace(item.object, todo.expected, todo.target)   # or system.invoke(todo.tool, todo.args)
     verify(item, system.read(item.object))                    # True → verified, False → failed
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from stopwork.incidents.images import Change, changed_fields, merge_back, same_image, value_of
+from stopwork.incidents.images import changed_fields, merge_back, same_image, value_of
 from stopwork.ledger.records import Image, ImageState, Item, Record
 from stopwork.ledger.words import ItemState, Remedy
 
@@ -118,7 +118,8 @@ def columns(item: Item, now: Image) -> tuple[Column, ...]:
 def reverse_plan(items: Sequence[Item], *, plan: str, new_id: Callable[[str], str]) -> list[Item]:
     """Answer the plan that undoes a recovery: what was put back is taken out again, last first.
 
-    Only items that were attempted and verified are reversed; what was found done already was somebody else's doing.
+    Only items that were attempted and verified are reversed, as far as they changed what the attempt found: what had been
+    put back before was somebody else's doing.
     An inverse tool has no inverse, so its items are left to a person.
     """
     done = [item for item in items if item.state is ItemState.VERIFIED and item.attempted_at is not None]
@@ -155,6 +156,9 @@ def _clash(item: Item, fields: tuple[str, ...]) -> Clash:
 
 
 def _reversed(item: Item, plan: str, new_id: str, order: int) -> Item:
+    earlier = item.replaced or item.expected
+    # Of a field that somebody else had put back before, nothing is taken back.
+    later = merge_back(item.target, item.expected, earlier).target if _by_field(item) else item.target
     return replace(
         item,
         id=new_id,
@@ -164,13 +168,14 @@ def _reversed(item: Item, plan: str, new_id: str, order: int) -> Item:
         remedy=_reversed_remedy(item),
         reversible=item.remedy is not Remedy.INVERSE,
         preview=f"take back: {item.preview}",
-        expected=item.target,
-        target=item.expected,
-        changes=_shown(changed_fields(item.target, item.expected)),
+        expected=later,
+        target=earlier,
+        changes={name: change.shown() for name, change in changed_fields(later, earlier).items()},
         approved_by=None,
         attempted_at=None,
         finished_at=None,
         done_by=None,
+        replaced=None,
         found=None,
         note="",
     )
@@ -186,7 +191,3 @@ def _reversed_remedy(item: Item) -> Remedy:
             return Remedy.TELL
         case remedy:
             return remedy
-
-
-def _shown(changes: dict[str, Change]) -> dict[str, list[Any]]:
-    return {name: change.shown() for name, change in changes.items()}

@@ -116,7 +116,9 @@ class Desk:
             case Invoke(tool=tool, args=args):
                 self.system.invoke(tool, args)
         good = verify(item, self.system.read(item.object))
-        return replace(item, state=ItemState.VERIFIED if good else ItemState.FAILED, attempted_at=START)
+        return replace(
+            item, state=ItemState.VERIFIED if good else ItemState.FAILED, attempted_at=START, replaced=now
+        )
 
     def _image(self, object_id: str) -> Image:
         return self.system.read(ref(object_id))

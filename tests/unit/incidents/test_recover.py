@@ -508,6 +508,18 @@ def test_only_what_the_recovery_did_itself_is_taken_back() -> None:
     assert desk.objects == {"a": {"v": 2}, "b": {"v": 1}, "c": {"v": 3}}
 
 
+def test_a_field_that_a_person_had_put_back_is_not_taken_back() -> None:
+    desk = Desk({"acme": ACME})
+    desk.call("call_1", "acme", {**LATE, "plan": "lead"})
+    desk.human("acme", {**LATE, "plan": "gold"})
+    done = desk.run(desk.plan())
+    assert desk.objects == {"acme": ACME}
+    [item] = reverse_plan(done, plan="plan_2", new_id=CountingIds().new)
+    assert item.changes == {"renewal_date": ["2026-12-01", "2027-01-01"]}
+    desk.run([item])
+    assert desk.objects == {"acme": LATE}
+
+
 def test_what_an_inverse_tool_did_is_taken_back_by_people() -> None:
     desk = _duplicated()
     done = desk.run(desk.plan("call_2", undoing=CLOSE, invokes=frozenset({"desk"})))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stopwork.incidents.attempt import reverse_plan
@@ -138,7 +138,16 @@ def test_running_a_plan_twice_is_running_it_once(played: list[Move]) -> None:
     assert desk.objects == world
 
 
+@settings(max_examples=300)
 @given(moves("agent", "other", "person"))
+@example(
+    played=[
+        ("other", "x", "drop a"),
+        ("agent", "x", "set a"),
+        ("agent", "x", "set b"),
+        ("other", "x", "drop a"),
+    ]
+)
 def test_undoing_the_undo_returns_the_world_before_it(played: list[Move]) -> None:
     desk = play(played)
     before = copy.deepcopy(desk.objects)

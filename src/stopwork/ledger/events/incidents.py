@@ -171,11 +171,14 @@ class PlanApproved(Event, tag="plan.approved"):
 
 
 class ItemAttempted(Event, tag="item.attempted"):
+    """What is about to be replaced is durable; the object is about to change."""
+
     incident: str
     workflow: str
     plan: str
     item: str
     object: r.ObjectRef
+    found: r.Image | None = None
 
 
 class ItemFinished(Event, tag="item.finished"):

@@ -157,7 +157,12 @@ def _plan_approved(entry: e.Entry, event: e.PlanApproved) -> Iterator[Change]:
 
 @on(e.ItemAttempted)
 def _item_attempted(entry: e.Entry, event: e.ItemAttempted) -> Iterator[Change]:
-    yield to(r.Item, event.item, state=w.ItemState.IN_DOUBT, attempted_at=entry.at)
+    def begun(item: r.Item) -> r.Item:
+        # A second attempt may find what the first one left: the undo of the recovery needs what was there at first.
+        first = item.replaced or event.found
+        return replace(item, state=w.ItemState.IN_DOUBT, attempted_at=entry.at, replaced=first)
+
+    yield Update(r.Item, event.item, begun)
     yield to(r.Plan, event.plan, state=w.PlanState.RUNNING)
 
 

@@ -140,7 +140,8 @@ class Item(Record):
     """What recovery does to one object.
 
     ``changes`` maps a field to ``[value the agent left, value to put back]``; ``expected`` is the image that must still be
-    there before anything is done; ``target`` is the image that must be there afterwards.
+    there before anything is done; ``target`` is the image that must be there afterwards. ``replaced`` is what the first attempt
+    found, ``found`` what was there in the end.
     """
 
     id: str
@@ -165,6 +166,7 @@ class Item(Record):
     attempted_at: datetime | None = None
     finished_at: datetime | None = None
     done_by: Principal | None = None
+    replaced: Image | None = None
     found: Image | None = None
     note: str = ""
 
