@@ -100,7 +100,9 @@ def _trigger(case: Case) -> r.Answer:
         f"{number} by {trigger}" for trigger, number in Counter(run.trigger for run in case.runs).items()
     )
     if undeclared:
-        summary += f"; {count_of(len(undeclared), 'run')} started by a trigger that the manifest does not name"
+        summary += (
+            f"; {count_of(len(undeclared), 'run')} started by a trigger that the manifest does not name"
+        )
     missing = () if case.runs else ("No run of this workflow is recorded for the incident.",)
     return r.Answer(
         question=w.Question.TRIGGER,
@@ -218,7 +220,9 @@ def _model_calls(case: Case) -> r.Answer:
             for step in steps
         ),
         records=tuple(step.id for step in steps),
-        missing=() if steps else ("The agent recorded no model call: either it made none or it does not report them.",),
+        missing=()
+        if steps
+        else ("The agent recorded no model call: either it made none or it does not report them.",),
     )
 
 
@@ -263,7 +267,9 @@ def _writes(case: Case) -> r.Answer:
         )
         tool = case.tool(call)
         if not effects and call.outcome is not w.Outcome.FAILED and (tool is None or tool.object is None):
-            missing.append(f"Call {call.id} ({call.tool}) may have changed something; its tool declares no object.")
+            missing.append(
+                f"Call {call.id} ({call.tool}) may have changed something; its tool declares no object."
+            )
     return r.Answer(
         question=w.Question.WRITES,
         summary=f"{count_of(len(findings), 'writing call')} changed {count_of(len(affected_objects(case)), 'object')}.",
@@ -289,7 +295,9 @@ def _external_sends(case: Case) -> r.Answer:
             )
     return r.Answer(
         question=w.Question.EXTERNAL_SENDS,
-        summary=f"{count_of(len(sends), 'call')} reached people outside." if sends else "Nothing was sent outside.",
+        summary=f"{count_of(len(sends), 'call')} reached people outside."
+        if sends
+        else "Nothing was sent outside.",
         findings=tuple(sends),
         records=tuple(str(send["call"]) for send in sends),
     )
@@ -313,7 +321,8 @@ def _approvals(case: Case) -> r.Answer:
         if call.id not in consumed and any(reason.kind is w.ReasonKind.GATE for reason in call.reasons)
     ]
     findings += [
-        {"call": call.id, "state": "bypassed", "title": f"{call.tool} ran although a gate applied"} for call in bypassed
+        {"call": call.id, "state": "bypassed", "title": f"{call.tool} ran although a gate applied"}
+        for call in bypassed
     ]
     return r.Answer(
         question=w.Question.APPROVALS,
@@ -333,7 +342,8 @@ def _retries(case: Case) -> r.Answer:
         same.setdefault((call.run, call.tool, call.args_digest), []).append(call.id)
     repeated = {key: calls for key, calls in same.items() if len(calls) > 1}
     findings: list[dict[str, Any]] = [
-        {"run": run.id, "attempt": run.attempt, "retry_of": run.retry_of, "trigger_id": run.trigger_id} for run in retries
+        {"run": run.id, "attempt": run.attempt, "retry_of": run.retry_of, "trigger_id": run.trigger_id}
+        for run in retries
     ]
     findings += [{"tool": tool, "same_arguments": calls} for (_run, tool, _digest), calls in repeated.items()]
     findings += [{"call": call.id, "replay_of": call.replay_of} for call in replays]
@@ -355,10 +365,17 @@ def _downstream(case: Case) -> r.Answer:
         question=w.Question.DOWNSTREAM_AUTOMATIONS,
         summary=f"{count_of(len(touched), 'declared automation')} may have reacted.",
         findings=tuple(
-            {"name": each.name, "does": each.does, "owner": each.owner, "tools": sorted(tools & set(each.tools))}
+            {
+                "name": each.name,
+                "does": each.does,
+                "owner": each.owner,
+                "tools": sorted(tools & set(each.tools)),
+            }
             for each in touched
         ),
-        missing=() if declared else ("The manifest declares no downstream automation; ask the system owners.",),
+        missing=()
+        if declared
+        else ("The manifest declares no downstream automation; ask the system owners.",),
     )
 
 
@@ -382,7 +399,10 @@ def _records_to_correct(case: Case) -> r.Answer:
         f"{sum(each.reversible and not each.transient for each in objects)} can be put back.",
         findings=findings,
         records=tuple(effect for each in objects for effect in each.effects),
-        missing=tuple(f"What {each.object} held before is not recorded: {each.before.note}".strip(": ") for each in unknown),
+        missing=tuple(
+            f"What {each.object} held before is not recorded: {each.before.note}".strip(": ")
+            for each in unknown
+        ),
     )
 
 

@@ -117,7 +117,9 @@ def _run_records(manifest: Manifest, history: History) -> Readiness:
 
 def _object_tracking(manifest: Manifest, history: History) -> Readiness:
     missing = [
-        name for name, tool in manifest.tools.items() if tool.writes and (tool.object is None or not tool.idempotency)
+        name
+        for name, tool in manifest.tools.items()
+        if tool.writes and (tool.object is None or not tool.idempotency)
     ]
     return _answer(
         w.PreparednessCheck.AFFECTED_OBJECT_TRACKING,
@@ -129,7 +131,9 @@ def _object_tracking(manifest: Manifest, history: History) -> Readiness:
 
 def _approval_gates(manifest: Manifest, history: History) -> Readiness:
     missing = [
-        name for name, tool in manifest.tools.items() if tool.writes and tool.risk is w.Risk.HIGH and tool.gate is None
+        name
+        for name, tool in manifest.tools.items()
+        if tool.writes and tool.risk is w.Risk.HIGH and tool.gate is None
     ]
     return _answer(
         w.PreparednessCheck.APPROVAL_GATES,

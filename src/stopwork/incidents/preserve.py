@@ -30,13 +30,28 @@ def collect(case: Case) -> tuple[Evidence, ...]:
         if call.reasons
     ]
     outputs = [
-        {"call": call.id, "tool": call.tool, "outcome": call.outcome, "result": call.result, "error": call.error}
+        {
+            "call": call.id,
+            "tool": call.tool,
+            "outcome": call.outcome,
+            "result": call.result,
+            "error": call.error,
+        }
         for call in case.calls
         if call.outcome is not None
     ]
-    outputs += [{"step": step.id, "name": step.name, **step.facts} for step in case.steps if step.kind is StepKind.MESSAGE]
+    outputs += [
+        {"step": step.id, "name": step.name, **step.facts}
+        for step in case.steps
+        if step.kind is StepKind.MESSAGE
+    ]
     connectors = [
-        {"call": effect.call, "object": effect.object, "operation": effect.operation, "found_by": effect.source}
+        {
+            "call": effect.call,
+            "object": effect.object,
+            "operation": effect.operation,
+            "found_by": effect.source,
+        }
         for effect in case.effects
     ]
     collected = {
@@ -49,12 +64,18 @@ def collect(case: Case) -> tuple[Evidence, ...]:
             [each for each in runtimes if each.get("model")] + models,
             "No run reported its model and no model call is recorded.",
         ),
-        EvidenceKind.INPUT_SNAPSHOT: (retrievals, "No retrieval is recorded: what the agent read is not known."),
+        EvidenceKind.INPUT_SNAPSHOT: (
+            retrievals,
+            "No retrieval is recorded: what the agent read is not known.",
+        ),
         EvidenceKind.TOOL_TRACE: (list(case.calls), "No tool call passed the guard."),
         EvidenceKind.APPROVAL_STATE: (list(case.approvals), "No approval was asked for."),
         EvidenceKind.OUTPUTS: (outputs, "No output is recorded."),
         EvidenceKind.CONNECTOR_LOG: (connectors, "No effect was observed in a connected system."),
-        EvidenceKind.GUARDRAIL_RESULTS: (guardrails + stopped, "No guardrail and no rule answered anything but yes."),
+        EvidenceKind.GUARDRAIL_RESULTS: (
+            guardrails + stopped,
+            "No guardrail and no rule answered anything but yes.",
+        ),
         EvidenceKind.ALERTS_AND_CHAT: (list(case.signals), "No signal is recorded."),
     }
     return tuple(

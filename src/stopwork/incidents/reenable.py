@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from stopwork.incidents.case import Case
 from stopwork.kernel.errors import Conflict, Denied
-from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.manifest.model import Manifest
 
@@ -167,7 +166,9 @@ def _first_run(case: Case) -> Finding:
     since = case.incident.reenabled_at
     if since is None:
         return w.CheckState.UNKNOWN, "The workflow is not running again yet.", ()
-    clean = [run for run in case.later_runs if run.started_at >= since and run.status is w.RunStatus.SUCCEEDED]
+    clean = [
+        run for run in case.later_runs if run.started_at >= since and run.status is w.RunStatus.SUCCEEDED
+    ]
     if clean:
         return w.CheckState.PASSED, f"Run {clean[0].id} ended well after the return.", (clean[0].id,)
     return w.CheckState.UNKNOWN, "No run has ended well since the return.", ()
@@ -246,7 +247,9 @@ def next_step(case: Case) -> StageStep:
     since = case.workflow.stage_since or case.incident.reenabled_at
     runs = [r for r in case.later_runs if r.started_at >= since and r.status is not w.RunStatus.RUNNING]
     if not runs:
-        return StageStep(before=stage, after=after, blocked=f"A monitored run on the stage {stage} comes first.")
+        return StageStep(
+            before=stage, after=after, blocked=f"A monitored run on the stage {stage} comes first."
+        )
     if runs[-1].status is not w.RunStatus.SUCCEEDED:
         return StageStep(before=stage, after=after, blocked=f"The last run on this stage {runs[-1].status}.")
     return StageStep(before=stage, after=after, blocked="")
@@ -261,5 +264,7 @@ def require_raise(case: Case, person: str) -> w.Stage:
         )
     step = next_step(case)
     if step.after is None or step.blocked:
-        raise Conflict(f"the stage cannot be raised: {step.blocked}", hint="The incident page shows what is open.")
+        raise Conflict(
+            f"the stage cannot be raised: {step.blocked}", hint="The incident page shows what is open."
+        )
     return step.after

@@ -39,9 +39,10 @@ class Outlet:
                 path.write_bytes(message.as_bytes())
             except OSError as error:
                 raise Unavailable(
-                    f"the message cannot be written to {folder}: {error.strerror}", hint="Free space, then send again."
+                    f"the message cannot be written to {folder}: {error.strerror}",
+                    hint="Free space, then send again.",
                 ) from error
-            return {address: f"written to {path.name}" for address in _recipients(message)}
+            return dict.fromkeys(_recipients(message), f"written to {path.name}")
 
         return cls(f"folder {folder.name}", sender, hand_over)
 
@@ -50,7 +51,9 @@ class Outlet:
         """Send through ``smtp://user@host:port``, or ``smtps://`` for TLS from the start; STARTTLS is used where offered."""
         parts = urlsplit(url)
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-            raise Invalid("a mail server is given as smtp://host:port", hint="Check the address.", found=parts.scheme)
+            raise Invalid(
+                "a mail server is given as smtp://host:port", hint="Check the address.", found=parts.scheme
+            )
         host, port = parts.hostname, parts.port or (465 if parts.scheme == "smtps" else 25)
 
         def hand_over(message: EmailMessage) -> dict[str, str]:
@@ -85,7 +88,9 @@ class Outlet:
         try:
             message["From"], message["To"], message["Subject"] = self._sender, ", ".join(recipients), subject
         except ValueError as error:
-            raise Invalid(f"the message cannot be addressed: {error}", hint="Correct recipients and subject.") from error
+            raise Invalid(
+                f"the message cannot be addressed: {error}", hint="Correct recipients and subject."
+            ) from error
         message["Date"] = format_datetime(at)
         message["Message-ID"] = f"<{message_id}@stopwork>"
         message["X-Stopwork-Message"] = message_id
