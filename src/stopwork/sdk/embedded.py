@@ -22,6 +22,7 @@ from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 from stopwork.systems.base import System
+from stopwork.worker.crew import Crew
 
 A = TypeVar("A")
 
@@ -29,15 +30,18 @@ OPERATOR = Principal(kind=PrincipalKind.SYSTEM, id="embedded")
 
 
 class LocalDesk:
-    """A desk that answers from an installation in this process. Closing the desk closes the installation."""
+    """A desk that answers from an installation in this process, with its background duties. Closing the desk closes both."""
 
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
+        self.crew = Crew(installation)
 
     @classmethod
     def open(cls, folder: str | Path, *, systems: Mapping[str, System] | None = None) -> LocalDesk:
-        """Open the installation in ``folder``, or make one there."""
-        return cls(Installation.open(folder, systems=systems))
+        """Open the installation in ``folder``, or make one there, and start its duties: detectors, sealer, housekeeping."""
+        desk = cls(Installation.open(folder, systems=systems))
+        desk.crew.start()
+        return desk
 
     def __repr__(self) -> str:
         return f"LocalDesk({str(self.installation.folder)!r})"
@@ -65,7 +69,8 @@ class LocalDesk:
         return store.write(lambda tx: answer(tx, self.installation.manifests, request), actor=actor)
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Stop the duties and give the folder back."""
+        self.crew.stop()
         self.installation.close()
 
 

@@ -1,0 +1,137 @@
+"""Contract of the binding: every way of calling a function gives the same plain arguments, and what runs is what was permitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.sdk.binding import Signature, bind_mapping
+
+MONDAY = datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+
+def plain_one(account: str, title: str = "Call", *, due: int = 3) -> Any:
+    return account, title, due
+
+
+def positional_only(account: str, /, title: str) -> Any:
+    return account, title
+
+
+def spread(*names: str, **more: Any) -> Any:
+    return names, more
+
+
+CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], dict[str, Any], Any]] = {
+    "by position": (plain_one, ("a", "b"), {}, {"account": "a", "title": "b", "due": 3}, ("a", "b", 3)),
+    "by name": (
+        plain_one,
+        (),
+        {"due": 1, "account": "a"},
+        {"account": "a", "title": "Call", "due": 1},
+        ("a", "Call", 1),
+    ),
+    "by position only": (positional_only, ("a", "b"), {}, {"account": "a", "title": "b"}, ("a", "b")),
+    "spread": (
+        spread,
+        ("a", "b"),
+        {"c": 1},
+        {"names": ["a", "b"], "c": 1},
+        (("a", "b"), {"c": 1}),
+    ),
+    "nothing": (lambda: "done", (), {}, {}, "done"),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_calling(name: str) -> None:
+    function, args, kwargs, recorded, result = CALLS[name]
+    binding = Signature(function).bind(args, kwargs)
+    assert binding.args == recorded
+    assert binding.invoke(binding.args) == result
+
+
+def test_wrong_arguments_are_python_s_own_error() -> None:
+    with pytest.raises(TypeError, match="account"):
+        Signature(plain_one).bind((), {})
+
+
+def test_what_is_left_out_is_passed_on_and_not_recorded() -> None:
+    def send(client: object, to: str) -> Any:
+        return client, to
+
+    client = object()
+    binding = Signature(send, ("client",)).bind((client, "x"), {})
+    assert binding.args == {"to": "x"}
+    assert binding.invoke({"to": "x"}) == (client, "x")
+
+
+def test_a_method_leaves_its_object_out() -> None:
+    class Crm:
+        def read(self, account: str) -> str:
+            return f"{type(self).__name__}:{account}"
+
+    binding = Signature(Crm.read).bind((Crm(), "a"), {})
+    assert binding.args == {"account": "a"}
+    assert binding.invoke({"account": "a"}) == "Crm:a"
+
+
+def test_leaving_out_what_is_not_there_is_told() -> None:
+    with pytest.raises(Invalid, match="account, title, due"):
+        Signature(plain_one, ("client",))
+
+
+def test_a_generator_is_no_tool() -> None:
+    def rows() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(Invalid, match="generator"):
+        Signature(rows)
+
+
+def echo(when: Any = None, rows: Any = None) -> Any:
+    return when, rows
+
+
+def test_values_that_json_has_no_word_for_reach_the_function_as_they_are() -> None:
+    binding = Signature(echo).bind((MONDAY, (Decimal("1.10"),)), {})
+    assert binding.args == {"when": "2026-03-02T08:00:00Z", "rows": [{"$decimal": "1.10"}]}
+    assert binding.invoke(binding.args) == (MONDAY, (Decimal("1.10"),))
+
+
+def test_edited_arguments_run_as_edited() -> None:
+    binding = Signature(echo).bind((Decimal("1.10"), ["a"]), {})
+    edited = {"when": {"$decimal": "0.90"}, "rows": ["b"]}
+    assert binding.invoke(edited) == (Decimal("0.90"), ["b"])
+
+
+def test_a_list_that_the_caller_changes_meanwhile_runs_as_permitted() -> None:
+    rows = ["a"]
+    binding = Signature(echo).bind((None, rows), {})
+    rows.append("b")
+    assert binding.invoke(binding.args) == (None, ["a"])
+
+
+def test_a_value_of_another_kind_that_changes_meanwhile_does_not_run() -> None:
+    names = {"a"}
+    binding = Signature(echo).bind((None, names), {})
+    names.add("b")
+    with pytest.raises(Conflict, match="'rows' was changed"):
+        binding.invoke(binding.args)
+
+
+@pytest.mark.parametrize("permitted", [{"when": 1}, {"when": 1, "rows": [], "more": 2}])
+def test_a_permit_for_other_arguments_does_not_run(permitted: dict[str, Any]) -> None:
+    with pytest.raises(Conflict, match="other arguments"):
+        Signature(echo).bind((1, []), {}).invoke(permitted)
+
+
+def test_a_mapping_of_any_names_can_be_bound() -> None:
+    binding = bind_mapping(lambda **args: args, {"function": "x", "self": 1})
+    assert binding.args == {"function": "x", "self": 1}
+    assert binding.invoke(binding.args) == {"function": "x", "self": 1}
