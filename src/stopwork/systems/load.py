@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -43,6 +43,8 @@ class SqlSettings(_Settings, frozen=True, kw_only=True, tag="sql"):
 
 class PythonSettings(_Settings, frozen=True, kw_only=True, tag="python"):
     """An object with ``read`` and, where it can, ``write``, ``scan`` and ``invoke``; or a function that makes one.
+
+    An object with ``replace`` is taken for a whole :class:`~stopwork.systems.base.System` and used as it is.
 
     ``source`` is ``package.module:name`` or ``path/to/file.py:name``; ``options`` are the function's arguments.
     """
@@ -127,6 +129,8 @@ def _built(name: str, settings: _Kind, env: Mapping[str, str], folder: Path) -> 
             source = _made(
                 f"{name}.source", settings.source, _options(name, settings.options, env, folder), folder
             )
+            if callable(getattr(source, "replace", None)):
+                return _ready(f"{name}.source", name, source)
             return PythonSystem(
                 name,
                 source.read,
@@ -137,10 +141,17 @@ def _built(name: str, settings: _Kind, env: Mapping[str, str], folder: Path) -> 
         case ToolSettings():
             invoke = _named(f"{name}.invoke", settings.invoke, folder)
             if options := _options(name, settings.options, env, folder):
-                invoke = invoke(**options)
+                invoke = _called(f"{name}.invoke", invoke, options)
             if not callable(invoke):
                 raise _wrong(f"{name}.invoke", "it is not a function", "Name a function of (tool, args).")
             return ToolSystem(name, invoke, settings.types)
+
+
+def _ready(field: str, name: str, system: System) -> System:
+    """Answer an object that keeps the whole promise of a system by itself."""
+    if getattr(system, "name", None) != name or not hasattr(system, "scans"):
+        raise _wrong(field, "it is a system of another name", f"Give it name={name!r} and a `scans`.")
+    return system
 
 
 def _options(name: str, options: Mapping[str, Any], env: Mapping[str, str], folder: Path) -> dict[str, Any]:
@@ -172,12 +183,22 @@ def _made(field: str, source: str, options: Mapping[str, Any], folder: Path) -> 
             raise _wrong(
                 field, "it has no `read`", "Name an object with read(type, id), or a function that makes one."
             )
-        found = found(**options)
+        found = _called(field, found, options)
     elif options:
         raise _wrong(field, "it is an object and takes no options", "Name the function that makes it.")
     if not callable(getattr(found, "read", None)):
         raise _wrong(field, "what it makes has no `read`", "Give it read(type, id).")
     return found
+
+
+def _called(field: str, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    try:
+        return function(**options)
+    except Exception as error:  # noqa: BLE001: whatever the operator's function raises
+        text = f"{type(error).__name__}: {error}"
+        for value in options.values():  # a resolved secret among them must not be repeated
+            text = text.replace(value, "…") if isinstance(value, str) and value else text
+        raise _wrong(field, f"making it failed: {text}", "Check its options.") from None
 
 
 def _named(field: str, source: str, folder: Path) -> Any:
