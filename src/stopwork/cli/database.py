@@ -1,0 +1,111 @@
+"""The data folder, on the machine where it lies: bring its schema up to date, check it, copy it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stopwork.cli.extras import server_extra
+from stopwork.cli.folders import data_option
+from stopwork.cli.group import Group
+from stopwork.cli.invocation import Invocation, answers
+from stopwork.kernel.errors import Conflict, NotFound, Unavailable
+from stopwork.kernel.phrases import count_of
+
+if TYPE_CHECKING:
+    from stopwork.cli.printing import Paper
+
+
+@click.group(cls=Group)
+def db() -> None:
+    """The database of a server, on the machine where it lies."""
+
+
+def _show_upgraded(paper: Paper, found: Any) -> None:
+    if found["before"] == found["after"]:
+        paper.line(f"{found['database']} has schema {found['after']} already.")
+    else:
+        paper.line(f"{found['database']} is upgraded from schema {found['before']} to {found['after']}.")
+
+
+@db.command("upgrade")
+@data_option("The folder of the server, which must be stopped.")
+@answers(_show_upgraded, remote=False)
+def upgrade(_cli: Invocation, data: Path) -> Any:
+    """Bring the database to the schema of this version. Starting a server does the same."""
+    with server_extra("db upgrade"):
+        from stopwork.storage.store import Store
+
+        database = _database_in(data)
+        before = _schema_of(database)
+        with Store.open(database):
+            pass
+    return {"database": str(database), "before": before, "after": _schema_of(database)}
+
+
+def _show_backup(paper: Paper, found: Any) -> None:
+    paper.line(
+        f"{found['folder']} holds the database, {count_of(found['bundles'], 'bundle')} and the signing key."
+    )
+    paper.line("Keep it as safe as the server. To use it: stopwork up --data " + found["folder"])
+
+
+@db.command("backup")
+@click.argument("to", type=click.Path(path_type=Path), metavar="FOLDER")
+@data_option("The folder of the server, which may be running.")
+@answers(_show_backup, remote=False)
+def backup(_cli: Invocation, to: Path, data: Path) -> Any:
+    """Copy database, signing key and evidence into the new FOLDER, while the server works."""
+    with server_extra("db backup"):
+        from stopwork.operations.installation import EVIDENCE, KEY_FILE
+
+        database = _database_in(data)
+    if to.exists() and any(to.iterdir()):
+        raise Conflict(f"{to} is not empty", hint="Name a new folder.", folder=str(to))
+    try:
+        to.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _copy_database(database, to / database.name)
+        # After the database, so that every bundle which it names is there.
+        shutil.copytree(data / EVIDENCE, to / EVIDENCE)
+        shutil.copy2(data / KEY_FILE, to / KEY_FILE)
+    except (OSError, sqlite3.Error) as error:
+        raise Unavailable(
+            f"the copy could not be made: {error}", hint="What is in the folder is no backup; remove it."
+        ) from error
+    return {"folder": str(to), "bundles": len(list((to / EVIDENCE).glob("*.zip")))}
+
+
+def _database_in(folder: Path) -> Path:
+    from stopwork.operations.installation import DATABASE
+
+    database = folder / DATABASE
+    if not database.is_file():
+        raise NotFound(
+            f"there is no database in {folder}",
+            hint="Name the server's folder with --data.",
+            folder=str(folder),
+        )
+    return database
+
+
+def _schema_of(database: Path) -> str | None:
+    import sqlalchemy as sa
+
+    from stopwork.storage.schema import version_of
+
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(database)), poolclass=sa.pool.NullPool)
+    return version_of(engine)
+
+
+def _copy_database(database: Path, copy: Path) -> None:
+    """Copy a database that may be written to meanwhile; the copy is what was committed at one moment."""
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+        source.execute("PRAGMA query_only=ON")
+        source.execute("PRAGMA wal_autocheckpoint=0")
+        source.backup(target)
+    copy.chmod(0o600)

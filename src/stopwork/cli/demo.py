@@ -1,0 +1,36 @@
+"""``demo``: an agent goes wrong on this machine, and is led back to work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stopwork.cli.extras import server_extra
+
+
+@click.command()
+@click.option("--auto", is_flag=True, help="Play the people too, and print the report.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else; needs --auto.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Leave database, report and evidence bundle here.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="The console's port; a free one if left out."
+)
+def demo(*, auto: bool, as_json: bool, keep: Path | None, port: int) -> None:
+    """Watch an agent go wrong, and lead it through the ten phases back to work.
+
+    Real processes on this machine: a small CRM, an agent, the server, the console. Nothing of it stays, unless --keep
+    says so. With --auto it ends with exit code 1 if a promise was broken.
+    """
+    if as_json and not auto:
+        raise click.UsageError("--json needs --auto: without it you are the one who answers")
+    with server_extra("demo"):
+        from stopwork.demo import story
+
+        code = story.run(auto=auto, json=as_json, keep=keep, port=port)
+    raise click.exceptions.Exit(int(code or 0))

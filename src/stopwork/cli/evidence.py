@@ -1,0 +1,92 @@
+"""Evidence: export an incident's bundle, and verify one without any server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from stopwork.cli.exits import Exit
+from stopwork.cli.group import Group
+from stopwork.cli.invocation import Answer, Invocation, answers, yes_option
+from stopwork.kernel.errors import NotFound
+from stopwork.kernel.phrases import count_of
+
+if TYPE_CHECKING:
+    from stopwork.cli.printing import Paper
+
+_EXITS: Final = {"verified": Exit.OK, "tampered": Exit.TAMPERED, "unreadable": Exit.INVALID}
+
+
+@click.group(cls=Group)
+def evidence() -> None:
+    """Evidence bundles: one file each, which anyone can verify."""
+
+
+def _show_exported(paper: Paper, found: Any) -> None:
+    paper.line(f"{found['file']} is written: {count_of(found['size_bytes'], 'byte')}.")
+    paper.line(f"Verify it with: stopwork evidence verify {found['file']}")
+
+
+@evidence.command("export")
+@click.argument("incident")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Otherwise INCIDENT.zip in this folder.",
+)
+@yes_option
+@answers(_show_exported)
+def export(cli: Invocation, incident: str, out: Path | None, *, yes: bool) -> Any:
+    """Write INCIDENT's newest bundle into a file. That it was taken out is recorded."""
+    file = out or Path(f"{incident}.zip")
+    if file.exists():
+        cli.confirm(f"{file} exists; write over it?", yes=yes)
+    size_bytes = cli.server.download("/v1/incidents/{incident}/bundle", file, incident=incident)
+    return {"incident": incident, "file": str(file), "size_bytes": size_bytes}
+
+
+def _show_report(paper: Paper, found: Any) -> None:
+    paper.line(found["outcome"].upper())
+    paper.line()
+    paper.table(
+        ("check", "result", "found", "where"),
+        [
+            (c["name"], "passed" if c["passed"] else "failed", c["detail"], c["where"])
+            for c in found["checks"]
+        ],
+        empty="",
+    )
+    if found["facts"]:
+        passed = all(check["passed"] for check in found["checks"])
+        paper.heading("The bundle says of itself" + ("" if passed else ", not to be relied on"))
+        paper.facts({name.replace("_", " "): value for name, value in found["facts"].items()})
+    for title, sentences in (("Proven", found["proven"]), ("Not proven", found["not_proven"])):
+        if sentences:
+            paper.heading(title)
+            for each in sentences:
+                paper.line(f"- {each}")
+
+
+@evidence.command("verify")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--key", "keys", multiple=True, metavar="VKEY", help="A key you trust, got on another way than the file."
+)
+@answers(_show_report, remote=False)
+def verify(_cli: Invocation, file: Path, keys: tuple[str, ...]) -> Any:
+    """Verify the bundle FILE, offline. The report says what is proven and what is not."""
+    from stopwork.ledger.offline.broken import Broken
+    from stopwork.ledger.verify import verify_bundle
+
+    if not file.exists():
+        raise NotFound(
+            f"there is no file {file}", hint="Give the .zip file as it was exported.", file=str(file)
+        )
+    try:
+        report = verify_bundle(file, keys).as_json()
+    except Broken as error:
+        raise click.UsageError(f"--key: {error}") from error
+    return Answer(value={"file": str(file), **report}, exit=_EXITS[report["outcome"]])

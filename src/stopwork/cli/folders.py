@@ -1,0 +1,31 @@
+"""Where a server keeps its data when nothing else is said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+DATA_VARIABLE: Final = "STOPWORK_DATA"
+
+
+def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Answer the folder of this user's server."""
+    if named := environment.get(DATA_VARIABLE):
+        return Path(named)
+    base = environment.get("XDG_DATA_HOME") or str(Path(environment.get("HOME", "~"), ".local", "share"))
+    return Path(base).expanduser() / "stopwork"
+
+
+def data_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command its ``--data``."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=default_folder,
+        metavar="DIR",
+        help=f"{help_text} Otherwise {DATA_VARIABLE}, or ~/.local/share/stopwork.",
+    )

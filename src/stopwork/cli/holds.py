@@ -1,0 +1,217 @@
+"""Stopping: ``pause`` sets a hold on the smallest scope, ``holds`` shows what stands and lifts it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from stopwork.cli.exits import Exit
+from stopwork.cli.group import Group
+from stopwork.cli.invocation import Answer, Invocation, answers, paged, reason_option
+from stopwork.cli.printing import in_short
+from stopwork.kernel.phrases import count_of, lasting, listed
+from stopwork.ledger.words import HoldMode, ScopeKind
+
+if TYPE_CHECKING:
+    from stopwork.cli.printing import Paper
+
+POLL_S: Final = 0.25
+#: What can be named together with a workflow, each with its option.
+_WITHIN_WORKFLOW: Final = (
+    ScopeKind.TOOL,
+    ScopeKind.TRIGGER,
+    ScopeKind.PERMISSION,
+    ScopeKind.SOURCE,
+    ScopeKind.DESTINATION,
+)
+
+
+def _show_pause(paper: Paper, found: Any) -> None:
+    hold = found["hold"]
+    paper.facts(
+        {
+            "hold": hold["id"],
+            "state": _state(found),
+            "scope": scope_name(hold["scope"]),
+            "mode": hold["mode"],
+            "reason": hold["reason"],
+            "set by": hold["set_by"]["id"],
+            "set": paper.when(hold["set_at"]),
+            "incident": hold["incident"],
+            "lifted": f"{paper.when(hold['lifted_at'])} by {hold['lifted_by']['id']}"
+            if hold["lifted_by"]
+            else None,
+            "lifted because": hold["lift_reason"],
+        }
+    )
+    if found["in_flight"]:
+        paper.heading("Still in flight: permitted before, not ended")
+        paper.table(
+            ("call", "tool", "run", "arguments", "permitted"),
+            [
+                (c["id"], c["tool"], c["run"], in_short(c["args"], most=60), paper.when(c["permitted_at"]))
+                for c in found["in_flight"]
+            ],
+            empty="",
+        )
+    if found["unconfirmed"]:
+        paper.heading("Not confirmed yet: these guards have not said that they know of it")
+        paper.table(
+            ("enforcement point", "workflow", "name", "silent for"),
+            [(p["point"], p["workflow"], p["name"], lasting(p["silent_s"])) for p in found["unconfirmed"]],
+            empty="",
+        )
+
+
+@click.command()
+@click.option("--workflow", metavar="NAME", help="One workflow; with another scope, that scope within it.")
+@click.option("--tool", metavar="NAME", help="One tool.")
+@click.option("--trigger", metavar="NAME", help="What one trigger starts.")
+@click.option("--permission", metavar="NAME", help="Every tool that uses one permission.")
+@click.option("--source", metavar="NAME", help="What came from one source.")
+@click.option("--destination", metavar="NAME", help="What goes to one destination.")
+@click.option("--everything", is_flag=True, help="Every workflow.")
+@click.option(
+    "--mode",
+    type=click.Choice([each.value for each in HoldMode]),
+    default=HoldMode.BLOCK.value,
+    show_default=True,
+    help="What may still happen.",
+)
+@reason_option("Why; asked for when it is left out.")
+@click.option("--incident", metavar="ID", help="The incident that this belongs to.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0, 3600),
+    metavar="SECONDS",
+    help="Wait at most so long until every guard has confirmed and nothing is in flight.",
+)
+@answers(_show_pause)
+def pause(
+    cli: Invocation, mode: str, reason: str | None, incident: str | None, wait_s: float | None, **scope: Any
+) -> Any:
+    """Stop the smallest part that is unsafe.
+
+    When this returns, no new call in the scope starts. Calls that were permitted before may still be running: the
+    answer names them, and the guards that have not confirmed. A hold never ends by itself.
+    """
+    body = {
+        "scope": _scope(**scope),
+        "mode": mode,
+        "reason": cli.ask(reason, "Why is it paused?", option="--reason"),
+        "incident": incident,
+    }
+    found = cli.server.post("/v1/holds", body)
+    return found if wait_s is None else _drained(cli, found, wait_s)
+
+
+@click.group(cls=Group, default="list")
+def holds() -> None:
+    """What is paused."""
+
+
+def _show_holds(paper: Paper, found: Any) -> None:
+    paper.table(
+        ("hold", "scope", "mode", "set", "by", "reason", "incident", "state"),
+        [
+            (
+                hold["id"],
+                scope_name(hold["scope"]),
+                hold["mode"],
+                paper.when(hold["set_at"]),
+                hold["set_by"]["id"],
+                in_short(hold["reason"]),
+                hold["incident"],
+                "active" if hold["active"] else "lifted",
+            )
+            for hold in found
+        ],
+        empty="Nothing is held.",
+    )
+
+
+@holds.command("list")
+@click.option("--all", "every", is_flag=True, help="Also those that were lifted.")
+@click.option("--incident", metavar="ID", help="Only holds of this incident.")
+@paged
+@answers(_show_holds)
+def list_holds(cli: Invocation, *, every: bool, **filters: Any) -> Any:
+    """List the holds that stand, newest first."""
+    return cli.page("/v1/holds", active=None if every else True, **filters)
+
+
+@holds.command("show")
+@click.argument("hold")
+@answers(_show_pause)
+def show_hold(cli: Invocation, hold: str) -> Any:
+    """Show what a hold has achieved: what is closed, in flight, and not confirmed."""
+    return cli.server.get("/v1/holds/{hold}", hold=hold)
+
+
+def _show_lifted(paper: Paper, found: Any) -> None:
+    paper.line(f"{found['id']} is lifted: {scope_name(found['scope'])} may run again.")
+
+
+@holds.command("lift")
+@click.argument("hold")
+@reason_option("Why it is safe; asked for when it is left out.")
+@answers(_show_lifted)
+def lift_hold(cli: Invocation, hold: str, reason: str | None) -> Any:
+    """Lift a hold that belongs to no open incident, as another person than who set it.
+
+    A hold of an open incident ends with the incident's re-enable.
+    """
+    body = {"reason": cli.ask(reason, "Why is it safe?", option="--reason")}
+    return cli.server.post("/v1/holds/{hold}/lift", body, hold=hold)
+
+
+def scope_name(scope: Any) -> str:
+    """Answer a scope in words: ``tool crm.create_task of weekly-renewal-risk``."""
+    if scope["kind"] == ScopeKind.EVERYTHING:
+        return "everything"
+    within = scope.get("workflow") and scope["kind"] != ScopeKind.WORKFLOW
+    return f"{scope['kind']} {scope['name']}" + (f" of {scope['workflow']}" if within else "")
+
+
+def _scope(*, workflow: str | None, everything: bool, **names: str | None) -> dict[str, Any]:
+    named = [(kind, name) for kind in _WITHIN_WORKFLOW if (name := names[kind.value])]
+    if len(named) + everything > 1 or (everything and workflow):
+        raise click.UsageError("name one scope; --workflow may stand beside one of the others")
+    if everything:
+        return {"kind": ScopeKind.EVERYTHING}
+    if named:
+        (kind, name), *_ = named
+        return {"kind": kind, "name": name, "workflow": workflow}
+    if workflow:
+        return {"kind": ScopeKind.WORKFLOW, "name": workflow}
+    options = listed([*(f"--{kind}" for kind in _WITHIN_WORKFLOW), "--workflow", "--everything"], most=9)
+    raise click.UsageError(f"say what to pause, the smallest part that is unsafe: {options}")
+
+
+def _state(found: Any) -> str:
+    """Answer what may be said truthfully: *paused* only when nothing of the scope can still run."""
+    if not found["hold"]["active"]:
+        return "lifted"
+    left = []
+    if found["unconfirmed"]:
+        left.append(count_of(len(found["unconfirmed"]), "enforcement point") + " not confirmed")
+    if found["in_flight"]:
+        left.append(count_of(len(found["in_flight"]), "call") + " in flight")
+    return f"pausing ({listed(left)})" if left else "paused"
+
+
+def _drained(cli: Invocation, found: Any, wait_s: float) -> Any:
+    """Answer the hold's state once nothing is left to wait for, or with ``REFUSED`` when the time is over."""
+    until, said = time.monotonic() + wait_s, ""
+    while found["unconfirmed"] or found["in_flight"]:
+        if time.monotonic() >= until:
+            return Answer(value=found, exit=Exit.REFUSED)
+        if not cli.as_json and (state := _state(found)) != said:
+            cli.say(state)
+            said = state
+        time.sleep(POLL_S)
+        found = cli.server.get("/v1/holds/{hold}", hold=found["hold"]["id"])
+    return found

@@ -1,0 +1,133 @@
+"""Declaring a workflow: ``manifest check`` looks at a file here, ``apply`` makes it the version in force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from stopwork.cli.extras import server_extra
+from stopwork.cli.group import Group
+from stopwork.cli.invocation import Invocation, answers, yes_option
+from stopwork.cli.printing import in_short
+from stopwork.kernel.errors import Invalid, NotFound
+from stopwork.kernel.phrases import count_of
+
+if TYPE_CHECKING:
+    from stopwork.cli.printing import Paper
+
+MAX_CHARS: Final = 300_000
+_MEANING: Final = {True: "gives the agent more room", False: "gives it less", None: "look at it yourself"}
+
+FILE = click.argument("file", type=click.Path(path_type=Path), default=Path("stopwork.yaml"))
+
+
+def _show_checked(paper: Paper, found: Any) -> None:
+    paper.line(f"{found['file']} is a valid manifest of {found['workflow']}.")
+    _show_warnings(paper, found)
+
+
+@click.group(cls=Group)
+def manifest() -> None:
+    """Look at a manifest without a server."""
+
+
+@manifest.command("check")
+@FILE
+@answers(_show_checked, remote=False)
+def check_manifest(_cli: Invocation, file: Path) -> Any:
+    """Check FILE (stopwork.yaml) on this machine; every problem is named with its line."""
+    text = _read(file)
+    with server_extra("manifest check"):
+        from stopwork.manifest.load import load
+
+        loaded = load(text, filename=str(file))
+    return {
+        "file": str(file),
+        "workflow": loaded.manifest.workflow,
+        "digest": loaded.digest,
+        "warnings": [{"line": w.line, "field": w.field, "message": w.message} for w in loaded.warnings],
+    }
+
+
+def _show_applied(paper: Paper, found: Any) -> None:
+    if found["dry_run"]:
+        _show_changes(paper, found)
+        paper.line("Nothing was applied.")
+    elif found["unchanged"]:
+        paper.line(f"Version {found['version']} of {found['workflow']} is in force already; nothing changes.")
+    else:
+        paper.line(f"Version {found['version']} of {found['workflow']} is in force.")
+    _show_warnings(paper, found)
+
+
+@click.command()
+@FILE
+@click.option("--reason", metavar="TEXT", help="Why this version is applied; asked for when it is left out.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and stop there.")
+@yes_option
+@answers(_show_applied)
+def apply(cli: Invocation, file: Path, reason: str | None, *, dry_run: bool, yes: bool) -> Any:
+    """Make FILE (stopwork.yaml) the version in force.
+
+    What changes is shown first, and what gives the agent more room is marked. Nothing is applied when somebody else
+    applied another version in the meantime.
+    """
+    text, name = _read(file), str(file)
+    preview = cli.server.post("/v1/manifests/preview", {"text": text, "filename": name})
+    if dry_run or preview["unchanged"]:
+        return preview | {"dry_run": dry_run}
+    if not cli.as_json:
+        cli.show(_show_changes, preview)
+    reason = cli.ask(reason, "Why is this version applied?", option="--reason")
+    cli.confirm(f"Apply version {preview['version']} of {preview['workflow']}?", yes=yes)
+    body = {"text": text, "filename": name, "reason": reason, "expected_version": preview["version"] - 1}
+    return cli.server.post("/v1/manifests", body) | {"dry_run": False}
+
+
+def _show_changes(paper: Paper, found: Any) -> None:
+    workflow, version, changes = found["workflow"], found["version"], found["changes"]
+    if found["unchanged"]:
+        paper.line(f"Version {version} of {workflow} is in force already; nothing changes.")
+    elif version == 1:
+        paper.line(f"{workflow} is new: this is its first version.")
+    else:
+        loosening = sum(change["loosens"] is True for change in changes)
+        told = f", {loosening} of them giving the agent more room" if loosening else ""
+        paper.line(
+            f"{workflow}, version {version - 1} to {version}: {count_of(len(changes), 'change')}{told}."
+        )
+        paper.table(
+            ("field", "before", "after", "meaning"),
+            [
+                (
+                    ("! " if change["loosens"] else "  ") + change["field"],
+                    in_short(change["before"]) if change["before"] is not None else None,
+                    in_short(change["after"]) if change["after"] is not None else None,
+                    _MEANING[change["loosens"]],
+                )
+                for change in changes
+            ],
+            empty="Only words that change nothing differ.",
+        )
+
+
+def _show_warnings(paper: Paper, found: Any) -> None:
+    for warning in found["warnings"]:
+        paper.line(f"warning: line {warning['line']}: {warning['field']}: {warning['message']}")
+
+
+def _read(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {file}", hint="Name the manifest's file.", file=str(file)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{file} cannot be read: {error}", hint="A manifest is YAML in UTF-8.") from error
+    if len(text) > MAX_CHARS:
+        raise Invalid(
+            f"{file} has {len(text):,} characters; a manifest has at most {MAX_CHARS:,}",
+            hint="Is it the right file?",
+        )
+    return text
