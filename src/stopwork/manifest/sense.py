@@ -134,9 +134,6 @@ def _undo(manifest: Manifest, document: Document, name: str, tool: Tool) -> Iter
             message = f'"{undo.tool}" cannot undo this'
             expected = "a tool that changes back what this one changes"
             yield document.problem((*path, "tool"), message, expected, value=undo.tool)
-    if undo.system and not tool.object:
-        message = "a system restores an object, and no object is declared"
-        yield document.problem((*path, "system"), message, "object: system, type and id")
 
 
 def _unknown_classes(manifest: Manifest, document: Document) -> Iterator[Problem]:

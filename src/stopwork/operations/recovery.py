@@ -373,7 +373,9 @@ def _undoing(tx: Tx, manifests: Manifests) -> Callable[[Effect], Undoing]:
         named = effect.source == "declared" or (
             tool.object is not None and tool.object.type == effect.object.type
         )
-        undo = tool.undo if named else None
+        # A system that undoes a call puts back all that the call changed there, whether a scan or the manifest named it.
+        everywhere = tool.undo is not None and tool.undo.system == effect.object.system
+        undo = tool.undo if named or everywhere else None
         args = {}
         none = undo.none if undo else None
         if undo is not None and undo.tool is not None:

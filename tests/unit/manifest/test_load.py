@@ -216,7 +216,6 @@ CONTRADICTIONS = {
     "undo in two ways": ("{system: crm}", "{system: crm, none: gone}", 31, "tools[crm.close_task].undo", "several ways"),
     "undo in no way": ("{system: crm}", "{}", 31, "tools[crm.close_task].undo", "no way"),
     "undo arguments alone": ("{system: crm}", "{system: crm, args: {a: args.a}}", 31, "tools[crm.close_task].undo.args", "without a tool"),
-    "undo by system without object": ("    object: {system: crm, type: task, id: args.id}\n", "", 30, "tools[crm.close_task].undo.system", "no object"),
     "undo of a read": ("effect: read,", "effect: read, undo: {none: x},", 17, "tools[mail.search].undo", "this is a read"),
     "source not declared": ("source: inbox", "source: inbx", 17, "tools[mail.search].source", "inbx"),
     "alert without a tool": ("alerts:\n", "alerts:\n  missed_run: {hold: tool}\n", 33, "alerts.missed_run.hold", "about a run"),
