@@ -120,7 +120,7 @@ def _known_affected(case: Case) -> str:
         told.append(f"What {unsure} of them hold now is not known.")
     put_back = sum(item.state is ItemState.VERIFIED for item in case.items)
     if case.items:
-        told.append(f"{put_back} of {len(case.items)} are put back and read back.")
+        told.append(f"{put_back} of {count_of(len(case.items), 'object')} put back and read back.")
     return " ".join(told)
 
 
@@ -129,7 +129,7 @@ def _under_review(case: Case) -> str:
     open_questions = [
         question
         for question, answered in (
-            ("what the agent did, call by call", incident.audited_at),
+            ("what each call of the agent did", incident.audited_at),
             ("how each object is put back", incident.recovered_at),
             ("why the system allowed it", incident.root_cause),
         )
@@ -272,7 +272,13 @@ def _for_outside(case: Case) -> list[str]:
 def _for_executives(case: Case) -> list[str]:
     contained = case.incident.contained_at
     state = f"verified at {moment(contained)}" if contained else "not verified yet"
-    return [f"Containment: {state}.", f"Commander: {case.incident.commander}."]
+    back = case.incident.reenabled_at
+    returned = f"at {moment(back)}, to the first stage" if back else "not known yet"
+    return [
+        f"Containment: {state}.",
+        f"Return of the workflow: {returned}.",
+        f"Commander: {case.incident.commander}.",
+    ]
 
 
 BESIDES: Final[dict[Audience, Callable[[Case], list[str]]]] = {

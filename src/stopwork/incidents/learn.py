@@ -17,7 +17,7 @@ from stopwork.incidents.case import Case
 from stopwork.incidents.drafting import six_facts
 from stopwork.incidents.milestones import first_harm_at
 from stopwork.kernel.errors import Conflict
-from stopwork.kernel.phrases import count_of, lasting, listed, moment, money, sentence
+from stopwork.kernel.phrases import count_of, instant, lasting, listed, money, sentence
 from stopwork.ledger.records import FollowUp, Incident, Postmortem
 from stopwork.ledger.words import (
     DetectedBy,
@@ -241,7 +241,7 @@ def _timeline(case: Case) -> str:
         ("first stage given back", incident.reenabled_at),
     ]
     known = sorted(((at, what) for what, at in steps if at is not None), key=lambda step: step[0])
-    lines = [f"- {moment(at)}: {what}" for at, what in known]
+    lines = [f"- {instant(at)}: {what}" for at, what in known]
     still_open = [what for what, at in steps if at is None]
     return "\n".join([*lines, *([f"- not yet: {listed(still_open, most=10)}"] if still_open else [])])
 
@@ -335,5 +335,6 @@ def _failed(case: Case) -> Iterator[str]:
         if items:
             yield f"{count_of(len(items), 'object')} {words}"
     if case.audit is not None:
-        for answer in case.audit.answers:
-            yield from answer.missing
+        unanswered = sum(bool(answer.missing) for answer in case.audit.answers)
+        if unanswered:
+            yield f"{count_of(unanswered, 'question')} of the audit could not be answered in full"

@@ -52,7 +52,6 @@ NEEDS: Final[Mapping[Phase, tuple[Phase, ...]]] = {
     Phase.RECOVER: (Phase.PRESERVE, Phase.AUDIT),
     Phase.LEARN: (Phase.AUDIT,),
     Phase.REENABLE: (Phase.PRESERVE, Phase.AUDIT, Phase.RECOVER),
-    Phase.PREPARE: (Phase.REENABLE,),
 }
 """The phases that must be done before each may begin."""
 
@@ -70,7 +69,6 @@ _FIRST: Final = {
     Phase.PRESERVE: "the evidence is not sealed yet",
     Phase.AUDIT: "the side effects are not audited yet",
     Phase.RECOVER: "the records are not put right yet",
-    Phase.REENABLE: "the workflow has not returned yet",
 }
 
 
@@ -173,11 +171,13 @@ def _blocked_by(phase: Phase, standings: Mapping[Phase, Standing]) -> Phase | No
 
 
 def _now(case: Case, standings: Mapping[Phase, Standing]) -> Phase | None:
+    """Answer the phase whose task comes next; one that only waits gives way to any in which something can be done."""
     order = _ORDER_IF_GRAVE if case.incident.severity in _GRAVE else _ORDER
-    for phase in order:
-        if not standings[phase].done and _blocked_by(phase, standings) is None:
-            return phase
-    return None
+    possible = [
+        phase for phase in order if not standings[phase].done and _blocked_by(phase, standings) is None
+    ]
+    able = [phase for phase in possible if not standings[phase].waits]
+    return next(iter(able or possible), None)
 
 
 def _view(phase: Phase, standings: Mapping[Phase, Standing], now: Phase | None, *, closed: bool) -> PhaseView:

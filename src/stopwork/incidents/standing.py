@@ -25,19 +25,24 @@ from stopwork.ledger.words import (
     Phase,
     PlanState,
     ReenableCheck,
+    RunStatus,
     Severity,
     Stage,
 )
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """One phase: ``why`` says how one knows that it is done, or why its ``task`` comes next."""
+    """One phase: ``why`` says how one knows that it is done, or why its ``task`` comes next.
+
+    ``waits`` is true where nobody can do anything now: something has to happen first, such as the next run.
+    """
 
     done: bool
     why: str
     task: str = ""
     who: str = ""
     at: datetime | None = None
+    waits: bool = False
 
 
 def _done(why: str, at: datetime | None) -> Standing:
@@ -61,6 +66,8 @@ def _paused(case: Case) -> Standing:
         return _done(f"held: {listed(holds)}{still}", case.incident.paused_at)
     if case.incident.reenabled_at is not None:
         return _done(f"returned at the stage {_stage(case.workflow.stage)}", case.incident.paused_at)
+    if not case.writes and not any(run.status is RunStatus.RUNNING for run in case.runs):
+        return _done("nothing was written and no run is going on: a pause would stop nothing", None)
     smallest = proposals(case.incident.type, facts_of(case.signals), case.current)[0]
     return _open("Pause the smallest unsafe part", f"proposed: stop {smallest.stops}")
 
@@ -195,6 +202,8 @@ def _reenabled(case: Case) -> Standing:
     back = incident.reenabled_at
     if back is not None and case.workflow.stage is Stage.NORMAL:
         return _done("the workflow has its full autonomy back", back)
+    if incident.paused_at is None and case.workflow.stage is Stage.NORMAL and _paused(case).done:
+        return _done("nothing was paused, so nothing has to return", None)
     if back is None:
         for view in checks(case):
             if view.state not in GOOD and view.check is not ReenableCheck.FIRST_RUN_MONITORED:
@@ -203,8 +212,12 @@ def _reenabled(case: Case) -> Standing:
                 return _open(_CHECK_TASKS[view.check], view.why, who)
     step = next_step(case)
     if step.blocked or step.after is None:
-        return _open(
-            f"Watch a run at the stage {_stage(case.workflow.stage)}", step.blocked, incident.technical_owner
+        return Standing(
+            done=False,
+            task=f"Watch a run at the stage {_stage(case.workflow.stage)}",
+            why=step.blocked,
+            who=incident.technical_owner,
+            waits=True,
         )
     if back is None:
         task, why = f"Return the workflow at the stage {_stage(step.after)}", "every check is answered"

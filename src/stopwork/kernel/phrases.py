@@ -46,12 +46,19 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def instant(at: datetime) -> str:
+    """Answer a moment to the second, where seconds count: ``2026-03-02 08:14:05 UTC``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def money(amount_usd: float) -> str:
     """Answer an amount as ``USD 2.50``; fractions of a cent are shown, since a model call costs little."""
     return f"USD {amount_usd:,.2f}" if amount_usd >= 0.01 or amount_usd == 0 else f"USD {amount_usd:.6f}"
 
 
 def sentence(text: str) -> str:
-    """Answer the text beginning with a capital and ending with one full stop."""
+    """Answer the text beginning with a capital and ending with one full stop; a name such as ``crm.send`` stays as it is."""
     trimmed = text.strip().rstrip(".")
-    return f"{trimmed[:1].upper()}{trimmed[1:]}." if trimmed else ""
+    first = trimmed.split(maxsplit=1)[0].rstrip(",;:") if trimmed else ""
+    begun = f"{trimmed[:1].upper()}{trimmed[1:]}" if first.isalpha() else trimmed
+    return f"{begun}." if begun else ""

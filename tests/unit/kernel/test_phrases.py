@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from stopwork.kernel.phrases import count_of, lasting, listed, moment, money, sentence
+from stopwork.kernel.phrases import count_of, instant, lasting, listed, moment, money, sentence
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,12 @@ def test_money_keeps_its_unit(amount: float, expected: str) -> None:
 def test_a_sentence_has_a_capital_and_one_full_stop() -> None:
     assert sentence("the run failed.") == "The run failed."
     assert sentence("") == ""
+
+
+def test_a_name_at_the_beginning_is_not_changed() -> None:
+    assert sentence("crm.create_task ran twice") == "crm.create_task ran twice."
+    assert sentence("tool crm.create_task") == "Tool crm.create_task."
+
+
+def test_an_instant_is_told_to_the_second() -> None:
+    assert instant(datetime(2026, 3, 2, 8, 14, 5, tzinfo=UTC)) == "2026-03-02 08:14:05 UTC"
