@@ -194,7 +194,7 @@ def _made(field: str, source: str, options: Mapping[str, Any], folder: Path) -> 
 def _called(field: str, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
     try:
         return function(**options)
-    except Exception as error:  # noqa: BLE001: whatever the operator's function raises
+    except Exception as error:  # noqa: BLE001 - whatever the operator's function raises
         text = f"{type(error).__name__}: {error}"
         for value in options.values():  # a resolved secret among them must not be repeated
             text = text.replace(value, "…") if isinstance(value, str) and value else text

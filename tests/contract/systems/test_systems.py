@@ -7,7 +7,7 @@ is put back reads back equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,9 +25,11 @@ ODD: Content = {"id": "7", "title": "Ünïcode ' \" ; -- \\ \n%", "state": "", "
 
 
 @pytest.fixture(params=WORLDS)
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     make: Callable[[Path], World] = WORLDS[request.param]
-    return make(tmp_path)
+    world = make(tmp_path)
+    yield world
+    world.close()
 
 
 def test_an_object_that_is_not_there_is_absent(world: World) -> None:

@@ -16,6 +16,7 @@ from stopwork.systems.base import System
 from stopwork.systems.python import PythonSystem
 from stopwork.systems.sql import SqlSystem, Table
 from stopwork.systems.tool import Handling, ToolCall, ToolSystem
+from tests.contract.systems.tracker import TrackerWorld
 
 Content = dict[str, Any]
 
@@ -27,6 +28,7 @@ class World(Protocol):
 
     def look(self, object_id: str) -> Content | None: ...
     def change(self, object_id: str, content: Content | None) -> None: ...
+    def close(self) -> None: ...
 
 
 def ticket(object_id: str) -> ObjectRef:
@@ -54,6 +56,9 @@ class SqlWorld:
             database.execute("DELETE FROM ticket WHERE id = ?", (object_id,))
             if content is not None:
                 database.execute("INSERT INTO ticket VALUES (:id, :title, :state, :points)", content)
+
+    def close(self) -> None:
+        """Leave the file to the test's folder."""
 
 
 class Shelf:
@@ -113,6 +118,9 @@ class ShelfWorld:
         self.look = self._shelf.look
         self.change = self._shelf.change
 
+    def close(self) -> None:
+        """There is nothing to close."""
+
 
 TICKET_TOOLS = Handling(
     snapshot=ToolCall(tool="get_ticket", args={"ticket_id": "{id}"}),
@@ -133,6 +141,7 @@ WORLDS: dict[str, Callable[[Path], World]] = {
     "python that compares": lambda folder: ShelfWorld(
         lambda shelf: PythonSystem("desk", shelf.read, shelf.write_if, shelf.scan)
     ),
+    "the how-to's tracker": lambda folder: TrackerWorld(),
     "tool": lambda folder: ShelfWorld(
         lambda shelf: ToolSystem("desk", shelf.invoke, {"ticket": TICKET_TOOLS})
     ),
