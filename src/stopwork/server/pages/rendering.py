@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stopwork.incidents.lifecycle import PhaseState
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.server.pages import contexts as c
@@ -55,7 +56,7 @@ class Pages:
         self._environment.globals |= {
             "asset": address_of or _versioned_addresses(),
             "w": w,
-            "PhaseState": c.PhaseState,
+            "PhaseState": PhaseState,
             "SignInState": c.SignInState,
             "ImageState": r.ImageState,
             "timedelta": timedelta,

@@ -31,6 +31,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
         f"{it.tool} {_outcome(it)}"
         + (f", {counted(len(it.effects), 'object')} changed" if it.effects else "")
     ),
+    e.EffectsObserved: lambda it: f"{counted(len(it.effects), 'object')} seen to be changed by {short(it.call)}",
     e.PointRegistered: lambda it: f"Enforcement point connected: {it.name}",
     e.PointRetired: lambda it: f"Enforcement point gone: {it.reason}",
     e.HoldSet: lambda it: f"Hold set: {it.scope}, {_low(it.mode)}. {it.reason}",

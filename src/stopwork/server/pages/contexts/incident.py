@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 
 from stopwork.incidents.audit import AffectedObject
+from stopwork.incidents.communicate import Told
+from stopwork.incidents.lifecycle import NextAction, PhaseState, PhaseView
 from stopwork.incidents.prepare import Preparedness
 from stopwork.incidents.reenable import GOOD, CheckView
 from stopwork.ledger import records as r
@@ -25,35 +26,6 @@ from stopwork.server.pages.contexts.parts import (
 )
 
 # --- incident --------------------------------------------------------------------------------------
-
-
-class PhaseState(StrEnum):
-    """Where a phase stands; ``blocked`` says what must come first."""
-
-    DONE = "done"
-    NOW = "now"
-    BLOCKED = "blocked"
-    LATER = "later"
-
-
-class PhaseStep(Context):
-    """One phase on the rail. ``why`` says what it waits for, or what was done."""
-
-    phase: w.Phase
-    state: PhaseState
-    why: str = ""
-    done_at: datetime | None = None
-
-
-class NextStep(Context):
-    """The one thing the page asks for next, and why. ``due`` is when it should have happened."""
-
-    title: str
-    why: str
-    phase: w.Phase
-    mine: bool = True
-    owner: str = ""
-    due: datetime | None = None
 
 
 class DecisionNeeded(Context):
@@ -120,12 +92,10 @@ class RecoverPanel(Context):
 
 
 class AudienceRow(Context):
-    """An audience that must be told, why, and the message for it."""
+    """An audience that must be told, and the message for it."""
 
-    audience: w.Audience
-    why: str
+    told: Told
     message: r.Message | None = None
-    may_approve: bool = True
     why_not: str = ""
 
 
@@ -146,6 +116,7 @@ class LearnPanel(Context):
     follow_ups: tuple[r.FollowUp, ...]
     proposed: tuple[w.RemediationClass, ...]
     postmortem: r.Postmortem | None = None
+    root_cause: str = ""
     shallow: str = ""
     mandatory: bool = False
 
@@ -178,8 +149,8 @@ class IncidentContext(Context):
     frame: Frame
     incident: r.Incident
     workflow: r.Workflow
-    phases: tuple[PhaseStep, ...]
-    next: NextStep
+    phases: tuple[PhaseView, ...]
+    next: NextAction | None
     decisions: tuple[DecisionNeeded, ...]
     signals: tuple[r.Signal, ...]
     holds: tuple[HoldRow, ...]
@@ -190,6 +161,7 @@ class IncidentContext(Context):
     audit: AuditPanel
     recover: RecoverPanel
     audiences: tuple[AudienceRow, ...]
+    not_told: tuple[Told, ...]
     learn: LearnPanel
     reenable: ReenablePanel
     preparedness: Preparedness
@@ -202,7 +174,13 @@ class IncidentContext(Context):
         """Everything that any hold of this incident still waits for."""
         return Unsettled.of(row.pause for row in self.holds)
 
-    def step(self, phase: w.Phase) -> PhaseStep:
+    @property
+    def ready_to_close(self) -> bool:
+        """Whether every phase is done and only the closing is left."""
+        return self.next is not None and all(step.state is PhaseState.DONE for step in self.phases)
+
+    def step(self, phase: w.Phase) -> PhaseView:
+        """Answer how one phase stands."""
         return next(step for step in self.phases if step.phase is phase)
 
 
@@ -225,13 +203,6 @@ class OpenIncidentContext(Context):
     text: str = ""
 
 
-class Duration(Context):
-    """How long one milestone took: ``text`` is a length, *pending*, or *not applicable*."""
-
-    name: str
-    text: str
-
-
 class ReportContext(Context):
     """The one page of an incident, for print. ``lines`` are the template's fields in their order."""
 
@@ -240,4 +211,4 @@ class ReportContext(Context):
     lines: tuple[tuple[str, str], ...]
     objects: tuple[AffectedRow, ...]
     timeline: tuple[TimelineRow, ...]
-    durations: tuple[Duration, ...]
+    durations: tuple[tuple[str, str], ...]

@@ -80,7 +80,7 @@ class Paging(Context):
     """Where a list stands; an address is ``None`` when there is nothing there."""
 
     shown: int
-    newer: str | None = None
+    newest: str | None = None
     older: str | None = None
 
 
@@ -153,6 +153,7 @@ class FieldChange(Context):
     after: Any = None
     now: Any = None
     before_known: bool = True
+    after_known: bool = True
     now_known: bool = False
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from stopwork.incidents.lifecycle import NextAction, PhaseState, PhaseView
 from stopwork.incidents.prepare import Preparedness
 from stopwork.incidents.reenable import CheckView
 from stopwork.ledger import records as r
@@ -74,27 +75,22 @@ TIMELINE = tuple(
 )
 
 
-def steps(now: w.Phase | None) -> tuple[c.PhaseStep, ...]:
+def steps(now: w.Phase | None) -> tuple[PhaseView, ...]:
     """Answer the rail with one phase at hand, those before done and those after later or blocked."""
     position = len(PHASES) if now is None else PHASES.index(now)
-    blocked = {
-        w.Phase.RECOVER: "The evidence must be sealed and the audit done first.",
-        w.Phase.REENABLE: "The audit must be complete and the owner must agree first.",
-    }
-    return tuple(
-        c.PhaseStep(
-            phase=phase, state=c.PhaseState.DONE, why="Done by lee@acme.test", done_at=s.ago(minutes=10)
+    return tuple(_step(phase, index - position) for index, phase in enumerate(PHASES))
+
+
+def _step(phase: w.Phase, ahead: int) -> PhaseView:
+    if ahead < 0:
+        return PhaseView(
+            phase=phase, state=PhaseState.DONE, reason="done by lee@acme.test", at=s.ago(minutes=10)
         )
-        if index < position
-        else c.PhaseStep(phase=phase, state=c.PhaseState.NOW)
-        if index == position
-        else c.PhaseStep(
-            phase=phase,
-            state=c.PhaseState.BLOCKED if phase in blocked else c.PhaseState.LATER,
-            why=blocked.get(phase, ""),
-        )
-        for index, phase in enumerate(PHASES)
-    )
+    title, why = _NEXT[phase]
+    if ahead and phase in (w.Phase.RECOVER, w.Phase.REENABLE):
+        return PhaseView(phase=phase, state=PhaseState.BLOCKED, reason="the side effects are not audited yet")
+    state = PhaseState.LATER if ahead else PhaseState.NOW
+    return PhaseView(phase=phase, state=state, reason=why, next_action=title)
 
 
 def incident_stories(
@@ -127,6 +123,7 @@ def incident_stories(
         audit=c.AuditPanel(audit=None),
         recover=c.RecoverPanel(plan=None, approver="dana@acme.test"),
         audiences=(),
+        not_told=p.NOT_TOLD,
         learn=p.LEARN,
         reenable=c.ReenablePanel(
             checks=tuple(
@@ -155,6 +152,10 @@ def incident_stories(
             whole, phases=steps(w.Phase.RECOVER), next=_next(w.Phase.RECOVER), **(known | {"recover": p.RAN})
         ),
     )
+    closing = NextAction(
+        phase=w.Phase.PREPARE, title="Close the incident", why="all ten phases are done", who="lee@acme.test"
+    )
+    yield "incident-to-close", changed(whole, phases=steps(None), next=closing, **known)
     closed = changed(a.INCIDENT, status=w.IncidentStatus.CLOSED, closed_at=s.NOW)
     finished = changed(
         p.LEARN,
@@ -170,15 +171,12 @@ def incident_stories(
         ),
         follow_ups=a.CALM_FOLLOW_UPS,
     )
-    done = c.NextStep(
-        title="Nothing is left to do", why="The workflow is back at its normal stage.", phase=w.Phase.PREPARE
-    )
     yield (
         "incident-closed",
         changed(
             whole,
             phases=steps(None),
-            next=done,
+            next=None,
             **(known | {"incident": closed, "learn": finished, "decisions": ()}),
         ),
     )
@@ -214,11 +212,10 @@ def _learned_before(
     return {}
 
 
-def _next(phase: w.Phase) -> c.NextStep:
+def _next(phase: w.Phase) -> NextAction:
     title, why = _NEXT[phase]
-    return c.NextStep(
-        title=title, why=why, phase=phase, mine=phase is not w.Phase.CONTAIN, owner="lee@acme.test"
-    )
+    who = "lee@acme.test" if phase is w.Phase.CONTAIN else ""
+    return NextAction(phase=phase, title=title, why=why, who=who)
 
 
 def _list_stories(
@@ -286,9 +283,9 @@ def _list_stories(
             objects=p.OBJECTS,
             timeline=TIMELINE,
             durations=(
-                c.Duration(name="Detect", text="4 s"),
-                c.Duration(name="Pause", text="1 s"),
-                c.Duration(name="Recover", text="pending"),
+                ("Detect", "4 s"),
+                ("Pause", "1 s"),
+                ("Recover", "pending"),
             ),
         ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from stopwork.incidents.audit import AffectedObject
+from stopwork.incidents.communicate import Told
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.server.pages import contexts as c
@@ -108,11 +109,15 @@ OBJECTS = (
     _affected(msgspec.structs.replace(s.TASK, id="task-3320"), w.Operation.DELETED, (s.COPY_CALL,)),
 )
 
+
+def _told(audience: w.Audience, why: str, *, needed: bool = True) -> Told:
+    return Told(audience=audience, needed=needed, why=why, recipients=())
+
+
 AUDIENCES = (
-    c.AudienceRow(audience=w.Audience.BUSINESS_OWNER, why="Told at every incident.", message=a.MESSAGE),
+    c.AudienceRow(told=_told(w.Audience.BUSINESS_OWNER, "Told at every incident."), message=a.MESSAGE),
     c.AudienceRow(
-        audience=w.Audience.TECHNICAL_OWNER,
-        why="Told at every incident.",
+        told=_told(w.Audience.TECHNICAL_OWNER, "Told at every incident."),
         message=changed(
             a.MESSAGE,
             audience=w.Audience.TECHNICAL_OWNER,
@@ -125,8 +130,7 @@ AUDIENCES = (
         ),
     ),
     c.AudienceRow(
-        audience=w.Audience.AFFECTED_INTERNAL_USERS,
-        why="People use the tasks that were duplicated.",
+        told=_told(w.Audience.AFFECTED_INTERNAL_USERS, "People use the tasks that were duplicated."),
         message=changed(
             a.MESSAGE,
             audience=w.Audience.AFFECTED_INTERNAL_USERS,
@@ -136,7 +140,12 @@ AUDIENCES = (
             approved_at=s.ago(minutes=1),
         ),
     ),
-    c.AudienceRow(audience=w.Audience.SECURITY, why="Customer commitments were touched."),
+    c.AudienceRow(told=_told(w.Audience.SECURITY, "Customer commitments were touched.")),
+)
+
+NOT_TOLD = (
+    _told(w.Audience.EXTERNAL_PARTIES, "nothing reached anyone outside", needed=False),
+    _told(w.Audience.EXECUTIVES, "only at sev0 and sev1", needed=False),
 )
 
 LEARN = c.LearnPanel(

@@ -1,0 +1,1 @@
+"""From records to context records: one builder for each page, all reading one snapshot."""

@@ -1,0 +1,167 @@
+"""Pausing, holds and approvals: where people stop the work and answer its questions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stopwork.incidents import pause as pausing
+from stopwork.incidents.pause import Impact, Proposal
+from stopwork.kernel.errors import Invalid
+from stopwork.ledger import records as r
+from stopwork.ledger import words as w
+from stopwork.operations import points
+from stopwork.operations.manifests import known_workflow
+from stopwork.server.pages import contexts as c
+from stopwork.server.pages.builders.look import Look, approval_row, hold_row, pending_approvals
+
+MAX_LISTED: Final = 50
+MAX_CALLS: Final = 20_000
+MAX_WORKFLOWS: Final = 100
+
+
+def pause(look: Look, *, reason: str = "", problem: str = "") -> c.PauseContext:
+    """Answer the holds to choose from; ``workflow``, ``incident`` and ``tool`` stand in the address."""
+    view = look.view
+    incident = view.need(r.Incident, look.query["incident"]) if look.query.get("incident") else None
+    name = incident.workflow if incident else look.query.get("workflow", "")
+    workflow = known_workflow(view, name) if name else None
+    return c.PauseContext(
+        frame=look.frame("Pause", watch="none"),
+        options=_options(look, workflow, incident) if workflow else _wide_options(look),
+        workflow=workflow,
+        incident=incident,
+        reason=reason,
+        problem=problem,
+    )
+
+
+def chosen_hold(value: str, workflow: str) -> tuple[r.Scope, w.HoldMode]:
+    """Answer what an option of the pause page stands for; ``Invalid`` for anything else."""
+    kind_word, _, rest = value.partition(":")
+    mode_word, _, name = rest.partition(":")
+    try:
+        kind, mode = w.ScopeKind(kind_word), w.HoldMode(mode_word)
+    except ValueError:
+        raise Invalid("choose what to stop", hint="Pick one of the scopes.", field="hold") from None
+    alone = kind in (w.ScopeKind.EVERYTHING, w.ScopeKind.WORKFLOW)
+    return r.Scope(kind=kind, name=name, workflow=None if alone else workflow or None), mode
+
+
+def holds(look: Look) -> c.HoldsContext:
+    """Answer the active holds, and those that were lifted last."""
+    view = look.view
+    lifted = view.find(r.Hold, active=False, order="-id", limit=MAX_LISTED)
+    return c.HoldsContext(
+        frame=look.frame("Holds", "holds"),
+        active=tuple(hold_row(look, each) for each in view.find(r.Hold, active=True, order="-id")),
+        lifted=tuple(lifted),
+    )
+
+
+def hold(look: Look, hold_id: str) -> c.HoldContext:
+    """Answer one hold with its three sets: closed, in flight, not confirmed."""
+    view = look.view
+    known = view.need(r.Hold, hold_id)
+    workflow = known.scope.name if known.scope.kind is w.ScopeKind.WORKFLOW else known.scope.workflow
+    live = points.live(view, now=look.now, workflow=workflow)
+    return c.HoldContext(
+        frame=look.frame(str(known.scope), "holds"),
+        row=hold_row(look, known),
+        confirmed=tuple(point for point in live if point.epoch >= known.epoch),
+        incident=view.get(r.Incident, known.incident) if known.incident else None,
+        why_not_lift="You set this hold yourself; a second person has to lift it."
+        if known.set_by == look.person
+        else "",
+    )
+
+
+def approvals(look: Look) -> c.ApprovalsContext:
+    """Answer the questions: this visitor's, other people's, and the latest answers."""
+    rows = pending_approvals(look)
+    decided = [state for state in w.ApprovalState if state is not w.ApprovalState.PENDING]
+    return c.ApprovalsContext(
+        frame=look.frame("Approvals", "approvals"),
+        waiting=tuple(row for row in rows if not row.why_not),
+        others=tuple(row for row in rows if row.why_not),
+        decided=tuple(look.view.find(r.Approval, state=decided, order="-requested_at", limit=MAX_LISTED)),
+    )
+
+
+def approval(look: Look, approval_id: str) -> c.ApprovalContext:
+    """Answer one question with the exact bytes it is about."""
+    known = look.view.need(r.Approval, approval_id)
+    return c.ApprovalContext(
+        frame=look.frame(known.title, "approvals"),
+        row=approval_row(look, known),
+        call=look.view.get(r.Call, known.call) if known.call else None,
+        workflow=look.view.get(r.Workflow, known.workflow),
+    )
+
+
+def _options(look: Look, workflow: r.Workflow, incident: r.Incident | None) -> tuple[c.PauseOption, ...]:
+    manifest = look.manifests.version(look.view, workflow.id, workflow.version).manifest
+    facts = {
+        name: look.query[name] for name in ("tool", "trigger", "source", "permission") if look.query.get(name)
+    }
+    if incident:
+        facts = pausing.facts_of(look.view.find(r.Signal, incident=incident.id)) | facts
+    kind = incident.type if incident else w.IncidentType.TOOL_MISUSE
+    calls = look.view.find(
+        r.Call,
+        workflow=workflow.id,
+        requested_at_from=look.now - pausing.LOOK_BACK,
+        order="-requested_at",
+        limit=MAX_CALLS,
+    )
+    due = pausing.runs_due(manifest, look.now)
+    return tuple(
+        _option(
+            each, pausing.impact(each.scope, each.mode, calls, runs_due=due), first=index == 0 and bool(facts)
+        )
+        for index, each in enumerate(pausing.proposals(kind, facts, manifest))
+    )
+
+
+def _wide_options(look: Look) -> tuple[c.PauseOption, ...]:
+    """Answer the scopes that need no workflow to be chosen first: each workflow, and everything."""
+    workflows = look.view.find(r.Workflow, limit=MAX_WORKFLOWS)
+    since = look.now - pausing.LOOK_BACK
+    every = look.view.count(r.Call, requested_at_from=since)
+    options = []
+    for each in workflows:
+        manifest = look.manifests.version(look.view, each.id, each.version).manifest
+        own = look.view.count(r.Call, workflow=each.id, requested_at_from=since)
+        proposal = Proposal(
+            scope=r.Scope(kind=w.ScopeKind.WORKFLOW, name=each.id),
+            mode=w.HoldMode.BLOCK,
+            stops=f"every call of {each.title}",
+            keeps_running="all other workflows",
+        )
+        due = pausing.runs_due(manifest, look.now)
+        options.append(
+            _option(
+                proposal, Impact(calls_stopped=own, calls_kept=every - own, runs_stopped=due), first=False
+            )
+        )
+    if workflows:
+        everything = Proposal(
+            scope=r.Scope(kind=w.ScopeKind.EVERYTHING),
+            mode=w.HoldMode.BLOCK,
+            stops="every call of every agent",
+            keeps_running="nothing that is guarded",
+        )
+        due = sum(option.impact.runs_stopped for option in options)
+        options.append(
+            _option(everything, Impact(calls_stopped=every, calls_kept=0, runs_stopped=due), first=False)
+        )
+    return tuple(options)
+
+
+def _option(proposal: Proposal, impact: Impact, *, first: bool) -> c.PauseOption:
+    scope = proposal.scope
+    return c.PauseOption(
+        value=f"{scope.kind}:{proposal.mode}:{scope.name}",
+        proposal=proposal,
+        impact=impact,
+        recommended=first,
+    )

@@ -1,0 +1,201 @@
+"""The page of one incident: all ten phases from one case."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stopwork.incidents import audit, communicate, images, learn, lifecycle, pause, preserve, reenable
+from stopwork.incidents.case import Case
+from stopwork.ledger import records as r
+from stopwork.ledger import words as w
+from stopwork.operations import points, postmortems, preparedness
+from stopwork.operations.cases import gather
+from stopwork.server.pages import contexts as c
+from stopwork.server.pages.builders.incidents import affected_rows, timeline
+from stopwork.server.pages.builders.look import Look, hold_row, pending_approvals
+from stopwork.server.pages.builders.workflow import ladder
+
+TIMELINE_LINES: Final = 150
+_STATES_WITH_TASKS: Final = (lifecycle.PhaseState.NOW, lifecycle.PhaseState.LATER)
+_OPEN_TO_ALL: Final = {
+    "attest": "Attest in my name",
+    "except": "Make an exception",
+    "sign": "Sign the return",
+}
+
+
+def incident(look: Look, incident_id: str) -> c.IncidentContext:
+    """Answer everything that this incident asks for, of this visitor and of others."""
+    view = look.view
+    case = gather(view, look.manifests, incident_id)
+    known = case.incident
+    phases = lifecycle.phase_states(case)
+    action = lifecycle.next_action(case)
+    told = communicate.audiences(case)
+    rows = timeline(look, incident_id, limit=TIMELINE_LINES + 1)
+    return c.IncidentContext(
+        frame=look.frame(known.title, "incidents", watch=f"incident:{incident_id}"),
+        incident=known,
+        workflow=case.workflow,
+        phases=phases,
+        next=action,
+        decisions=_decisions(look, case, phases, action),
+        signals=case.signals,
+        holds=tuple(hold_row(look, hold) for hold in case.holds if hold.active),
+        points=len(points.live(view, now=look.now, workflow=known.workflow)),
+        proposed_pause=_proposed_pause(case),
+        evidence=_evidence(case),
+        containment=case.containment,
+        audit=c.AuditPanel(
+            audit=case.audit,
+            objects=affected_rows(case.effects, case.items, audit.affected_objects(case))
+            if case.audit
+            else (),
+        ),
+        recover=_recover(look, case),
+        audiences=tuple(_audience(case, each) for each in told if each.needed),
+        not_told=tuple(each for each in told if not each.needed),
+        learn=_learn(look, case),
+        reenable=_reenable(look, case),
+        preparedness=preparedness.assess(view, look.manifests, workflow=known.workflow, now=look.now),
+        timeline=rows[-TIMELINE_LINES:],
+        timeline_left_out=max(0, len(rows) - TIMELINE_LINES),
+        people=tuple(dict.fromkeys(case.workflow.owners.values())),
+    )
+
+
+def _decisions(
+    look: Look,
+    case: Case,
+    phases: tuple[lifecycle.PhaseView, ...],
+    action: lifecycle.NextAction | None,
+) -> tuple[c.DecisionNeeded, ...]:
+    """Answer what waits for this visitor beside the next action: their other phases, and calls that ask."""
+    me = look.visit.person
+    own = [
+        c.DecisionNeeded(title=each.next_action, href=f"#{each.phase}")
+        for each in phases
+        if each.state in _STATES_WITH_TASKS and each.who == me and not (action and each.phase is action.phase)
+    ]
+    asked = [
+        c.DecisionNeeded(
+            title=row.approval.title, href=f"/approvals/{row.approval.id}", due=row.approval.expires_at
+        )
+        for row in pending_approvals(look)
+        if not row.why_not and row.approval.run in case.incident.runs
+    ]
+    return (*own, *asked)
+
+
+def _proposed_pause(case: Case) -> str:
+    smallest = pause.proposals(case.incident.type, pause.facts_of(case.signals), case.current)[0]
+    return f"Proposed: {smallest.scope}. It stops {smallest.stops}; {smallest.keeps_running} goes on."
+
+
+def _evidence(case: Case) -> c.EvidencePanel:
+    collected = preserve.collect(case)
+    bundle = case.bundle
+    counts = {
+        each.kind: bundle.kinds.get(each.kind.value, 0) if bundle else len(each.items) for each in collected
+    }
+    return c.EvidencePanel(
+        kinds=tuple(c.KindCount(kind=kind, records=number) for kind, number in counts.items()),
+        missing=bundle.missing if bundle else tuple(each.missing for each in collected if each.missing),
+        bundle=bundle,
+        verify_command=f"stopwork evidence verify {bundle.path}" if bundle else "",
+    )
+
+
+def _recover(look: Look, case: Case) -> c.RecoverPanel:
+    owner = case.incident.business_owner
+    mine = look.visit.person == owner
+    return c.RecoverPanel(
+        plan=case.plan,
+        items=tuple(_item(each) for each in case.items),
+        approver=owner,
+        may_approve=mine and case.incident.sealed_at is not None,
+        why_not=""
+        if mine and case.incident.sealed_at
+        else f"Only {owner} approves a recovery."
+        if not mine
+        else "Seal the evidence first.",
+    )
+
+
+def _item(item: r.Item) -> c.ItemRow:
+    """Answer an item with its fields; in a conflict beside what is there now, otherwise beside what would be."""
+    conflict = item.state is w.ItemState.CONFLICT
+    fields = []
+    for name, (left, back) in item.changes.items():
+        gone = images.NO_FIELD
+        left, back = (None if value == gone else value for value in (left, back))
+        if not conflict:
+            fields.append(c.FieldChange(name=name or "content", before=left, after=back))
+            continue
+        now = images.value_of(item.found, name) if item.found else None
+        fields.append(
+            c.FieldChange(
+                name=name or "content",
+                before=back,
+                after=left,
+                now=None if now == gone else now,
+                now_known=item.found is not None and item.found.state is not r.ImageState.UNKNOWN,
+            )
+        )
+    return c.ItemRow(item=item, fields=tuple(fields))
+
+
+def _audience(case: Case, told: communicate.Told) -> c.AudienceRow:
+    written = [
+        message
+        for message in case.messages
+        if message.audience is told.audience and message.state is not w.MessageState.DISCARDED
+    ]
+    return c.AudienceRow(told=told, message=written[-1] if written else None)
+
+
+def _learn(look: Look, case: Case) -> c.LearnPanel:
+    saved = case.postmortem
+    shown = postmortems.proposed(look.view, look.manifests, incident=case.incident.id, now=look.now)
+    return c.LearnPanel(
+        fields=tuple(
+            c.PostmortemField(
+                name=field.name,
+                label=field.label,
+                value=shown.fields.get(field.name, ""),
+                hint=field.asks,
+                prefilled=saved is None and bool(shown.fields.get(field.name)),
+            )
+            for field in learn.FIELDS
+        ),
+        follow_ups=shown.follow_ups,
+        proposed=learn.proposed_classes(case.incident.type),
+        postmortem=saved,
+        root_cause=case.incident.root_cause,
+        shallow=learn.shallow(saved.fields, saved.follow_ups) if saved else "",
+        mandatory=case.incident.severity in learn.MANDATORY,
+    )
+
+
+def _reenable(look: Look, case: Case) -> c.ReenablePanel:
+    step = reenable.next_step(case)
+    owner = case.incident.business_owner
+    mine = look.visit.person == owner
+    return c.ReenablePanel(
+        checks=tuple(
+            c.CheckRow(view=view, answer=_answer(view, owner, look.visit.person))
+            for view in reenable.checks(case)
+        ),
+        stages=ladder(case.workflow.stage),
+        next_stage=step.after,
+        owner=owner,
+        may_raise=mine and not step.blocked,
+        why_not=step.blocked or ("" if mine else f"Only {owner} gives autonomy back."),
+    )
+
+
+def _answer(view: reenable.CheckView, owner: str, person: str) -> str:
+    """Answer what this person may do about a check; empty when it is settled, computed, or another's to answer."""
+    if view.state in reenable.GOOD or (view.how in ("except", "sign") and person != owner):
+        return ""
+    return _OPEN_TO_ALL.get(view.how, "")

@@ -1,0 +1,139 @@
+"""The lists of incidents, the form that opens one, and the one-page report."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stopwork.incidents import audit, lifecycle, report
+from stopwork.ledger import records as r
+from stopwork.ledger import words as w
+from stopwork.operations.cases import gather
+from stopwork.server.pages import contexts as c
+from stopwork.server.pages.builders.look import OPEN_STATUSES, Look, field_changes, hold_row
+from stopwork.server.pages.sentences import timeline_row
+from stopwork.server.pages.vocabulary import label
+
+INCIDENTS_A_PAGE: Final = 25
+MAX_CHOICES: Final = 100
+REPORT_ENTRIES: Final = 200
+
+#: Entries that repeat call by call what the run's page shows; a timeline is read by people.
+QUIET: Final = frozenset(
+    {
+        "call.decided",
+        "call.attempted",
+        "call.finished",
+        "step.recorded",
+        "item.attempted",
+        "incident.paused",
+        "evidence.viewed",
+    }
+)
+
+
+def incident_row(look: Look, incident: r.Incident) -> c.IncidentRow:
+    """Answer an incident as a line: whether its pause is enforced, and what comes next."""
+    rows = [hold_row(look, hold) for hold in look.view.find(r.Hold, incident=incident.id, active=True)]
+    action = None
+    if incident.status is not w.IncidentStatus.CLOSED:
+        action = lifecycle.next_action(gather(look.view, look.manifests, incident.id))
+    return c.IncidentRow(
+        incident=incident,
+        holds=len(rows),
+        unsettled=c.Unsettled.of(row.pause for row in rows),
+        next_title=action.title if action else "",
+    )
+
+
+def incidents(look: Look) -> c.IncidentsContext:
+    """Answer incidents, newest first; status and workflow stand in the address."""
+    view = look.view
+    status = look.query.get("status", "open")
+    wanted: dict[str, object] = {}
+    if status == "open":
+        wanted["status"] = OPEN_STATUSES
+    elif status in set(w.IncidentStatus):
+        wanted["status"] = status
+    if workflow := look.query.get("workflow"):
+        wanted["workflow"] = workflow
+    found = view.find(
+        r.Incident,
+        order="-opened_at",
+        limit=INCIDENTS_A_PAGE + 1,
+        after=look.query.get("after") or None,
+        **wanted,
+    )
+    shown = found[:INCIDENTS_A_PAGE]
+    workflows = view.find(r.Workflow, limit=MAX_CHOICES)
+    statuses = [
+        ("open", "All open"),
+        ("all", "All"),
+        *((each.value, label(each)) for each in w.IncidentStatus),
+    ]
+    return c.IncidentsContext(
+        frame=look.frame("Incidents", "incidents"),
+        incidents=tuple(incident_row(look, each) for each in shown),
+        filters=(
+            look.chosen("status", "Status", statuses),
+            look.chosen("workflow", "Workflow", [("", "any"), *((it.id, it.title) for it in workflows)]),
+        ),
+        paging=c.Paging(
+            shown=len(shown),
+            newest=look.address("/incidents", after="") if look.query.get("after") else None,
+            older=look.address("/incidents", after=shown[-1].id) if len(found) > len(shown) else None,
+        ),
+    )
+
+
+def open_incident(look: Look) -> c.OpenIncidentContext:
+    """Answer the form that opens an incident; ``workflow`` and ``run`` may stand in the address."""
+    chosen = look.query.get("workflow", "")
+    return c.OpenIncidentContext(
+        frame=look.frame("Open an incident", "incidents", watch="none"),
+        workflows=tuple(
+            c.Choice(value=each.id, label=each.title, chosen=each.id == chosen)
+            for each in look.view.find(r.Workflow, limit=MAX_CHOICES)
+        ),
+        types=tuple(c.Choice(value=each.value, label=label(each)) for each in w.IncidentType),
+        run=look.query.get("run", ""),
+        text=look.query.get("text", ""),
+    )
+
+
+def incident_report(look: Look, incident_id: str) -> c.ReportContext:
+    """Answer the one page of an incident."""
+    case = gather(look.view, look.manifests, incident_id)
+    page = report.one_page(case, look.now)
+    return c.ReportContext(
+        frame=look.frame(f"Report of {incident_id}", "incidents", watch="none"),
+        incident=case.incident,
+        lines=report.lines(page),
+        objects=affected_rows(case.effects, case.items, audit.affected_objects(case)),
+        timeline=timeline(look, incident_id, limit=REPORT_ENTRIES),
+        durations=report.phase_lines(page),
+    )
+
+
+def timeline(look: Look, incident_id: str, *, limit: int) -> tuple[c.TimelineRow, ...]:
+    """Answer the incident's story in order, at most its last ``limit`` lines, without what repeats call by call."""
+    rows = [timeline_row(entry) for entry in look.view.entries(incident=incident_id, limit=10_000)]
+    told = [row for row in rows if row.kind not in QUIET]
+    return tuple(told[-limit:])
+
+
+def affected_rows(
+    effects: tuple[r.Effect, ...],
+    items: tuple[r.Item, ...],
+    objects: tuple[audit.AffectedObject, ...],
+) -> tuple[c.AffectedRow, ...]:
+    """Answer each touched object field by field; *now* is what recovery found there, where it has looked."""
+    run_of = {effect.call: effect.run for effect in effects}
+    found = {item.object: item.found for item in items if item.found is not None}
+    return tuple(
+        c.AffectedRow(
+            object=each,
+            fields=field_changes(each.before, each.after, found.get(each.object)),
+            calls=tuple((call, run_of[call]) for call in each.calls),
+        )
+        for each in objects
+    )

@@ -1,0 +1,150 @@
+"""One look at one snapshot, and the rows that several pages build from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from msgspec import Struct
+
+from stopwork.control import gates
+from stopwork.incidents import images
+from stopwork.kernel.errors import StopworkError
+from stopwork.ledger import records as r
+from stopwork.ledger import words as w
+from stopwork.operations import holds
+from stopwork.operations.manifests import Manifests
+from stopwork.server.pages import contexts as c
+from stopwork.storage.view import View
+
+MAX_PENDING: Final = 200
+MAX_STOPPED: Final = 1000
+OPEN_STATUSES: Final = tuple(status for status in w.IncidentStatus if status is not w.IncidentStatus.CLOSED)
+
+_COVERS: Final = {
+    w.ScopeKind.EVERYTHING: "Every call of every agent.",
+    w.ScopeKind.WORKFLOW: "Every call of {name}.",
+    w.ScopeKind.TRIGGER: "Every call of runs that {name} starts{of}.",
+    w.ScopeKind.TOOL: "Every call of the tool {name}{of}.",
+    w.ScopeKind.PERMISSION: "Every call of a tool that uses {name}{of}.",
+    w.ScopeKind.SOURCE: "Every call that is fed from {name}{of}.",
+    w.ScopeKind.DESTINATION: "Every call that reaches {name}{of}.",
+}
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """What every builder works with. ``query`` holds the filters that stand in the address."""
+
+    view: View
+    manifests: Manifests
+    now: datetime
+    visit: c.Visit
+    query: Mapping[str, str] = {}
+
+    @property
+    def person(self) -> r.Principal:
+        return r.Principal(kind=w.PrincipalKind.PERSON, id=self.visit.person)
+
+    def frame(self, title: str, section: str = "", *, watch: str = "all") -> c.Frame:
+        """Answer what surrounds the page."""
+        return c.Frame(
+            title=title,
+            visit=self.visit,
+            now=self.now,
+            seq=self.view.last_seq(),
+            watch=watch,
+            counts=c.Counts(
+                incidents=self.view.count(r.Incident, status=OPEN_STATUSES),
+                approvals=sum(not row.why_not for row in pending_approvals(self)),
+                holds=self.view.count(r.Hold, active=True),
+            ),
+            section=section,
+        )
+
+    def address(self, path: str, **changes: str) -> str:
+        """Answer the address of this list with other filters; an empty value drops its filter."""
+        kept = {name: value for name, value in {**self.query, **changes}.items() if value}
+        return f"{path}?{urlencode(kept)}" if kept else path
+
+    def chosen(self, name: str, label: str, choices: Iterable[tuple[str, str]]) -> c.Filter:
+        """Answer a filter with the choice that the address names; an unknown value chooses nothing."""
+        given = self.query.get(name, "")
+        return c.Filter(
+            name=name,
+            label=label,
+            choices=tuple(
+                c.Choice(value=value, label=text, chosen=value == given) for value, text in choices
+            ),
+        )
+
+
+def pending_approvals(look: Look) -> tuple[c.ApprovalRow, ...]:
+    """Answer every open question, the soonest to expire first."""
+    found = look.view.find(r.Approval, state=w.ApprovalState.PENDING, order="requested_at", limit=MAX_PENDING)
+    return tuple(approval_row(look, each) for each in sorted(found, key=lambda each: each.expires_at))
+
+
+def approval_row(look: Look, approval: r.Approval) -> c.ApprovalRow:
+    """Answer a question together with why this visitor may not answer it."""
+    try:
+        gates.check_decider(approval, look.person, look.now)
+    except StopworkError as error:
+        return c.ApprovalRow(approval=approval, why_not=f"{sentence_of(error.detail)} {error.hint}".strip())
+    return c.ApprovalRow(approval=approval)
+
+
+def hold_row(look: Look, hold: r.Hold) -> c.HoldRow:
+    """Answer a hold with what it has achieved."""
+    of = f" in {hold.scope.workflow}" if hold.scope.workflow else ""
+    workflow = hold.scope.name if hold.scope.kind is w.ScopeKind.WORKFLOW else hold.scope.workflow
+    stopped = look.view.find(
+        r.Call,
+        verdict=(w.Verdict.DENY, w.Verdict.DRAFT, w.Verdict.WAIT),
+        requested_at_from=hold.set_at,
+        order="-requested_at",
+        limit=MAX_STOPPED,
+        **({"workflow": workflow} if workflow else {}),
+    )
+    return c.HoldRow(
+        pause=holds.status(look.view, hold, now=look.now),
+        covers=_COVERS[hold.scope.kind].format(name=hold.scope.name, of=of),
+        stopped_calls=sum(any(reason.source == hold.id for reason in call.reasons) for call in stopped),
+    )
+
+
+def field_changes(before: r.Image, after: r.Image, now: r.Image | None = None) -> tuple[c.FieldChange, ...]:
+    """Answer a change field by field; an object that came or went is taken apart into its fields."""
+    present = r.ImageState.PRESENT
+    if before.state is present and after.state is present:
+        names = list(images.changed_fields(before, after))
+    else:
+        known = after if after.state is present else before
+        names = (
+            list(known.content) if isinstance(known.content, dict) else [""] if known.state is present else []
+        )
+        names = [images.field_name((name,)) if name else name for name in names]
+    return tuple(
+        c.FieldChange(
+            name=name or "content",
+            before=shown(before, name),
+            after=shown(after, name),
+            now=shown(now, name) if now else None,
+            before_known=before.state is not r.ImageState.UNKNOWN,
+            after_known=after.state is not r.ImageState.UNKNOWN,
+            now_known=now is not None and now.state is not r.ImageState.UNKNOWN,
+        )
+        for name in names
+    )
+
+
+def shown(image: r.Image, name: str) -> Any:
+    """Answer one field's value; ``None`` where there is none."""
+    found = images.value_of(image, name)
+    return None if found == images.NO_FIELD else found
+
+
+def sentence_of(text: str) -> str:
+    """Answer an error's words as a sentence."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
