@@ -74,12 +74,13 @@ def spend_link(tx: Tx, secret: str) -> Issued:
     return issue(tx, principal=link.principal, valid_for=SESSION_VALID_FOR, administrator=link.administrator)
 
 
-def revoke(tx: Tx, *, credential: str, reason: str) -> None:
+def revoke(tx: Tx, *, credential: str, reason: str) -> Credential:
     """End a credential at once; ending it twice changes nothing."""
     if tx.actor.kind is PrincipalKind.AGENT:
         raise Denied("an agent cannot revoke credentials", hint="A person can.")
     if tx.need(Credential, credential).revoked_at is None:
         tx.record(CredentialRevoked(credential=credential, reason=reason))
+    return tx.need(Credential, credential)
 
 
 def identify(view: View, secret: str, *, now: datetime) -> Credential:

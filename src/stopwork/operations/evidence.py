@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import msgspec
 
 from stopwork.incidents.case import Case
 from stopwork.incidents.preserve import Evidence, collect
+from stopwork.incidents.report import markdown, one_page
 from stopwork.kernel.errors import Denied, NotFound, Unavailable
 from stopwork.kernel.phrases import count_of, moment
 from stopwork.ledger.bundle import SealedEntry, write_bundle
@@ -19,7 +21,6 @@ from stopwork.ledger.records import Bundle, Incident, Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import EVIDENCE, Installation
-from stopwork.operations.reports import report_markdown
 from stopwork.operations.sealing import proofs
 from stopwork.operations.sealing import seal as seal_journal
 from stopwork.storage.transaction import Tx
@@ -55,7 +56,7 @@ def seal(installation: Installation, actor: Principal, *, incident: str) -> Bund
         path,
         external_id=f"{incident}/{number}",
         description=f"Evidence of incident {incident} ({case.incident.title})",
-        payload=_payload(case, collected, rows),
+        payload=_payload(case, collected, rows, now),
         entries=[
             SealedEntry(index=row.seq - 1, body=row.body, proof=proof)
             for row, proof in zip(rows, row_proofs, strict=True)
@@ -125,7 +126,7 @@ def _rows(view: View, case: Case) -> list[Stored]:
     return [rows[seq] for seq in sorted(rows)]
 
 
-def _payload(case: Case, collected: tuple[Evidence, ...], rows: list[Stored]) -> dict[str, bytes | Path]:
+def _payload(case: Case, collected: tuple[Evidence, ...], rows: list[Stored], now: datetime) -> dict[str, bytes | Path]:
     payload: dict[str, bytes | Path] = {
         f"evidence/{each.kind}.json": _pretty(
             {"kind": each.kind, "missing": each.missing, "items": each.items}
@@ -134,7 +135,7 @@ def _payload(case: Case, collected: tuple[Evidence, ...], rows: list[Stored]) ->
     }
     timeline = [_line(row) for row in rows]
     payload["timeline.jsonl"] = b"".join(msgspec.json.encode(line) + b"\n" for line in timeline)
-    payload["report.md"] = report_markdown(case).encode()
+    payload["report.md"] = markdown(one_page(case, now)).encode()
     payload["incident.json"] = _pretty(case.incident)
     payload["index.html"] = _index(case, collected, timeline).encode()
     return payload

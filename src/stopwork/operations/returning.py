@@ -66,7 +66,7 @@ def raise_stage(tx: Tx, manifests: Manifests, *, incident: str) -> Stage:
     return after
 
 
-def lower_stage(tx: Tx, *, workflow: str, stage: Stage, reason: str, incident: str | None = None) -> None:
+def lower_stage(tx: Tx, *, workflow: str, stage: Stage, reason: str, incident: str | None = None) -> Workflow:
     """Take autonomy away: free to any person and to the detectors. Going up this way is a ``Conflict``."""
     known = known_workflow(tx, workflow)
     if tx.actor.kind is PrincipalKind.AGENT:
@@ -81,6 +81,7 @@ def lower_stage(tx: Tx, *, workflow: str, stage: Stage, reason: str, incident: s
     if not reason.strip():
         raise Invalid("a reason is needed", hint="Say in a sentence why.", field="reason")
     _change(tx, known, stage, reason=reason.strip(), incident=incident)
+    return known_workflow(tx, workflow)
 
 
 def close(tx: Tx, *, incident: str, reason: str) -> Incident:

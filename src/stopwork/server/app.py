@@ -61,7 +61,7 @@ def create_app(crew: Crew, *, console: Callable[[], Iterable[BaseRoute]] | None 
     return Starlette(
         routes=[
             *routes(endpoints, installation),
-            Route("/v1/stream", stream, name="stream"),
+            Route("/v1/stream", stream.serve, name="stream"),
             Route("/v1/openapi.json", openapi, name="openapi"),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
             *(console() if console else ()),
@@ -75,7 +75,7 @@ def create_app(crew: Crew, *, console: Callable[[], Iterable[BaseRoute]] | None 
 def all_endpoints(crew: Crew) -> tuple[Endpoint, ...]:
     """Answer every row of the API."""
 
-    def look(view: Any, given: Given) -> ServerHealth:
+    def look(view: Any, _given: Given) -> ServerHealth:
         duties = crew.health()
         sealed = (view.checkpoint() or (0, ""))[0]
         healthy = all(each.healthy for each in duties)

@@ -31,7 +31,8 @@ def identify_request(installation: Installation, request: Request) -> Principal:
             check_csrf(cookie, request.headers.get(CSRF_HEADER, ""))
         return person
     raise Unauthenticated(
-        "a bearer token is needed", hint="Send it as: Authorization: Bearer sw_… (stopwork token create makes one)"
+        "a bearer token is needed",
+        hint="Send it as: Authorization: Bearer sw_… (stopwork token create makes one)",
     )
 
 

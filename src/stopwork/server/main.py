@@ -119,7 +119,8 @@ def _listen(host: str, port: int) -> socket.socket:
                 port=port,
             ) from error
         raise Unavailable(
-            f"the address {host}:{port} cannot be used: {error.strerror}", hint="Choose another --host or --port."
+            f"the address {host}:{port} cannot be used: {error.strerror}",
+            hint="Choose another --host or --port.",
         ) from error
     listener.setblocking(False)
     return listener

@@ -36,7 +36,9 @@ def as_stopwork_error(error: Exception) -> StopworkError:
         return Malformed(str(error), hint="Compare the body with /v1/openapi.json.")
     if isinstance(error, HTTPException):
         if error.status_code == 404:
-            return NotFound("there is nothing at this address", hint="The addresses are listed in /v1/openapi.json.")
+            return NotFound(
+                "there is nothing at this address", hint="The addresses are listed in /v1/openapi.json."
+            )
         return _of_status(error.status_code, str(error.detail))
     log.error("unexpected error", exc_info=error)
     return Internal("something went wrong here", hint="The server's log holds the details.")
@@ -48,7 +50,7 @@ def _of_status(status: int, detail: str) -> StopworkError:
     return error
 
 
-async def on_error(request: Request, error: Exception) -> Response:
+async def on_error(_request: Request, error: Exception) -> Response:
     """The one place where an exception becomes an answer of the API."""
     return problem_response(as_stopwork_error(error))
 

@@ -34,7 +34,8 @@ class Stream:
         self._listeners = 0
         self._closing = asyncio.Event()
 
-    async def __call__(self, request: Request) -> Response:
+    async def serve(self, request: Request) -> Response:
+        """Answer one listener."""
         try:
             await run_in_threadpool(identify_request, self._installation, request)
             after = self._start(request)
@@ -55,7 +56,9 @@ class Stream:
     def _start(self, request: Request) -> int:
         given = request.headers.get("last-event-id") or request.query_params.get("after", "")
         if given and not given.isdigit():
-            raise Invalid(f"{given!r} is no entry number", hint="Use the id of the last event.", field="after")
+            raise Invalid(
+                f"{given!r} is no entry number", hint="Use the id of the last event.", field="after"
+            )
         return int(given) if given else self._installation.store.last_seq
 
     async def _events(self, after: int) -> AsyncIterator[bytes]:
@@ -63,8 +66,12 @@ class Stream:
         loop = asyncio.get_running_loop()
         news = asyncio.Event()
         self._listeners += 1
+
+        def wake(_seq: int) -> None:
+            loop.call_soon_threadsafe(news.set)
+
         try:
-            with store.listening(lambda _seq: loop.call_soon_threadsafe(news.set)):
+            with store.listening(wake):
                 yield b": listening\n\n"
                 while not self._closing.is_set():
                     news.clear()

@@ -11,7 +11,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger.words import ApprovalState, HoldMode, Outcome, Stage
 from stopwork.manifest.diff import Change
 from stopwork.operations import approvals, holds, manifests, permits, preparedness, returning
-from stopwork.server.api.endpoint import Access, Endpoint, Nothing, Page, Read, Write
+from stopwork.server.api.endpoint import Access, Endpoint, Page, Read, Write
 
 Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Manifest = Annotated[str, Meta(max_length=300_000)]
@@ -189,18 +189,16 @@ ENDPOINTS = (
         name="lower_stage",
         summary="Take autonomy away from a workflow",
         does=Write(
-            lambda tx, g: _done(
-                returning.lower_stage(
-                    tx,
-                    workflow=g.path["workflow"],
-                    stage=g.body.stage,
-                    reason=g.body.reason,
-                    incident=g.body.incident,
-                )
+            lambda tx, g: returning.lower_stage(
+                tx,
+                workflow=g.path["workflow"],
+                stage=g.body.stage,
+                reason=g.body.reason,
+                incident=g.body.incident,
             )
         ),
         body=LowerStage,
-        answer=Nothing,
+        answer=r.Workflow,
         tag="workflows",
     ),
     Endpoint(
@@ -314,7 +312,3 @@ ENDPOINTS = (
         tag="calls",
     ),
 )
-
-
-def _done(_nothing: None) -> Nothing:
-    return Nothing()

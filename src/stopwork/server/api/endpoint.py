@@ -70,12 +70,6 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     tag: str = ""
 
 
-class Nothing(Struct, frozen=True):
-    """An empty answer: it was done."""
-
-    done: bool = True
-
-
 class Page(Struct, frozen=True, kw_only=True):
     """How a listing is paged: at most ``limit`` rows after the id ``after``."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from stopwork.incidents.audit import AffectedObject, affected_objects
-from stopwork.incidents.lifecycle import PhaseView, phase_states
+from stopwork.incidents.lifecycle import NextAction, PhaseView, next_action, phase_states
 from stopwork.incidents.prepare import Preparedness
 from stopwork.incidents.reenable import CheckView, StageStep, checks, next_step
 from stopwork.incidents.report import OnePage, one_page
@@ -142,6 +142,18 @@ class Return(Struct, frozen=True, kw_only=True):
     next: StageStep
 
 
+class Phases(Struct, frozen=True, kw_only=True):
+    """Where the incident stands in each of the ten phases, and the one thing to do next; ``null`` when nothing is left."""
+
+    phases: tuple[PhaseView, ...]
+    next: NextAction | None
+
+
+def _phases(view: View, given: Given) -> Phases:
+    case = _case(view, given)
+    return Phases(phases=phase_states(case), next=next_action(case))
+
+
 def _case(view: View, given: Given) -> Any:
     return gather(view, given.installation.manifests, given.path["incident"])
 
@@ -215,8 +227,8 @@ ENDPOINTS = (
         "/phases",
         "get_phases",
         "The ten phases, and the one thing to do next",
-        Read(lambda view, g: phase_states(_case(view, g))),
-        tuple[PhaseView, ...],
+        Read(_phases),
+        Phases,
     ),
     _incident(
         "GET",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 
 from stopwork.ledger import records as r
@@ -12,7 +13,7 @@ from stopwork.ledger.events import Entry, name_of
 from stopwork.ledger.words import Outcome, PrincipalKind, RunStatus, Verdict
 from stopwork.operations import credentials, points
 from stopwork.server.api.controls import Reason, _page
-from stopwork.server.api.endpoint import Access, Endpoint, Given, Nothing, Page, Read, Write
+from stopwork.server.api.endpoint import Access, Endpoint, Given, Page, Read, Write
 from stopwork.storage.view import View
 
 
@@ -96,8 +97,6 @@ class WhoAmI(Struct, frozen=True, kw_only=True):
 
 def line_of(entry: Entry) -> JournalLine:
     """Answer a journal entry as the API shows it."""
-    import msgspec
-
     event = msgspec.to_builtins(entry.event)
     return JournalLine(seq=entry.seq, at=entry.at, actor=entry.actor, kind=name_of(entry.event), event=event)
 
@@ -289,14 +288,12 @@ ENDPOINTS = (
         name="revoke_token",
         summary="End a credential at once",
         does=Write(
-            lambda tx, g: _done(credentials.revoke(tx, credential=g.path["credential"], reason=g.body.reason))
+            lambda tx, g: _shown(
+                credentials.revoke(tx, credential=g.path["credential"], reason=g.body.reason)
+            )
         ),
         body=Revoke,
-        answer=Nothing,
+        answer=CredentialView,
         tag="people",
     ),
 )
-
-
-def _done(_nothing: None) -> Nothing:
-    return Nothing()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -63,14 +63,14 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Callable[[Reques
 
 async def _perform(does: Write | Read | Act, installation: Installation, given: Given) -> Any:
     match does:
-        case Write(work):
+        case Write(write):
             return await asyncio.wrap_future(
-                installation.store.submit(lambda tx: work(tx, given), actor=given.actor)
+                installation.store.submit(lambda tx: write(tx, given), actor=given.actor)
             )
-        case Read(work):
-            return await run_in_threadpool(installation.store.read, lambda view: work(view, given))
-        case Act(work):
-            return await run_in_threadpool(work, given)
+        case Read(read):
+            return await run_in_threadpool(installation.store.read, lambda view: read(view, given))
+        case Act(act):
+            return await run_in_threadpool(act, given)
 
 
 def _authorise(endpoint: Endpoint, actor: Principal) -> None:
