@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+import uvicorn
+
+from stopwork.control.protocol import Request
 from stopwork.ledger.records import Hold, Principal, Scope
 from stopwork.ledger.words import HoldMode, PrincipalKind, ScopeKind
-from stopwork.operations import approvals, holds
+from stopwork.operations import approvals, credentials, holds, manifests
+from stopwork.operations.installation import Installation
 from stopwork.sdk.desk import Desk
 from stopwork.sdk.embedded import LocalDesk
-from tests.contract.desk.fake import FakeDesk
+from stopwork.sdk.http import AsyncHttpDesk, HttpDesk
+from stopwork.server.app import create_app
+from stopwork.storage.store import Store
+from stopwork.worker.crew import Crew
+from tests.contract.desk.fake import MANIFEST, FakeDesk
+
+A = TypeVar("A")
 
 DANA = Principal(kind=PrincipalKind.PERSON, id="dana@acme.test")
 LEE = Principal(kind=PrincipalKind.PERSON, id="lee@acme.test")
 KIM = Principal(kind=PrincipalKind.PERSON, id="kim@acme.test")
-
-MANIFEST = """
-workflow: renewals
-owners: {business: dana@acme.test, technical: lee@acme.test}
-tools:
-  crm.read: {effect: read}
-  crm.update:
-    effect: update
-    object: {system: crm, type: account, id: args.id}
-  crm.create:
-    effect: create
-    object: {system: crm, type: task, id: result.id}
-  mail.send:
-    effect: send
-    gate: {approvers: [business]}
-"""
 
 
 class Bench(Protocol):
@@ -71,10 +69,12 @@ class FakeBench:
         self.fake.answer(approval, DANA.id, approve=approve)
 
 
-class LocalBench:
-    def __init__(self, desk: LocalDesk) -> None:
+class OperatedBench:
+    """A control plane with an installation in this process, whatever the way to it."""
+
+    def __init__(self, desk: Desk, store: Store) -> None:
         self.desk: Desk = desk
-        self.store = desk.installation.store
+        self.store = store
         self.hold = ""
 
     def pause(self) -> None:
@@ -104,9 +104,76 @@ def embedded(folder: Path) -> Iterator[Bench]:
     desk = LocalDesk.open(folder / "data")
     try:
         desk.apply(manifest)
-        yield LocalBench(desk)
+        yield OperatedBench(desk, desk.installation.store)
     finally:
         desk.close()
 
 
-BENCHES = {"in memory": in_memory, "embedded": embedded}
+class OnLoop:
+    """The desk for event loops, used one request at a time from a loop of its own."""
+
+    def __init__(self, desk: AsyncHttpDesk) -> None:
+        self._desk = desk
+        self._loop = asyncio.new_event_loop()
+
+    def send(self, request: Request[A]) -> A:
+        return self._loop.run_until_complete(self._desk.send(request))
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._desk.aclose())
+        self._loop.close()
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[tuple[str, str, Store]]:
+    """A server on a free port: its address, a token of the workflow's agent, and its store."""
+    with Installation.open(folder / "data") as installation, socket.socket() as listener:
+        store = installation.store
+        store.write(lambda tx: manifests.apply(tx, MANIFEST, reason="a test"))
+        agent = Principal(kind=PrincipalKind.AGENT, id="renewals")
+        issued = store.write(lambda tx: credentials.issue(tx, principal=agent))
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            create_app(Crew(installation)), log_level="error", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            deadline = time.monotonic() + 10
+            while not server.started:
+                assert thread.is_alive(), "the server did not start"
+                assert time.monotonic() < deadline, "the server did not start in time"
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", issued.secret, store
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@contextmanager
+def over_http(folder: Path) -> Iterator[Bench]:
+    with _served(folder) as (url, token, store):
+        desk = HttpDesk(url, token)
+        try:
+            yield OperatedBench(desk, store)
+        finally:
+            desk.close()
+
+
+@contextmanager
+def over_http_on_a_loop(folder: Path) -> Iterator[Bench]:
+    with _served(folder) as (url, token, store):
+        desk = OnLoop(AsyncHttpDesk(url, token))
+        try:
+            yield OperatedBench(desk, store)
+        finally:
+            desk.close()
+
+
+BENCHES = {
+    "in memory": in_memory,
+    "embedded": embedded,
+    "over HTTP": over_http,
+    "over HTTP, on a loop": over_http_on_a_loop,
+}

@@ -33,6 +33,22 @@ from stopwork.manifest.load import load
 A = TypeVar("A")
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
+MANIFEST = """
+workflow: renewals
+owners: {business: dana@acme.test, technical: lee@acme.test}
+tools:
+  crm.read: {effect: read}
+  crm.update:
+    effect: update
+    object: {system: crm, type: account, id: args.id}
+  crm.create:
+    effect: create
+    object: {system: crm, type: task, id: result.id}
+  mail.send:
+    effect: send
+    gate: {approvers: [business]}
+"""
+
 
 class _Call:
     def __init__(self, request: p.AskPermit, key: str, effect: EffectKind) -> None:

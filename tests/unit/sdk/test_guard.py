@@ -20,8 +20,7 @@ from stopwork.ledger.records import Hold, Principal, Scope
 from stopwork.ledger.words import HoldMode, Outcome, PrincipalKind, RunStatus, ScopeKind
 from stopwork.sdk import CallDenied, CallDrafted, CallRefused, CallWaiting, OutcomeNotRecorded, Stopwork
 from stopwork.sdk.runs import GuardedRun
-from tests.contract.desk.benches import MANIFEST
-from tests.contract.desk.fake import START, FakeDesk
+from tests.contract.desk.fake import MANIFEST, START, FakeDesk
 from tests.unit.sdk.worlds import World, ref
 
 LEE = Principal(kind=PrincipalKind.PERSON, id="lee@acme.test")

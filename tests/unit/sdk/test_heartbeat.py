@@ -10,8 +10,7 @@ import pytest
 from stopwork.control import protocol as p
 from stopwork.kernel.errors import Unavailable
 from stopwork.sdk.heartbeat import SILENT_AFTER_S, Heartbeat
-from tests.contract.desk.benches import MANIFEST
-from tests.contract.desk.fake import FakeDesk
+from tests.contract.desk.fake import MANIFEST, FakeDesk
 
 
 class Seconds:
