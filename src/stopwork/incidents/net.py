@@ -65,6 +65,11 @@ def net_effects(effects: Sequence[Effect], chosen: Collection[str]) -> list[Net]
     ]
 
 
+def maker(net: Net) -> Effect:
+    """Answer the effect that made the object which the calls left."""
+    return next(effect for effect in reversed(net.effects) if _came_or_went(*images_of(effect)))
+
+
 def images_of(effect: Effect) -> tuple[Image, Image]:
     """Answer before and after, where the operation itself tells that nothing was there."""
     before, after = effect.before, effect.after

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stopwork.incidents.images import NO_FIELD
-from stopwork.incidents.net import Course, Net
+from stopwork.incidents.net import Course, Net, maker
 from stopwork.kernel.phrases import listed
 from stopwork.ledger.records import Effect, ImageState, ObjectRef
 from stopwork.ledger.words import Operation
@@ -117,7 +117,7 @@ def _set_back(name: str, changes: Mapping[str, Sequence[Any]]) -> str:
 
 
 def _origin(net: Net, original: ObjectRef | None) -> str:
-    return f"a duplicate of {original}" if original else f"made by {net.effects[0].tool}"
+    return f"a duplicate of {original}" if original else f"made by {maker(net).tool}"
 
 
 def _call(tool: str, args: Mapping[str, Any]) -> str:

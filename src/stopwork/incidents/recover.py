@@ -11,6 +11,7 @@ Values tell who wrote them: somebody who wrote the very value that a call had le
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
 from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
 from typing import Any, Final
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 
 from stopwork.incidents import preview
 from stopwork.incidents.images import changed_fields
-from stopwork.incidents.net import Course, Net, net_effects
+from stopwork.incidents.net import Course, Net, maker, net_effects
 from stopwork.ledger.records import Effect, Image, ImageState, Incident, Item, ObjectRef, Record
 from stopwork.ledger.words import Audience, EffectKind, ItemState, Operation, RecoverySituation, Remedy
 from stopwork.manifest.model import DuplicateRule
@@ -121,14 +122,14 @@ def _item(net: Net, means: Means, originals: Mapping[str, ObjectRef], incident: 
         for effect, way in zip(net.effects, ways, strict=True)
         if (operation := _beyond(effect, way))
     ]
-    tell = _audiences([operation for _, operation in beyond], external=any(way.external for way in ways))
-    original = originals.get(means.copies.get(net.effects[0].call, "")) if net.course is Course.CAME else None
+    left_for_good = [operation for _, operation in beyond]
+    original = originals.get(means.copies.get(maker(net).call, "")) if net.course is Course.CAME else None
     draft = Item(
         id="",
         plan=plan,
         incident=incident,
         object=net.object,
-        situation=_situation(net, [operation for _, operation in beyond], copy=original is not None),
+        situation=_situation(net, left_for_good, copy=original is not None),
         remedy=Remedy.ACCEPT,
         reversible=False,
         preview="",
@@ -139,49 +140,48 @@ def _item(net: Net, means: Means, originals: Mapping[str, ObjectRef], incident: 
         order=0,
         state=ItemState.PROPOSED,
         changes={name: change.shown() for name, change in changed_fields(net.left, net.back).items()},
-        must_tell=tell,
+        must_tell=_audiences(left_for_good, external=any(way.external for way in ways)),
     )
-
-    def by_hand(why: str) -> Item:
-        return replace(
-            draft,
-            remedy=Remedy.TELL,
-            must_tell=tell or _MUST_CORRECT_BY_HAND,
-            preview=preview.by_hand(net, why),
-        )
-
     if refusal := next((way.none for way in ways if way.none), None):
-        return by_hand(refusal)
+        return _by_hand(draft, net, refusal)
     if beyond and not any(way.system or way.tool for way in ways):
-        return by_hand(preview.out_of_reach(*beyond[-1]))
+        return _by_hand(draft, net, preview.out_of_reach(*beyond[-1]))
     if net.ended_by and net.course is Course.WENT:
-        return by_hand(f"{net.ended_by} made another object under this id")
+        return _by_hand(draft, net, f"{net.ended_by} made another object under this id")
     if net.ended_by or net.course in (Course.PASSED, Course.NOTHING):
         return replace(draft, preview=preview.nothing_to_do(net))
-    way = _deciding(net, ways)
-    if (
-        way is not None
-        and way.tool is not None
-        and not (original and means.duplicates is DuplicateRule.DELETE)
-    ):
-        if net.object.system not in means.invokes:
-            return by_hand(preview.not_callable(way.tool, way.args))
-        return _by_inverse(draft, net, way.tool, way.args, original)
-    if original and means.duplicates in (DuplicateRule.MERGE, DuplicateRule.MARK):
-        return by_hand(preview.duplicate(means.duplicates, original))
+    way = _deciding(net, means)
+    deletes_copies = original is not None and means.duplicates is DuplicateRule.DELETE
+    if way is not None and way.tool is not None and not deletes_copies:
+        return _by_inverse(draft, net, means, way.tool, way.args, original)
+    return _by_system(draft, net, means, original)
+
+
+def _by_hand(draft: Item, net: Net, why: str) -> Item:
+    told = draft.must_tell or _MUST_CORRECT_BY_HAND
+    return replace(draft, remedy=Remedy.TELL, must_tell=told, preview=preview.by_hand(net, why))
+
+
+def _by_system(draft: Item, net: Net, means: Means, original: ObjectRef | None) -> Item:
+    if original is not None and means.duplicates in (DuplicateRule.MERGE, DuplicateRule.MARK):
+        return _by_hand(draft, net, preview.duplicate(means.duplicates, original))
     if net.object.system not in means.restores:
-        return by_hand(f"no system {net.object.system} is configured here that can put it back")
-    if net.course is Course.UNSEEN:
-        if net.back.state is ImageState.UNKNOWN:
-            return by_hand("its content before these calls was not seen")
-        remedy = Remedy.DELETE if net.back.state is ImageState.ABSENT else Remedy.RESTORE
-        return replace(draft, remedy=remedy, preview=preview.unseen(net))
-    words = preview.put_back(net, draft.changes, original)
-    return replace(draft, remedy=_REMEDY[net.course], reversible=True, preview=words)
+        return _by_hand(draft, net, f"no system {net.object.system} is configured here that can put it back")
+    if net.course is not Course.UNSEEN:
+        words = preview.put_back(net, draft.changes, original)
+        return replace(draft, remedy=_REMEDY[net.course], reversible=True, preview=words)
+    if net.back.state is ImageState.UNKNOWN:
+        return _by_hand(draft, net, "its content before these calls was not seen")
+    remedy = Remedy.DELETE if net.back.state is ImageState.ABSENT else Remedy.RESTORE
+    return replace(draft, remedy=remedy, preview=preview.unseen(net))
 
 
-def _by_inverse(draft: Item, net: Net, tool: str, args: dict[str, Any], original: ObjectRef | None) -> Item:
+def _by_inverse(
+    draft: Item, net: Net, means: Means, tool: str, args: dict[str, Any], original: ObjectRef | None
+) -> Item:
     """An inverse tool decides by itself what becomes of an object that should not be there: closed, cancelled, gone."""
+    if net.object.system not in means.invokes:
+        return _by_hand(draft, net, preview.not_callable(tool, args))
     words = preview.inverse(net, tool, args, original)
     inverse = replace(
         draft, remedy=Remedy.INVERSE, reversible=True, undo_tool=tool, undo_args=args, preview=words
@@ -191,7 +191,7 @@ def _by_inverse(draft: Item, net: Net, tool: str, args: dict[str, Any], original
     return inverse
 
 
-def _deciding(net: Net, ways: Sequence[Undoing]) -> Undoing | None:
+def _deciding(net: Net, means: Means) -> Undoing | None:
     """Answer the declaration that says how the net effect is undone.
 
     It is that of the call which made or removed the object; for changes that of the only call, since one inverse call
@@ -200,14 +200,14 @@ def _deciding(net: Net, ways: Sequence[Undoing]) -> Undoing | None:
     if net.course is Course.UNSEEN:
         return None
     if net.course is Course.CAME:
-        return ways[0]
-    if net.course is Course.WENT or len(ways) == 1:
-        return ways[-1]
+        return means.undoing(maker(net))
+    if net.course is Course.WENT or len(net.effects) == 1:
+        return means.undoing(net.effects[-1])
     return None
 
 
 def _beyond(effect: Effect, way: Undoing) -> Operation | None:
-    """What left the system for good: the tool's declared kind counts for everything that the call changed."""
+    """Answer what left the system for good: the tool's declared kind counts for everything that the call changed."""
     if effect.operation in _MUST_TELL:
         return effect.operation
     return _BEYOND.get(way.kind) if way.kind is not None else None
@@ -230,8 +230,17 @@ def _situation(net: Net, beyond: Sequence[Operation], *, copy: bool) -> Recovery
 # --- order -----------------------------------------------------------------------------------------
 
 
+class _Rank(IntEnum):
+    """The groups of a plan, in the order in which they run."""
+
+    BACK_AGAIN = 1
+    CHANGED_BACK = 2
+    REMOVED = 3
+    TOLD = 4
+
+
 def _in_order(drafts: Iterable[tuple[Net, Item]]) -> Iterator[Item]:
-    """Yield first what comes back, then what is changed back, then what is removed, then what is only told.
+    """Yield the items in the order in which they are to run.
 
     Each group runs against the order of events, so that an object is there again before another refers to it and is no
     longer referred to when it goes. Objects of one call (a cascade) are ordered by which of them names which.
@@ -239,24 +248,21 @@ def _in_order(drafts: Iterable[tuple[Net, Item]]) -> Iterator[Item]:
     ranked = sorted(drafts, key=lambda draft: (_rank(draft), -_place(draft)))
     for (rank, _), group in groupby(ranked, key=lambda draft: (_rank(draft), _place(draft))):
         tied = list(group)
-        yield from (item for _, item in _named_first(tied, last=rank == _REMOVED))
+        yield from (item for _, item in _named_first(tied, last=rank is _Rank.REMOVED))
 
 
-_BACK, _CHANGED, _REMOVED, _TOLD = range(4)
-
-
-def _rank(draft: tuple[Net, Item]) -> int:
+def _rank(draft: tuple[Net, Item]) -> _Rank:
     net, item = draft
     if item.remedy in (Remedy.TELL, Remedy.ACCEPT):
-        return _TOLD
+        return _Rank.TOLD
     if net.course in (Course.WENT, Course.SWAPPED):
-        return _BACK
-    return _REMOVED if net.back.state is ImageState.ABSENT else _CHANGED
+        return _Rank.BACK_AGAIN
+    return _Rank.REMOVED if net.back.state is ImageState.ABSENT else _Rank.CHANGED_BACK
 
 
 def _place(draft: tuple[Net, Item]) -> int:
     net, _ = draft
-    return net.first if _rank(draft) == _REMOVED else net.last
+    return net.first if _rank(draft) is _Rank.REMOVED else net.last
 
 
 def _named_first(tied: list[tuple[Net, Item]], *, last: bool) -> list[tuple[Net, Item]]:

@@ -190,6 +190,16 @@ def test_a_change_that_was_taken_back_needs_nothing() -> None:
     assert item.preview == "nothing to do for desk/task/acme: desk.write left it as it was"
 
 
+def test_of_an_object_made_twice_the_last_maker_decides() -> None:
+    desk = Desk()
+    desk.call("call_1", "t1", {"title": "x"}, tool="desk.create")
+    desk.call("call_2", "t1", None, tool="desk.delete")
+    desk.call("call_3", "t1", {"title": "y"}, tool="desk.import")
+    [item] = desk.plan()
+    assert item.preview == "delete desk/task/t1, made by desk.import"
+    assert states(desk.run([item])) == [VERIFIED]
+
+
 def test_an_id_that_the_calls_used_again_gets_its_first_object_back() -> None:
     desk = Desk({"7": {"title": "Invoice"}})
     desk.call("call_1", "7", None)
