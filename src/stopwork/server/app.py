@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from stopwork import __version__
-from stopwork.server.api import controls, guard, incidents, records
+from stopwork.server.api import controls, guard, incidents, records, recovery
 from stopwork.server.api.endpoint import Access, Endpoint, Given, Read
 from stopwork.server.api.openapi import document
 from stopwork.server.api.routing import routes
@@ -93,7 +93,14 @@ def all_endpoints(crew: Crew) -> tuple[Endpoint, ...]:
         access=Access.PUBLIC,
         tag="health",
     )
-    return (*guard.ENDPOINTS, *controls.ENDPOINTS, *incidents.ENDPOINTS, *records.ENDPOINTS, health)
+    return (
+        *guard.ENDPOINTS,
+        *controls.ENDPOINTS,
+        *incidents.ENDPOINTS,
+        *recovery.ENDPOINTS,
+        *records.ENDPOINTS,
+        health,
+    )
 
 
 class SecurityHeaders:

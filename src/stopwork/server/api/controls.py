@@ -97,7 +97,8 @@ def _applied(found: manifests.Preview) -> Applied:
     )
 
 
-def _page(query: Page, **conditions: Any) -> dict[str, Any]:
+def page_of(query: Page, **conditions: Any) -> dict[str, Any]:
+    """Answer the arguments of a paged search: what was given, and bounds on how much."""
     given = {name: value for name, value in conditions.items() if value is not None}
     return {"limit": max(1, min(query.limit, 500)), "after": query.after, **given}
 
@@ -138,7 +139,7 @@ ENDPOINTS = (
         path="/v1/workflows",
         name="list_workflows",
         summary="List workflows",
-        does=Read(lambda view, g: view.find(r.Workflow, **_page(g.query))),
+        does=Read(lambda view, g: view.find(r.Workflow, **page_of(g.query))),
         query=Page,
         answer=list[r.Workflow],
         tag="workflows",
@@ -160,7 +161,7 @@ ENDPOINTS = (
         summary="The manifest versions of a workflow, newest first",
         does=Read(
             lambda view, g: view.find(
-                r.ManifestVersion, order="-version", **_page(g.query, workflow=g.path["workflow"])
+                r.ManifestVersion, order="-version", **page_of(g.query, workflow=g.path["workflow"])
             )
         ),
         query=Page,
@@ -224,7 +225,7 @@ ENDPOINTS = (
         summary="List holds",
         does=Read(
             lambda view, g: view.find(
-                r.Hold, order="-id", **_page(g.query, active=g.query.active, incident=g.query.incident)
+                r.Hold, order="-id", **page_of(g.query, active=g.query.active, incident=g.query.incident)
             )
         ),
         query=HoldFilter,
@@ -264,7 +265,7 @@ ENDPOINTS = (
             lambda view, g: view.find(
                 r.Approval,
                 order="-requested_at",
-                **_page(g.query, state=g.query.state, incident=g.query.incident),
+                **page_of(g.query, state=g.query.state, incident=g.query.incident),
             )
         ),
         query=ApprovalFilter,

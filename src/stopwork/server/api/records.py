@@ -12,7 +12,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger.events import Entry, name_of
 from stopwork.ledger.words import Outcome, PrincipalKind, RunStatus, Verdict
 from stopwork.operations import credentials, points
-from stopwork.server.api.controls import Reason, _page
+from stopwork.server.api.controls import Reason, page_of
 from stopwork.server.api.endpoint import Access, Endpoint, Given, Page, Read, Write
 from stopwork.storage.view import View
 
@@ -68,6 +68,12 @@ class NewLink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     administrator: bool = False
 
 
+class SpendLink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The secret at the end of a one-time sign-in link."""
+
+    secret: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
 class CredentialView(Struct, frozen=True, kw_only=True):
     """A credential without its secret."""
 
@@ -118,7 +124,7 @@ def _issued(found: credentials.Issued) -> IssuedSecret:
 
 
 def _filtered(query: Page, *names: str) -> dict[str, Any]:
-    return _page(query, **{name: getattr(query, name) for name in names})
+    return page_of(query, **{name: getattr(query, name) for name in names})
 
 
 ENDPOINTS = (
@@ -148,7 +154,7 @@ ENDPOINTS = (
         path="/v1/runs/{run}/steps",
         name="list_steps",
         summary="What a run did besides tool calls",
-        does=Read(lambda view, g: view.find(r.Step, order="at", **_page(g.query, run=g.path["run"]))),
+        does=Read(lambda view, g: view.find(r.Step, order="at", **page_of(g.query, run=g.path["run"]))),
         query=Page,
         answer=list[r.Step],
         tag="records",
@@ -183,7 +189,7 @@ ENDPOINTS = (
         path="/v1/calls/{call}/effects",
         name="list_effects",
         summary="What a call changed, with the content before and after",
-        does=Read(lambda view, g: view.find(r.Effect, **_page(g.query, call=g.path["call"]))),
+        does=Read(lambda view, g: view.find(r.Effect, **page_of(g.query, call=g.path["call"]))),
         query=Page,
         answer=list[r.Effect],
         tag="records",
@@ -236,7 +242,7 @@ ENDPOINTS = (
         path="/v1/tokens",
         name="list_tokens",
         summary="List credentials, without their secrets",
-        does=Read(lambda view, g: [_shown(each) for each in view.find(r.Credential, **_page(g.query))]),
+        does=Read(lambda view, g: [_shown(each) for each in view.find(r.Credential, **page_of(g.query))]),
         query=Page,
         answer=list[CredentialView],
         tag="people",
@@ -279,6 +285,18 @@ ENDPOINTS = (
         ),
         body=NewLink,
         answer=IssuedSecret,
+        status=201,
+        tag="people",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/sessions",
+        name="spend_link",
+        summary="Turn a one-time sign-in link into a session of the same person",
+        does=Write(lambda tx, g: _issued(credentials.spend_link(tx, g.body.secret))),
+        body=SpendLink,
+        answer=IssuedSecret,
+        access=Access.PUBLIC,
         status=201,
         tag="people",
     ),
