@@ -296,7 +296,7 @@ def _control_gaps(case: Case) -> Iterator[str]:
         if source is None:
             yield f"the runs read {name}, which the manifest does not name"
         elif source.fresh_within is None:
-            yield f"{name} declares no freshness limit: however old its data was, it counted as good"
+            yield f"the source {name} declares no freshness limit: however old its data was, it counted as good"
 
 
 def _contributing(case: Case) -> Iterator[str]:
@@ -308,7 +308,7 @@ def _contributing(case: Case) -> Iterator[str]:
         yield f"{count_of(len(retries), 'run')} repeated an earlier one"
     for step in case.steps:
         if step.source and step.as_of and step.at - step.as_of > timedelta(days=1):
-            yield f"{step.source} was {lasting((step.at - step.as_of).total_seconds())} old when it was read"
+            yield f"the source {step.source} was {lasting((step.at - step.as_of).total_seconds())} old when it was read"
 
 
 def _worked(case: Case) -> Iterator[str]:
