@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-import httpx
 from msgspec.structs import replace
 
 from stopwork.control.protocol import AskPermit, StartRun
@@ -25,12 +24,13 @@ from stopwork.sdk.binding import Binding, Signature, bind_mapping
 from stopwork.sdk.desk import AsyncDesk, Desk, InThread
 from stopwork.sdk.errors import CallWaiting
 from stopwork.sdk.heartbeat import Health, Heartbeat
-from stopwork.sdk.http import AsyncHttpDesk, HttpDesk
 from stopwork.sdk.observer import Observer
 from stopwork.sdk.runs import GuardedRun, current_run
 from stopwork.sdk.shells import GuardedCall, acarry, carry
 
 if TYPE_CHECKING:
+    import httpx
+
     from stopwork.systems.base import System
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,6 +73,9 @@ class Stopwork:
         transport: httpx.BaseTransport | None = None,
         async_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        # Imported here: an HTTP client costs half of what importing the guard would, and an embedded guard needs none.
+        from stopwork.sdk.http import AsyncHttpDesk, HttpDesk
+
         desk = HttpDesk(url, token, timeout_s=timeout_s, transport=transport)
         adesk = AsyncHttpDesk(url, token, timeout_s=timeout_s, transport=async_transport)
         self._set_up(desk, adesk, systems, Patience(approval_wait_s=approval_wait_s), name)

@@ -119,6 +119,7 @@ def test_a_run_that_has_ended_gets_no_permit(agent: Agent) -> None:
 def test_a_permit_names_the_arguments_that_may_run_and_the_objects_to_look_at(agent: Agent) -> None:
     answer = agent.ask()
     assert (answer.verdict, answer.args, answer.capture) == (Verdict.ALLOW, UPDATE, (ACME,))
+    assert answer.valid_for_s == 60
 
 
 def test_a_question_whose_answer_was_lost_can_be_asked_again(agent: Agent) -> None:
