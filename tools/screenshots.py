@@ -14,7 +14,7 @@ import base64
 import json
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -37,21 +37,19 @@ class Browser:
             sys.exit(f"no browser found; install one of: {', '.join(BROWSERS)}")
         command_end, self._commands = os.pipe()
         self._answers, answer_end = os.pipe()
-        self.process = subprocess.Popen(
+        devnull = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
+        self.pid = os.posix_spawn(
+            program,
             [
-                *("/bin/sh", "-c", f'exec "$0" "$@" 3<&{command_end} 4>&{answer_end}', program),
-                *(
-                    "--headless",
-                    "--no-sandbox",
-                    "--disable-gpu",
-                    "--hide-scrollbars",
-                    "--remote-debugging-pipe",
-                ),
-                *(f"--user-data-dir={profile}", "about:blank"),
+                *(program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
+                *("--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"),
             ],
-            pass_fds=(command_end, answer_end),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            {"PATH": os.defpath, "HOME": profile},
+            file_actions=[
+                *(devnull, (os.POSIX_SPAWN_DUP2, 1, 2)),
+                # Chromium reads commands from descriptor 3 and answers on 4.
+                *((os.POSIX_SPAWN_DUP2, command_end, 3), (os.POSIX_SPAWN_DUP2, answer_end, 4)),
+            ],
         )
         os.close(command_end)
         os.close(answer_end)
@@ -134,8 +132,8 @@ def browser() -> Iterator[Browser]:
         try:
             yield running
         finally:
-            running.process.kill()
-            running.process.wait()
+            os.kill(running.pid, signal.SIGKILL)
+            os.waitpid(running.pid, 0)
 
 
 def storybook(folder: Path, names: list[str]) -> None:

@@ -31,10 +31,12 @@ _SENTENCES: dict[type[Event], Sentence] = {
         f"{it.tool} {_outcome(it)}"
         + (f", {counted(len(it.effects), 'object')} changed" if it.effects else "")
     ),
-    e.EffectsObserved: lambda it: f"{counted(len(it.effects), 'object')} seen to be changed by {short(it.call)}",
+    e.EffectsObserved: lambda it: (
+        f"{counted(len(it.effects), 'object')} seen to be changed by {short(it.call)}"
+    ),
     e.PointRegistered: lambda it: f"Enforcement point connected: {it.name}",
     e.PointRetired: lambda it: f"Enforcement point gone: {it.reason}",
-    e.HoldSet: lambda it: f"Hold set: {it.scope}, {_low(it.mode)}. {it.reason}",
+    e.HoldSet: lambda it: f"Hold set: {it.scope}, {_low(it.mode)}",
     e.HoldLifted: lambda it: f"Hold lifted: {it.scope}. {it.reason}",
     e.ApprovalRequested: lambda it: f"Approval asked: {it.title}",
     e.ApprovalDecided: lambda it: (
@@ -44,7 +46,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.ApprovalExpired: lambda it: f"Approval {short(it.approval)} expired without an answer",
     e.SignalRaised: lambda it: f"Signal: {it.summary}",
     e.IncidentOpened: lambda it: f"Incident opened at {it.severity.value.upper()}: {it.title}",
-    e.SignalJoined: lambda it: f"Another signal joined: {short(it.signal)}",
+    e.SignalJoined: lambda it: f"Signal {short(it.signal)} joined the incident",
     e.IncidentPaused: lambda _: "The incident has its first hold",
     e.SeverityChanged: lambda it: f"Severity {_change(it)}: {it.reason}",
     e.StatusChanged: lambda it: f"Status {_change(it)}" + (f": {it.reason}" if it.reason else ""),

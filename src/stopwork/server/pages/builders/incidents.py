@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from stopwork.incidents import audit, lifecycle, report
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
@@ -16,6 +18,7 @@ from stopwork.server.pages.vocabulary import label
 INCIDENTS_A_PAGE: Final = 25
 MAX_CHOICES: Final = 100
 REPORT_ENTRIES: Final = 200
+MAX_ENTRIES: Final = 10_000
 
 #: Entries that repeat call by call what the run's page shows; a timeline is read by people.
 QUIET: Final = frozenset(
@@ -116,9 +119,10 @@ def incident_report(look: Look, incident_id: str) -> c.ReportContext:
 
 def timeline(look: Look, incident_id: str, *, limit: int) -> tuple[c.TimelineRow, ...]:
     """Answer the incident's story in order, at most its last ``limit`` lines, without what repeats call by call."""
-    rows = [timeline_row(entry) for entry in look.view.entries(incident=incident_id, limit=10_000)]
-    told = [row for row in rows if row.kind not in QUIET]
-    return tuple(told[-limit:])
+    entries = look.view.entries(incident=incident_id, newest_first=True, limit=MAX_ENTRIES)
+    told = [row for entry in entries if (row := timeline_row(entry)).kind not in QUIET][:limit]
+    here = f"/incidents/{incident_id}"
+    return tuple(replace(row, href=row.href.removeprefix(here)) for row in reversed(told))
 
 
 def affected_rows(

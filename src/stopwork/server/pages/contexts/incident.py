@@ -175,6 +175,27 @@ class IncidentContext(Context):
         return Unsettled.of(row.pause for row in self.holds)
 
     @property
+    def one_click(self) -> str:
+        """Where the next action is posted, if it needs nothing but the click; otherwise empty."""
+        if self.next is None or self.ready_to_close:
+            return ""
+        plan = self.recover.plan
+        no_plan_to_finish = plan is None or plan.state is w.PlanState.FINISHED
+        known = {
+            w.Phase.PRESERVE: "seal",
+            w.Phase.CONTAIN: "" if self.containment else "containment/propose",
+            w.Phase.AUDIT: "audit",
+            w.Phase.RECOVER: "plan"
+            if no_plan_to_finish
+            else "recover"
+            if plan and plan.state is not w.PlanState.PROPOSED
+            else "",
+            w.Phase.COMMUNICATE: "" if any(row.message for row in self.audiences) else "messages/draft",
+            w.Phase.PREPARE: "prepare",
+        }
+        return known.get(self.next.phase, "")
+
+    @property
     def ready_to_close(self) -> bool:
         """Whether every phase is done and only the closing is left."""
         return self.next is not None and all(step.state is PhaseState.DONE for step in self.phases)
