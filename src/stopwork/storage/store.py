@@ -2,8 +2,9 @@
 
 Everything that changes state runs on one thread and one connection, so a permit and a pause can never
 overtake each other. Jobs that are waiting are put into one transaction, each behind its own savepoint, and made durable
-by one commit (WAL, ``synchronous=FULL``): a caller is answered only after the commit. Readers have connections of
-their own that can neither write nor checkpoint.
+by one commit (WAL, ``synchronous=FULL``): a caller is answered only after the commit. A job that fails takes nothing of
+its neighbours with it; a database that fails (full disk, damaged file) takes the whole batch, and every caller is told.
+Readers have connections of their own that can neither write nor checkpoint.
 
 The single writer is also the only connection that ever resets the write-ahead log, which is what SQLite's WAL-reset fault (before
 3.51.3) needs two of: see docs/decisions.
@@ -12,11 +13,12 @@ The single writer is also the only connection that ever resets the write-ahead l
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -24,10 +26,11 @@ import msgspec
 import sqlalchemy as sa
 
 from stopwork.kernel.clock import Clock, SystemClock
-from stopwork.kernel.errors import Conflict, Internal, StopworkError, Unavailable
+from stopwork.kernel.errors import Internal, Unavailable
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import PrincipalKind
+from stopwork.storage.connections import Readers, is_fatal, sqlite_engine, translated
 from stopwork.storage.lock import FileLock
 from stopwork.storage.schema import upgrade
 from stopwork.storage.transaction import Tx
@@ -38,7 +41,8 @@ T = TypeVar("T")
 SYSTEM: Final = Principal(kind=PrincipalKind.SYSTEM, id="stopwork")
 MAX_BATCH: Final = 128
 MAX_WAITING: Final = 10_000
-BUSY_MS: Final = 5_000
+
+log = logging.getLogger(__name__)
 
 
 class _Job(msgspec.Struct):
@@ -60,7 +64,9 @@ class Store:
         self._engine = engine
         self._lock = lock
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
-        self._readers = threading.local()
+        self._accepting = threading.Lock()
+        self._connection = engine.connect()
+        self._readers = Readers(engine)
         self._listeners: list[Callable[[int], None]] = []
         self._committed = threading.Condition()
         self._last_seq = 0
@@ -75,23 +81,25 @@ class Store:
         path = Path(path)
         if not path.parent.is_dir():
             raise Unavailable(
-                f"the folder of the database does not exist: {path.parent}", hint="Make it, or name another path."
+                f"the folder of the database does not exist: {path.parent}",
+                hint="Make it, or name another path.",
             )
         lock = FileLock.take(path)
         try:
-            engine = _sqlite_engine(path)
+            engine = sqlite_engine(path)
             upgrade(engine)
-        except sqlite3.DatabaseError as error:
+            store = cls(engine, clock=clock, ids=ids or TimeOrderedIds(clock), lock=lock)
+        except (sqlite3.Error, sa.exc.DBAPIError) as error:
             lock.release()
-            raise _unavailable(error) from error
-        except sa.exc.DatabaseError as error:
-            lock.release()
-            raise _unavailable(error.orig or error) from error
+            raise translated(error) from error
         except BaseException:
             lock.release()
             raise
-        store = cls(engine, clock=clock, ids=ids or TimeOrderedIds(clock), lock=lock)
-        store._last_seq = store.read(View.last_seq)
+        try:
+            store._last_seq = store.read(View.last_seq)
+        except BaseException:
+            store.close()
+            raise
         return store
 
     # --- writing ---------------------------------------------------------------------------------
@@ -108,92 +116,99 @@ class Store:
     def submit(self, work: Callable[[Tx], T], *, actor: Principal = SYSTEM) -> Future[T]:
         """Like :meth:`write`, but answer at once with a future."""
         future: Future[T] = Future()
-        if self._closed:
-            future.set_exception(Unavailable("the store is closed", hint="Open it again."))
-            return future
-        try:
-            self._jobs.put_nowait(_Job(work, actor, future))
-        except queue.Full:
-            future.set_exception(
-                Unavailable("too many writes are waiting", hint="Try again in a moment.", waiting=MAX_WAITING)
-            )
+        with self._accepting:
+            if self._closed:
+                future.set_exception(_closed())
+                return future
+            try:
+                self._jobs.put_nowait(_Job(work, actor, future))
+            except queue.Full:
+                future.set_exception(
+                    Unavailable(
+                        "too many writes are waiting", hint="Try again in a moment.", waiting=MAX_WAITING
+                    )
+                )
         return future
 
     def _write_loop(self) -> None:
-        with self._engine.connect() as connection:
-            while (job := self._jobs.get()) is not None:
-                batch = [job]
-                while len(batch) < MAX_BATCH:
-                    try:
-                        waiting = self._jobs.get_nowait()
-                    except queue.Empty:
-                        break
-                    if waiting is None:
-                        self._commit(connection, batch)
-                        return
-                    batch.append(waiting)
-                self._commit(connection, batch)
+        try:
+            while batch := self._next_batch():
+                self._commit(batch)
+        finally:
+            self._connection.close()
+            self._refuse_waiting()
 
-    def _commit(self, connection: sa.Connection, batch: list[_Job]) -> None:
+    def _next_batch(self) -> list[_Job]:
+        """Wait for a job and answer it with all that wait behind it; nothing when the store is being closed."""
+        batch: list[_Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            batch.append(job)
+            if len(batch) == MAX_BATCH:
+                break
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+        else:
+            self._jobs.put(None)  # for the next round: this one still has work
+        return batch
+
+    def _refuse_waiting(self) -> None:
+        """Answer everybody who still waits: nothing is written any more, however the writer came to its end."""
+        with self._accepting:
+            self._closed = True
+            while not self._jobs.empty():
+                if (job := self._jobs.get_nowait()) is not None:
+                    _refuse(job.future, _closed())
+
+    def _commit(self, batch: list[_Job]) -> None:
         done: list[tuple[_Job, Any]] = []
         last_seq = 0
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
             for job in batch:
                 if not job.future.set_running_or_notify_cancel():
                     continue
-                tx = Tx(connection, now=self.clock.now(), ids=self.ids, actor=job.actor)
-                connection.exec_driver_sql("SAVEPOINT job")
+                tx = Tx(self._connection, now=self.clock.now(), ids=self.ids, actor=job.actor)
+                self._connection.exec_driver_sql("SAVEPOINT job")
                 try:
                     result = job.work(tx)
-                except BaseException as error:  # noqa: BLE001 - the caller gets it through its future
-                    if isinstance(error, sa.exc.DatabaseError) and not isinstance(error, sa.exc.IntegrityError):
+                    tx.require_whole()
+                except BaseException as error:
+                    if is_fatal(error, self._connection):
                         raise
-                    connection.exec_driver_sql("ROLLBACK TO job")
-                    connection.exec_driver_sql("RELEASE job")
-                    job.future.set_exception(error)
+                    self._connection.exec_driver_sql("ROLLBACK TO job")
+                    self._connection.exec_driver_sql("RELEASE job")
+                    _refuse(job.future, translated(error))
                 else:
-                    connection.exec_driver_sql("RELEASE job")
+                    self._connection.exec_driver_sql("RELEASE job")
                     done.append((job, result))
                     if tx.recorded:
                         last_seq = tx.recorded[-1].seq
-            connection.exec_driver_sql("COMMIT")
+            self._connection.exec_driver_sql("COMMIT")
         except BaseException as error:  # noqa: BLE001 - whatever it was, every caller is told
-            with contextlib.suppress(sa.exc.DatabaseError, sqlite3.DatabaseError):
-                connection.exec_driver_sql("ROLLBACK")
-            cause = error.orig if isinstance(error, sa.exc.DatabaseError) and error.orig else error
+            with contextlib.suppress(sa.exc.DBAPIError, sqlite3.Error):
+                self._connection.exec_driver_sql("ROLLBACK")
             for job in batch:
-                if not job.future.done():
-                    job.future.set_exception(_unavailable(cause))
+                _refuse(job.future, translated(error))
             return
-        for job, result in done:
-            job.future.set_result(result)
         if last_seq:
             self._announce(last_seq)
+        for job, result in done:
+            job.future.set_result(result)
 
     # --- reading ---------------------------------------------------------------------------------
 
     def read(self, work: Callable[[View], T]) -> T:
         """Run ``work`` on a consistent snapshot of everything committed so far."""
-        connection = self._reader()
-        connection.exec_driver_sql("BEGIN")
+        if self._closed:
+            raise _closed()
         try:
-            return work(View(connection))
-        except sa.exc.DatabaseError as error:
-            raise _unavailable(error.orig or error) from error
-        finally:
-            connection.exec_driver_sql("ROLLBACK")
-
-    def _reader(self) -> sa.Connection:
-        connection: sa.Connection | None = getattr(self._readers, "connection", None)
-        if connection is None or connection.closed:
-            if self._closed:
-                raise Unavailable("the store is closed", hint="Open it again.")
-            connection = self._engine.connect()
-            connection.exec_driver_sql("PRAGMA query_only=ON")
-            connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0")
-            self._readers.connection = connection
-        return connection
+            with self._readers.lend() as connection:
+                return work(View(connection))
+        except sa.exc.DBAPIError as error:
+            raise translated(error) from error
 
     # --- following -------------------------------------------------------------------------------
 
@@ -223,15 +238,23 @@ class Store:
             self._last_seq = seq
             self._committed.notify_all()
         for listener in tuple(self._listeners):
-            listener(seq)
+            try:
+                listener(seq)
+            except Exception:
+                # What is committed is committed; the journal is there for whoever missed the call.
+                log.exception("a listener failed after entry %d", seq)
 
     def close(self) -> None:
         """Finish what was accepted, then give the file back."""
-        if self._closed:
-            return
-        self._closed = True
+        if threading.current_thread() is self._writer:
+            raise Internal("the store was closed inside a transaction")
+        with self._accepting:
+            if self._closed:
+                return
+            self._closed = True
         self._jobs.put(None)
         self._writer.join()
+        self._readers.close()
         with self._committed:
             self._committed.notify_all()
         self._engine.dispose()
@@ -245,32 +268,11 @@ class Store:
         self.close()
 
 
-def _sqlite_engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        isolation_level="AUTOCOMMIT",  # transactions are begun by hand, IMMEDIATE for the writer
-        poolclass=sa.pool.NullPool,
-        connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, _record: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "trusted_schema=OFF"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    return engine
+def _closed() -> Unavailable:
+    return Unavailable("the store is closed", hint="Open it again.")
 
 
-def _unavailable(error: BaseException) -> StopworkError:
-    if isinstance(error, StopworkError):
-        return error
-    text = str(error)
-    if "full" in text:
-        return Unavailable("the disk is full: nothing was recorded", hint="Free some space, then try again.")
-    if "locked" in text:
-        return Conflict("another process is writing to the database", hint="Stop it, or use its address instead.")
-    if "malformed" in text or "not a database" in text:
-        return Unavailable(f"the database cannot be read ({text})", hint="Restore it from a backup.")
-    if isinstance(error, sqlite3.Error):
-        return Unavailable(f"the database does not answer ({text})", hint="Look at its disk and permissions.")
-    return Internal(f"a transaction failed: {error!r}")
+def _refuse(future: Future[Any], error: BaseException) -> None:
+    """Answer a caller who is still waiting; one who has cancelled meanwhile is not."""
+    with contextlib.suppress(InvalidStateError):
+        future.set_exception(error)

@@ -40,10 +40,15 @@ def micros(moment: datetime) -> int:
     return (in_utc(moment) - _EPOCH) // timedelta(microseconds=1)
 
 
+#: The attributes of an event that the journal is indexed by.
+JOURNAL_KEYS: Final = ("workflow", "run", "call", "incident")
+
 journal: Final = sa.Table(
     "journal",
     metadata,
-    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column(
+        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False
+    ),
     sa.Column("at", Moment, nullable=False),
     sa.Column("kind", sa.String(48), nullable=False),
     sa.Column("workflow", sa.String(128)),
@@ -68,7 +73,9 @@ merkle_node: Final = sa.Table(
 checkpoint: Final = sa.Table(
     "checkpoint",
     metadata,
-    sa.Column("size", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column(
+        "size", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False
+    ),
     sa.Column("root", sa.LargeBinary(32), nullable=False),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("at", Moment, nullable=False),
@@ -107,7 +114,14 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.ManifestVersion: ("workflow+version",),
         r.Run: ("workflow+started_at", "status+started_at", "trigger_id"),
         r.Step: ("run+at",),
-        r.Call: ("run+requested_at", "workflow+requested_at", "in_flight", "tool+requested_at", "verdict", "outcome"),
+        r.Call: (
+            "run+requested_at",
+            "workflow+requested_at",
+            "in_flight",
+            "tool+requested_at",
+            "verdict",
+            "outcome",
+        ),
         r.Key: (),
         r.Effect: ("call", "run+at", "object_key+at", "workflow+at"),
         r.Point: ("workflow", "retired_at"),
@@ -159,6 +173,11 @@ def _snake(name: str) -> str:
 
 
 TABLES: Final = MappingProxyType({kind: _table(kind, indexed) for kind, indexed in INDEXED.items()})
+
+
+def id_of(record: r.Record) -> str:
+    """Answer the record's primary key."""
+    return str(record.id)  # type: ignore[attr-defined]  # every kind that has a table has one
 
 
 def column_values(record: r.Record) -> dict[str, Any]:

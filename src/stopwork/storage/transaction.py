@@ -15,10 +15,8 @@ from stopwork.kernel.ids import IdSource
 from stopwork.ledger.events import Entry, Event, name_of
 from stopwork.ledger.fold import Change, Put, Update, changes
 from stopwork.ledger.records import Principal, Record
-from stopwork.storage.tables import TABLES, column_values, journal
+from stopwork.storage.tables import JOURNAL_KEYS, TABLES, column_values, journal
 from stopwork.storage.view import View
-
-_INDEX_KEYS = ("workflow", "run", "call", "incident")
 
 
 class Tx(View):
@@ -34,17 +32,33 @@ class Tx(View):
         self._ids = ids
         self.recorded: list[Entry] = []
         self._next_seq = 0
+        self._broken: BaseException | None = None
 
     def new_id(self, prefix: str) -> str:
         """Answer a new identifier such as ``run_01hv…``."""
         return self._ids.new(prefix)
 
     def record(self, event: Event) -> Entry:
-        """Append the event to the journal and apply what it changes; both become durable together or not at all."""
+        """Append the event to the journal and apply what it changes; both become durable together or not at all.
+
+        After an error from here nothing of this transaction is kept, even where the error is caught.
+        """
+        try:
+            return self._record(event)
+        except BaseException as error:
+            self._broken = error
+            raise
+
+    def require_whole(self) -> None:
+        """Raise the error that left an event half applied, if there was one."""
+        if self._broken is not None:
+            raise self._broken
+
+    def _record(self, event: Event) -> Entry:
         self._next_seq = self._next_seq + 1 if self._next_seq else self.last_seq() + 1
         entry = Entry(seq=self._next_seq, at=self.now, actor=self.actor, event=event)
         body = canonical_bytes(entry)
-        keys = {name: getattr(event, name, None) for name in _INDEX_KEYS}
+        keys = {name: getattr(event, name, None) for name in JOURNAL_KEYS}
         self._connection.execute(
             sa.insert(journal).values(
                 seq=entry.seq,

@@ -39,7 +39,8 @@ def _records(kind: type[R]) -> msgspec.json.Decoder[R]:
 
 def decode(kind: type[R], body: bytes) -> R:
     """Answer the record that these stored bytes spell."""
-    return _records(kind).decode(body)
+    decoder: msgspec.json.Decoder[R] = _records(kind)
+    return decoder.decode(body)
 
 
 def entry_of(body: bytes) -> Entry:
@@ -79,7 +80,9 @@ class View:
         record = self.get(kind, record_id)
         if record is None:
             word = kind.__name__.lower()
-            raise NotFound(f"there is no {word} {record_id!r}", hint="List what there is and use an id from it.")
+            raise NotFound(
+                f"there is no {word} {record_id!r}", hint="List what there is and use an id from it."
+            )
         return record
 
     def find(
@@ -99,12 +102,14 @@ class View:
         """
         table = TABLES[kind]
         query = sa.select(table.c.record).where(*_where(table, conditions)).limit(min(limit, MAX_ROWS))
-        column = table.c[order.lstrip("-")]
+        column = _column(table, order.removeprefix("-"))
         descending = order.startswith("-")
         if after is not None:
             row = self._connection.execute(sa.select(column).where(table.c.id == after)).first()
             if row is None:
-                raise Invalid(f"the page marker {after!r} is not known", hint="Start again from the first page.")
+                raise Invalid(
+                    f"the page marker {after!r} is not known", hint="Start again from the first page."
+                )
             here = sa.tuple_(column, table.c.id)
             mark = sa.tuple_(sa.literal(row[0], column.type), sa.literal(after, table.c.id.type))
             query = query.where(here < mark if descending else here > mark)
@@ -124,7 +129,9 @@ class View:
 
     def last_seq(self) -> int:
         """Answer the number of the newest journal entry; 0 when there is none."""
-        return int(self._connection.execute(sa.select(sa.func.coalesce(sa.func.max(journal.c.seq), 0))).scalar_one())
+        return int(
+            self._connection.execute(sa.select(sa.func.coalesce(sa.func.max(journal.c.seq), 0))).scalar_one()
+        )
 
     def entries(
         self,
@@ -137,7 +144,9 @@ class View:
         **keys: str,
     ) -> list[Entry]:
         """Answer journal entries with ``seq > after``, oldest first unless asked; ``keys`` are workflow, run, call, incident."""
-        rows = self.stored(after=after, limit=limit, kinds=kinds, newest_first=newest_first, before=before, **keys)
+        rows = self.stored(
+            after=after, limit=limit, kinds=kinds, newest_first=newest_first, before=before, **keys
+        )
         return [entry_of(row.body) for row in rows]
 
     def stored(
@@ -211,6 +220,12 @@ def _where(table: sa.Table, conditions: dict[str, Any]) -> Iterator[sa.ColumnEle
             yield table.c[name.removesuffix("_before")] < _plain(value)
         else:
             raise Internal(f"{table.name} cannot be searched by {name!r}")
+
+
+def _column(table: sa.Table, name: str) -> sa.Column[Any]:
+    if name not in table.c:
+        raise Internal(f"{table.name} cannot be ordered by {name!r}")
+    return table.c[name]
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,284 @@
+"""Is everything still what was recorded? Recomputes what can be recomputed and names what differs.
+
+The journal's rows are hashed and counted, the Merkle log is built anew from them and compared with the stored nodes and with every
+signed checkpoint, and the whole journal is folded into memory and compared with every record. What this finds out is
+more than a reader of one bundle can; what it cannot is the same: an entry that no checkpoint covers yet can be rewritten together with its
+hash and its records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+import sqlalchemy as sa
+
+from stopwork.kernel.errors import StopworkError, Unavailable
+from stopwork.ledger.events import Entry, name_of
+from stopwork.ledger.fold import Put, changes
+from stopwork.ledger.merkle import MemoryNodes, Tree
+from stopwork.ledger.notes import read_checkpoint, verify
+from stopwork.ledger.records import Record
+from stopwork.storage.connections import is_damage, translated
+from stopwork.storage.store import Store
+from stopwork.storage.tables import (
+    JOURNAL_KEYS,
+    TABLES,
+    checkpoint,
+    column_values,
+    id_of,
+    journal,
+    merkle_node,
+)
+from stopwork.storage.view import View, decode, entry_of
+
+MAX_FAULTS: Final = 100
+PAGE: Final = 1_000
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is not as it was recorded: ``where`` names it, ``what`` says how it differs."""
+
+    where: str
+    what: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at and what was found; ``faults`` in the order of the journal, then of the log, then of the records.
+
+    ``sealed`` is how many entries the newest checkpoint covers. At most ``MAX_FAULTS`` are listed: the first is what matters.
+    """
+
+    entries: int
+    sealed: int
+    checkpoints: int
+    records: int
+    signatures_checked: bool
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        return not self.faults
+
+
+def fsck(source: Store | Path, *, vkeys: Sequence[str] = ()) -> Report:
+    """Check a store, or the database file of one, which may be in use; nothing is changed.
+
+    ``vkeys`` are the keys of which one must have signed each checkpoint; without any, signatures are not checked. Needs memory for
+    every record. Raises ``Unavailable`` when the file is no database or cannot be read.
+    """
+    if isinstance(source, Store):
+        return source.read(lambda view: _Examination(view, vkeys).report())
+    try:
+        with _read_only(source) as connection:
+            return _Examination(View(connection), vkeys).report()
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        raise translated(error) from error
+
+
+@contextlib.contextmanager
+def _read_only(path: Path) -> Iterator[sa.Connection]:
+    if not path.is_file():
+        raise Unavailable(
+            f"there is no database at {path}", hint="Name the file stopwork.db of an installation."
+        )
+    address = f"file:{quote(str(path))}?mode=ro&uri=true"
+    engine = sa.create_engine(
+        f"sqlite:///{address}", isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool
+    )
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        yield connection
+        connection.exec_driver_sql("ROLLBACK")
+
+
+class _Examination:
+    """One pass over one snapshot."""
+
+    def __init__(self, view: View, vkeys: Sequence[str]) -> None:
+        self._view = view
+        self._vkeys = tuple(vkeys)
+        self._faults: list[Fault] = []
+        self._nodes = MemoryNodes()
+        self._tree = Tree(self._nodes)
+        self._state: dict[tuple[type[Record], str], Record] = {}
+        self._folds = True
+
+    def report(self) -> Report:
+        sealed = checkpoints = records = 0
+        try:
+            self._check_file()
+            self._check_journal()
+            sealed, checkpoints = self._check_log()
+            # Records of a journal that cannot be folded to its end would all differ, which says nothing new.
+            records = self._check_records() if self._folds else 0
+        except sa.exc.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self._fault("database file", f"cannot be read further: {error.orig}")
+        return Report(
+            entries=self._tree.size,
+            sealed=sealed,
+            checkpoints=checkpoints,
+            records=records,
+            signatures_checked=bool(self._vkeys),
+            faults=tuple(self._faults),
+        )
+
+    def _fault(self, where: str, what: str) -> None:
+        if len(self._faults) < MAX_FAULTS:
+            self._faults.append(Fault(where=where, what=what))
+
+    def _check_file(self) -> None:
+        for (line,) in self._view.execute(sa.text(f"PRAGMA integrity_check({MAX_FAULTS})")):
+            if line != "ok":
+                self._fault("database file", line)
+
+    # the journal
+
+    def _check_journal(self) -> None:
+        for row in self._rows():
+            where = f"journal entry {row.seq}"
+            expected = self._tree.size + 1
+            if row.seq != expected:
+                self._fault(f"journal entry {expected}", f"is missing; entry {row.seq} stands in its place")
+                self._folds = False
+                return
+            leaf = hashlib.sha256(b"\x00" + row.body).digest()
+            self._tree.append(leaf)
+            if leaf != row.leaf:
+                self._fault(where, "does not have the hash that it was written with")
+            try:
+                entry = entry_of(row.body)
+            except (msgspec.MsgspecError, ValueError) as error:
+                self._fault(where, f"cannot be read: {error}")
+                self._folds = False
+                continue
+            self._check_envelope(where, row, entry)
+            self._fold(where, entry)
+
+    def _rows(self) -> Iterator[sa.Row[Any]]:
+        after = -1
+        while page := self._view.execute(
+            sa.select(journal).where(journal.c.seq > after).order_by(journal.c.seq).limit(PAGE)
+        ).all():
+            yield from page
+            after = page[-1].seq
+
+    def _check_envelope(self, where: str, row: sa.Row[Any], entry: Entry) -> None:
+        if entry.seq != row.seq:
+            self._fault(where, f"says of itself that it is entry {entry.seq}")
+        written = {name: getattr(entry.event, name, None) for name in JOURNAL_KEYS}
+        written |= {"at": entry.at, "kind": name_of(entry.event)}
+        for name, value in written.items():
+            if getattr(row, name) != value:
+                self._fault(where, f"is indexed under {name} {getattr(row, name)!r} and says {value!r}")
+
+    def _fold(self, where: str, entry: Entry) -> None:
+        if not self._folds:
+            return
+        try:
+            for change in changes(entry):
+                if isinstance(change, Put):
+                    self._state[type(change.record), id_of(change.record)] = change.record
+                elif (record := change.evolve(self._state.get((change.kind, change.id)))) is not None:
+                    self._state[change.kind, change.id] = record
+        except (AttributeError, TypeError, ValueError) as error:
+            self._fault(where, f"does not follow from the entries before it: {error}")
+            self._folds = False
+
+    # the log
+
+    def _check_log(self) -> tuple[int, int]:
+        rows = self._view.execute(sa.select(checkpoint).order_by(checkpoint.c.size)).all()
+        sealed = rows[-1].size if rows else 0
+        if sealed > self._tree.size:
+            self._fault(
+                f"journal entry {self._tree.size + 1}",
+                f"is missing: a checkpoint covers {sealed} entries and there are {self._tree.size}",
+            )
+        self._check_nodes(min(sealed, self._tree.size))
+        for row in rows:
+            self._check_checkpoint(row)
+        return sealed, len(rows)
+
+    def _check_nodes(self, sealed: int) -> None:
+        stored = {(row.level, row.position): row.hash for row in self._view.execute(sa.select(merkle_node))}
+        expected = ((level, i) for level in range(1, sealed.bit_length()) for i in range(sealed >> level))
+        for level, position in expected:
+            found = stored.pop((level, position), None)
+            first, last = (position << level) + 1, (position + 1) << level
+            if found is None:
+                self._fault(
+                    f"log node {level}/{position}", f"is missing; it covers entries {first} to {last}"
+                )
+            elif found != self._nodes.get(level, position):
+                self._fault(
+                    f"log node {level}/{position}",
+                    f"does not match entries {first} to {last}: one was changed",
+                )
+        for level, position in sorted(stored):
+            self._fault(f"log node {level}/{position}", "covers entries that are not there")
+
+    def _check_checkpoint(self, row: sa.Row[Any]) -> None:
+        where = f"checkpoint of {row.size} entries"
+        try:
+            text = verify(row.note, self._vkeys) if self._vkeys else row.note.partition("\n\n")[0] + "\n"
+            signed = read_checkpoint(text)
+        except StopworkError as error:
+            self._fault(where, f"does not verify: {error.detail}")
+            return
+        if (signed.size, signed.root) != (row.size, row.root):
+            self._fault(
+                where, f"is a signed statement about another state of the log, of {signed.size} entries"
+            )
+        if signed.size <= self._tree.size and self._tree.root(signed.size) != signed.root:
+            self._fault(where, "was signed over other entries than those that are there")
+
+    # the records
+
+    def _check_records(self) -> int:
+        count = 0
+        for kind, table in TABLES.items():
+            for row in self._records(table):
+                count += 1
+                self._check_record(kind, row)
+        for kind, record_id in self._state:
+            self._fault(f"{_word(kind)} {record_id}", "is missing; the journal says it is there")
+        return count
+
+    def _records(self, table: sa.Table) -> Iterator[sa.Row[Any]]:
+        after = ""
+        while page := self._view.execute(
+            sa.select(table).where(table.c.id > after).order_by(table.c.id).limit(PAGE)
+        ).all():
+            yield from page
+            after = page[-1].id
+
+    def _check_record(self, kind: type[Record], row: sa.Row[Any]) -> None:
+        where = f"{_word(kind)} {row.id}"
+        expected = self._state.pop((kind, row.id), None)
+        if expected is None:
+            self._fault(where, "is not in the journal")
+            return
+        try:
+            found = decode(kind, row.record)
+        except (msgspec.MsgspecError, ValueError) as error:
+            self._fault(where, f"cannot be read: {error}")
+            return
+        if found != expected:
+            differing = [n for n in kind.__struct_fields__ if getattr(found, n) != getattr(expected, n)]
+            self._fault(where, f"differs from what the journal says in: {', '.join(differing)}")
+        for name, value in column_values(expected).items():
+            if getattr(row, name) != value:
+                self._fault(where, f"is indexed under {name} {getattr(row, name)!r} instead of {value!r}")
+
+
+def _word(kind: type[Record]) -> str:
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in kind.__name__).strip()
