@@ -44,6 +44,7 @@ def _show_approvals(paper: Paper, found: Any) -> None:
     type=click.Choice([*(each.value for each in ApprovalState), "all"]),
     default="pending",
     show_default=True,
+    help="Only these.",
 )
 @click.option("--incident", metavar="ID", help="Only those of this incident.")
 @paged

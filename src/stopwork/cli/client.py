@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from stopwork.cli.settings import Login, no_token
+from stopwork.cli.settings import Login
 from stopwork.kernel.errors import (
     Conflict,
     Denied,
@@ -158,8 +158,6 @@ class Server:
         )
 
     def _refusal(self, response: httpx.Response) -> StopworkError:
-        if response.status_code == 401 and not self.login.token:
-            return no_token(self.login.url)
         try:
             problem = dict(response.json())
         except (ValueError, TypeError):

@@ -19,7 +19,11 @@ from stopwork.cli.extras import server_extra
     help="Leave database, report and evidence bundle here.",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="The console's port; a free one if left out."
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="The console's port; a free one if left out.",
 )
 def demo(*, auto: bool, as_json: bool, keep: Path | None, port: int) -> None:
     """Watch an agent go wrong, and lead it through the ten phases back to work.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
 
 _INCIDENT = click.argument("incident_id", metavar="INCIDENT")
+_SAID = ("event", "incident", "workflow")  # in every line of a timeline
 _ROLES = ("commander", "communication_owner", "postmortem_owner")
 
 
@@ -126,29 +127,36 @@ def list_incidents(cli: Invocation, **filters: Any) -> Any:
 
 def _show_with_phases(paper: Paper, found: Any) -> None:
     _show_incident(paper, found["incident"])
-    paper.heading("Phases")
-    paper.table(
-        ("phase", "state", "why", "next"),
-        [(each["phase"], each["state"], each["reason"], each["next_action"]) for each in found["phases"]],
-        empty="",
-    )
     paper.heading("Severity")
     paper.table(
         ("factor", "level", "why"),
         [(each["factor"], each["level"], each["why"]) for each in found["incident"]["factors"]],
         empty="No factor is recorded.",
     )
+    paper.heading("Phases")
+    paper.table(
+        ("phase", "state", "since", "why"),
+        [
+            (each["phase"], each["state"], paper.when(each["at"]), each["next_action"] or each["reason"])
+            for each in found["phases"]
+        ],
+        empty="",
+    )
+    if found["next"] is not None:
+        paper.heading(f"Next: {found['next']['title']}")
+        paper.line(found["next"]["why"])
+        paper.line(
+            f"It waits for {found['next']['who']}." if found["next"]["who"] else "Any responder can do it."
+        )
 
 
 @incident.command("show")
 @_INCIDENT
 @answers(_show_with_phases)
 def show_incident(cli: Invocation, incident_id: str) -> Any:
-    """Show an incident, where each of its ten phases stands, and what to do next."""
-    return {
-        "incident": cli.server.get("/v1/incidents/{incident}", incident=incident_id),
-        "phases": cli.server.get("/v1/incidents/{incident}/phases", incident=incident_id),
-    }
+    """Show an incident, where each of its ten phases stands, and the one thing to do next."""
+    known = cli.server.get("/v1/incidents/{incident}", incident=incident_id)
+    return {"incident": known, **cli.server.get("/v1/incidents/{incident}/phases", incident=incident_id)}
 
 
 def _show_timeline(paper: Paper, found: Any) -> None:
@@ -160,7 +168,7 @@ def _show_timeline(paper: Paper, found: Any) -> None:
                 paper.when(line["at"]),
                 line["actor"]["id"],
                 line["kind"],
-                in_short({k: v for k, v in line["event"].items() if k not in ("type", "kind")}, most=120),
+                in_short({k: v for k, v in line["event"].items() if v and k not in _SAID}, most=120),
             )
             for line in found
         ],

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import click
 
 from stopwork.cli.exits import Exit
-from stopwork.cli.settings import TOKEN_VARIABLE, URL_VARIABLE, Login, find_login
+from stopwork.cli.settings import TOKEN_VARIABLE, URL_VARIABLE, Login, find_login, no_token
 
 if TYPE_CHECKING:
     from stopwork.cli.client import Server
@@ -39,8 +39,9 @@ class Answer:
 class Invocation:
     """What a command works with: the server behind its options, and the person at the terminal, if there is one."""
 
-    def __init__(self, login: Callable[[], Login], *, as_json: bool = False) -> None:
+    def __init__(self, login: Callable[[], Login], *, as_json: bool = False, public: bool = False) -> None:
         self._find_login = login
+        self._public = public
         self.as_json = as_json
 
     @cached_property
@@ -50,9 +51,11 @@ class Invocation:
 
     @cached_property
     def server(self) -> Server:
-        """The server that the options, the environment or the last login name."""
+        """The server that the options, the environment or the last login name; ``Unauthenticated`` without a token."""
         from stopwork.cli.client import Server
 
+        if not self.login.token and not self._public:
+            raise no_token(self.login.url)
         return Server(self.login)
 
     @property
@@ -84,7 +87,7 @@ class Invocation:
         if given is None and self.interactive:
             answer: str = click.prompt(question, err=True, hide_input=hidden)
             return answer
-        raise click.UsageError(f"{option} is needed: {question.lower()}")
+        raise click.UsageError(f"nobody is here to answer; give {option}: {question}")
 
     def edit(self, text: str, *, option: str, extension: str = ".txt") -> str:
         """Answer the text as the person leaves it in their editor; a usage error where nobody can edit."""
@@ -109,20 +112,20 @@ class Invocation:
             self.server.close()
 
 
-def answers(show: Show, *, remote: bool = True) -> Callable[[Work], Work]:
+def answers(show: Show, *, remote: bool = True, public: bool = False) -> Callable[[Work], Work]:
     """Make a function that returns JSON a command: ``--json`` prints the value, otherwise ``show`` writes it for people.
 
-    The function gets the :class:`Invocation` first. ``remote`` commands also take ``--url`` and ``--token``.
+    The function gets the :class:`Invocation` first. ``remote`` commands also take ``--url`` and ``--token``; ``public`` ones
+    do without a token.
     """
 
     def decorate(work: Work) -> Work:
         @functools.wraps(work)
-        def command(
-            *, as_json: bool, url: str | None = None, token: str | None = None, **options: Any
-        ) -> None:
+        def command(*, as_json: bool, **options: Any) -> None:
             from stopwork.cli.printing import write_json
 
-            invocation = Invocation(lambda: find_login(url, token), as_json=as_json)
+            url, token = (options.pop("url"), options.pop("token")) if remote else (None, None)
+            invocation = Invocation(lambda: find_login(url, token), as_json=as_json, public=public)
             try:
                 found = work(invocation, **options)
             finally:
@@ -167,10 +170,11 @@ def paged(work: Work) -> Work:
     work = click.option("--after", metavar="ID", help="Go on after this one.")(work)
     return click.option(
         "--limit",
+        metavar="NUMBER",
         type=click.IntRange(1, MAX_LIMIT),
         default=50,
         show_default=True,
-        help="Show at most so many.",
+        help=f"Show at most so many, up to {MAX_LIMIT}.",
     )(work)
 
 

@@ -2,44 +2,56 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from stopwork.cli.exits import Exit
 from stopwork.cli.invocation import Answer, Invocation, answers
-from stopwork.cli.settings import TOKEN_VARIABLE, URL_VARIABLE, Login, forget_login, keep_login
+from stopwork.cli.settings import Login, forget_login, keep_login
 
 if TYPE_CHECKING:
+    from stopwork.cli.client import Server
     from stopwork.cli.printing import Paper
 
 
 def _show_login(paper: Paper, found: Any) -> None:
-    paper.line(f"Signed in to {found['url']} as {found['principal']['id']} ({found['principal']['kind']}).")
+    until = f" until {paper.when(found['expires_at'])}" if found["expires_at"] else ""
+    paper.line(f"Signed in to {found['url']} as {found['principal']['id']}{until}.")
     paper.line(f"Written to {found['file']}, which only you can read.")
 
 
 @click.command()
-@click.argument("url")
+@click.argument("address")
 @click.option("--token", metavar="TOKEN", help="The token; asked for when it is left out.")
 @answers(_show_login, remote=False)
-def login(cli: Invocation, url: str, token: str | None) -> Any:
+def login(cli: Invocation, address: str, token: str | None) -> Any:
     """Remember a server and a token.
 
-    The token is asked for and not shown; stopwork token create makes one. It is tried before it is written down, and
-    it is used for this server only.
+    ADDRESS is the server's address, or a one-time sign-in link: the link is used up and signs you in for some hours. A
+    token is asked for and not shown. It is tried before it is written down, and is used for this server only.
     """
+    url, _, link = address.strip().partition("/sign-in/")
+    if link:
+        issued = _ask(Login(url=url, token=""), lambda server: server.post("/v1/sessions", {"secret": link}))
+        known, expires_at = Login(url=url, token=issued["secret"]), issued["credential"]["expires_at"]
+    else:
+        secret = cli.ask(token, "Token", option="--token", hidden=True)
+        known, expires_at = Login(url=url.rstrip("/"), token=secret.strip()), None
+    principal = _ask(known, lambda server: server.get("/v1/me"))["principal"]
+    file = keep_login(known)
+    return {"url": known.url, "principal": principal, "expires_at": expires_at, "file": str(file)}
+
+
+def _ask(known: Login, question: Callable[[Server], Any]) -> Any:
     from stopwork.cli.client import Server
 
-    secret = cli.ask(token, "Token", option="--token", hidden=True).strip()
-    known = Login(url=url.strip().rstrip("/"), token=secret)
     server = Server(known)
     try:
-        principal = server.get("/v1/me")["principal"]
+        return question(server)
     finally:
         server.close()
-    return {"url": known.url, "principal": principal, "file": str(keep_login(known))}
 
 
 def _show_logout(paper: Paper, found: Any) -> None:
@@ -55,25 +67,32 @@ def logout(_cli: Invocation) -> Any:
 
 
 def _show_health(paper: Paper, found: Any) -> None:
-    facts = {name: value for name, value in found.items() if not isinstance(value, dict | list)}
-    paper.facts(facts)
-    for name, value in found.items():
-        if isinstance(value, list):
-            paper.heading(name)
-            for each in value:
-                paper.line(f"  {json.dumps(each, ensure_ascii=False) if isinstance(each, dict) else each}")
-        elif isinstance(value, dict):
-            paper.heading(name)
-            paper.facts(value)
+    paper.facts(
+        {
+            "well": "yes" if found["ok"] else "no",
+            "version": found["version"],
+            "journal": f"{found['entries']:,} entries, {found['sealed']:,} of them sealed",
+        }
+    )
+    paper.heading("Background work")
+    paper.table(
+        ("duty", "last done", "last failed", "problem"),
+        [
+            (
+                duty["name"],
+                paper.when(duty["succeeded_at"]),
+                paper.when(duty["failed_at"]),
+                duty["error"] or ("silent for too long" if duty["silent"] else None),
+            )
+            for duty in found["duties"]
+        ],
+        empty="None.",
+    )
 
 
-@click.command(epilog=f"Without --url the address is that of {URL_VARIABLE}, {TOKEN_VARIABLE} is not needed.")
-@answers(_show_health)
+@click.command()
+@answers(_show_health, public=True)
 def health(cli: Invocation) -> Any:
-    """Say whether the server is well, its background work included."""
+    """Say whether the server is well, its background work included. Needs no token; exit code 5 when it is not."""
     found = cli.server.get("/v1/health")
-    return found if _is_well(found) else Answer(value=found, exit=Exit.UNAVAILABLE)
-
-
-def _is_well(found: Any) -> bool:
-    return bool(found.get("ok", True))
+    return found if found["ok"] else Answer(value=found, exit=Exit.UNAVAILABLE)

@@ -14,7 +14,7 @@ from stopwork.cli.exits import Exit
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Answer, Invocation, answers, yes_option
 from stopwork.cli.printing import content_of, in_short, object_name
-from stopwork.kernel.errors import Conflict
+from stopwork.kernel.errors import NotFound
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.words import ItemState, Remedy
 
@@ -177,7 +177,7 @@ def _look(cli: Invocation, plan: str) -> Any:
 def _plan_of(cli: Invocation, incident: str) -> str:
     plan = cli.server.get("/v1/incidents/{incident}", incident=incident)["plan"]
     if plan is None:
-        raise Conflict(
+        raise NotFound(
             f"{incident} has no recovery plan yet", hint=f"Propose one: stopwork recover plan {incident}"
         )
     return str(plan)

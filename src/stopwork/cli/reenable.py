@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
 
 _INCIDENT = click.argument("incident")
-_NOT_OPEN = ("passed", "attested", "excepted")
+_NOT_OPEN: Final = ("passed", "attested", "excepted")
+_HOW: Final = {
+    "computed": "by the records alone",
+    "attest": "a person attests it",
+    "except": "by the records, or an exception of the business owner",
+    "sign": "the business owner signs, last",
+}
 
 
 @click.group(cls=Group)
@@ -26,23 +32,29 @@ def _show_checks(paper: Paper, found: Any) -> None:
     paper.table(
         ("check", "state", "why", "how it is answered", "by"),
         [
-            (c["check"], c["state"], c["why"], None if c["state"] in _NOT_OPEN else c["how"], c["by"])
+            (
+                c["check"],
+                c["state"],
+                c["why"],
+                None if c["state"] in _NOT_OPEN else _HOW.get(c["how"], c["how"]),
+                c["by"],
+            )
             for c in found["checks"]
         ],
         empty="No check is known.",
     )
+    paper.line()
     _show_next(paper, found)
 
 
 def _show_next(paper: Paper, found: Any) -> None:
     step = found["next"]
-    paper.line()
     if step["after"] is None:
-        paper.line(f"Stage {step['before']}. {step['blocked']}")
+        paper.line(f"The stage is {step['before']}. {step['blocked']}")
     elif step["blocked"]:
-        paper.line(f"Stage {step['before']}; {step['after']} is next, but not yet: {step['blocked']}")
+        paper.line(f"The stage is {step['before']}. Next is {step['after']}, but not yet: {step['blocked']}")
     else:
-        paper.line(f"Stage {step['before']}; the business owner may now raise it to {step['after']}.")
+        paper.line(f"The stage is {step['before']}. The business owner may now raise it to {step['after']}.")
 
 
 @reenable.command("checks")

@@ -32,7 +32,8 @@ def no_token(url: str) -> Unauthenticated:
     """Answer the error for a server that asks for a token when none is known."""
     return Unauthenticated(
         f"no token for {url}",
-        hint=f"Sign in with: stopwork login {url} (or give --token, or set {TOKEN_VARIABLE}).",
+        hint="Sign in with the link that stopwork up or stopwork user link prints: stopwork login LINK "
+        f"(or give --token, or set {TOKEN_VARIABLE}).",
         url=url,
     )
 

@@ -22,9 +22,16 @@ PASSWORD_VARIABLE: Final = "STOPWORK_SMTP_PASSWORD"  # noqa: S105 - a name, not 
 
 @click.command()
 @data_option("The folder that holds the database, the signing key and the evidence.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="0 takes a free one."
+    "--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The address to listen on."
+)
+@click.option(
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    default=8321,
+    show_default=True,
+    help="0 takes a free one.",
 )
 @click.option(
     "--systems",

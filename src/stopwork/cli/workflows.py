@@ -111,7 +111,10 @@ def _show_preparedness(paper: Paper, found: Any) -> None:
 
 @click.command()
 @click.argument("workflow")
+@click.option("--incident", metavar="ID", help="Record the answers as the last phase of this incident.")
 @answers(_show_preparedness)
-def check(cli: Invocation, workflow: str) -> Any:
+def check(cli: Invocation, workflow: str, incident: str | None) -> Any:
     """Say how ready a workflow is for its next incident: ten checks, answered from records."""
+    if incident is not None:
+        return cli.server.post("/v1/incidents/{incident}/preparedness", incident=incident)
     return cli.server.get("/v1/workflows/{workflow}/preparedness", workflow=workflow)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -53,14 +54,21 @@ class Act(Struct, frozen=True):
     work: Callable[[Given], Any]
 
 
+class Fetch(Struct, frozen=True):
+    """A file, sent as it is; whoever takes it out is in the journal."""
+
+    work: Callable[[Given], Path]
+    media_type: str
+
+
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """One row of the API."""
+    """One row of the API. ``answer`` is ``None`` for a file."""
 
     method: str
     path: str
     name: str
     summary: str
-    does: Write | Read | Act
+    does: Write | Read | Act | Fetch
     answer: Any
     body: type[Struct] | None = None
     query: type[Struct] | None = None

@@ -26,7 +26,7 @@ from stopwork.operations import (
 )
 from stopwork.operations.cases import gather
 from stopwork.server.api.controls import Reason, page_of
-from stopwork.server.api.endpoint import Act, Endpoint, Given, Page, Read, Write
+from stopwork.server.api.endpoint import Act, Endpoint, Fetch, Given, Page, Read, Write
 from stopwork.server.api.records import JournalLine, line_of
 from stopwork.storage.view import View
 
@@ -251,6 +251,14 @@ ENDPOINTS = (
         Act(lambda g: evidence.seal(g.installation, g.actor, incident=incident_of(g))),
         r.Bundle,
         status=201,
+    ),
+    of_incident(
+        "GET",
+        "/bundle",
+        "get_bundle",
+        "The newest evidence bundle, as a zip file; that it was taken out is recorded",
+        Fetch(lambda g: evidence.fetch(g.installation, g.actor, incident=incident_of(g)), "application/zip"),
+        None,
     ),
     of_incident(
         "POST",

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from stopwork import __version__
-from stopwork.server.api.endpoint import Access, Endpoint
+from stopwork.server.api.endpoint import Access, Endpoint, Fetch
 from stopwork.server.problems import MEDIA_TYPE, problem_schema
 
 _REF = "#/components/schemas/{name}"
@@ -55,7 +55,7 @@ def _operation(each: Endpoint, of_type: dict[int, Any], components: dict[str, An
         "responses": {
             str(each.status): {
                 "description": "Done.",
-                "content": {"application/json": {"schema": of_type[id(each.answer)]}},
+                "content": _answered(each, of_type),
             },
             "default": {"$ref": "#/components/responses/Problem"},
         },
@@ -68,6 +68,12 @@ def _operation(each: Endpoint, of_type: dict[int, Any], components: dict[str, An
             "content": {"application/json": {"schema": of_type[id(each.body)]}},
         }
     return operation
+
+
+def _answered(each: Endpoint, of_type: dict[int, Any]) -> dict[str, Any]:
+    if isinstance(each.does, Fetch):
+        return {each.does.media_type: {}}
+    return {"application/json": {"schema": of_type[id(each.answer)]}}
 
 
 def _path_parameters(each: Endpoint) -> list[dict[str, Any]]:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from stopwork.kernel.errors import Denied, Invalid, Malformed, TooLarge
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.installation import Installation
-from stopwork.server.api.endpoint import Access, Act, Endpoint, Given, Read, Write
+from stopwork.server.api.endpoint import Access, Act, Endpoint, Fetch, Given, Read, Write
 from stopwork.server.auth import NOBODY, identify_request
 from stopwork.server.problems import as_stopwork_error, problem_response
+
+_NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -51,17 +53,18 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Callable[[Reques
             answer = await _perform(endpoint.does, installation, given)
         except Exception as error:  # noqa: BLE001 - the boundary: everything becomes an answer
             return problem_response(as_stopwork_error(error))
+        if isinstance(endpoint.does, Fetch):
+            return FileResponse(
+                answer, media_type=endpoint.does.media_type, filename=answer.name, headers=_NOT_KEPT
+            )
         return Response(
-            _encode(answer),
-            status_code=endpoint.status,
-            media_type="application/json",
-            headers={"Cache-Control": "no-store"},
+            _encode(answer), status_code=endpoint.status, media_type="application/json", headers=_NOT_KEPT
         )
 
     return handle
 
 
-async def _perform(does: Write | Read | Act, installation: Installation, given: Given) -> Any:
+async def _perform(does: Write | Read | Act | Fetch, installation: Installation, given: Given) -> Any:
     match does:
         case Write(write):
             return await asyncio.wrap_future(
@@ -69,7 +72,7 @@ async def _perform(does: Write | Read | Act, installation: Installation, given: 
             )
         case Read(read):
             return await run_in_threadpool(installation.store.read, lambda view: read(view, given))
-        case Act(act):
+        case Act(act) | Fetch(act, _):
             return await run_in_threadpool(act, given)
 
 
