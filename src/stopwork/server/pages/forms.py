@@ -1,0 +1,395 @@
+"""The console's forms: each is a function from what was sent to what is said and where the person lands.
+
+A form does what the API does, through the same operations. What it cannot do it says on the page it came from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from msgspec import Struct
+
+from stopwork.incidents.learn import FIELDS
+from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.kernel.phrases import count_of
+from stopwork.ledger import records as r
+from stopwork.ledger import words as w
+from stopwork.operations import (
+    approvals,
+    audits,
+    containment,
+    evidence,
+    holds,
+    incidents,
+    messages,
+    postmortems,
+    preparedness,
+    recovery,
+    returning,
+)
+from stopwork.operations.installation import Installation
+from stopwork.server.pages.builders.controls import chosen_hold
+from stopwork.storage.transaction import Tx
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """A form that a signed-in person sent: path parameters and fields; a field may come several times."""
+
+    installation: Installation
+    person: r.Principal
+    path: dict[str, str]
+    fields: dict[str, list[str]]
+
+    def get(self, name: str) -> str:
+        """Answer a field's value, without surrounding space; empty when it was not sent."""
+        return self.fields.get(name, [""])[0].strip()
+
+    def all(self, name: str) -> list[str]:
+        """Answer every value of a field that may come several times."""
+        return [value.strip() for value in self.fields.get(name, [])]
+
+    def write(self, work: Callable[[Tx], Any]) -> Any:
+        """Run one transaction in this person's name."""
+        return self.installation.store.write(work, actor=self.person)
+
+    @property
+    def incident(self) -> str:
+        return self.path["incident"]
+
+    def at(self, phase: w.Phase | str) -> str:
+        """Answer the address of a phase on the incident's page."""
+        return f"/incidents/{self.incident}#{phase}"
+
+
+class Landed(Struct, frozen=True):
+    """What is said, and where the person is taken."""
+
+    said: str
+    to: str
+
+
+def _choice(kind: type[Any], value: str, field: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        raise Invalid(f"{value!r} cannot be chosen here", hint="Choose from the list.", field=field) from None
+
+
+# --- stopping and answering ------------------------------------------------------------------------
+
+
+def pause(sent: Sent) -> Landed:
+    """Set the hold that was chosen."""
+    incident = sent.get("incident") or None
+    scope, mode = chosen_hold(sent.get("hold"), sent.get("workflow"))
+    found = sent.write(
+        lambda tx: holds.pause(tx, scope=scope, mode=mode, reason=sent.get("reason"), incident=incident)
+    )
+    words = {
+        holds.PauseState.DRAINED: f"Paused: {found.closed}. Nothing is in flight.",
+        holds.PauseState.ENFORCED: f"No further call starts; {count_of(len(found.in_flight), 'call')} still in flight.",
+        holds.PauseState.PAUSING: f"Pausing; {count_of(len(found.unconfirmed), 'point')} not confirmed yet.",
+    }
+    return Landed(words[found.state], f"/holds/{found.hold.id}")
+
+
+def lift(sent: Sent) -> Landed:
+    """Lift a hold."""
+    sent.write(lambda tx: holds.lift(tx, hold=sent.path["hold"], reason=sent.get("reason")))
+    return Landed("The hold is lifted.", f"/holds/{sent.path['hold']}")
+
+
+def answer_approval(sent: Sent) -> Landed:
+    """Approve or reject exactly what was shown."""
+    approve = {"approve": True, "reject": False}.get(sent.get("decision"))
+    if approve is None:
+        raise Invalid("choose to approve or to reject", hint="Use one of the two buttons.", field="decision")
+    if not approve and not sent.get("note"):
+        raise Invalid("say why it is rejected", hint="One sentence, for whoever asked.", field="note")
+    decided = sent.write(
+        lambda tx: approvals.decide(
+            tx,
+            approval=sent.path["approval"],
+            approve=approve,
+            note=sent.get("note"),
+            digest=sent.get("digest"),
+        )
+    )
+    waiting = decided.state is w.ApprovalState.PENDING
+    said = "Rejected." if not approve else "Approved; others have to as well." if waiting else "Approved."
+    return Landed(said, f"/approvals/{decided.id}")
+
+
+# --- incidents -------------------------------------------------------------------------------------
+
+
+def open_incident(sent: Sent) -> Landed:
+    """Open an incident from a sentence; its first words become the title and the whole a note."""
+    text = sent.get("text")
+    if not text:
+        raise Invalid("say what happened", hint="One sentence is enough.", field="text")
+    kind = (
+        _choice(w.IncidentType, sent.get("type"), "type")
+        if sent.get("type")
+        else w.IncidentType.BAD_WRITEBACK
+    )
+
+    def work(tx: Tx) -> r.Incident:
+        opened = incidents.open_by_hand(
+            tx,
+            sent.installation.manifests,
+            workflow=sent.get("workflow"),
+            type=kind,
+            title=re.split(r"(?<=[.!?])\s", text)[0][:120],
+            runs=(sent.get("run"),) if sent.get("run") else (),
+        )
+        incidents.add_note(tx, incident=opened.id, text=text)
+        return opened
+
+    opened = sent.write(work)
+    return Landed(
+        f"{opened.id} is open. You are its commander until you hand it over.", f"/incidents/{opened.id}"
+    )
+
+
+def note(sent: Sent) -> Landed:
+    """Add a note to the timeline."""
+    sent.write(lambda tx: incidents.add_note(tx, incident=sent.incident, text=sent.get("text")))
+    return Landed("Noted.", sent.at("timeline"))
+
+
+def severity(sent: Sent) -> Landed:
+    """Change the severity."""
+    level = _choice(w.Severity, sent.get("severity"), "severity")
+    sent.write(
+        lambda tx: incidents.change_severity(
+            tx, sent.installation.manifests, incident=sent.incident, severity=level, reason=sent.get("reason")
+        )
+    )
+    return Landed(f"The severity is {level.upper()}.", sent.at(w.Phase.OPEN))
+
+
+def handover(sent: Sent) -> Landed:
+    """Give a role to another person."""
+    sent.write(
+        lambda tx: incidents.hand_over(
+            tx, incident=sent.incident, role=sent.get("role"), to=sent.get("to"), note=sent.get("note")
+        )
+    )
+    return Landed(f"Handed over to {sent.get('to')}.", sent.at(w.Phase.OPEN))
+
+
+def next_update(sent: Sent) -> Landed:
+    """Plan the next update."""
+    minutes = sent.get("minutes")
+    if not minutes.isdigit() or not 1 <= int(minutes) <= 1440:
+        raise Invalid("give a number of minutes from 1 to 1440", hint="20 is usual.", field="minutes")
+    due = sent.installation.store.clock.now() + timedelta(minutes=int(minutes))
+    sent.write(
+        lambda tx: incidents.schedule_update(tx, incident=sent.incident, at=due, reason=sent.get("reason"))
+    )
+    return Landed(f"The next update is due in {count_of(int(minutes), 'minute')}.", sent.at(w.Phase.OPEN))
+
+
+def root_cause(sent: Sent) -> Landed:
+    """Record why the system allowed it."""
+    sent.write(lambda tx: incidents.record_root_cause(tx, incident=sent.incident, text=sent.get("text")))
+    return Landed("The root cause is recorded.", sent.at(w.Phase.LEARN))
+
+
+def close(sent: Sent) -> Landed:
+    """Close the incident."""
+    sent.write(lambda tx: returning.close(tx, incident=sent.incident, reason=sent.get("reason")))
+    return Landed("The incident is closed.", f"/incidents/{sent.incident}")
+
+
+def seal(sent: Sent) -> Landed:
+    """Seal the evidence."""
+    bundle = evidence.seal(sent.installation, sent.person, incident=sent.incident)
+    return Landed(f"Sealed {count_of(bundle.entries, 'entry', 'entries')}.", sent.at(w.Phase.PRESERVE))
+
+
+def propose_containment(sent: Sent) -> Landed:
+    """Make the checklist."""
+    items = sent.write(
+        lambda tx: containment.checklist(tx, sent.installation.manifests, incident=sent.incident)
+    )
+    return Landed(f"{count_of(len(items), 'thing')} to make safe.", sent.at(w.Phase.CONTAIN))
+
+
+def contain(sent: Sent) -> Landed:
+    """Record how one item ended."""
+    state = _choice(w.ContainmentState, sent.get("state"), "state")
+    sent.write(
+        lambda tx: containment.record(
+            tx, item=sent.get("item"), state=state, verified_how=sent.get("verified_how")
+        )
+    )
+    return Landed("Recorded.", sent.at(w.Phase.CONTAIN))
+
+
+def audit(sent: Sent) -> Landed:
+    """Compute the twelve answers."""
+    found = sent.write(lambda tx: audits.complete(tx, sent.installation.manifests, incident=sent.incident))
+    return Landed(f"Audited: {count_of(found.objects, 'object')} changed.", sent.at(w.Phase.AUDIT))
+
+
+def propose_plan(sent: Sent) -> Landed:
+    """Propose the recovery."""
+    plan = sent.write(
+        lambda tx: recovery.propose(
+            tx, sent.installation.manifests, sent.installation.systems, incident=sent.incident
+        )
+    )
+    return Landed(f"A plan with {count_of(plan.items, 'item')} is proposed.", sent.at(w.Phase.RECOVER))
+
+
+def approve_plan(sent: Sent) -> Landed:
+    """Approve what is ticked; what is not ticked stays as it is."""
+    ticked = set(sent.all("item"))
+
+    def work(tx: Tx) -> r.Plan:
+        every = {item.id for item in tx.find(r.Item, plan=sent.get("plan"))}
+        return recovery.approve(
+            tx,
+            plan=sent.get("plan"),
+            digest=sent.get("digest"),
+            items=ticked,
+            accept=every - ticked,
+            note=sent.get("note") or "left as it is by the owner",
+        )
+
+    sent.write(work)
+    return Landed(f"{count_of(len(ticked), 'item')} approved.", sent.at(w.Phase.RECOVER))
+
+
+def recover(sent: Sent) -> Landed:
+    """Run the approved items."""
+    plan = recovery.run(sent.installation, sent.person, plan=sent.get("plan"))
+    items = sent.installation.store.read(lambda view: view.find(r.Item, plan=plan.id))
+    done = sum(item.state is w.ItemState.VERIFIED for item in items)
+    conflicts = sum(item.state is w.ItemState.CONFLICT for item in items)
+    said = f"{count_of(done, 'item')} put right and read back"
+    return Landed(
+        f"{said}; {count_of(conflicts, 'conflict')} left for people." if conflicts else f"{said}.",
+        sent.at(w.Phase.RECOVER),
+    )
+
+
+def draft_messages(sent: Sent) -> Landed:
+    """Draft for everyone who must be told."""
+    found = sent.write(lambda tx: messages.draft(tx, sent.installation.manifests, incident=sent.incident))
+    drafts = sum(message.state is w.MessageState.DRAFT for message in found)
+    return Landed(f"{count_of(drafts, 'draft')} to read and approve.", sent.at(w.Phase.COMMUNICATE))
+
+
+def message(sent: Sent) -> Landed:
+    """Save, approve, send or discard a message."""
+    known = sent.get("message")
+    match sent.get("action"):
+        case "save":
+            recipients = tuple(filter(None, re.split(r"[,;\s]+", sent.get("recipients"))))
+            sent.write(
+                lambda tx: messages.edit(
+                    tx,
+                    message=known,
+                    recipients=recipients,
+                    subject=sent.get("subject"),
+                    body=sent.get("body").replace("\r\n", "\n"),
+                )
+            )
+            said = "Saved as the new draft."
+        case "approve":
+            sent.write(lambda tx: messages.approve(tx, message=known, digest=sent.get("digest")))
+            said = "Approved: exactly this text may be sent."
+        case "send":
+            found = messages.send(sent.installation, sent.person, message=known)
+            if found.state is w.MessageState.FAILED:
+                raise Conflict(f"it was not sent: {found.error}", hint="Mend the cause, then send it again.")
+            said = f"Handed over for {count_of(len(found.recipients), 'recipient')}."
+        case "discard":
+            sent.write(lambda tx: messages.discard(tx, message=known, reason=sent.get("reason")))
+            said = "Discarded."
+        case other:
+            raise Invalid(f"{other!r} cannot be done with a message", hint="Use one of the buttons.")
+    return Landed(said, sent.at(w.Phase.COMMUNICATE))
+
+
+def postmortem(sent: Sent) -> Landed:
+    """Save the postmortem, and close it when that was asked. What was typed is saved in either case."""
+    fields = {field.name: sent.get(field.name).replace("\r\n", "\n") for field in FIELDS}
+    columns = (sent.all(f"follow_up_{name}") for name in ("what", "remediation", "owner", "due"))
+    follow_ups = tuple(
+        r.FollowUp(remediation=(kind,) if kind else (), what=what, owner=owner, due_date=due)
+        for what, kind, owner, due in zip(*columns, strict=False)
+        if what
+    )
+    sent.write(lambda tx: postmortems.save(tx, incident=sent.incident, fields=fields, follow_ups=follow_ups))
+    if sent.get("action") == "close":
+        sent.write(lambda tx: postmortems.close(tx, incident=sent.incident))
+        return Landed("The postmortem is closed. The incident stays open.", sent.at(w.Phase.LEARN))
+    return Landed("Saved.", sent.at(w.Phase.LEARN))
+
+
+def answer_check(sent: Sent) -> Landed:
+    """Attest, take an exception, or sign."""
+    check = _choice(w.ReenableCheck, sent.get("check"), "check")
+    sent.write(
+        lambda tx: returning.answer(
+            tx, sent.installation.manifests, incident=sent.incident, check=check, note=sent.get("note")
+        )
+    )
+    return Landed("Recorded in your name.", sent.at(w.Phase.REENABLE))
+
+
+def raise_stage(sent: Sent) -> Landed:
+    """Give one stage of autonomy back."""
+    stage = sent.write(
+        lambda tx: returning.raise_stage(tx, sent.installation.manifests, incident=sent.incident)
+    )
+    return Landed(f"The workflow is at the stage {stage.replace('_', ' ')}.", sent.at(w.Phase.REENABLE))
+
+
+def prepare(sent: Sent) -> Landed:
+    """Review preparedness and record it."""
+
+    def work(tx: Tx) -> Any:
+        workflow = tx.need(r.Incident, sent.incident).workflow
+        return preparedness.record(tx, sent.installation.manifests, workflow=workflow, incident=sent.incident)
+
+    found = sent.write(work)
+    return Landed(f"Reviewed: {found.score} of 100.", sent.at(w.Phase.PREPARE))
+
+
+_OF_INCIDENT: Final = {
+    "note": note,
+    "severity": severity,
+    "handover": handover,
+    "update": next_update,
+    "root-cause": root_cause,
+    "close": close,
+    "seal": seal,
+    "containment/propose": propose_containment,
+    "containment": contain,
+    "audit": audit,
+    "plan": propose_plan,
+    "plan/approve": approve_plan,
+    "recover": recover,
+    "messages/draft": draft_messages,
+    "messages": message,
+    "postmortem": postmortem,
+    "checks": answer_check,
+    "stage": raise_stage,
+    "prepare": prepare,
+}
+
+FORMS: Final[dict[str, Callable[[Sent], Landed]]] = {
+    "/pause": pause,
+    "/holds/{hold}/lift": lift,
+    "/approvals/{approval}": answer_approval,
+    "/incidents": open_incident,
+    **{f"/incidents/{{incident}}/{path}": form for path, form in _OF_INCIDENT.items()},
+}
