@@ -1,7 +1,8 @@
 """Notices the same action being done twice: within a run, across runs, by a retry or by a replay.
 
 A permit counts at once, not at its outcome: what is found at the second permit can be held before the third.
-A call that timed out counts too, because it may have happened; one that failed and changed nothing does not.
+A call that timed out counts too, because it may have happened. One that failed and changed nothing does not,
+nor does one that a recovery has undone.
 
 Where the manifest declares a key that fits the call, the key decides. Otherwise the tool and all its
 arguments are compared, but only for actions that add something (to repeat an update leaves the world as it
@@ -11,6 +12,7 @@ is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -19,9 +21,18 @@ from msgspec.structs import replace
 from stopwork.detect.detector import Detector, Finding, with_entry, without
 from stopwork.detect.rulebook import Rulebook, hold_of
 from stopwork.kernel.phrases import count_of, lasting
-from stopwork.ledger.events import CallDecided, CallFinished, Entry, RunStarted
-from stopwork.ledger.records import Record, Run
-from stopwork.ledger.words import EffectKind, IncidentType, Mode, Outcome, RunStatus, SignalKind, Verdict
+from stopwork.ledger.events import CallDecided, CallFinished, Entry, ItemFinished, PlanProposed, RunStarted
+from stopwork.ledger.records import Item, Record, Run
+from stopwork.ledger.words import (
+    EffectKind,
+    IncidentType,
+    ItemState,
+    Mode,
+    Outcome,
+    RunStatus,
+    SignalKind,
+    Verdict,
+)
 from stopwork.manifest.model import DuplicateAlert
 
 ADDING = frozenset(
@@ -53,11 +64,11 @@ class Action(Record):
 
 
 class State(Record):
-    """``keys`` says which action an open call belongs to; ``undone`` calls failed and changed nothing."""
+    """``undone`` calls left no change; ``planned`` says which calls a recovery item undoes."""
 
     actions: dict[str, Action] = {}
-    keys: dict[str, str] = {}
     undone: dict[str, bool] = {}
+    planned: dict[str, tuple[str, ...]] = {}
     runs: dict[str, Run] = {}
 
 
@@ -73,8 +84,12 @@ class DuplicateAction(Detector[State]):
                 return _remember_run(state, _run_of(event, event.trigger_id, event.attempt, entry)), ()
             case CallDecided(verdict=Verdict.ALLOW) as event if event.effect is not EffectKind.READ:
                 return _count(state, event, entry, rules)
-            case CallFinished() as event:
-                return _settle(state, event), ()
+            case CallFinished(outcome=Outcome.FAILED, effects=()) as event:
+                return _without_call(state, event.call), ()
+            case PlanProposed() as event:
+                return _plan(state, event.items), ()
+            case ItemFinished(state=ItemState.VERIFIED) as event:
+                return _put_back(state, event.item), ()
             case _:
                 return state, ()
 
@@ -123,16 +138,8 @@ def _count(
     latest = action.sightings[-1].at
     quiet = known.reported_at is not None and latest - known.reported_at < QUIET
     fires = len(action.sightings) > 1 and not quiet
-    state = replace(
-        state,
-        actions=with_entry(
-            state.actions,
-            key,
-            replace(action, reported_at=latest) if fires else action,
-            at_most=MOST_KEYS,
-        ),
-        keys=with_entry(state.keys, event.call, key, at_most=MOST_CALLS),
-    )
+    known = replace(action, reported_at=latest) if fires else action
+    state = replace(state, actions=with_entry(state.actions, key, known, at_most=MOST_KEYS))
     return state, (_finding(event, alert, action, declared),) if fires else ()
 
 
@@ -150,23 +157,32 @@ def _with_sighting(action: Action, sighting: Sighting, window: timedelta) -> Act
     )
 
 
-def _settle(state: State, event: CallFinished) -> State:
-    if event.outcome is Outcome.SUCCEEDED and event.call in state.keys:
-        return replace(state, keys=without(state.keys, event.call))
-    if event.outcome is not Outcome.FAILED or event.effects:
-        return state
-    undone = with_entry(state.undone, event.call, True, at_most=MOST_CALLS)
-    key = state.keys.get(event.call, "")
-    if key not in state.actions:
-        return replace(state, undone=undone)
-    action = state.actions[key]
-    left = tuple(sighting for sighting in action.sightings if sighting.call != event.call)
-    actions = (
-        with_entry(state.actions, key, replace(action, sightings=left), at_most=MOST_KEYS)
-        if left
-        else without(state.actions, key)
-    )
-    return replace(state, undone=undone, actions=actions, keys=without(state.keys, event.call))
+def _without_call(state: State, call: str) -> State:
+    """Forget a call that left no change: doing it once more is no duplicate."""
+    undone = with_entry(state.undone, call, True, at_most=MOST_CALLS)
+    # Searched newest first: this is rare, and an index would have to be kept up at every call.
+    for key, action in reversed(state.actions.items()):
+        left = tuple(sighting for sighting in action.sightings if sighting.call != call)
+        if len(left) < len(action.sightings):
+            rest = without(state.actions, key)
+            actions = (
+                with_entry(rest, key, replace(action, sightings=left), at_most=MOST_KEYS) if left else rest
+            )
+            return replace(state, undone=undone, actions=actions)
+    return replace(state, undone=undone)
+
+
+def _plan(state: State, items: Iterable[Item]) -> State:
+    planned = state.planned
+    for item in items:
+        planned = with_entry(planned, item.id, item.calls, at_most=MOST_CALLS)
+    return replace(state, planned=planned)
+
+
+def _put_back(state: State, item: str) -> State:
+    for call in state.planned.get(item, ()):
+        state = _without_call(state, call)
+    return replace(state, planned=without(state.planned, item))
 
 
 def _finding(event: CallDecided, alert: DuplicateAlert, action: Action, declared: str | None) -> Finding:

@@ -1,8 +1,9 @@
-"""Communicate: who must be told, computed with the reason; drafts that hold six facts; approval of the exact text.
+"""Communicate: who must be told and why, drafts that hold six facts, approval of the exact text.
 
-Every draft answers the same six questions in the same order: what happened, what is paused, what is known to be affected,
-what is under review, what to do or avoid, when the next update comes. Then comes what this audience needs besides. A draft
-is a proposal: nothing is sent before a person has approved its exact bytes (:func:`text_digest`).
+Every draft answers the same six questions in the same order: what happened, what is paused, what is known to
+be affected, what is under review, what to do or avoid, when the next update comes. Then comes what this
+audience needs besides. A draft is a proposal: nothing is sent before a person has approved its exact bytes
+(:func:`text_digest`).
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def check_approval(message: Message, by: Principal, digest: str) -> None:
 
 
 def check_sending(message: Message) -> None:
-    """Raise ``Conflict`` unless a person has approved the text as it stands; a failed sending may be tried again."""
+    """Raise ``Conflict`` unless a person approved the text as it stands; a failed sending may be tried again."""
     if message.state not in (MessageState.APPROVED, MessageState.FAILED) or message.approved_by is None:
         raise Conflict(
             f"{message.id} is {message.state}, and only an approved message is sent",
@@ -149,7 +150,7 @@ def _told(case: Case, audience: Audience) -> Told:
 
 
 def _recipients(case: Case, audience: Audience) -> tuple[tuple[str, ...], str]:
-    """Answer the addresses of an audience; where nobody is named, whoever communicates passes it on, and that is said."""
+    """Answer an audience's addresses; where nobody is named, somebody passes it on, and that is said."""
     named = tuple(dict.fromkeys(address for address in _addresses(case, audience) if address))
     if named:
         return named, ""

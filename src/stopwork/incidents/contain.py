@@ -1,7 +1,7 @@
-"""Contain: what must be made safe besides the pause, proposed from what the incident touched, each with its reason.
+"""Contain: what must be made safe besides the pause, from what the incident touched, each with its reason.
 
-An area in which nothing was touched is not proposed; a list that asks for everything is not read at three in the
-morning. An item is done only when somebody, or a record, says how it was verified.
+An area in which nothing was touched is not proposed; a list that asks for everything is not read at three in
+the morning. An item is done only when somebody, or a record, says how it was verified.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _LOOK: Final = _Draft(
 
 
 def propose(case: Case) -> tuple[ContainmentItem, ...]:
-    """Answer the checklist of an incident. What an active hold already makes safe is done, and says by which hold."""
+    """Answer the checklist of an incident. What an active hold makes safe is done, and says by which."""
     items = []
     for area, drafts in _AREAS.items():
         numbered = enumerate(islice(drafts(case), MOST_ITEMS_PER_AREA), start=1)

@@ -1,7 +1,7 @@
 """What a message says: six facts in plain words, and what each audience needs besides.
 
-The words are made from the records alone. Nothing is claimed that a record does not show: what is not known is said to be
-not known.
+The words are made from the records alone. Nothing is claimed that a record does not show: what is not known
+is said to be not known.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _known_affected(case: Case) -> str:
         writes = len(case.writes)
         unknown = f"{count_of(writes, 'call')} may have written; which objects is not known yet."
         return sentence(unknown) if writes else "No object is known to be affected."
-    # An object is counted once, under what was first done to it: one that was created and then changed is a new one.
+    # An object counts once, under what was first done to it: one created and then changed is a new one.
     first = {effect.object: effect.operation for effect in reversed(case.effects)}
     counted = Counter((ref.system, ref.type, operation) for ref, operation in first.items())
     told = [

@@ -1,7 +1,7 @@
 """Learn: a postmortem filled in from the records, and a check that it changes more than a prompt.
 
-It asks why the system allowed it, not who did it: no field names a person but the owners of what comes next. What the
-records cannot tell is left empty for people to write.
+It asks why the system allowed it, not who did it: no field names a person but the owners of what comes next.
+What the records cannot tell is left empty for people to write.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Where an incident stands: its statuses, its ten phases, and the one thing to do next.
 
-Order is data. :data:`MOVES` says which status may follow which, :data:`NEEDS` which phase must be done before another may
-begin; the rest may be done in any order, and :func:`next_action` says which comes first. Nothing is put back before the
-evidence is sealed, nothing returns before its records are right, and no phase asks for anything in a closed incident.
+Order is data. :data:`MOVES` says which status may follow which, :data:`NEEDS` which phase must be done before
+another may begin; the rest may be done in any order, and :func:`next_action` says which comes first. Nothing
+is put back before the evidence is sealed, nothing returns before its records are right, and no phase asks for
+anything in a closed incident.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ def _blocked_by(phase: Phase, standings: Mapping[Phase, Standing]) -> Phase | No
 
 
 def _now(case: Case, standings: Mapping[Phase, Standing]) -> Phase | None:
-    """Answer the phase whose task comes next; one that only waits gives way to any in which something can be done."""
+    """Answer the phase whose task comes next; one that only waits gives way to one that can be worked on."""
     order = _ORDER_IF_GRAVE if case.incident.severity in _GRAVE else _ORDER
     possible = [
         phase for phase in order if not standings[phase].done and _blocked_by(phase, standings) is None

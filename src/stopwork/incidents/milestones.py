@@ -23,7 +23,7 @@ class MilestoneState(StrEnum):
 
 
 class Milestone(Struct, frozen=True, kw_only=True):
-    """How long one phase took, in seconds; ``None`` unless it is recorded, and while it is pending the time so far."""
+    """How long one phase took, in seconds; while it is pending, the time so far."""
 
     name: str
     state: MilestoneState
@@ -63,7 +63,7 @@ def first_harm_at(case: Case) -> datetime | None:
 
 
 def durations(incident: Incident, harm_at: datetime | None, now: datetime) -> tuple[Milestone, ...]:
-    """Answer the time to detect, counted from the first harm, and to each phase, counted from the detection."""
+    """Answer the time to detect, from the first harm on, and to each phase, from the detection on."""
     detect = (
         _between("detect", harm_at, incident.detected_at)
         if harm_at is not None

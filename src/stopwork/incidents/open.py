@@ -1,7 +1,8 @@
 """Opening an incident: one record for one cause, filled from the manifest, never without an owner.
 
-Signals of one cause share one incident while it is open; a closed incident absorbs nothing. What follows from an incident
-(its run fails because the guard stopped it) joins it too, instead of opening a second one about the same morning.
+Signals of one cause share one incident while it is open; a closed incident absorbs nothing. What follows from
+an incident (its run fails because the guard stopped it) joins it too, instead of opening a second one about
+the same morning.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ _WHAT: Final = {
 def cause_key(finding: Finding) -> str:
     """Answer the typed cause of a finding, as it stands in a signal and an incident.
 
-    The leading ``1`` is the version of this rule: should it change, an open incident keeps the causes it was opened with.
+    The leading ``1`` is the version of this rule: should it change, an open incident keeps the causes it was
+    opened with.
     """
     return f"1/{finding.type}/{finding.workflow}/{finding.key}"
 
@@ -57,8 +59,8 @@ def cause_key(finding: Finding) -> str:
 def home_of(finding: Finding, incidents: Iterable[Incident]) -> Incident | None:
     """Answer the open incident that a finding belongs to; ``None`` when it opens its own.
 
-    The same cause comes first. A failed run joins an incident that lists the run, or the run that it retried: it is a
-    consequence, not another cause.
+    The same cause comes first. A failed run joins an incident that lists the run, or the run that it retried:
+    it is a consequence, not another cause.
     """
     same_workflow = [
         incident
@@ -76,7 +78,7 @@ def home_of(finding: Finding, incidents: Iterable[Incident]) -> Incident | None:
 
 
 def incident_id(opened_at: datetime, earlier_that_day: int) -> str:
-    """Answer the id of an incident, by the UTC day of its opening; ``earlier_that_day`` counts all before it."""
+    """Answer an incident's id, by the UTC day of its opening; ``earlier_that_day`` counts those before it."""
     return f"AI-INC-{opened_at.astimezone(UTC):%Y-%m%d}-{earlier_that_day + 1:03d}"
 
 
@@ -134,8 +136,8 @@ def opening(
 ) -> IncidentOpened:
     """Answer the event that opens an incident, with everything the manifest can fill in.
 
-    A person who opens it commands it until handed over; otherwise the technical owner does. Where a role is empty the
-    backup steps in, then the first administrator.
+    A person who opens it commands it until handed over; otherwise the technical owner does. Where a role is
+    empty the backup steps in, then the first administrator.
     """
     owners = manifest.owners
     used = [tool for tool in dict.fromkeys(tools) if tool in manifest.tools]

@@ -1,7 +1,7 @@
-"""Pause: the smallest scope that removes the risk, proposed first; wider ones after it; what each would have stopped.
+"""Pause: the smallest scope that removes the risk first, wider ones after it, and what each would stop.
 
-For each risk :data:`FIRST` names the kinds of hold that fit it, in order; the first of which the incident knows a name is
-the proposal. :data:`WIDER` follows, so that a person who is not sure can always take more.
+For each risk :data:`FIRST` names the kinds of hold that fit it, in order; the first of which the incident
+knows a name is the proposal. :data:`WIDER` follows, so that a person who is not sure can always take more.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ def proposals(
 ) -> tuple[Proposal, ...]:
     """Answer the holds to choose from, the one to take first; ``facts`` are those of the incident's findings.
 
-    ``facts`` may name ``tool``, ``permission``, ``source`` and ``trigger``; what they leave open the manifest fills in where
-    only one answer is possible.
+    ``facts`` may name ``tool``, ``permission``, ``source`` and ``trigger``; what they leave open the manifest
+    fills in where only one answer is possible.
     """
     risk = risk or RISK[incident_type]
     chosen: dict[tuple[Scope, HoldMode], Proposal] = {}
@@ -173,7 +173,7 @@ def scope_asked_for(finding: Finding, manifest: Manifest) -> Scope | None:
 
 
 def impact(scope: Scope, mode: HoldMode, calls: Iterable[Call], *, runs_due: int = 0) -> Impact:
-    """Answer which of these calls a hold would have kept from running, and how many of the due runs it stops."""
+    """Answer how many of these calls a hold would have stopped, and how many of the due runs it stops."""
     stopped = kept = 0
     for call in calls:
         if covers(scope, call) and answer(mode, call.effect) is not Verdict.ALLOW:

@@ -1,4 +1,4 @@
-"""The one-page report of an incident: the same lines on screen, in print, as Markdown and as JSON; and a blank one.
+"""The one-page report of an incident: the same lines on screen, in print, as Markdown and as JSON.
 
 A line that the records cannot fill says so; it is never left out.
 """
@@ -32,7 +32,7 @@ BLANK: Final = "…" * 12
 
 
 class OnePage(Struct, frozen=True, kw_only=True):
-    """Everything the one page holds, as text that can be read aloud. ``phases`` are measured from the detection."""
+    """Everything the page holds, as text that can be read aloud; ``phases`` count from the detection."""
 
     incident_id: str
     title: str

@@ -1,9 +1,9 @@
-"""How bad an incident is: nine factors from the records, the worst of them proposed, and never lowered lightly.
+"""How bad an incident is: nine factors from the records, the worst proposed, and never lowered lightly.
 
-The rules are a table (:data:`RULES`): for each factor its levels, gravest first; the first that holds is the factor's level.
-Then the floor of the incident's type (:data:`FLOOR`) counts, and whatever the manifest asks for at least. Where the agent
-changed or sent something in a sensitive domain the result goes up by one level. A factor that the records cannot tell
-has no level and says why.
+The rules are a table (:data:`RULES`): for each factor its levels, of which the first whose test holds counts.
+Then the floor of the incident's type (:data:`FLOOR`) counts, and whatever the manifest asks for at least.
+Where the agent changed or sent something in a sensitive domain the result goes up by one level. A factor that
+the records cannot tell has no level and says why.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from stopwork.control.holds import answer, covers
 from stopwork.incidents.case import Case
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.kernel.phrases import count_of, listed
@@ -98,8 +99,8 @@ def assess(found: Circumstances) -> Assessment:
 def check_change(incident: r.Incident, after: w.Severity, *, reason: str) -> None:
     """Raise ``Conflict`` or ``Invalid`` unless the severity may become ``after``.
 
-    Raising is free to any responder. Lowering needs verified containment and a written reason: between two levels the
-    higher one holds until then.
+    Raising is free to any responder. Lowering needs verified containment and a written reason: between two
+    levels the higher one holds until then.
     """
     if after is incident.severity:
         raise Conflict(
@@ -296,7 +297,25 @@ def _unknown_before(found: Circumstances) -> Match | None:
 
 
 def _holding(found: Circumstances) -> list[r.Hold]:
-    return [hold for hold in found.holds if hold.active]
+    """The active holds that concern this workflow."""
+    name = found.manifest.workflow
+    return [
+        hold
+        for hold in found.holds
+        if hold.active
+        and name
+        == (hold.scope.name if hold.scope.kind is w.ScopeKind.WORKFLOW else hold.scope.workflow or name)
+    ]
+
+
+def _unheld(found: Circumstances) -> tuple[r.Call, ...]:
+    """The writes that no hold would keep from being made again."""
+
+    def stopped(hold: r.Hold, call: r.Call) -> bool:
+        return covers(hold.scope, call) and answer(hold.mode, call.effect) is not w.Verdict.ALLOW
+
+    holds = _holding(found)
+    return tuple(call for call in _writes(found) if not any(stopped(hold, call) for hold in holds))
 
 
 def _in_flight(found: Circumstances) -> Match | None:
@@ -324,7 +343,7 @@ def _patched(found: Circumstances) -> Match | None:
 
 
 def _repeats_writes(found: Circumstances) -> Match | None:
-    calls = _writes(found)
+    calls = _unheld(found)
     return Match("the next run could write the same again", _ids(calls)) if calls else None
 
 
@@ -395,10 +414,10 @@ RULES: Final[dict[w.SeverityFactor, tuple[Rule, ...]]] = {
         (None, _always("no root cause is recorded")),
     ),
     w.SeverityFactor.COULD_REPEAT_NEXT_RUN: (
-        (w.Severity.SEV3, _held),
         (w.Severity.SEV3, _patched),
         (w.Severity.SEV2, _repeats_writes),
+        (w.Severity.SEV3, _held),
         (w.Severity.SEV3, _always("the next run would write nothing")),
     ),
 }
-"""For each factor its levels, gravest first; ``None`` where the records cannot tell."""
+"""For each factor its levels; the first whose test holds counts. ``None`` where the records cannot tell."""

@@ -1,6 +1,7 @@
 """How each phase of an incident stands by itself: done and how one knows, or what it asks for and of whom.
 
-What must come before what is decided in :mod:`stopwork.incidents.lifecycle`; here each phase looks only at its own records.
+What must come before what is decided in :mod:`stopwork.incidents.lifecycle`; here each phase looks only at
+its own records.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def _plural(noun: str) -> str:
 
 
 def listed(words: Iterable[str], *, most: int = 5) -> str:
-    """Answer ``a``, ``a and b``, ``a, b and c``; beyond ``most`` words the rest is counted, never dropped unsaid."""
+    """Answer ``a``, ``a and b``, ``a, b and c``; beyond ``most`` words the rest is counted."""
     every = list(words)
     shown = every if len(every) <= most else [*every[: most - 1], f"{len(every) - most + 1} more"]
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
@@ -57,7 +57,7 @@ def money(amount_usd: float) -> str:
 
 
 def sentence(text: str) -> str:
-    """Answer the text beginning with a capital and ending with one full stop; a name such as ``crm.send`` stays as it is."""
+    """Answer the text with a capital and one full stop; a name such as ``crm.send`` stays as it is."""
     trimmed = text.strip().rstrip(".")
     first = trimmed.split(maxsplit=1)[0].rstrip(",;:") if trimmed else ""
     begun = f"{trimmed[:1].upper()}{trimmed[1:]}" if first.isalpha() else trimmed

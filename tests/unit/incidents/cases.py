@@ -233,9 +233,16 @@ class IncidentStory(Story):
             )
         )
 
-    def planned(self, *states: w.ItemState) -> IncidentStory:
-        """Propose a plan with one item a state, approve it, and let each item end in its state."""
-        items = tuple(self._item(number) for number, _ in enumerate(states, start=1))
+    def planned(self, *states: w.ItemState, calls: tuple[str, ...] = ()) -> IncidentStory:
+        """Propose a plan with one item a state, approve it, and let each item end in its state.
+
+        Each item undoes one of ``calls``.
+        """
+        of_items = (*calls, *("B" for _ in states))
+        items = tuple(
+            self._item(number, call)
+            for number, (_, call) in enumerate(zip(states, of_items, strict=False), start=1)
+        )
         self.says(
             e.PlanProposed(
                 incident=INCIDENT, workflow=WORKFLOW, plan="plan_1", digest="sha256:00", items=items
@@ -269,7 +276,7 @@ class IncidentStory(Story):
             )
         return self.says(e.PlanFinished(incident=INCIDENT, workflow=WORKFLOW, plan="plan_1", outcome={}))
 
-    def _item(self, number: int) -> r.Item:
+    def _item(self, number: int, call: str) -> r.Item:
         return r.Item(
             id=f"item_{number}",
             plan="plan_1",
@@ -279,8 +286,8 @@ class IncidentStory(Story):
             remedy=w.Remedy.DELETE,
             reversible=True,
             preview="delete it",
-            calls=("B",),
-            effects=(f"B/{number}",),
+            calls=(call,),
+            effects=(f"{call}/{number}",),
             expected=r.Image.present({}),
             target=r.Image.absent(),
             order=number,

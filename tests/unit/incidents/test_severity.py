@@ -22,9 +22,17 @@ from stopwork.incidents.severity import (
 )
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger import records as r
-from stopwork.ledger.words import EffectKind, IncidentType, Outcome, Severity, SeverityFactor, Verdict
+from stopwork.ledger.words import (
+    EffectKind,
+    IncidentType,
+    Outcome,
+    ScopeKind,
+    Severity,
+    SeverityFactor,
+    Verdict,
+)
 from tests.unit.detect.manifests import TOOLS, manifest
-from tests.unit.detect.story import Story
+from tests.unit.detect.story import WORKFLOW, Story
 from tests.unit.incidents.cases import Book, IncidentStory, bad_monday
 
 SEV0, SEV1, SEV2, SEV3 = Severity
@@ -137,11 +145,30 @@ def test_what_the_records_cannot_tell_has_no_level() -> None:
     assert factors[SeverityFactor.SENSITIVE_DATA].why == "the manifest declares no data classes"
 
 
-def test_a_hold_and_a_patch_lower_what_they_make_safe() -> None:
-    held = {f.factor: f for f in assess(of_case(bad_monday().paused().case())).factors}
-    assert held[SeverityFactor.COULD_REPEAT_NEXT_RUN].records == ("hold_1",)
-    patched = {f.factor: f for f in assess(of_case(bad_monday().applied().case())).factors}
-    assert patched[SeverityFactor.COULD_REPEAT_NEXT_RUN].level is SEV3
+def repeat_of(story: IncidentStory) -> r.Factor:
+    factors = {factor.factor: factor for factor in assess(of_case(story.case())).factors}
+    return factors[SeverityFactor.COULD_REPEAT_NEXT_RUN]
+
+
+def test_a_hold_makes_safe_what_it_covers_and_no_more() -> None:
+    assert (repeat_of(bad_monday()).level, repeat_of(bad_monday()).records) == (SEV2, ("U", "A", "B"))
+    assert (repeat_of(bad_monday().paused()).level, repeat_of(bad_monday().paused()).records) == (
+        SEV2,
+        ("U",),
+    )
+    whole = bad_monday()
+    whole.hold("h", ScopeKind.WORKFLOW, WORKFLOW)
+    assert (repeat_of(whole).level, repeat_of(whole).records) == (SEV3, ("h",))
+
+
+def test_a_hold_on_another_workflow_makes_nothing_safe() -> None:
+    story = bad_monday()
+    story.hold("h1", ScopeKind.WORKFLOW, "other").hold("h2", ScopeKind.TOOL, "crm.create_task", "other")
+    assert repeat_of(story).records == ("U", "A", "B")
+
+
+def test_a_patch_makes_the_next_run_another_one() -> None:
+    assert repeat_of(bad_monday().applied()).level is SEV3
 
 
 def test_the_reason_of_a_raise_is_said() -> None:
