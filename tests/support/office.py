@@ -43,6 +43,7 @@ owners:
   technical: lee@acme.test
   backup: kim@acme.test
   security: sec@acme.test
+schedule: {cron: "0 8 * * MON", timezone: America/New_York, finish_within: 45m}
 triggers: [schedule, manual]
 tools:
   crm.read_account: {effect: read, risk: low, permission: crm.read}

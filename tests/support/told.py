@@ -35,10 +35,11 @@ def stepped(step: str, run: str, *, tokens: int = 0) -> e.StepRecorded:
     )
 
 
-def held(hold: str, epoch: int = 1) -> e.HoldSet:
+def held(hold: str, epoch: int = 1, *, tool: str = "") -> e.HoldSet:
+    kind = w.ScopeKind.TOOL if tool else w.ScopeKind.EVERYTHING
     return e.HoldSet(
         hold=hold,
-        scope=r.Scope(kind=w.ScopeKind.EVERYTHING),
+        scope=r.Scope(kind=kind, name=tool),
         mode=w.HoldMode.BLOCK,
         reason="wrong",
         epoch=epoch,

@@ -21,8 +21,6 @@ from stopwork.operations.points import PointView, current_epoch, live
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
-MAX_IN_FLIGHT = 1000
-
 
 class PauseState(StrEnum):
     """``pausing`` while a guard has not confirmed, ``enforced`` while calls are still in flight, then ``drained``."""
@@ -56,7 +54,7 @@ def pause(
         raise Invalid("a reason is needed", hint="Say in a sentence why this is held.", field="reason")
     if incident is not None and tx.need(Incident, incident).status is IncidentStatus.CLOSED:
         raise Conflict(f"{incident} is closed", hint="Open a new incident.", incident=incident)
-    for known in tx.find(Hold, active=True):
+    for known in tx.each(Hold, active=True):
         if (known.scope, known.mode, known.incident) == (scope, mode, incident):
             return status(tx, known, now=tx.now)
     hold_id = tx.new_id("hold")
@@ -122,9 +120,7 @@ def status(view: View, hold: Hold, *, now: datetime) -> Pause:
     workflow = hold.scope.name if hold.scope.kind is ScopeKind.WORKFLOW else hold.scope.workflow
     of_workflow = {} if workflow is None else {"workflow": workflow}
     in_flight = tuple(
-        call
-        for call in view.find(Call, in_flight=True, limit=MAX_IN_FLIGHT, **of_workflow)
-        if covers(hold.scope, call)
+        call for call in view.each(Call, in_flight=True, **of_workflow) if covers(hold.scope, call)
     )
     unconfirmed = tuple(point for point in live(view, now=now, workflow=workflow) if point.epoch < hold.epoch)
     if not hold.active:

@@ -98,7 +98,7 @@ def ask(
     controls = Controls(
         workflow=workflow,
         rules=rules,
-        holds=tuple(tx.find(Hold, active=True)),
+        holds=tuple(tx.each(Hold, active=True)),
         epoch=current_epoch(tx),
         key=KeyState(standing=KeyStanding.UNREADABLE, why=key_error)
         if key_error
@@ -141,6 +141,7 @@ def ask(
             destination=request.destination,
             approval=approval,
             replay_of=decided.replay_of,
+            renewed=earlier is not None and earlier.permitted_at is not None,
         )
     )
     replayed = tx.need(Call, decided.replay_of) if decided.replay_of else None

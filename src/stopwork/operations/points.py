@@ -8,6 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from msgspec import Struct
 
+from stopwork.kernel.errors import NotFound
 from stopwork.ledger.events import PointRegistered, PointRetired
 from stopwork.ledger.records import Control, Point
 from stopwork.operations.runs import require_own_workflow
@@ -44,9 +45,14 @@ def register(tx: Tx, *, workflow: str, name: str) -> tuple[str, int]:
 
 
 def heartbeat(tx: Tx, *, point: str, epoch: int) -> int:
-    """Note that a guard is alive and has confirmed ``epoch``; answer the newest one."""
+    """Note that a guard is alive and has confirmed ``epoch``; answer the newest one.
+
+    ``NotFound`` for a guard that was given up: nobody would wait for its confirmation, so it has to register again.
+    """
     known = tx.need(Point, point)
     require_own_workflow(tx, known.workflow)
+    if known.retired_at is not None:
+        raise NotFound(f"{point} is no longer counted on", hint="Register again.", point=point)
     tx.execute(sa.update(heartbeats).where(heartbeats.c.point == point).values(seen_at=tx.now, epoch=epoch))
     return current_epoch(tx)
 

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from stopwork.kernel.errors import Internal, Invalid, NotFound
 from stopwork.ledger.events import EVENT_TYPES, Entry, Event
 from stopwork.ledger.records import Principal, Record
-from stopwork.storage.tables import TABLES, checkpoint, journal, merkle_node
+from stopwork.storage.tables import TABLES, checkpoint, id_of, journal, merkle_node
 
 R = TypeVar("R", bound=Record)
 
 MAX_ROWS: Final = 100_000
+PAGE: Final = 1_000
 
 
 class _Envelope(msgspec.Struct):
@@ -199,9 +200,12 @@ class View:
     def each(self, kind: type[R], **conditions: Any) -> Iterator[R]:
         """Answer every record that meets the conditions, a page at a time, by id."""
         after: str | None = None
-        while page := self.find(kind, order="id", limit=1000, after=after, **conditions):
+        while True:
+            page = self.find(kind, order="id", limit=PAGE, after=after, **conditions)
             yield from page
-            after = str(page[-1].id)  # type: ignore[attr-defined]
+            if len(page) < PAGE:
+                return
+            after = id_of(page[-1])
 
 
 def _where(table: sa.Table, conditions: dict[str, Any]) -> Iterator[sa.ColumnElement[bool]]:
