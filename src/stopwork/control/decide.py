@@ -5,7 +5,7 @@ The most restrictive answer wins (:mod:`stopwork.control.verdicts`). Reasons are
 expression of the manifest is evaluated is a refusal.
 
 In ``observe`` mode what the *manifest* says is only written down, as ``would``. What *people or rules have set* since, holds and
-the stage, binds in both modes: a stop switch that does not stop is none (docs/decisions/0007-holds-bind-while-observing.md).
+the stage, binds in both modes: a stop switch that does not stop is none (docs/decisions/0006-holds-bind-while-observing.md).
 """
 
 from __future__ import annotations

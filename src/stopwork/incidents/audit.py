@@ -274,7 +274,7 @@ def _writes(case: Case) -> r.Answer:
         question=w.Question.WRITES,
         summary=f"{count_of(len(findings), 'writing call')} changed {count_of(len(affected_objects(case)), 'object')}.",
         findings=tuple(findings),
-        records=tuple(finding["call"] for finding in findings),
+        records=tuple(str(finding["call"]) for finding in findings),
         missing=tuple(missing),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -54,7 +55,7 @@ def collect(case: Case) -> tuple[Evidence, ...]:
         }
         for effect in case.effects
     ]
-    collected = {
+    collected: dict[EvidenceKind, tuple[Sequence[Any], str]] = {
         EvidenceKind.RUN_RECORD: (list(case.runs), "No run is recorded for this incident."),
         EvidenceKind.PROMPT_VERSION: (
             [each for each in runtimes if each.get("prompt")],

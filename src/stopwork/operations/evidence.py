@@ -126,7 +126,9 @@ def _rows(view: View, case: Case) -> list[Stored]:
     return [rows[seq] for seq in sorted(rows)]
 
 
-def _payload(case: Case, collected: tuple[Evidence, ...], rows: list[Stored], now: datetime) -> dict[str, bytes | Path]:
+def _payload(
+    case: Case, collected: tuple[Evidence, ...], rows: list[Stored], now: datetime
+) -> dict[str, bytes | Path]:
     payload: dict[str, bytes | Path] = {
         f"evidence/{each.kind}.json": _pretty(
             {"kind": each.kind, "missing": each.missing, "items": each.items}

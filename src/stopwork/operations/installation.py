@@ -90,16 +90,21 @@ class Installation:
         self.close()
 
 
+def read_signer(path: Path) -> Signer:
+    """Answer the signing key that is kept in a file; ``Tampered`` when the file holds something else."""
+    try:
+        name, _, seed = path.read_text().strip().partition(" ")
+        return Signer(name, bytes.fromhex(seed))
+    except ValueError as error:
+        raise Tampered(f"{path} is not a signing key", hint="Restore it from a backup.") from error
+
+
 def _signer(path: Path) -> Signer:
     """Read the signing key or make one. The key's name is the log's origin and never changes."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        name, _, seed = path.read_text().strip().partition(" ")
-        try:
-            return Signer(name, bytes.fromhex(seed))
-        except ValueError as error:
-            raise Tampered(f"{path} is not a signing key", hint="Restore it from a backup.") from error
+        return read_signer(path)
     with os.fdopen(handle, "w") as file:
         origin, private = f"stopwork.local/{secrets.token_hex(8)}", secrets.token_bytes(32)
         file.write(f"{origin} {private.hex()}\n")

@@ -9,17 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-from msgspec.structs import asdict
-
 from stopwork.control import protocol as p
 from stopwork.kernel.errors import Internal, Invalid
 from stopwork.ledger.records import Call, Point, Principal, Run
 from stopwork.ledger.words import PrincipalKind
-from stopwork.operations import manifests, permits, points, runs
+from stopwork.operations import desk, manifests
 from stopwork.operations.installation import Installation
-from stopwork.operations.manifests import Manifests
-from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 from stopwork.systems.base import System
 from stopwork.worker.crew import Crew
@@ -39,9 +34,9 @@ class LocalDesk:
     @classmethod
     def open(cls, folder: str | Path, *, systems: Mapping[str, System] | None = None) -> LocalDesk:
         """Open the installation in ``folder``, or make one there, and start its duties: detectors, sealer, housekeeping."""
-        desk = cls(Installation.open(folder, systems=systems))
-        desk.crew.start()
-        return desk
+        opened = cls(Installation.open(folder, systems=systems))
+        opened.crew.start()
+        return opened
 
     def __repr__(self) -> str:
         return f"LocalDesk({str(self.installation.folder)!r})"
@@ -66,7 +61,7 @@ class LocalDesk:
         store = self.installation.store
         workflow = store.read(lambda view: workflow_of(view, request))
         actor = Principal(kind=PrincipalKind.AGENT, id=workflow)
-        return store.write(lambda tx: answer(tx, self.installation.manifests, request), actor=actor)
+        return store.write(lambda tx: desk.answer(tx, self.installation.manifests, request), actor=actor)
 
     def close(self) -> None:
         """Stop the duties and give the folder back."""
@@ -86,36 +81,3 @@ def workflow_of(view: View, request: p.Request[Any]) -> str:
         case p.Heartbeat(point=point) | p.RetirePoint(point=point):
             return view.need(Point, point).workflow
     raise Internal(f"nobody answers {type(request).__name__}", hint="Please report this.")
-
-
-def answer(tx: Tx, rules: Manifests, request: p.Request[A]) -> A:
-    """Answer one request of the permit protocol inside a transaction."""
-    found = _done(tx, rules, request)
-    return msgspec.convert(found, type=request.answer, from_attributes=True)  # type: ignore[return-value]
-
-
-def _done(tx: Tx, rules: Manifests, request: p.Request[Any]) -> Any:
-    fields = asdict(request)
-    match request:
-        case p.StartRun():
-            return runs.start(tx, rules, **fields)
-        case p.FinishRun():
-            runs.finish(tx, **fields)
-        case p.RecordStep():
-            return {"step": runs.step(tx, **fields)}
-        case p.AskPermit():
-            return permits.ask(tx, rules, **fields)
-        case p.RecordAttempt():
-            permits.attempt(tx, **fields)
-        case p.RecordOutcome():
-            return {"capture": permits.finish(tx, rules, **fields)}
-        case p.RecordEffects():
-            permits.observe(tx, **fields)
-        case p.RegisterPoint():
-            point, epoch = points.register(tx, **fields)
-            return {"point": point, "epoch": epoch}
-        case p.Heartbeat():
-            return {"epoch": points.heartbeat(tx, **fields)}
-        case p.RetirePoint():
-            points.retire(tx, **fields, reason="it said goodbye")
-    return {}

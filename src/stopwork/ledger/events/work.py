@@ -88,6 +88,7 @@ class CallDecided(Event, tag="call.decided"):
     destination: str | None = None
     approval: str | None = None
     replay_of: str | None = None
+    renewed: bool = False
 
 
 class CallAttempted(Event, tag="call.attempted"):

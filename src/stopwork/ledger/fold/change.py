@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
+
+R = TypeVar("R", bound=r.Record)
 
 
 class Put(msgspec.Struct, frozen=True):
@@ -46,7 +48,7 @@ def to(kind: type[r.Record], record_id: str, **fields: Any) -> Update:
     return Update(kind, record_id, lambda record: replace(record, **fields))
 
 
-def same_fields(kind: type[Any], event: e.Event, **more: Any) -> Any:
+def same_fields(kind: type[R], event: e.Event, **more: Any) -> R:
     """Make a record from the event's fields of the same name and ``more``; other event fields are left out."""
     names = kind.__struct_fields__
     given = {name: getattr(event, name) for name in event.__struct_fields__ if name in names}
@@ -57,6 +59,8 @@ HANDLERS: dict[type[e.Event], Callable[[e.Entry, Any], Iterator[Change]]] = {}
 
 
 def on(*kinds: type[e.Event]) -> Callable[[Any], Any]:
+    """Register what the decorated function answers as the changes that events of these kinds make."""
+
     def register(handler: Any) -> Any:
         for kind in kinds:
             HANDLERS[kind] = handler

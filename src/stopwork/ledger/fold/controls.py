@@ -11,6 +11,7 @@ from stopwork.ledger.fold.change import Change, Put, Update, Upsert, on, replace
 
 
 def new_epoch(epoch: int) -> Upsert:
+    """Answer the change that makes this the control epoch."""
     return Upsert(r.Control, "control", lambda _known: r.Control(epoch=epoch))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from stopwork.ledger import events as e
@@ -81,15 +82,17 @@ def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
             event,
             id=event.call,
             requested_at=known.requested_at if known else entry.at,
-            permitted_at=entry.at if permitted else None,
+            permitted_at=entry.at if permitted else known.permitted_at if known else None,
             in_flight=permitted,
         )
 
     yield Upsert(r.Call, event.call, evolve)
     if permitted:
-        writes = 0 if event.effect is w.EffectKind.READ else 1
+        # A permit that is asked for again is still one call.
+        calls = 0 if event.renewed else 1
+        writes = 0 if event.effect is w.EffectKind.READ else calls
         yield Update(
-            r.Run, event.run, lambda run: replace(run, calls=run.calls + 1, writes=run.writes + writes)
+            r.Run, event.run, lambda run: replace(run, calls=run.calls + calls, writes=run.writes + writes)
         )
         if event.effect is not w.EffectKind.READ:
             yield Upsert(
@@ -150,9 +153,12 @@ def _call_finished(entry: e.Entry, event: e.CallFinished) -> Iterator[Change]:
 
 @on(e.EffectsObserved)
 def _effects_observed(entry: e.Entry, event: e.EffectsObserved) -> Iterator[Change]:
-    for effect in event.effects:
-        yield Upsert(r.Effect, effect.id, lambda _known, effect=effect: effect)
+    yield from (Upsert(r.Effect, effect.id, functools.partial(_seen, effect)) for effect in event.effects)
     yield Update(r.Call, event.call, lambda call: replace(call, effects=event.total))
+
+
+def _seen(effect: r.Effect, _known: r.Effect | None) -> r.Effect:
+    return effect
 
 
 @on(e.PointRegistered)

@@ -78,6 +78,13 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     tag: str = ""
 
 
+class Rendered(Struct, frozen=True, kw_only=True):
+    """An answer that is not JSON."""
+
+    content: str
+    media_type: str
+
+
 class Page(Struct, frozen=True, kw_only=True):
     """How a listing is paged: at most ``limit`` rows after the id ``after``."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from stopwork.incidents.prepare import Preparedness
 from stopwork.incidents.reenable import CheckView, StageStep, checks, next_step
-from stopwork.incidents.report import OnePage, one_page
+from stopwork.incidents.report import OnePage, markdown, one_page
 from stopwork.kernel.errors import NotFound
 from stopwork.ledger import records as r
 from stopwork.ledger.words import (
@@ -23,7 +24,7 @@ from stopwork.operations import (
     returning,
 )
 from stopwork.server.api.controls import Reason
-from stopwork.server.api.endpoint import Act, Endpoint, Given, Read, Write
+from stopwork.server.api.endpoint import Act, Endpoint, Given, Read, Rendered, Write
 from stopwork.server.api.incidents import Text, case_of, incident_of, of_incident
 from stopwork.storage.view import View
 
@@ -82,6 +83,24 @@ class Return(Struct, frozen=True, kw_only=True):
 def _return(view: View, given: Given) -> Return:
     case = case_of(view, given)
     return Return(checks=checks(case), next=next_step(case))
+
+
+class Format(StrEnum):
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+class ReportFormat(Struct, frozen=True, kw_only=True):
+    """Markdown is for wikis and issue trackers."""
+
+    format: Format = Format.JSON
+
+
+def _report(view: View, given: Given) -> OnePage | Rendered:
+    page = one_page(case_of(view, given), given.installation.store.clock.now())
+    if given.query.format is Format.MARKDOWN:
+        return Rendered(content=markdown(page), media_type="text/markdown; charset=utf-8")
+    return page
 
 
 ENDPOINTS = (
@@ -322,8 +341,9 @@ ENDPOINTS = (
         "/report",
         "get_report",
         "The one-page report",
-        Read(lambda view, g: one_page(case_of(view, g), now=g.installation.store.clock.now())),
+        Read(_report),
         OnePage,
+        query=ReportFormat,
     ),
 )
 

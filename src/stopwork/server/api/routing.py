@@ -16,7 +16,7 @@ from stopwork.kernel.errors import Denied, Invalid, Malformed, TooLarge
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.installation import Installation
-from stopwork.server.api.endpoint import Access, Act, Endpoint, Fetch, Given, Read, Write
+from stopwork.server.api.endpoint import Access, Act, Endpoint, Fetch, Given, Read, Rendered, Write
 from stopwork.server.auth import NOBODY, identify_request
 from stopwork.server.problems import as_stopwork_error, problem_response
 
@@ -57,6 +57,8 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Callable[[Reques
             return FileResponse(
                 answer, media_type=endpoint.does.media_type, filename=answer.name, headers=_NOT_KEPT
             )
+        if isinstance(answer, Rendered):
+            return Response(answer.content, media_type=answer.media_type, headers=_NOT_KEPT)
         return Response(
             _encode(answer), status_code=endpoint.status, media_type="application/json", headers=_NOT_KEPT
         )
