@@ -18,7 +18,7 @@ import msgspec
 from stopwork.demo.crm.app import renewals_csv
 from stopwork.demo.crm.records import SEEDS, SLOW_ACCOUNT
 from stopwork.demo.crm_system import Crm
-from stopwork.demo.processes import Child
+from stopwork.demo.processes import GRACE_S, Child
 from stopwork.kernel.errors import Conflict
 from stopwork.systems.python import PythonSystem
 
@@ -114,10 +114,14 @@ class World:
             self.operator_environment | {"STOPWORK_TOKEN": token, "CRM_KEY": self.agent_key},
         )
 
-    def child(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Child:
+    def child(
+        self, name: str, arguments: list[str], environment: Mapping[str, str], *, grace_s: float = GRACE_S
+    ) -> Child:
         """Start any other Python process that must end with this world."""
         log = self.directory / f"{name}.log"
-        return self._stack.enter_context(Child(name, arguments, log=log, environment=environment))
+        return self._stack.enter_context(
+            Child(name, arguments, log=log, environment=environment, grace_s=grace_s)
+        )
 
     @property
     def operator_environment(self) -> dict[str, str]:
