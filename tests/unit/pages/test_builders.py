@@ -46,32 +46,6 @@ from stopwork.server.pages.rendering import Pages
 from stopwork.server.pages.sentences import _SENTENCES
 from tests.support.office import DANA, KIM, LEE, WORKFLOW, Office
 
-MANIFEST = """\
-workflow: renewals
-title: Weekly renewal preparation
-owners: {business: dana@acme.test, technical: lee@acme.test, backup: kim@acme.test, security: sec@acme.test}
-schedule: {cron: "0 8 * * MON"}
-triggers: [schedule, manual]
-tools:
-  crm.read_account: {effect: read, risk: low, permission: crm.read}
-  crm.update_account:
-    effect: update
-    permission: crm.accounts.write
-    object: {system: crm, type: account, id: args.account_id}
-    undo: {system: crm}
-  crm.create_task:
-    effect: create
-    permission: crm.tasks.write
-    object: {system: crm, type: task, id: result.id}
-    undo: {system: crm}
-  mail.send:
-    effect: send
-    risk: high
-    undo: {none: A mail that was sent cannot be called back.}
-    gate: {when: "true", approvers: [business], expires: 4h}
-alerts:
-  duplicate_action: {key: [tool, args.account_id, args.title], window: 7d, hold: tool}
-"""
 PAGES = Pages()
 
 
@@ -109,7 +83,7 @@ class Console:
 
 @pytest.fixture
 def console(tmp_path: Path) -> Iterator[Console]:
-    with Office(tmp_path, manifest=MANIFEST) as office:
+    with Office(tmp_path) as office:
         yield Console(office)
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 
+from stopwork.kernel import phrases
+from stopwork.kernel.phrases import count_of
+
 SHORT_ID_CHARS = 14
 SHOWN_JSON_CHARS = 4_000
 SHOWN_VALUE_CHARS = 240
@@ -37,7 +40,7 @@ def plural(count: int, noun: str) -> str:
 
 def counted(count: int, noun: str) -> str:
     """Answer ``no calls``, ``1 call``, ``12,000 calls``."""
-    return f"{count:,} {plural(count, noun)}" if count else f"no {plural(count, noun)}"
+    return count_of(count, noun, plural(2, noun))
 
 
 def moment(at: datetime) -> str:
@@ -82,10 +85,8 @@ def relative(at: datetime, now: datetime) -> str:
 
 
 def money(amount_usd: float | None) -> str:
-    """Answer an amount in US dollars; an amount that nobody knows is *unpriced*, never zero."""
-    if amount_usd is None:
-        return "unpriced"
-    return f"${amount_usd:,.2f}" if amount_usd == 0 or amount_usd >= 0.01 else f"${amount_usd:.4f}"
+    """Answer an amount of money; one that nobody knows is *unpriced*, never zero."""
+    return "unpriced" if amount_usd is None else phrases.money(amount_usd)
 
 
 def size(size_bytes: int) -> str:
