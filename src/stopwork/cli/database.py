@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from stopwork.cli.exits import Exit
 from stopwork.cli.extras import server_extra
 from stopwork.cli.folders import data_option
 from stopwork.cli.group import Group
-from stopwork.cli.invocation import Invocation, answers
+from stopwork.cli.invocation import Answer, Invocation, answers
 from stopwork.kernel.errors import Conflict, NotFound, Unavailable
 from stopwork.kernel.phrases import count_of
 
@@ -48,11 +47,62 @@ def upgrade(_cli: Invocation, data: Path) -> Any:
     return {"database": str(database), "before": before, "after": _schema_of(database)}
 
 
+def _show_checked(paper: Paper, found: Any) -> None:
+    paper.facts(
+        {
+            "database": found["database"],
+            "result": "as it was recorded"
+            if not found["faults"]
+            else count_of(len(found["faults"]), "fault"),
+            "entries": f"{found['entries']:,}, of which {found['sealed']:,} are sealed",
+            "checkpoints": f"{found['checkpoints']:,}",
+            "signatures": "checked" if found["signatures_checked"] else "not checked: no key is known",
+            "records": f"{found['records']:,}",
+        }
+    )
+    if found["faults"]:
+        paper.heading("Faults, the first first")
+        paper.table(
+            ("where", "what"), [(each["where"], each["what"]) for each in found["faults"]], empty="None."
+        )
+
+
+@db.command("fsck")
+@data_option("The folder of the server, which may be running.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="VKEY",
+    help="A key that may have signed the checkpoints. Otherwise the one in the folder, which proves less.",
+)
+@answers(_show_checked, remote=False)
+def fsck(_cli: Invocation, data: Path, keys: tuple[str, ...]) -> Any:
+    """Recompute what can be recomputed, and name the first thing that is not as it was recorded.
+
+    Nothing is changed. Exit code 6 when something differs.
+    """
+    with server_extra("db fsck"):
+        import msgspec
+
+        from stopwork.ledger.notes import read_key
+        from stopwork.operations.installation import KEY_FILE, read_signer
+        from stopwork.storage.fsck import fsck as examine
+
+        database, own = _database_in(data), data / KEY_FILE
+        for key in keys:
+            read_key(key)
+        known = keys or ((read_signer(own).vkey,) if own.is_file() else ())
+        report = examine(database, vkeys=known)
+    value = {"database": str(database), "clean": report.clean, **msgspec.to_builtins(report)}
+    return value if report.clean else Answer(value=value, exit=Exit.TAMPERED)
+
+
 def _show_backup(paper: Paper, found: Any) -> None:
     paper.line(
         f"{found['folder']} holds the database, {count_of(found['bundles'], 'bundle')} and the signing key."
     )
-    paper.line("Keep it as safe as the server. To use it: stopwork up --data " + found["folder"])
+    paper.line(f"Keep it as safe as the server. To use it: stopwork up --data {found['folder']}")
 
 
 @db.command("backup")
@@ -63,20 +113,22 @@ def backup(_cli: Invocation, to: Path, data: Path) -> Any:
     """Copy database, signing key and evidence into the new FOLDER, while the server works."""
     with server_extra("db backup"):
         from stopwork.operations.installation import EVIDENCE, KEY_FILE
+        from stopwork.storage.backup import backup as copy_database
 
         database = _database_in(data)
-    if to.exists() and any(to.iterdir()):
-        raise Conflict(f"{to} is not empty", hint="Name a new folder.", folder=str(to))
-    try:
-        to.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _copy_database(database, to / database.name)
-        # After the database, so that every bundle which it names is there.
-        shutil.copytree(data / EVIDENCE, to / EVIDENCE)
-        shutil.copy2(data / KEY_FILE, to / KEY_FILE)
-    except (OSError, sqlite3.Error) as error:
-        raise Unavailable(
-            f"the copy could not be made: {error}", hint="What is in the folder is no backup; remove it."
-        ) from error
+        if to.exists() and any(to.iterdir()):
+            raise Conflict(f"{to} is not empty", hint="Name a new folder.", folder=str(to))
+        try:
+            to.mkdir(parents=True, exist_ok=True, mode=0o700)
+            copy_database(database, to / database.name)
+            (to / database.name).chmod(0o600)
+            # After the database, so that every bundle which it names is there.
+            shutil.copytree(data / EVIDENCE, to / EVIDENCE)
+            shutil.copy2(data / KEY_FILE, to / KEY_FILE)
+        except (OSError, shutil.Error) as error:
+            raise Unavailable(
+                f"the copy could not be made: {error}", hint="What is in the folder is no backup; remove it."
+            ) from error
     return {"folder": str(to), "bundles": len(list((to / EVIDENCE).glob("*.zip")))}
 
 
@@ -100,12 +152,3 @@ def _schema_of(database: Path) -> str | None:
 
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(database)), poolclass=sa.pool.NullPool)
     return version_of(engine)
-
-
-def _copy_database(database: Path, copy: Path) -> None:
-    """Copy a database that may be written to meanwhile; the copy is what was committed at one moment."""
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
-        source.execute("PRAGMA query_only=ON")
-        source.execute("PRAGMA wal_autocheckpoint=0")
-        source.backup(target)
-    copy.chmod(0o600)

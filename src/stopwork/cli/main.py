@@ -67,12 +67,12 @@ def cli() -> None:
     """Stop an unattended agent at the smallest unsafe part, put right what it did, and let it return in stages."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, root: click.Command = cli) -> int:
     """Run one command and answer its exit code. Nothing it meets on purpose shows a stack trace."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
     try:
-        code: Any = cli.main(args=given, prog_name="stopwork", standalone_mode=False)
+        code: Any = root.main(args=given, prog_name="stopwork", standalone_mode=False)
         return int(code or Exit.OK)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -82,17 +82,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("usage", error.format_message(), hint, Exit.USAGE, as_json=as_json)
     except click.ClickException as error:
         return _complain("usage", error.format_message(), "", Exit.USAGE, as_json=as_json)
-    except click.Abort:
+    except click.Abort as abort:
+        if isinstance(abort.__cause__, KeyboardInterrupt):
+            return _complain("interrupted", "interrupted", "", Exit.INTERRUPTED, as_json=as_json)
         return _complain("refused", "not confirmed; nothing was changed", "", Exit.REFUSED, as_json=as_json)
     except StopworkError as error:
         code = exit_of(error)
         return _complain(error.code, error.detail, error.hint, code, as_json=as_json, problem=error.problem())
-    except BrokenPipeError:
-        # The reader has seen enough; Python must not try to tell it more while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:
+        # Click ends so after completing a word for a shell, and when the reader of a pipe has seen enough: no failure.
         return Exit.OK
-    except KeyboardInterrupt:
-        return _complain("interrupted", "interrupted", "", Exit.INTERRUPTED, as_json=as_json)
     except Exception:  # noqa: BLE001 - the outermost edge: a fault has an exit code of its own
         import traceback
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -111,7 +112,14 @@ class Paper:
     def _console(self, file: TextIO, width: int | None) -> Console:
         from rich.console import Console
 
-        return Console(file=file, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+        return Console(
+            file=file,
+            width=width,
+            color_system=None if os.environ.get("NO_COLOR") else "auto",
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
 
 
 def write_json(value: Any, file: TextIO) -> None:
