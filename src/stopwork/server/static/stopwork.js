@@ -60,10 +60,14 @@
     showLive(liveState);
     tick();
     syncSelectAll();
-    if (document.querySelector("#flash .flash") && document.activeElement === document.body) {
-      document.getElementById("flash").focus({ preventScroll: true });
-    }
   });
+  window.addEventListener("load", () => setTimeout(announce)); // after the browser has gone to the address's fragment
+
+  // What came of a form is read out and is where the keyboard goes on from.
+  function announce() {
+    if (!document.querySelector("#flash .flash") || document.activeElement !== document.body) return;
+    document.getElementById("flash").focus({ preventScroll: true });
+  }
 
   // --- times ---------------------------------------------------------------------------------
 
@@ -108,6 +112,7 @@
     reveal(location.hash.slice(1));
     syncSelectAll();
   });
+  window.addEventListener("load", () => setTimeout(announce)); // after the browser has gone to the address's fragment
 
   document.addEventListener("click", async (event) => {
     const source = event.target.closest?.("[data-open], [data-copy], [data-print]");
