@@ -19,7 +19,7 @@ from stopwork.kernel.ids import CountingIds, IdSource
 from stopwork.ledger.records import Call, Captured, Hold, Image, ObjectRef, Observed, Principal, Scope
 from stopwork.ledger.words import EffectKind, HoldMode, Operation, Outcome, PrincipalKind, ScopeKind, Verdict
 from stopwork.notify.outlet import Outlet
-from stopwork.operations import holds, manifests, permits, runs
+from stopwork.operations import holds, manifests, outcomes, permits, runs
 from stopwork.operations.installation import Installation
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -208,7 +208,7 @@ class Office:
         observed: tuple[Observed, ...] = (),
     ) -> tuple[ObjectRef, ...]:
         return self.write(
-            lambda tx: permits.finish(
+            lambda tx: outcomes.finish(
                 tx,
                 self.inst.manifests,
                 call=permit.call,
@@ -245,7 +245,7 @@ class Office:
                 )
                 for ref in late
             )
-            self.write(lambda tx: permits.observe(tx, call=permit.call, observed=made))
+            self.write(lambda tx: outcomes.observe(tx, call=permit.call, observed=made))
         return permit
 
     def pause(

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from stopwork.control import protocol as p
-from stopwork.operations import permits, points, runs
+from stopwork.operations import outcomes, permits, points, runs
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
 
@@ -38,9 +38,9 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
         case p.RecordAttempt():
             permits.attempt(tx, **fields)
         case p.RecordOutcome():
-            return {"capture": permits.finish(tx, manifests, **fields)}
+            return {"capture": outcomes.finish(tx, manifests, **fields)}
         case p.RecordEffects():
-            permits.observe(tx, **fields)
+            outcomes.observe(tx, **fields)
         case p.RegisterPoint():
             point, epoch = points.register(tx, **fields)
             return {"point": point, "epoch": epoch}

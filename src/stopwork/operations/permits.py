@@ -1,8 +1,7 @@
-"""Permits and outcomes: the guard's two questions and the writer's durable answers.
+"""Permits: the guard's question before a call, and the writer's durable answer.
 
 A call starts when its permit commits. The intent is in the journal before the call runs, the before-images before it touches
-anything, and the outcome after. What has an intent and no outcome is *in flight*, and becomes *unknown* when its guard
-is gone: never nothing.
+anything, and the outcome after (:mod:`stopwork.operations.outcomes`).
 """
 
 from __future__ import annotations
@@ -11,38 +10,29 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
 from stopwork.control.keys import KeyStanding, KeyState, business, derived, standing
 from stopwork.control.protocol import PermitAnswer
-from stopwork.incidents.images import operation_of
 from stopwork.kernel.canonical import digest_of
-from stopwork.kernel.errors import Conflict, Invalid, TooLarge
+from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import (
     ApprovalConsumed,
     ApprovalRequested,
     CallAttempted,
     CallDecided,
-    CallFinished,
-    EffectsObserved,
 )
 from stopwork.ledger.records import (
     Approval,
     Call,
     Captured,
-    Effect,
     Hold,
-    Image,
-    ImageState,
     Key,
     ObjectRef,
-    Observed,
     Run,
     Workflow,
 )
-from stopwork.ledger.words import EffectKind, Operation, Outcome, Role, Verdict
+from stopwork.ledger.words import EffectKind, Role, Verdict
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.manifests import Manifests
@@ -52,7 +42,6 @@ from stopwork.storage.transaction import Tx
 
 #: How long a permit may lie unused before the guard has to ask again.
 PERMIT_VALID_FOR: Final = timedelta(seconds=60)
-MAX_OBSERVED: Final = 5_000
 
 
 def ask(
@@ -166,7 +155,7 @@ def attempt(tx: Tx, *, call: str, before: Sequence[Captured]) -> None:
 
     Raises ``Conflict`` when the call has no permit, has ended, or its permit has run out: then nothing may run.
     """
-    known = _in_flight(tx, call)
+    known = in_flight(tx, call)
     if known.not_after is not None and tx.now > known.not_after:
         raise Conflict(
             f"the permit of {call} ran out at {known.not_after.isoformat()}",
@@ -175,132 +164,6 @@ def attempt(tx: Tx, *, call: str, before: Sequence[Captured]) -> None:
         )
     if known.attempted_at is None:
         tx.record(CallAttempted(call=call, run=known.run, workflow=known.workflow, before=tuple(before)))
-
-
-def finish(
-    tx: Tx,
-    manifests: Manifests,
-    *,
-    call: str,
-    outcome: Outcome,
-    result: Any = None,
-    error: str | None = None,
-    observed: Sequence[Observed] = (),
-) -> tuple[ObjectRef, ...]:
-    """Record how a call ended and what it changed; answer the objects that only its result names and that are still to be read.
-
-    The same outcome again changes nothing. Raises ``Conflict`` for another one, or for a call that never had a permit.
-    """
-    known = tx.need(Call, call)
-    require_own_workflow(tx, known.workflow)
-    if known.outcome is not None and known.outcome is outcome:
-        return ()
-    if (
-        known.outcome is not Outcome.UNKNOWN or known.reconciled
-    ):  # a guard that was thought gone may still know
-        known = _in_flight(tx, call)
-    if len(observed) > MAX_OBSERVED:
-        raise TooLarge(
-            f"{len(observed)} objects for one call, at most {MAX_OBSERVED}", hint="Narrow the scan."
-        )
-    rules = manifests.version(tx, known.workflow, known.version)
-    declared = _declared_object(rules, known, result)
-    effects = _effects(tx, known, observed, declared, outcome)
-    seen = {each.object for each in observed} | {each.object for each in known.before}
-    late = () if declared is None or declared in seen or outcome is Outcome.FAILED else (declared,)
-    tx.record(
-        CallFinished(
-            call=call,
-            run=known.run,
-            workflow=known.workflow,
-            tool=known.tool,
-            key=known.key,
-            outcome=outcome,
-            result=result,
-            error=error,
-            effects=effects,
-        )
-    )
-    return late
-
-
-def observe(tx: Tx, *, call: str, observed: Sequence[Observed]) -> None:
-    """Record what was seen of objects that only the call's result names."""
-    known = tx.need(Call, call)
-    require_own_workflow(tx, known.workflow)
-    if known.outcome is None:
-        raise Conflict(f"{call} has not ended", hint="Report its outcome first.", call=call)
-    recorded = {effect.object: effect for effect in tx.find(Effect, call=call)}
-    effects = []
-    for each in observed:
-        before = recorded.get(each.object)
-        operation = operation_of(each.before, each.after, known.effect)
-        if operation is None:
-            continue
-        effect = _effect(tx, known, each, operation)
-        effects.append(effect if before is None else replace(effect, id=before.id))
-    if effects:
-        total = len({effect.object for effect in effects} | recorded.keys())
-        tx.record(
-            EffectsObserved(
-                call=call, run=known.run, workflow=known.workflow, effects=tuple(effects), total=total
-            )
-        )
-
-
-def reconcile(tx: Tx, *, call: str, outcome: Outcome, note: str) -> Call:
-    """Settle a call whose outcome is unknown or whose guard is gone, after someone has looked.
-
-    ``succeeded`` keeps its key for ever, ``failed`` frees it so that the work may be tried again.
-    """
-    known = tx.need(Call, call)
-    if known.outcome not in (None, Outcome.UNKNOWN) or (known.outcome is None and not known.in_flight):
-        raise Conflict(f"{call} needs no reconciling", hint="Its outcome is recorded.", found=known.outcome)
-    if not note.strip():
-        raise Invalid("a note is needed", hint="Say how you know what happened.", field="note")
-    tx.record(
-        CallFinished(
-            call=call,
-            run=known.run,
-            workflow=known.workflow,
-            tool=known.tool,
-            key=known.key,
-            outcome=outcome,
-            result=known.result,
-            error=f"reconciled by {tx.actor}: {note.strip()}",
-            reconciled=True,
-        )
-    )
-    return tx.need(Call, call)
-
-
-def give_up(tx: Tx, known: Call, *, why: str) -> None:
-    """Turn a call in flight whose guard is gone into one with an unknown outcome.
-
-    What was captured before it is all that is known of its objects.
-    """
-    effects = tuple(
-        _effect(
-            tx,
-            known,
-            Observed(object=each.object, operation=operation, before=each.image, after=Image.unknown(why)),
-            operation,
-        )
-        for each in known.before
-        if (operation := operation_of(each.image, Image.unknown(why), known.effect)) is not None
-    )
-    tx.record(
-        CallFinished(
-            call=known.id,
-            run=known.run,
-            workflow=known.workflow,
-            tool=known.tool,
-            key=known.key,
-            outcome=Outcome.UNKNOWN,
-            error=why,
-            effects=effects,
-        )
-    )
 
 
 def _check_same_call(earlier: Call, *, run: str, tool: str, args_digest: str) -> None:
@@ -318,7 +181,8 @@ def _check_same_call(earlier: Call, *, run: str, tool: str, args_digest: str) ->
         raise Conflict(f"{earlier.id} is running already", hint="Wait for its outcome.", call=earlier.id)
 
 
-def _in_flight(tx: Tx, call: str) -> Call:
+def in_flight(tx: Tx, call: str) -> Call:
+    """Answer the call if it has a permit and no outcome, and the actor may speak for it; else ``Conflict``."""
     known = tx.need(Call, call)
     require_own_workflow(tx, known.workflow)
     if known.outcome is not None:
@@ -364,15 +228,6 @@ def _capture(rules: CompiledManifest | None, tool: str, args: dict[str, Any]) ->
     except ExpressionError:
         return ()
     return (found,) if found else ()
-
-
-def _declared_object(rules: CompiledManifest, call: Call, result: Any) -> ObjectRef | None:
-    if call.effect is EffectKind.READ or call.tool not in rules.manifest.tools:
-        return None
-    try:
-        return rules.object_ref(call.tool, call.args, result)
-    except ExpressionError:
-        return None  # the audit names calls that changed something without naming it
 
 
 def _usage(tx: Tx, run: Run, rules: CompiledManifest | None) -> Usage:
@@ -440,49 +295,3 @@ def _people(workflow: Workflow | None, roles: Sequence[Role]) -> tuple[str, ...]
     owners = workflow.owners if workflow else {}
     named = [owners[role] for role in (*roles, Role.BACKUP) if role in owners]
     return tuple(dict.fromkeys(named))
-
-
-def _effects(
-    tx: Tx, call: Call, observed: Sequence[Observed], declared: ObjectRef | None, outcome: Outcome
-) -> tuple[Effect, ...]:
-    """Answer what the call changed: everything seen to differ, and the declared object even where nobody could look."""
-    effects = []
-    for each in observed:
-        kind = call.effect if each.object == declared else None
-        operation = operation_of(each.before, each.after, kind)
-        if operation is not None and not (outcome is Outcome.FAILED and _nothing_seen(each)):
-            effects.append(_effect(tx, call, each, operation))
-    if declared is None or outcome is Outcome.FAILED or any(each.object == declared for each in observed):
-        return tuple(effects)
-    before = next((each.image for each in call.before if each.object == declared), None)
-    if before is None:
-        made = call.effect is EffectKind.CREATE
-        before = Image.absent() if made else Image.unknown("it was not read before the call")
-    unseen = Observed(
-        object=declared,
-        operation=operation_of(before, Image.unknown(""), call.effect) or Operation.MODIFIED,
-        before=before,
-        after=Image.unknown("it was not read after the call"),
-    )
-    return (*effects, _effect(tx, call, unseen, unseen.operation))
-
-
-def _nothing_seen(each: Observed) -> bool:
-    return ImageState.UNKNOWN in (each.before.state, each.after.state) or each.before == each.after
-
-
-def _effect(tx: Tx, call: Call, each: Observed, operation: Operation) -> Effect:
-    return Effect(
-        id=tx.new_id("eff"),
-        call=call.id,
-        run=call.run,
-        workflow=call.workflow,
-        tool=call.tool,
-        object=each.object,
-        operation=operation,
-        before=each.before,
-        after=each.after,
-        at=tx.now,
-        source=each.source,
-        object_key=str(each.object),
-    )

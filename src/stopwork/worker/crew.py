@@ -10,7 +10,7 @@ from stopwork.detect.registry import DetectorFailed, Watch, restore
 from stopwork.ledger.events import DutyFailed, RunFinished
 from stopwork.ledger.records import Call, Principal, Run
 from stopwork.ledger.words import PrincipalKind, RunStatus
-from stopwork.operations import approvals, permits, points, sealing, signals
+from stopwork.operations import approvals, outcomes, points, sealing, signals
 from stopwork.operations.installation import Installation
 from stopwork.storage.transaction import Tx
 from stopwork.worker.duty import Duty, DutyLoop, Health, advance, health, position
@@ -105,7 +105,7 @@ def _keep_house(tx: Tx) -> None:
     live = points.live(tx, now=tx.now)
     for call in tx.find(Call, in_flight=True, order="requested_at"):
         if _guard_is_gone(tx, call, live):
-            permits.give_up(tx, call, why="its guard has been silent since before the permit ran out")
+            outcomes.give_up(tx, call, why="its guard has been silent since before the permit ran out")
     watched = {point.workflow for point in live}
     for run in tx.find(Run, status=RunStatus.RUNNING, started_at_before=tx.now - ABANDON_AFTER):
         if run.workflow not in watched and not _recent_call(tx, run):

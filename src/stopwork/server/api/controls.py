@@ -10,7 +10,7 @@ from stopwork.incidents.prepare import Preparedness
 from stopwork.ledger import records as r
 from stopwork.ledger.words import ApprovalState, HoldMode, Outcome, Stage
 from stopwork.manifest.diff import Change
-from stopwork.operations import approvals, holds, manifests, permits, preparedness, returning
+from stopwork.operations import approvals, holds, manifests, outcomes, preparedness, returning
 from stopwork.server.api.endpoint import Access, Endpoint, Page, Read, Write
 
 Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
@@ -306,7 +306,9 @@ ENDPOINTS = (
         name="reconcile_call",
         summary="Settle a call whose outcome is unknown, after someone has looked",
         does=Write(
-            lambda tx, g: permits.reconcile(tx, call=g.path["call"], outcome=g.body.outcome, note=g.body.note)
+            lambda tx, g: outcomes.reconcile(
+                tx, call=g.path["call"], outcome=g.body.outcome, note=g.body.note
+            )
         ),
         body=Reconcile,
         answer=r.Call,

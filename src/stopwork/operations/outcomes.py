@@ -1,0 +1,253 @@
+"""Outcomes: how a permitted call ended and what it changed, as its guard saw it, or as people found out later.
+
+What has an intent and no outcome is *in flight*, and becomes *unknown* when its guard is gone: never nothing. An unknown
+outcome is settled by the guard that comes back, or by someone who has looked; until then nothing with its key runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from stopwork.incidents.images import operation_of
+from stopwork.kernel.errors import Conflict, Denied, Invalid, TooLarge
+from stopwork.ledger.events import CallFinished, EffectsObserved
+from stopwork.ledger.records import Call, Effect, Image, ImageState, Key, ObjectRef, Observed
+from stopwork.ledger.words import EffectKind, Operation, Outcome, PrincipalKind
+from stopwork.manifest.compiled import CompiledManifest
+from stopwork.manifest.expressions import ExpressionError
+from stopwork.operations.manifests import Manifests
+from stopwork.operations.permits import in_flight
+from stopwork.operations.runs import require_own_workflow
+from stopwork.storage.transaction import Tx
+
+MAX_OBSERVED: Final = 5_000
+
+
+def finish(
+    tx: Tx,
+    manifests: Manifests,
+    *,
+    call: str,
+    outcome: Outcome,
+    result: Any = None,
+    error: str | None = None,
+    observed: Sequence[Observed] = (),
+) -> tuple[ObjectRef, ...]:
+    """Record how a call ended and what it changed; answer the objects that only its result names and that are still to be read.
+
+    The same outcome again changes nothing and gets the same answer. A guard that comes back after its call was given up as unknown
+    still settles it. Raises ``Conflict`` for another outcome, or for a call that never had a permit.
+    """
+    known = tx.need(Call, call)
+    require_own_workflow(tx, known.workflow)
+    given_up = known.outcome is Outcome.UNKNOWN and not known.reconciled
+    if known.outcome is outcome and not given_up:
+        return _unread(tx, manifests, known)
+    if not given_up:
+        known = in_flight(tx, call)
+    if len(observed) > MAX_OBSERVED:
+        raise TooLarge(
+            f"{len(observed)} objects for one call, at most {MAX_OBSERVED}", hint="Narrow the scan."
+        )
+    declared = _declared_object(manifests.version(tx, known.workflow, known.version), known, result)
+    recorded = {effect.object: effect for effect in tx.find(Effect, call=call)} if given_up else {}
+    effects = _effects(tx, known, observed, declared, outcome)
+    fresh = tuple(effect for effect in effects if effect.object not in recorded)
+    revised = _revised(recorded, observed)
+    if outcome is Outcome.FAILED and any(effect.before != effect.after for effect in revised):
+        outcome = Outcome.UNKNOWN  # it failed and has changed something: that is for someone to look at
+    if known.outcome is outcome:
+        revised, fresh = (*revised, *fresh), ()
+    else:
+        tx.record(
+            CallFinished(
+                call=call,
+                run=known.run,
+                workflow=known.workflow,
+                tool=known.tool,
+                key=known.key,
+                outcome=outcome,
+                result=result,
+                error=error,
+                effects=fresh,
+            )
+        )
+    if revised:
+        total = len(recorded.keys() | {effect.object for effect in effects})
+        tx.record(
+            EffectsObserved(call=call, run=known.run, workflow=known.workflow, effects=revised, total=total)
+        )
+    seen = {each.object for each in observed} | {each.object for each in known.before}
+    return () if declared is None or declared in seen or outcome is Outcome.FAILED else (declared,)
+
+
+def observe(tx: Tx, *, call: str, observed: Sequence[Observed]) -> None:
+    """Record what was seen of objects that only the call's result names."""
+    known = tx.need(Call, call)
+    require_own_workflow(tx, known.workflow)
+    if known.outcome is None:
+        raise Conflict(f"{call} has not ended", hint="Report its outcome first.", call=call)
+    recorded = {effect.object: effect for effect in tx.find(Effect, call=call)}
+    effects = []
+    for each in observed:
+        before = recorded.get(each.object)
+        operation = operation_of(each.before, each.after, known.effect)
+        if operation is None:
+            continue
+        effect = _effect(tx, known, each, operation)
+        effects.append(effect if before is None else replace(effect, id=before.id))
+    if effects:
+        total = len({effect.object for effect in effects} | recorded.keys())
+        tx.record(
+            EffectsObserved(
+                call=call, run=known.run, workflow=known.workflow, effects=tuple(effects), total=total
+            )
+        )
+
+
+def reconcile(tx: Tx, *, call: str, outcome: Outcome, note: str) -> Call:
+    """Settle a call whose outcome is unknown, or whose guard is gone, after someone has looked; an agent cannot for itself.
+
+    ``succeeded`` keeps its key for ever, ``failed`` frees it so that the work may be tried again. A call that failed after it had
+    changed something holds its key as well until it is settled here.
+    """
+    if tx.actor.kind is PrincipalKind.AGENT:
+        raise Denied("an agent cannot settle what it has done", hint="A person looks and reconciles it.")
+    known = tx.need(Call, call)
+    if not (known.in_flight or known.outcome is Outcome.UNKNOWN or _blocks_its_key(tx, known)):
+        raise Conflict(f"{call} needs no reconciling", hint="Its outcome is recorded.", found=known.outcome)
+    if outcome is Outcome.UNKNOWN:
+        raise Invalid("unknown settles nothing", hint="Use succeeded or failed.", field="outcome")
+    if not note.strip():
+        raise Invalid("a note is needed", hint="Say how you know what happened.", field="note")
+    tx.record(
+        CallFinished(
+            call=call,
+            run=known.run,
+            workflow=known.workflow,
+            tool=known.tool,
+            key=known.key,
+            outcome=outcome,
+            result=known.result,
+            error=f"reconciled by {tx.actor}: {note.strip()}",
+            reconciled=True,
+        )
+    )
+    return tx.need(Call, call)
+
+
+def give_up(tx: Tx, known: Call, *, why: str) -> None:
+    """Turn a call in flight whose guard is gone into one with an unknown outcome.
+
+    What was captured before it is all that is known of its objects.
+    """
+    effects = tuple(
+        _effect(
+            tx,
+            known,
+            Observed(object=each.object, operation=operation, before=each.image, after=Image.unknown(why)),
+            operation,
+        )
+        for each in known.before
+        if (operation := operation_of(each.image, Image.unknown(why), known.effect)) is not None
+    )
+    tx.record(
+        CallFinished(
+            call=known.id,
+            run=known.run,
+            workflow=known.workflow,
+            tool=known.tool,
+            key=known.key,
+            outcome=Outcome.UNKNOWN,
+            error=why,
+            effects=effects,
+        )
+    )
+
+
+def _blocks_its_key(tx: Tx, call: Call) -> bool:
+    key = tx.get(Key, f"{call.workflow}/{call.key}")
+    return key is not None and key.call == call.id and key.outcome is Outcome.UNKNOWN
+
+
+def _unread(tx: Tx, manifests: Manifests, call: Call) -> tuple[ObjectRef, ...]:
+    """Answer what :func:`finish` answered, for a guard that did not get it."""
+    declared = _declared_object(manifests.version(tx, call.workflow, call.version), call, call.result)
+    if call.outcome is Outcome.FAILED or any(each.object == declared for each in call.before):
+        return ()
+    return tuple(
+        effect.object
+        for effect in tx.find(Effect, call=call.id)
+        if effect.object == declared and effect.after.state is ImageState.UNKNOWN
+    )
+
+
+def _revised(recorded: dict[ObjectRef, Effect], observed: Sequence[Observed]) -> tuple[Effect, ...]:
+    """Answer the effects that were recorded when nobody could look, as the guard that comes back has seen them."""
+    revised = []
+    for each in observed:
+        before = recorded.get(each.object)
+        if before is not None:
+            after = replace(
+                before, operation=each.operation, before=each.before, after=each.after, source=each.source
+            )
+            revised += [after] if after != before else []
+    return tuple(revised)
+
+
+def _declared_object(rules: CompiledManifest, call: Call, result: Any) -> ObjectRef | None:
+    if call.effect is EffectKind.READ or call.tool not in rules.manifest.tools:
+        return None
+    try:
+        return rules.object_ref(call.tool, call.args, result)
+    except ExpressionError:
+        return None  # the audit names calls that changed something without naming it
+
+
+def _effects(
+    tx: Tx, call: Call, observed: Sequence[Observed], declared: ObjectRef | None, outcome: Outcome
+) -> tuple[Effect, ...]:
+    """Answer what the call changed: everything seen to differ, and the declared object even where nobody could look."""
+    effects = []
+    for each in observed:
+        kind = call.effect if each.object == declared else None
+        operation = operation_of(each.before, each.after, kind)
+        if operation is not None and not (outcome is Outcome.FAILED and _nothing_seen(each)):
+            effects.append(_effect(tx, call, each, operation))
+    if declared is None or outcome is Outcome.FAILED or any(each.object == declared for each in observed):
+        return tuple(effects)
+    before = next((each.image for each in call.before if each.object == declared), None)
+    if before is None:
+        made = call.effect is EffectKind.CREATE
+        before = Image.absent() if made else Image.unknown("it was not read before the call")
+    unseen = Observed(
+        object=declared,
+        operation=operation_of(before, Image.unknown(""), call.effect) or Operation.MODIFIED,
+        before=before,
+        after=Image.unknown("it was not read after the call"),
+    )
+    return (*effects, _effect(tx, call, unseen, unseen.operation))
+
+
+def _nothing_seen(each: Observed) -> bool:
+    return ImageState.UNKNOWN in (each.before.state, each.after.state) or each.before == each.after
+
+
+def _effect(tx: Tx, call: Call, each: Observed, operation: Operation) -> Effect:
+    return Effect(
+        id=tx.new_id("eff"),
+        call=call.id,
+        run=call.run,
+        workflow=call.workflow,
+        tool=call.tool,
+        object=each.object,
+        operation=operation,
+        before=each.before,
+        after=each.after,
+        at=tx.now,
+        source=each.source,
+        object_key=str(each.object),
+    )

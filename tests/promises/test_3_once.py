@@ -1,0 +1,163 @@
+"""Promise: calls with one idempotency key take effect at most once, and so do the steps of a recovery. What may have happened is looked
+at before anything is tried again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from stopwork.control.protocol import PermitAnswer
+from stopwork.kernel.clock import SystemClock
+from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.kernel.ids import TimeOrderedIds
+from stopwork.ledger.records import Image, ObjectRef, Observed
+from stopwork.ledger.words import Operation, Outcome, ReasonKind, ScopeKind, Verdict
+from stopwork.operations import holds, outcomes
+from tests.support.office import DANA, LEE, MANIFEST, WORKFLOW, Office
+
+ACME = ObjectRef(system="crm", type="account", id="acme")
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    with Office(tmp_path) as opened:
+        yield opened
+
+
+def update(office: Office, run: str, renewal: str = "2025-01-01") -> PermitAnswer:
+    return office.ask(run, "crm.update_account", account_id="acme", renewal=renewal)
+
+
+def why(permit: PermitAnswer) -> str:
+    return " ".join(reason.text for reason in permit.reasons if reason.kind is ReasonKind.IDEMPOTENCY)
+
+
+def reconcile(office: Office, call: str, outcome: Outcome) -> None:
+    office.write(partial(outcomes.reconcile, call=call, outcome=outcome, note="looked in the CRM"), actor=LEE)
+
+
+def test_a_second_attempt_at_the_same_occasion_is_given_the_first_ones_result(office: Office) -> None:
+    first = update(office, office.begin("monday"))
+    office.attempt(first)
+    office.finish(first, result={"version": 7})
+    again = update(office, office.begin("monday"))
+    assert (again.verdict, again.replay, again.result) == (Verdict.REPLAY, True, {"version": 7})
+    assert update(office, office.begin("tuesday")).verdict is Verdict.ALLOW
+
+
+def test_a_tool_without_a_declared_key_is_repeated_within_a_run_but_not_by_a_retry_of_it(
+    office: Office,
+) -> None:
+    run, retry = office.begin("monday"), office.begin("monday")
+    for nth in (1, 2):
+        assert (
+            office.do(run, "crm.create_task", account_id="acme", title="call", nth=nth).verdict
+            is Verdict.ALLOW
+        )
+    for nth in (1, 2):
+        again = office.do(retry, "crm.create_task", account_id="acme", title="call", nth=nth)
+        assert (again.verdict, again.result) == (Verdict.REPLAY, {"id": f"task-{nth}"})
+    assert len(office.crm.tasks) == 2
+
+
+def test_of_many_at_once_one_runs(tmp_path: Path) -> None:
+    clock = SystemClock()
+    with Office(tmp_path, clock=clock, ids=TimeOrderedIds(clock)) as office:
+        many = [office.begin("monday") for _ in range(16)]
+        with ThreadPoolExecutor(len(many)) as pool:
+            permits = list(pool.map(partial(update, office), many))
+    assert Counter(permit.verdict for permit in permits) == {Verdict.ALLOW: 1, Verdict.DENY: len(many) - 1}
+    assert {why(p).partition(" is doing")[2][:10] for p in permits if p.verdict is Verdict.DENY} == {
+        " this righ"
+    }
+
+
+def test_a_key_with_other_arguments_is_refused(tmp_path: Path) -> None:
+    manifest = MANIFEST.replace("args.account_id, args.renewal]", "args.account_id]")
+    with Office(tmp_path, manifest=manifest) as office:
+        first = update(office, office.begin("monday"))
+        office.finish(first, result={})
+        other = update(office, office.begin("monday"), renewal="2030-01-01")
+        assert other.verdict is Verdict.DENY
+        assert "with other arguments" in why(other)
+
+
+def test_an_unknown_outcome_stands_in_the_way_until_somebody_has_looked(office: Office) -> None:
+    first = update(office, office.begin("monday"))
+    office.attempt(first)
+    office.wait(minutes=10)
+    assert office.call(first.call).outcome is Outcome.UNKNOWN
+
+    refused = update(office, office.begin("monday"))
+    assert refused.verdict is Verdict.DENY
+    assert "has to be reconciled first" in why(refused)
+
+
+@pytest.mark.parametrize(
+    ("found", "then"), [(Outcome.FAILED, Verdict.ALLOW), (Outcome.SUCCEEDED, Verdict.REPLAY)]
+)
+def test_once_reconciled_it_may_run_or_never_again(office: Office, found: Outcome, then: Verdict) -> None:
+    first = update(office, office.begin("monday"))
+    office.attempt(first)
+    office.wait(minutes=10)
+    with pytest.raises(Invalid, match="unknown settles nothing"):
+        reconcile(office, first.call, Outcome.UNKNOWN)
+    reconcile(office, first.call, found)
+    assert update(office, office.begin("monday")).verdict is then
+    with pytest.raises(Conflict, match="needs no reconciling"):
+        reconcile(office, first.call, found)
+    with pytest.raises(Conflict):
+        office.finish(first, Outcome.SUCCEEDED if found is Outcome.FAILED else Outcome.FAILED)
+
+
+def test_a_call_that_failed_without_a_trace_may_be_tried_again(office: Office) -> None:
+    first = update(office, office.begin("monday"))
+    office.attempt(first)
+    office.finish(first, Outcome.FAILED)
+    assert update(office, office.begin("monday")).verdict is Verdict.ALLOW
+
+
+def test_a_call_that_failed_after_it_had_changed_something_waits_for_a_person_who_can_settle_it(
+    office: Office,
+) -> None:
+    first = update(office, office.begin("monday"))
+    (before,) = office.attempt(first)
+    half = Observed(
+        object=ACME,
+        operation=Operation.MODIFIED,
+        before=before.image,
+        after=Image.present({"renewal": "2025-01-01", "owner": ""}),
+    )
+    office.finish(first, Outcome.FAILED, observed=(half,))
+    assert update(office, office.begin("monday")).verdict is Verdict.DENY
+    reconcile(office, first.call, Outcome.FAILED)
+    assert update(office, office.begin("monday")).verdict is Verdict.ALLOW
+
+
+def test_a_permit_that_was_never_used_does_not_hold_its_key_for_ever(office: Office) -> None:
+    """The permit ran out unused, and by then a hold forbids the call: once that is lifted, a retry may run."""
+    run = office.begin("monday")
+    first = update(office, run)
+    hold = office.pause(ScopeKind.WORKFLOW, WORKFLOW).hold
+    office.wait(seconds=61)
+    assert (
+        office.ask(
+            run, "crm.update_account", call=first.call, account_id="acme", renewal="2025-01-01"
+        ).verdict
+        is Verdict.DENY
+    )
+    office.write(partial(holds.lift, hold=hold.id, reason="looked at it"), actor=DANA)
+    assert update(office, office.begin("monday")).verdict is Verdict.ALLOW
+
+
+def test_a_call_that_was_drafted_or_denied_holds_no_key(office: Office) -> None:
+    office.pause(ScopeKind.WORKFLOW, WORKFLOW)
+    assert update(office, office.begin("monday")).verdict is Verdict.DENY
+    office.write(partial(holds.lift, hold="hold_0001", reason="looked at it"), actor=DANA)
+    assert update(office, office.begin("monday")).verdict is Verdict.ALLOW

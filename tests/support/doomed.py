@@ -1,0 +1,152 @@
+"""Processes that are killed with no warning, and what they do until then.
+
+They come from a fork server that has imported everything once, so that one costs a few milliseconds to start.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from stopwork.kernel.clock import SystemClock
+from stopwork.kernel.ids import TimeOrderedIds
+from stopwork.ledger.records import Image, ObjectRef
+from stopwork.sdk import Stopwork
+from stopwork.systems.python import PythonSystem
+from tests.support.office import MANIFEST, WORKFLOW, Crm, Office
+
+ACKNOWLEDGED = "acknowledged.txt"
+READY_WITHIN_S = 30.0
+
+
+@contextmanager
+def doomed(work: Callable[..., None], *args: Any, **more: Any) -> Iterator[BaseProcess]:
+    """Run ``work`` in a process of its own, which is killed at the end of the block at the latest."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.support.doomed"])
+    process = context.Process(target=work, args=args, kwargs=more, daemon=True)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join(10)
+        process.close()
+
+
+def wait_for(condition: Callable[[], bool], process: BaseProcess) -> None:
+    """Wait until the condition holds; the process must be alive meanwhile."""
+    end = time.monotonic() + READY_WITHIN_S
+    while not condition():
+        assert process.is_alive(), "the process died by itself"
+        assert time.monotonic() < end, "the process takes too long"
+        time.sleep(0.002)
+
+
+def acknowledged(folder: Path) -> list[str]:
+    """Answer the calls of which the doomed process was told that they are durable."""
+    path = folder / ACKNOWLEDGED
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def hammer(folder: Path, threads: int) -> None:
+    """Write from several threads while all background duties run, and note each write that was acknowledged."""
+    log = os.open(folder / ACKNOWLEDGED, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    clock = SystemClock()
+    office = Office(folder / "data", clock=clock, ids=TimeOrderedIds(clock))
+    office.crew.start()
+
+    def work(n: int) -> None:
+        run = office.begin(f"{os.getpid()}-{n}")
+        for count in range(1_000_000):
+            permit = office.do(run, "crm.create_task", account_id=f"{n}-{count}", title="call")
+            os.write(log, f"{permit.call}\n".encode())
+
+    every = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(threads)]
+    for thread in every:
+        thread.start()
+    for thread in every:
+        thread.join()
+
+
+class Ledger:
+    """Accounts in a JSON file, so that they outlive the process that changes them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.system = PythonSystem("crm", self._read, self._write)
+
+    @property
+    def accounts(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self._path.read_text())
+        return content
+
+    def put(self, account: str, content: Any) -> None:
+        self._path.write_text(json.dumps(self.accounts | {account: content}))
+
+    def _read(self, _kind: str, account: str) -> Any:
+        return self.accounts.get(account)
+
+    def _write(self, _kind: str, account: str, content: Any) -> None:
+        self.put(account, content)
+
+
+def start_ledger(folder: Path) -> Ledger:
+    path = folder / "accounts.json"
+    path.write_text(json.dumps(Crm().accounts))
+    return Ledger(path)
+
+
+def agent_that_hangs(folder: Path, *, after_the_change: bool) -> None:
+    """Change an account through the guard and never return from the tool."""
+    ledger = Ledger(folder / "accounts.json")
+    manifest = folder / "stopwork.yaml"
+    manifest.write_text(MANIFEST)
+    guard = Stopwork.embedded(folder / "data", manifest=manifest, systems={"crm": ledger.system})
+
+    @guard.tool("crm.update_account")
+    def update_account(account_id: str, renewal: str) -> None:
+        if after_the_change:
+            ledger.put(account_id, {"renewal": renewal, "owner": "lee"})
+        (folder / "running").touch()
+        time.sleep(READY_WITHIN_S)
+
+    with guard.run(WORKFLOW, trigger="schedule", trigger_id="monday"):
+        update_account("acme", "2025-01-01")
+
+
+def die_in_the_middle_of_recovery(folder: Path, plan: str, *, after_the_change: bool) -> None:
+    """Run a recovery plan and never come back from its first change."""
+    from stopwork.operations import recovery
+    from stopwork.operations.installation import Installation
+    from tests.support.office import LEE
+
+    ledger = Ledger(folder / "accounts.json")
+    inner = ledger.system
+
+    class Hanging:
+        name = "crm"
+        scans = False
+
+        def read(self, ref: ObjectRef) -> Image:
+            return inner.read(ref)
+
+        def replace(self, ref: ObjectRef, expected: Image, target: Image) -> None:
+            if after_the_change:
+                inner.replace(ref, expected, target)
+            (folder / "running").touch()
+            time.sleep(READY_WITHIN_S)
+
+        scan = partial(inner.scan)
+
+    inst = Installation.open(folder / "data", systems={"crm": Hanging()})
+    recovery.run(inst, LEE, plan=plan)
