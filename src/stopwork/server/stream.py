@@ -89,9 +89,11 @@ class Stream:
     async def _wait(self, news: asyncio.Event) -> bool:
         """Wait for news or the end; answer whether there is any."""
         waits = [asyncio.ensure_future(news.wait()), asyncio.ensure_future(self._closing.wait())]
-        done, pending = await asyncio.wait(waits, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
-        for each in pending:
-            each.cancel()
+        try:
+            done, _ = await asyncio.wait(waits, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
         return bool(done)
 
 
