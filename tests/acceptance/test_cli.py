@@ -1,0 +1,245 @@
+"""Contract: an incident can be led from the first signal to the signed return at the command line alone.
+
+Real processes: ``stopwork up`` with its background work, an agent with the guard, and commands that nobody is there to answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stopwork.cli.exits import Exit
+from tests.acceptance.office import OWNER, PATCHED, TECHNICAL, WORKFLOW, Office
+
+NOTICED_WITHIN_S = 15
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+@pytest.fixture
+def running(office: Office) -> Iterator[dict[str, Any]]:
+    """A server at which the owner and the technical owner are signed in, and the workflow is declared."""
+    with office.server() as serving:
+        office.ask("login", serving["sign_in"], person="admin")
+        for person in (OWNER, TECHNICAL):
+            office.ask("login", office.ask("user", "link", person, person="admin")["link"], person=person)
+        office.ask("apply", "--reason", "first version", "--yes", person=TECHNICAL)
+        serving["agent"] = office.ask("token", "create", "--agent", WORKFLOW)["secret"]
+        yield serving
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    until = time.monotonic() + NOTICED_WITHIN_S
+    while not (found := look()):
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.1)
+    return found
+
+
+def test_an_incident_from_the_first_signal_to_the_first_stage(
+    office: Office, running: dict[str, Any]
+) -> None:
+    assert len(office.run_agent(running["url"], running["agent"], "w1", repeats=40)) < 40
+    made = office.tasks()
+    (incident,) = eventually(lambda: office.ask("incident", "list"))
+    name = incident["id"]
+    assert (incident["type"], incident["workflow"]) == ("duplicate_work", WORKFLOW)
+
+    # Pause: the tool is held, and what is shown as paused is.
+    (hold,) = office.ask("holds")
+    assert hold["scope"] == {"kind": "tool", "name": "tasks.create", "workflow": WORKFLOW}
+    assert "state     paused" in office.command("holds", "show", hold["id"]).stdout
+    assert (
+        office.ask("holds", "lift", hold["id"], "--reason", "fine", code=Exit.REFUSED)["code"] == "conflict"
+    )
+
+    # Preserve: nothing is put back before.
+    assert "seal" in office.ask("recover", "plan", name, code=Exit.REFUSED)["hint"]
+    office.ask("incident", "seal", name)
+    assert office.ask("evidence", "export", name)["file"] == f"{name}.zip"
+    assert office.ask("evidence", "verify", f"{name}.zip")["outcome"] == "verified"
+
+    # Contain, audit.
+    for item in office.ask("incident", "contain", name):
+        if item["state"] == "proposed":
+            office.ask("incident", "contain", name, item["id"], "done", "--how", "looked at it")
+    audit = office.ask("audit", name)
+    assert len(audit["audit"]["answers"]) == 12
+    assert [each["object"]["id"] for each in audit["objects"]] == [each for each in made if each != "t-0"]
+
+    # Recover: the owner approves, and each object is read back.
+    office.ask("recover", "plan", name)
+    office.ask("recover", "approve", name, "--yes", person=TECHNICAL, code=Exit.DENIED)
+    office.ask("recover", "approve", name, "--yes")
+    assert {each["state"] for each in office.ask("recover", "run", name, "--yes")["items"]} == {"verified"}
+    assert office.tasks() == ["t-0"]
+
+    # Communicate: approved word for word, then sent.
+    for message in office.ask("message", "draft", name):
+        office.ask("message", "send", message["id"], code=Exit.REFUSED)
+        office.ask("message", "approve", name, message["id"], "--yes")
+        assert office.ask("message", "send", message["id"])["state"] == "sent"
+
+    # Learn.
+    office.ask("incident", "root-cause", name, "The tool declares no key, so a repeated call is a new one.")
+    root_cause = "root_cause=The tool declares no key."
+    office.ask("postmortem", "edit", name, "--set", root_cause, "--set", "detection_gap=None.")
+    office.ask("postmortem", "close", name, "--yes")
+
+    # Return: patched, checked, signed, and one stage up.
+    office.manifest.write_text(PATCHED, encoding="utf-8")
+    office.ask("apply", "--reason", "a key for each task", "--yes", person=TECHNICAL)
+    office.ask("reenable", "raise", name, "--yes", code=Exit.REFUSED)
+    for check in office.ask("reenable", "checks", name)["checks"]:
+        if check["state"] in ("unknown", "failed") and check["how"] in ("attest", "except"):
+            office.ask("reenable", "answer", name, check["check"], "--note", "seen in the runbook")
+    office.ask("reenable", "answer", name, "owner_approved", "--note", "I have read the postmortem")
+    office.ask("reenable", "raise", name, "--yes", person=TECHNICAL, code=Exit.DENIED)
+    assert office.ask("reenable", "raise", name, "--yes") == {"stage": "read_only"}
+    assert office.ask("holds") == []
+    assert office.ask("workflows", "show", WORKFLOW)["workflow"]["stage"] == "read_only"
+
+    # The incident is not over before the workflow is back.
+    office.ask("incident", "close", name, "--reason", "done", "--yes", code=Exit.REFUSED)
+    assert f"| Incident | {name} |" in office.command("report", name).stdout
+    assert office.ask("report", name)["reenable_scope"].startswith("at the stage read only")
+    assert office.ask("check", WORKFLOW, "--incident", name)["workflow"] == WORKFLOW
+    shown = office.command("incident", "show", name).stdout
+    assert re.search(r"^recover +done", shown, re.MULTILINE)
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (CET|CEST) \(", shown)
+
+
+def test_a_changed_bundle_fails_with_its_own_exit_code(office: Office, running: dict[str, Any]) -> None:
+    incident = office.ask("incident", "open", WORKFLOW, "--title", "A look")["id"]
+    office.ask("evidence", "export", incident, code=Exit.NOT_FOUND)
+    office.ask("incident", "seal", incident)
+    office.ask("evidence", "export", incident, "--out", "b.zip")
+    bundle = office.folder / "b.zip"
+    office.ask("evidence", "export", incident, "--out", "b.zip", code=Exit.USAGE)
+    content = bytearray(bundle.read_bytes())
+    content[len(content) // 2] ^= 1
+    bundle.write_bytes(content)
+    assert office.ask("evidence", "verify", "b.zip", code=Exit.TAMPERED)["outcome"] == "tampered"
+    bundle.write_text("no bundle")
+    assert office.ask("evidence", "verify", "b.zip", code=Exit.INVALID)["outcome"] == "unreadable"
+    office.ask("evidence", "verify", "none.zip", code=Exit.NOT_FOUND)
+
+
+def test_a_pause_says_what_is_closed_and_waits_for_it(office: Office, running: dict[str, Any]) -> None:
+    nobody_asked = office.command("pause", "--workflow", WORKFLOW)
+    assert (nobody_asked.returncode, nobody_asked.stdout) == (Exit.USAGE, "")
+    assert "give --reason" in nobody_asked.stderr
+    found = office.ask("pause", "--workflow", WORKFLOW, "--reason", "it looks odd", "--wait", "5")
+    assert (found["state"], found["in_flight"], found["unconfirmed"]) == ("drained", [], [])
+    assert office.run_agent(running["url"], running["agent"], "w1", repeats=1) == []
+    hold = found["hold"]["id"]
+    office.ask("holds", "lift", hold, "--reason", "it was nothing", code=Exit.DENIED)
+    office.ask("holds", "lift", hold, "--reason", "it was nothing", person=TECHNICAL)
+    assert office.run_agent(running["url"], running["agent"], "w2", repeats=1) == ["w2-0"]
+    assert [call["verdict"] for call in office.ask("calls", "--workflow", WORKFLOW)] == ["allow", "deny"]
+
+
+def test_an_agents_token_opens_nothing_here(office: Office, running: dict[str, Any]) -> None:
+    for command in (["holds"], ["incident", "list"], ["token", "list"], ["apply", "--reason", "x", "--yes"]):
+        refused = office.ask(*command, "--token", running["agent"], code=Exit.DENIED)
+        assert refused["code"] == "denied"
+
+
+def test_a_manifest_with_mistakes_is_told_line_by_line(office: Office, running: dict[str, Any]) -> None:
+    office.manifest.write_text(PATCHED.replace("risk: medium", "risk: meduim"), encoding="utf-8")
+    for command in (["apply", "--reason", "x", "--yes"], ["manifest", "check"]):
+        refused = office.command(*command)
+        assert (refused.returncode, refused.stdout) == (Exit.INVALID, "")
+        assert re.search(
+            r"^stopwork\.yaml:\d+:\d+: tools\[tasks\.create\]\.risk: .*\"medium\"",
+            refused.stderr,
+            re.MULTILINE,
+        )
+    office.manifest.write_text(PATCHED, encoding="utf-8")
+    assert "idempotency" in office.command("apply", "--dry-run").stdout
+    assert office.ask("apply", "--dry-run")["version"] == 2
+    assert len(office.ask("workflows", "show", WORKFLOW)["versions"]) == 1
+
+
+def test_a_person_at_a_terminal_is_asked(office: Office, running: dict[str, Any]) -> None:
+    office.manifest.write_text(PATCHED, encoding="utf-8")
+    shown = at_terminal(office, ["apply"], ["a key for each task\n", "y\n"])
+    assert "Why is this version applied?" in shown
+    assert "Apply version 2 of follow-ups? [y/N]" in shown
+    assert office.ask("workflows", "show", WORKFLOW)["versions"][0]["reason"] == "a key for each task"
+
+
+def at_terminal(office: Office, arguments: list[str], answers: list[str]) -> str:
+    """Run a command with a person at a terminal; answer everything that stood there."""
+    person, terminal = pty.openpty()
+    command = [sys.executable, "-m", "stopwork.cli.main", *arguments]
+    process = subprocess.Popen(
+        command, cwd=office.folder, env=office.environment(), stdin=terminal, stdout=terminal, stderr=terminal
+    )
+    os.close(terminal)
+    os.write(person, "".join(answers).encode())
+    shown = b""
+    with os.fdopen(person, "rb", buffering=0) as screen:
+        while True:
+            try:
+                shown += screen.read(4096)
+            except OSError:  # the other end is closed: the command has ended
+                break
+    assert process.wait(60) == Exit.OK, shown
+    return shown.decode()
+
+
+def test_two_servers_cannot_share_a_folder_or_a_port(office: Office, running: dict[str, Any]) -> None:
+    up = ["up", "--systems", "systems.yaml"]
+    same_folder = office.command(*up, "--port", "0", "--data", str(office.data))
+    assert same_folder.returncode == Exit.REFUSED
+    assert f"is in use by process {running['pid']}" in same_folder.stderr
+    port = running["url"].rpartition(":")[2]
+    same_port = office.command(*up, "--port", port, "--data", str(office.folder / "other"))
+    assert same_port.returncode == Exit.REFUSED
+    assert f"port {port} on 127.0.0.1 is taken" in same_port.stderr
+
+
+def test_the_data_can_be_checked_and_copied_while_the_server_works(
+    office: Office, running: dict[str, Any]
+) -> None:
+    data = ["--data", str(office.data)]
+    assert office.ask("db", "fsck", *data)["clean"] is True
+    office.ask("db", "backup", "copy", *data)
+    office.ask("db", "backup", "copy", *data, code=Exit.REFUSED)
+    copy = ["--data", "copy"]
+    assert stat.S_IMODE((office.folder / "copy" / "stopwork.db").stat().st_mode) == 0o600
+    assert office.ask("db", "upgrade", *copy)["before"] == office.ask("db", "upgrade", *copy)["after"]
+    assert office.ask("db", "fsck", *copy)["clean"] is True
+    office.ask("db", "upgrade", *data, code=Exit.REFUSED)
+    office.ask("db", "fsck", "--data", "nowhere", code=Exit.NOT_FOUND)
+    assert office.ask("health")["ok"] is True
+
+
+def test_a_revoked_token_is_refused_and_a_stopped_server_is_told(office: Office) -> None:
+    with office.server() as serving:
+        office.ask("login", serving["sign_in"])
+        issued = office.ask("token", "create", "--person", TECHNICAL, "--valid-for", "30d")
+        office.ask("login", serving["url"], "--token", issued["secret"], person=TECHNICAL)
+        assert office.ask("workflows", person=TECHNICAL) == []
+        office.ask("token", "revoke", issued["credential"]["id"], "--reason", "left the team")
+        office.ask("workflows", person=TECHNICAL, code=Exit.DENIED)
+        office.ask("login", serving["sign_in"], code=Exit.DENIED)
+    gone = office.ask("workflows", code=Exit.UNAVAILABLE)
+    assert gone["url"] == serving["url"]
+    link = office.ask("user", "link", OWNER, "--data", str(office.data))["link"]
+    assert json.dumps(link).count("/sign-in/sw_") == 1
