@@ -1,0 +1,140 @@
+"""The environments as a system of Stopwork: what a user who runs such an assistant would write.
+
+Each type of object is one line: where the environment keeps it. Nothing here knows a task or an attack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel
+
+from stopwork.systems.python import PythonSystem
+
+OWN: Final = "own"
+
+
+class Shelf:
+    """A dictionary by id, or a list of models that carry their id in the field ``key``."""
+
+    def __init__(self, path: str, key: str = "") -> None:
+        self.path = path
+        self._parent, _, self._name = path.rpartition(".")
+        self._key = key
+
+    def items(self, environment: BaseModel) -> Iterator[tuple[str, Any]]:
+        """Yield id and content of each object."""
+        return ((key, _plain(item)) for key, item in self._entries(environment))
+
+    def read(self, environment: BaseModel, key: str) -> Any:
+        """Answer the content of an object, or ``None``."""
+        return next((_plain(item) for name, item in self._entries(environment) if name == key), None)
+
+    def write(self, environment: BaseModel, key: str, content: Any) -> None:
+        """Make, change or, for ``None``, remove an object."""
+        parent = _at(environment, self._parent)
+        shelf = getattr(parent, self._name)
+        model = get_args(type(parent).model_fields[self._name].annotation)[-1]
+        found = next((item for name, item in self._entries(environment) if name == key), None)
+        if isinstance(found, BaseModel) and content is not None:
+            _change(found, content)
+            return
+        made = content if content is None or model is str else model.model_validate(content)
+        if isinstance(shelf, dict):
+            if made is None:
+                del shelf[key]
+            else:
+                shelf[key] = made
+        elif made is None:
+            shelf[:] = [item for item in shelf if item is not found]
+        else:
+            shelf.append(made)
+
+    def _entries(self, environment: BaseModel) -> Iterator[tuple[str, Any]]:
+        shelf = _at(environment, self.path)
+        if isinstance(shelf, dict):
+            return iter(shelf.items())
+        return ((str(getattr(item, self._key)), item) for item in shelf)
+
+
+class Single:
+    """The fields of a model that are an object by themselves; there is one of it, and it is never made or removed."""
+
+    def __init__(self, path: str, *fields: str) -> None:
+        self.path = path
+        self._fields = set(fields)
+
+    def items(self, environment: BaseModel) -> Iterator[tuple[str, Any]]:
+        """Yield the one object."""
+        yield OWN, self.read(environment, OWN)
+
+    def read(self, environment: BaseModel, key: str) -> Any:
+        """Answer its content; ``None`` under any other name."""
+        return (
+            _at(environment, self.path).model_dump(mode="json", include=self._fields) if key == OWN else None
+        )
+
+    def write(self, environment: BaseModel, key: str, content: Any) -> None:
+        """Change the fields."""
+        if key != OWN or content is None:
+            raise ValueError(f"{self.path} cannot be made or removed")
+        _change(_at(environment, self.path), content)
+
+
+Places = dict[str, Shelf | Single]
+
+WORKSPACE: Final[Places] = {
+    "email": Shelf("inbox.emails"),
+    "trashed-email": Shelf("inbox.trash"),
+    "contact": Shelf("inbox.contact_list", "email"),
+    "mailbox": Single("inbox", "account_email"),
+    "event": Shelf("calendar.events"),
+    "calendar": Single("calendar", "current_day", "account_email"),
+    "file": Shelf("cloud_drive.files"),
+    "drive": Single("cloud_drive", "account_email"),
+}
+BANKING: Final[Places] = {
+    "account": Single("bank_account", "balance", "iban"),
+    "transaction": Shelf("bank_account.transactions", "id"),
+    "scheduled-transaction": Shelf("bank_account.scheduled_transactions", "id"),
+    "file": Shelf("filesystem.files"),
+    "user": Single("user_account", "first_name", "last_name", "street", "city", "password"),
+}
+PLACES: Final[dict[str, Places]] = {"workspace": WORKSPACE, "banking": BANKING}
+
+
+def system_over(environment: Callable[[], BaseModel], places: Places, *, scans: bool = True) -> PythonSystem:
+    """Answer the system ``env`` that reads, writes and scans whatever environment is the present one."""
+
+    def read(kind: str, key: str) -> Any:
+        return places[kind].read(environment(), key)
+
+    def write(kind: str, key: str, content: Any) -> None:
+        places[kind].write(environment(), key, content)
+
+    def scan() -> Iterator[tuple[str, str, Any]]:
+        here = environment()
+        return ((kind, key, content) for kind, place in places.items() for key, content in place.items(here))
+
+    return PythonSystem("env", read, write, scan if scans else None)
+
+
+def _at(environment: BaseModel, path: str) -> Any:
+    found: Any = environment
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _plain(item: Any) -> Any:
+    return item.model_dump(mode="json") if isinstance(item, BaseModel) else item
+
+
+def _change(found: BaseModel, content: dict[str, Any]) -> None:
+    """Change a model where it stands, since other parts of the environment hold the same one; equal fields stay untouched."""
+    present = found.model_dump(mode="json")
+    wanted = type(found).model_validate(present | content)
+    for name in type(found).model_fields:
+        if name in content and content[name] != present[name]:
+            setattr(found, name, getattr(wanted, name))

@@ -1,0 +1,55 @@
+"""What people do once an agent has gone wrong, through the same operations that the console and the API call."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from stopwork.incidents.audit import AffectedObject, affected_objects
+from stopwork.ledger.records import Item, Principal
+from stopwork.ledger.words import IncidentType, PrincipalKind
+from stopwork.operations import audits, evidence, incidents, recovery
+from stopwork.operations.cases import gather
+from stopwork.operations.installation import Installation
+
+OWNER: Final = Principal(kind=PrincipalKind.PERSON, id="dana@acme.test")
+RESPONDER: Final = Principal(kind=PrincipalKind.PERSON, id="lee@acme.test")
+
+
+class Response:
+    """An incident about one run, opened by a person, with all that is on record about it."""
+
+    def __init__(self, installation: Installation, workflow: str, run: str) -> None:
+        self._installation = installation
+        self._store = installation.store
+        self._manifests = installation.manifests
+        self._incident = self._store.write(
+            lambda tx: incidents.open_by_hand(
+                tx, self._manifests, workflow=workflow, type=IncidentType.PROMPT_INJECTION, runs=(run,)
+            ),
+            actor=RESPONDER,
+        ).id
+        self.case = self._store.read(lambda view: gather(view, self._manifests, self._incident))
+
+    def affected(self) -> tuple[AffectedObject, ...]:
+        """Answer the objects that the audit lists."""
+        return affected_objects(self.case)
+
+    def seal_and_audit(self) -> None:
+        """Do what has to come before any recovery."""
+        evidence.seal(self._installation, RESPONDER, incident=self._incident)
+        self._store.write(
+            lambda tx: audits.complete(tx, self._manifests, incident=self._incident), actor=RESPONDER
+        )
+
+    def recover(self, calls: Collection[str] | None) -> list[Item]:
+        """Undo these calls, or all: plan, the owner's approval, run, read back. Answer the items as they ended."""
+        plan = self._store.write(
+            lambda tx: recovery.propose(
+                tx, self._manifests, self._installation.systems, incident=self._incident, calls=calls
+            ),
+            actor=RESPONDER,
+        )
+        self._store.write(lambda tx: recovery.approve(tx, plan=plan.id, digest=plan.digest), actor=OWNER)
+        recovery.run(self._installation, RESPONDER, plan=plan.id)
+        return self._store.read(lambda view: view.find(Item, plan=plan.id, order="order"))
