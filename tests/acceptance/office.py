@@ -14,9 +14,11 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stopwork import Stopwork
 from stopwork.cli.main import main
-from stopwork.sdk import CallRefused
+from stopwork.sdk import CallRefused, CallWaiting
 from stopwork.systems.load import read_systems_file
 
 WORKFLOW = "follow-ups"
@@ -36,12 +38,20 @@ tools:
     permission: tasks.write
     object: {{system: office, type: task, id: args.id}}
     undo: {{system: office}}
+  mail.send:
+    effect: send
+    risk: high
+    permission: mail.send
+    recipients: args.to
+    idempotency: [run.trigger_id, args.to]
+    undo: {{none: A mail that was sent cannot be called back.}}
+    gate: {{when: "true", approvers: [business], expires: 4h}}
 alerts:
   duplicate_action: {{key: [tool, args.account, args.title], window: 7d, hold: tool}}
 recovery: {{duplicate_records: delete, approver: business}}
 """
 PATCHED = MANIFEST.replace(
-    "    undo:", "    idempotency: [run.trigger_id, args.account, args.title]\n    undo:"
+    "    undo:", "    idempotency: [run.trigger_id, args.account, args.title]\n    undo:", 1
 ).replace("tasks.write", "tasks.write.own")
 
 SYSTEMS = """\
@@ -94,22 +104,28 @@ class Office:
         )
 
     def ask(self, *arguments: str, person: str = OWNER, code: int = 0) -> Any:
-        """Run one command with ``--json``, in this process because that is quicker, and check its exit code.
+        """Run one command with ``--json``; answer the value on stdout, or the problem on stderr when there is none."""
+        out, err = self._run([*arguments, "--json"], person, code)
+        return json.loads(out or err)
 
-        Answers the value on stdout, or the problem on stderr when there is none.
-        """
+    def read(self, *arguments: str, person: str = OWNER) -> str:
+        """Run one command and answer what a person reads."""
+        return self._run([*arguments], person, 0)[0]
+
+    def _run(self, arguments: list[str], person: str, code: int) -> tuple[str, str]:
+        """Run one command in this process, because that is quicker, and check its exit code."""
         out, err = io.StringIO(), io.StringIO()
         before = dict(os.environ)
         try:
             os.environ.clear()
             os.environ.update(self.environment(person))
             with contextlib.chdir(self.folder), redirect_stdout(out), redirect_stderr(err):
-                ended = main([*arguments, "--json"])
+                ended = main(arguments)
         finally:
             os.environ.clear()
             os.environ.update(before)
         assert ended == code, f"{arguments}: {ended}\n{out.getvalue()}{err.getvalue()}"
-        return json.loads(out.getvalue() or err.getvalue())
+        return out.getvalue(), err.getvalue()
 
     @contextlib.contextmanager
     def server(self, *more: str) -> Iterator[dict[str, Any]]:
@@ -149,6 +165,13 @@ class Office:
                     with contextlib.suppress(CallRefused):
                         create(id=f"{occasion}-{number}", account="acme", title="Call about the renewal")
         return made
+
+    def ask_to_send(self, url: str, token: str, occasion: str) -> str:
+        """Let the agent try to send a mail that needs approval; answer the approval that it waits for."""
+        with Stopwork(url, token) as sw, sw.run(WORKFLOW, trigger="inbox", trigger_id=occasion):
+            with pytest.raises(CallWaiting) as waiting:
+                sw.call("mail.send", lambda to: to, {"to": "customer@acme.test"})
+            return str(waiting.value.approval)
 
     def tasks(self) -> list[str]:
         with contextlib.closing(sqlite3.connect(self.database)) as tasks:

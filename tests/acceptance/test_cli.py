@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,94 @@ def test_an_incident_from_the_first_signal_to_the_first_stage(
     shown = office.command("incident", "show", name).stdout
     assert re.search(r"^recover +done", shown, re.MULTILINE)
     assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (CET|CEST) \(", shown)
+
+
+def test_a_gated_call_is_answered_at_the_command_line(office: Office, running: dict[str, Any]) -> None:
+    approval = office.ask_to_send(running["url"], running["agent"], "w1")
+    assert approval in office.read("approvals")
+    shown = office.read("approvals", "show", approval)
+    assert "customer@acme.test" in shown
+    assert OWNER in shown
+    office.ask("approvals", "approve", approval, "--yes", person=TECHNICAL, code=Exit.DENIED)
+    digest = office.ask("approvals", "show", approval)["digest"]
+    office.ask("approvals", "approve", approval, "--digest", "sha256:other", code=Exit.REFUSED)
+    decided = office.ask("approvals", "approve", approval, "--digest", digest, "--note", "I know them")
+    assert (decided["state"], decided["decisions"][0]["note"]) == ("approved", "I know them")
+    assert office.ask("approvals") == []
+    other = office.ask_to_send(running["url"], running["agent"], "w2")
+    assert office.ask("approvals", "reject", other, "--yes")["state"] == "rejected"
+    assert {each["id"] for each in office.ask("approvals", "--state", "all")} == {approval, other}
+
+
+def test_what_people_read(office: Office, running: dict[str, Any]) -> None:
+    """Each answer in words, once with something in it."""
+    assert "No run is recorded." in office.read("runs")
+    assert "There is no incident." in office.read("incident")
+    office.run_agent(running["url"], running["agent"], "w1", repeats=1)
+    (run,), (call,) = office.ask("runs"), office.ask("calls")
+    assert re.search(rf"^{run['id']} +{WORKFLOW} +inbox w1 +succeeded ", office.read("runs"), re.MULTILINE)
+    assert "tasks.create" in office.read("runs", "show", run["id"])
+    assert re.search(
+        r"^office/task/w1-0 +created +absent +\{.*\} +declared$",
+        office.read("calls", "show", call["id"]),
+        re.MULTILINE,
+    )
+    assert office.read("calls", "--in-flight") == "No call is recorded.\n"
+
+    name = office.ask("incident", "open", WORKFLOW, "--severity", "sev3", "--request", "desk-7")["id"]
+    assert office.ask("incident", "open", WORKFLOW, "--severity", "sev3", "--request", "desk-7")["id"] == name
+    assert "Noted in" in office.read(
+        "incident", "note", name, "A customer called", "--occurred-at", "2026-03-02T08:14"
+    )
+    assert "sev1" in office.read("incident", "severity", name, "sev1")
+    assert "lee@acme.test" in office.read("incident", "handover", name, "communication_owner", TECHNICAL)
+    update = office.read("incident", "next-update", name, _in_an_hour(), "--reason", "all is known")
+    assert re.search(r"^next update .* \(in (1 hour|59 minutes.*)\)$", update, re.MULTILINE)
+    assert "A customer called" in office.read("incident", "timeline", name)
+    assert "run_record" in office.read("incident", "seal", name)
+    assert "2 objects" not in office.read("audit", name)
+    assert "office/task/w1-0" in office.read("audit", name, "--look")
+    assert "proposed" in office.read("incident", "contain", name)
+    assert "w1-0" in office.read("recover", "plan", name)
+    assert "1 approved" in office.read("recover", "approve", name, "--yes")
+    assert "is finished: 1 verified." in office.read("recover", "run", name, "--yes")
+    assert "1 verified" in office.read("recover", "status", name)
+    assert "proposed" in office.read("recover", "plan", name, "--reverse")
+    message = office.ask("message", "draft", name)[0]["id"]
+    assert message in office.read("message", "list", name)
+    edited = office.read("message", "edit", name, message, "--to", OWNER, "--body", "All is well.")
+    assert edited.rstrip().endswith("\n\nAll is well.")
+    assert "is approved by" in office.read("message", "approve", name, message, "--yes")
+    assert "was sent" in office.read("message", "send", message)
+    assert "written to" in office.read("message", "show", name, message)
+    other = office.ask("message", "list", name)[1]["id"]
+    assert "is discarded" in office.read("message", "discard", other, "--reason", "they know")
+    assert "(still to be written)" in office.read("postmortem", "show", name)
+    assert "What else?" in office.read("postmortem", "edit", name, "--set", "summary=What else?")
+    assert "the business owner signs, last" in office.read("reenable", "checks", name)
+    assert "is attested" in office.read("reenable", "answer", name, "runbook_updated", "--note", "page 4")
+    assert "Next is read_only" in office.read("reenable", "status", name)
+    assert "% ready" in office.read("check", WORKFLOW)
+
+    assert "Nothing was noticed." in office.read("signals")
+    assert "is on the stage draft_only" in office.read(
+        "workflows", "stage", WORKFLOW, "draft_only", "--reason", "x"
+    )
+    assert re.search(rf"^{WORKFLOW} +Follow-up tasks +1 +enforce ", office.read("workflows"), re.MULTILINE)
+    assert "first version" in office.read("workflows", "show", WORKFLOW)
+    assert "paused" in office.read("pause", "--tool", "mail.send", "--reason", "x")
+    assert "tool mail.send" in office.read("holds")
+    assert "It is shown this once." in office.read("token", "create", "--person", OWNER, "--valid-for", "1h")
+    assert "one-time link" in office.read("token", "list")
+    assert "It signs kim@acme.test in once" in office.read("user", "link", "kim@acme.test", person="admin")
+    assert re.search(r"^well +yes$", office.read("health"), re.MULTILINE)
+    assert "as it was recorded" in office.read("db", "fsck", "--data", str(office.data))
+    assert "the signing key" in office.read("db", "backup", "copy", "--data", str(office.data))
+    assert "Signed out here." in office.read("logout")
+
+
+def _in_an_hour() -> str:
+    return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 
 def test_a_changed_bundle_fails_with_its_own_exit_code(office: Office, running: dict[str, Any]) -> None:

@@ -82,10 +82,6 @@ class Server:
         """Put ``body`` in the place of what is at ``path``."""
         return self._json("PUT", path, body, names)
 
-    def text(self, path: str, **names: Any) -> str:
-        """Answer what is at ``path`` as text."""
-        return self._send("GET", path, None, names).text
-
     def download(self, path: str, to: Path, **names: Any) -> int:
         """Write what is at ``path`` into the file ``to``, whole or not at all, and answer its size in bytes."""
         draft = to.with_name(f".{to.name}.part")
@@ -111,13 +107,6 @@ class Server:
         finally:
             draft.unlink(missing_ok=True)
         return size_bytes
-
-    def is_reachable(self) -> bool:
-        """Answer whether a Stopwork server stands there; asks without the token."""
-        try:
-            return self._client.get("/v1/health").is_success
-        except httpx.HTTPError:
-            return False
 
     def close(self) -> None:
         """Close the connections."""
