@@ -139,12 +139,10 @@ def eventually(look: Callable[[], T | None], *, within_s: float, what: str) -> T
 def _first_tokens(data: Path) -> dict[str, str]:
     """Make the people's tokens, as whoever installs a server does before it is started."""
     with Installation.open(data) as installation:
-        store = installation.store
-        return {address: store.write(lambda tx, of=address: _token(tx, of)) for address in (DANA, LEE, KIM)}
-
-
-def _token(tx: Any, address: str) -> str:
-    return credentials.issue(tx, principal=Principal(kind=PrincipalKind.PERSON, id=address)).secret
+        people = [Principal(kind=PrincipalKind.PERSON, id=address) for address in (DANA, LEE, KIM)]
+        return installation.store.write(
+            lambda tx: {person.id: credentials.issue(tx, principal=person).secret for person in people}
+        )
 
 
 def _start_server(world: World, data: Path, port: int) -> str:

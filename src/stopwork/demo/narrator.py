@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TextIO
 
 from stopwork.demo.promises import PhaseResult, PhaseStatus, Promise
@@ -19,9 +19,9 @@ class Narrator:
         """Write a line as it stands."""
         print(text, file=self._out, flush=True)
 
-    def tell(self, text: str) -> None:
-        """Write what happened, with the time of day at which it did."""
-        self.say(f"{datetime.now().astimezone():%H:%M:%S}  {text}")
+    def tell(self, text: str, *, at: datetime | None = None) -> None:
+        """Write what happened, with the time of day at which it did: now, unless it is said."""
+        self.say(f"{(at or datetime.now(UTC)).astimezone():%H:%M:%S}  {text}")
 
     def promise(self, promise: Promise) -> None:
         """Write whether a promise was kept, and what was found where it was not."""

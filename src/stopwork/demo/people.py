@@ -7,6 +7,7 @@ from typing import Any, Final
 import httpx
 
 from stopwork.kernel.errors import Internal, StopworkError, Unavailable, by_code
+from stopwork.server.auth import COOKIE
 
 DANA: Final = "dana@acme.test"
 LEE: Final = "lee@acme.test"
@@ -49,6 +50,10 @@ class Person:
     def fetch(self, path: str, **query: Any) -> bytes:
         """Answer the bytes of what is at ``path``."""
         return self._send("GET", path, params=query).content
+
+    def page(self, path: str) -> str:
+        """Answer a page of the console as this person's browser gets it."""
+        return self._send("GET", path, headers={"Cookie": f"{COOKIE}={self.token}"}).text
 
     def close(self) -> None:
         """Close the connections."""

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import httpx
-import msgspec
 from msgspec import Struct
 
 from stopwork.demo.company import Company
@@ -15,7 +14,7 @@ from stopwork.demo.narrator import Narrator
 from stopwork.demo.phases import PLAYED
 from stopwork.demo.phases.play import Play
 from stopwork.demo.promises import PhaseResult, PhaseStatus, Promise, Promises
-from stopwork.incidents.report import OnePage, markdown
+from stopwork.demo.results import REPORT, save_report
 from stopwork.kernel.errors import StopworkError
 from stopwork.ledger.words import Phase
 
@@ -46,12 +45,13 @@ def perform(company: Company, narrator: Narrator, results: Path, *, database: st
     play = Play(company, Promises(narrator.promise), narrator.tell, results)
     began = time.monotonic()
     phases = [_phase(play, phase, narrator) for phase in PLAYED]
-    report = _report(play, narrator) if play.incident else ""
+    if play.incident:
+        narrator.say(f"\n{save_report(play.lee, play.incident, results)}")
     summary = Summary(
         phases=phases,
         incident=play.incident,
         bundle=str(play.bundle or ""),
-        report=report,
+        report=str(results / REPORT) if play.incident else "",
         database=database,
         detected_after_s=play.detected_after_s,
         seconds=round(time.monotonic() - began, 3),
@@ -88,14 +88,3 @@ def _phase(play: Play, phase: Phase, narrator: Narrator) -> PhaseResult:
         seconds=round(time.monotonic() - began, 3),
         detail="; ".join(broken),
     )
-
-
-def _report(play: Play, narrator: Narrator) -> str:
-    """Save the one-page report as Markdown and JSON, show it, and answer where the Markdown is."""
-    page = play.lee.get(play.at("/report"))
-    text = markdown(msgspec.convert(page, OnePage))
-    (play.results / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(page)))
-    file = play.results / "report.md"
-    file.write_text(text, encoding="utf-8")
-    narrator.say(f"\n{text}")
-    return str(file)

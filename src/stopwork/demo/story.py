@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 
 from stopwork.demo.company import open_company
+from stopwork.demo.keyboard import Terminal
 from stopwork.demo.narrator import Narrator
 from stopwork.demo.performance import perform
 from stopwork.demo.visit import Visit
@@ -39,7 +41,7 @@ def run(*, auto: bool, json: bool = False, keep: Path | None = None, port: int =
             narrator.tell("Starting a small CRM and the Stopwork server on this machine.")
             company = stack.enter_context(open_company(home / DATA, port=port))
             if not auto:
-                Visit(company, narrator).lead()
+                Visit(company, narrator, Terminal(sys.stdin)).lead()
                 return KEPT
             results = kept or Path(tempfile.mkdtemp(prefix="stopwork-demo-"))
             summary = perform(
@@ -68,6 +70,17 @@ def _empty_folder(folder: Path) -> Path:
     if taken:
         raise Conflict(f"{folder} is not empty", hint="Name a new or an empty folder.", folder=str(folder))
     return folder.absolute()
+
+
+@contextlib.contextmanager
+def _new_folder() -> Iterator[Path]:
+    """Answer a temporary folder that stays, unless the block is broken off."""
+    folder = Path(tempfile.mkdtemp(prefix="stopwork-demo-"))
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 @contextlib.contextmanager

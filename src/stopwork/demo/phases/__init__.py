@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from stopwork.demo.phases import proving, repairing, returning, stopping
 from stopwork.demo.phases.play import Play
+from stopwork.demo.phases.proving import audit, preserve
+from stopwork.demo.phases.repairing import communicate, recover
+from stopwork.demo.phases.returning import learn, prepare, reenable
+from stopwork.demo.phases.stopping import contain, open_, pause
 from stopwork.ledger.words import Phase
 
 PLAYED: Final[dict[Phase, Callable[[Play], None]]] = {
-    Phase.OPEN: stopping.open_,
-    Phase.PAUSE: stopping.pause,
-    Phase.PRESERVE: proving.preserve,
-    Phase.CONTAIN: stopping.contain,
-    Phase.AUDIT: proving.audit,
-    Phase.RECOVER: repairing.recover,
-    Phase.COMMUNICATE: repairing.communicate,
-    Phase.LEARN: returning.learn,
-    Phase.REENABLE: returning.reenable,
-    Phase.PREPARE: returning.prepare,
+    Phase.OPEN: open_,
+    Phase.PAUSE: pause,
+    Phase.PRESERVE: preserve,
+    Phase.CONTAIN: contain,
+    Phase.AUDIT: audit,
+    Phase.RECOVER: recover,
+    Phase.COMMUNICATE: communicate,
+    Phase.LEARN: learn,
+    Phase.REENABLE: reenable,
+    Phase.PREPARE: prepare,
 }

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from stopwork.demo.crm_log import done_by, done_by_audit
 from stopwork.demo.phases.play import Play
+from stopwork.demo.results import save_bundle
 from stopwork.kernel.errors import Conflict, Denied
 from stopwork.ledger.offline.bag import VERIFIER
 from stopwork.ledger.words import EvidenceKind, Question
@@ -37,9 +38,7 @@ def preserve(play: Play) -> None:
         f"{len(kinds) - len(empty)} kinds, {len(empty)} said to be missing",
     )
 
-    bundle = play.results / f"{play.incident}.zip"
-    bundle.write_bytes(play.lee.fetch(play.at("/bundle")))
-    play.bundle = bundle
+    play.bundle = bundle = save_bundle(play.lee, play.incident, play.results)
     play.tell(f"The evidence is sealed: {bundle} ({sealed['entries']} journal entries).")
     with tempfile.TemporaryDirectory() as folder:
         verifier = Path(folder, "verify.py")

@@ -184,7 +184,7 @@ def _attestation(play: Play, check: ReenableCheck) -> str:
             stopped = len(_stopped_by(play, MANIFEST_FIXED))
             return f"The recorded calls were tried on both versions: the patched one stops {stopped}, the old one none."
         case ReenableCheck.MONITORING_UPDATED:
-            return "An export older than a day raises a signal now; duplicates are compared by tool, account and title."
+            return "The duplicate rule caught the first copy and stays; the audit counts an export older than a day as stale."
         case _:
             return "It says now: never repeat a step by hand; look at the held calls first."
 

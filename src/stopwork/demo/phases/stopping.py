@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Final
 
 from stopwork.demo.agent import STOPPED_BY_GUARD, WORKFLOW
 from stopwork.demo.company import eventually
+from stopwork.demo.detection import detection_of
 from stopwork.demo.phases.play import Play
 from stopwork.demo.world import MANIFEST, AgentMode
 from stopwork.kernel.errors import Conflict, Denied, Invalid
+from stopwork.kernel.phrases import listed
 from stopwork.ledger.words import (
     ContainmentArea,
     ContainmentState,
@@ -51,11 +52,18 @@ def open_(play: Play) -> None:
     incident = eventually(first_incident, within_s=INCIDENT_WITHIN_S, what="an incident")
     play.incident = incident["id"]
     play.tell(f"{play.incident} is open: {incident['title']}.")
-    play.detected_after_s = _detected_after_s(play)
+    detection = detection_of(play.lee, play.incident)
+    play.detected_after_s = detection.after_s
     check(
         f"the tool is held within {HELD_WITHIN_S:g} s of the first duplicate",
-        play.detected_after_s < HELD_WITHIN_S,
-        f"{play.detected_after_s:.3f} s",
+        detection.after_s < HELD_WITHIN_S,
+        f"{detection.after_s:.3f} s",
+    )
+    board = play.lee.page("/")
+    check(
+        "the console's board shows the incident, and what is held",
+        play.incident in board and detection.hold["scope"]["name"] in board,
+        "no incident on it" if play.incident not in board else "no hold on it",
     )
     exit_code = eventually(lambda: agent.exit_code, within_s=AGENT_WITHIN_S, what="the end of the run")
     check("the agent's next write is refused, and it ends", exit_code == STOPPED_BY_GUARD, exit_code)
@@ -83,27 +91,9 @@ def _signal(play: Play, detector: str) -> Json | None:
     return next((signal for signal in signals if signal["detector"] == detector), None)
 
 
-def _detected_after_s(play: Play) -> float:
-    """Answer the time from the permit of the first duplicate to the commit of the hold, as the journal has them."""
-    signal = eventually(
-        lambda: _signal(play, "duplicate_action"), within_s=INCIDENT_WITHIN_S, what="the signal"
-    )
-    first_copy = play.lee.get(f"/v1/calls/{signal['facts']['copies'][0]}")
-    return (_moment(_first_hold(play)["set_at"]) - _moment(first_copy["permitted_at"])).total_seconds()
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _first_hold(play: Play) -> Json:
-    holds: list[Json] = play.lee.get("/v1/holds", incident=play.incident)
-    return holds[-1]
-
-
 def pause(play: Play) -> None:
     """The hold covers one tool and nothing else; what it has achieved is told truthfully, and proven by trying."""
-    check, hold = play.promises.check, _first_hold(play)
+    check, hold = play.promises.check, detection_of(play.lee, play.incident).hold
     scope = hold["scope"]
     check(
         "one tool of one workflow is held, and nothing else",
@@ -201,14 +191,16 @@ def _refusal(attempt: Callable[[], Any]) -> dict[str, str]:
 
 def contain(play: Play) -> None:
     """The checklist is made from what the incident touched; lee ends each item and says how it was verified."""
-    check = play.promises.check
+    check, hold = play.promises.check, detection_of(play.lee, play.incident).hold["id"]
     items: list[Json] = play.lee.post(play.at("/containment"))
     check(
         "what a hold already makes safe is done, and says by which hold",
-        any(item["automatic"] and _first_hold(play)["id"] in item["verified_how"] for item in items),
+        any(item["automatic"] and hold in item["verified_how"] for item in items),
         f"{len(items)} items",
     )
     open_items = [item for item in items if item["state"] == ContainmentState.PROPOSED]
+    # What still can write comes first; the rest is only true once that is held.
+    open_items.sort(key=lambda item: item["area"] != ContainmentArea.WRITE_TOOLS)
     if open_items:
         play.promises.refused(
             "no item ends without a word on how one knows",
@@ -275,13 +267,15 @@ def _nothing_runs(play: Play, _item: Json) -> Ending:
     )
 
 
-def _no_grant(play: Play, _item: Json) -> Ending:
-    held = [hold["scope"]["name"] for hold in play.lee.get("/v1/holds", incident=play.incident, active=True)]
-    return (
-        ContainmentState.NOT_APPLICABLE,
-        f"The CRM knows API keys and no grants that could be reduced. Until the manifest asks for less, what used "
-        f"it is held: {', '.join(sorted(held))}.",
+def _no_grant(play: Play, item: Json) -> Ending:
+    holds = play.lee.get("/v1/holds", incident=play.incident, active=True)
+    tools = [hold["scope"]["name"] for hold in holds if hold["scope"]["name"] in item["why"]]
+    if not tools:
+        return ContainmentState.FAILED, "Nothing that uses it is held."
+    how = (
+        f"The CRM has keys and no grants that could be reduced; what used this one is held: {listed(tools)}."
     )
+    return ContainmentState.NOT_APPLICABLE, how
 
 
 _MADE_SAFE: Final[dict[str, Callable[[Play, Json], Ending]]] = {
