@@ -34,7 +34,7 @@ def demo(*, auto: bool, as_json: bool, keep: Path | None, port: int) -> None:
     if as_json and not auto:
         raise click.UsageError("--json needs --auto: without it you are the one who answers")
     with server_extra("demo"):
-        from stopwork.demo import story
+        from stopwork.demo.story import run
 
-        code = story.run(auto=auto, json=as_json, keep=keep, port=port)
-    raise click.exceptions.Exit(int(code or 0))
+        code = run(auto=auto, json=as_json, keep=keep, port=port)
+    raise click.exceptions.Exit(code)
