@@ -66,9 +66,10 @@ def hammer(folder: Path, threads: int) -> None:
     office.crew.start()
 
     def work(n: int) -> None:
-        run = office.begin(f"{os.getpid()}-{n}")
+        occasion = f"{os.getpid()}-{n}"
+        run = office.begin(occasion)
         for count in range(1_000_000):
-            permit = office.do(run, "crm.create_task", account_id=f"{n}-{count}", title="call")
+            permit = office.do(run, "crm.create_task", account_id=f"{occasion}-{count}", title="call")
             os.write(log, f"{permit.call}\n".encode())
 
     every = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(threads)]

@@ -76,8 +76,9 @@ def standing(approval: Approval | None, binding: Binding, now: datetime) -> Stan
             return Standing.REJECTED
         case ApprovalState.CONSUMED:
             # The call that consumed it may ask again when its permit has run out; for any other it is spent.
-            own = binding.call is not None and approval.consumed_by == binding.call
-            return Standing.GRANTED if own else Standing.STALE
+            if binding.call is None or approval.consumed_by != binding.call:
+                return Standing.STALE
+            return Standing.GRANTED if now < approval.expires_at else Standing.EXPIRED
         case ApprovalState.EXPIRED:
             return Standing.EXPIRED
         case _ if now >= approval.expires_at:

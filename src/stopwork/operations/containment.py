@@ -17,6 +17,7 @@ from stopwork.storage.transaction import Tx
 
 def checklist(tx: Tx, manifests: Manifests, *, incident: str) -> list[ContainmentItem]:
     """Answer the incident's checklist, and propose it when there is none yet."""
+    require_person(tx, "propose containment")
     known = tx.need(Incident, incident)
     if not tx.find(ContainmentItem, incident=incident):
         items = propose(gather(tx, manifests, incident))

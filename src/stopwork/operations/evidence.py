@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +15,14 @@ import msgspec
 from stopwork.incidents.case import Case
 from stopwork.incidents.preserve import Evidence, collect
 from stopwork.incidents.report import markdown, one_page
-from stopwork.kernel.errors import Denied, NotFound, Unavailable
+from stopwork.kernel.errors import NotFound, Tampered, Unavailable
 from stopwork.kernel.phrases import count_of, moment
 from stopwork.ledger.bundle import SealedEntry, write_bundle
 from stopwork.ledger.events import EvidenceSealed, EvidenceViewed, name_of
 from stopwork.ledger.records import Bundle, Incident, Principal
-from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import EVIDENCE, Installation
+from stopwork.operations.people import refuse_agent
 from stopwork.operations.sealing import proofs
 from stopwork.operations.sealing import seal as seal_journal
 from stopwork.storage.transaction import Tx
@@ -29,12 +31,18 @@ from stopwork.storage.view import Stored, View, entry_of
 MAX_ENTRIES: Final = 200_000
 #: Entries about the workflow itself, which every bundle of one of its incidents holds.
 _DECLARATIONS: Final = ("manifest.applied", "hold.set", "hold.lifted", "workflow.stage_changed")
+# Two at once would take the same number, and the second would replace the first one's file.
+_sealing: Final = threading.Lock()
 
 
 def seal(installation: Installation, actor: Principal, *, incident: str) -> Bundle:
     """Write and record the incident's evidence bundle. Sealing again makes another bundle; the earlier ones stay."""
-    if actor.kind is PrincipalKind.AGENT:
-        raise Denied("an agent cannot seal evidence", hint="A person seals it.")
+    refuse_agent(actor, "seal evidence")
+    with _sealing:
+        return _seal(installation, actor, incident)
+
+
+def _seal(installation: Installation, actor: Principal, incident: str) -> Bundle:
     store = installation.store
     store.read(lambda view: view.need(Incident, incident))
     size = seal_journal(store, installation.signer)
@@ -88,7 +96,11 @@ def seal(installation: Installation, actor: Principal, *, incident: str) -> Bund
 
 
 def fetch(installation: Installation, actor: Principal, *, incident: str) -> Path:
-    """Answer the file of the newest bundle, and record that it was taken out."""
+    """Answer the file of the newest bundle, and record that it was taken out.
+
+    ``Tampered`` when the file is not the one that was sealed.
+    """
+    refuse_agent(actor, "take evidence out")
 
     def look(tx: Tx) -> Bundle:
         known = tx.need(Incident, incident)
@@ -103,7 +115,20 @@ def fetch(installation: Installation, actor: Principal, *, incident: str) -> Pat
     path = installation.folder / EVIDENCE / bundle.path
     if not path.is_file():
         raise NotFound(f"the file {bundle.path} is gone", hint="Restore it from a backup, or seal again.")
+    found = _digest(path)
+    if found != bundle.digest:
+        raise Tampered(
+            f"the file {bundle.path} is not the one that was sealed",
+            hint="Keep it as it is, restore the sealed one from a backup, or seal again.",
+            expected=bundle.digest,
+            found=found,
+        )
     return path
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _write(path: Path, **content: Any) -> Any:

@@ -12,13 +12,14 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from stopwork.incidents.images import operation_of
-from stopwork.kernel.errors import Conflict, Denied, Invalid, TooLarge
+from stopwork.kernel.errors import Conflict, Invalid, TooLarge
 from stopwork.ledger.events import CallFinished, EffectsObserved
 from stopwork.ledger.records import Call, Effect, Image, ImageState, Key, ObjectRef, Observed
-from stopwork.ledger.words import EffectKind, Operation, Outcome, PrincipalKind
+from stopwork.ledger.words import EffectKind, Operation, Outcome
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.manifests import Manifests
+from stopwork.operations.people import refuse_agent
 from stopwork.operations.permits import in_flight
 from stopwork.operations.runs import require_own_workflow
 from stopwork.storage.transaction import Tx
@@ -114,8 +115,7 @@ def reconcile(tx: Tx, *, call: str, outcome: Outcome, note: str) -> Call:
     ``succeeded`` keeps its key for ever, ``failed`` frees it so that the work may be tried again. A call that failed after it had
     changed something holds its key as well until it is settled here.
     """
-    if tx.actor.kind is PrincipalKind.AGENT:
-        raise Denied("an agent cannot settle what it has done", hint="A person looks and reconciles it.")
+    refuse_agent(tx.actor, "settle what it has done")
     known = tx.need(Call, call)
     if not (known.in_flight or known.outcome is Outcome.UNKNOWN or _blocks_its_key(tx, known)):
         raise Conflict(f"{call} needs no reconciling", hint="Its outcome is recorded.", found=known.outcome)

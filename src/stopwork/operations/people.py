@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from stopwork.kernel.errors import Denied
-from stopwork.ledger.records import Incident
+from stopwork.ledger.records import Incident, Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.storage.transaction import Tx
+
+
+def refuse_agent(actor: Principal, doing: str) -> None:
+    """Raise ``Denied`` for an agent; people may, and so may the system's own duties."""
+    if actor.kind is PrincipalKind.AGENT:
+        raise Denied(
+            f"an agent cannot {doing}",
+            hint="Only a person can; sign in as one.",
+            expected=PrincipalKind.PERSON.value,
+            found=actor.kind.value,
+        )
 
 
 def require_person(tx: Tx, doing: str) -> str:

@@ -9,6 +9,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger.events import PreparednessReviewed
 from stopwork.ledger.words import RunStatus, ScopeKind
 from stopwork.operations.manifests import Manifests
+from stopwork.operations.people import require_person
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
@@ -39,6 +40,7 @@ def assess(view: View, manifests: Manifests, *, workflow: str, now: datetime) ->
 
 def record(tx: Tx, manifests: Manifests, *, workflow: str, incident: str | None = None) -> Preparedness:
     """Assess and write the result down, for an incident's last phase or for the record."""
+    require_person(tx, "review how prepared a workflow is")
     found = assess(tx, manifests, workflow=workflow, now=tx.now)
     tx.record(
         PreparednessReviewed(

@@ -42,7 +42,7 @@ from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
-from stopwork.operations.people import require_business_owner, require_person
+from stopwork.operations.people import refuse_agent, require_business_owner, require_person
 from stopwork.storage.transaction import Tx
 from stopwork.systems.base import Invoker, System, invoking, restoring
 
@@ -207,6 +207,7 @@ def run(
 
     It may be interrupted and run again: what is done is seen to be done. Raises ``Conflict`` while another run of it goes on.
     """
+    refuse_agent(actor, "run a recovery")
     store = installation.store
     with _running_lock:
         if plan in _running:

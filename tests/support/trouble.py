@@ -1,0 +1,86 @@
+"""An incident from its first harm on: what the agent did, and each phase done by the person whose it is."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from stopwork.control.protocol import PermitAnswer
+from stopwork.ledger.records import Audit, Bundle, ContainmentItem, Incident, Item, Message, Plan
+from stopwork.ledger.words import ContainmentState
+from stopwork.operations import audits, containment, evidence, messages, recovery
+from tests.support.office import DANA, LEE, Office
+
+TITLE = "Prepare the renewal"
+
+
+class Trouble:
+    """The agent moves a renewal date and makes one task twice; the detectors open an incident about it."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.run = office.begin()
+        self.update = office.do(self.run, "crm.update_account", account_id="acme", renewal="2025-01-01")
+        self.tasks: list[PermitAnswer] = [
+            office.do(self.run, "crm.create_task", account_id="acme", title=TITLE, nth=nth) for nth in (1, 2)
+        ]
+        office.wait(seconds=1)
+        (opened,) = office.read(lambda view: view.find(Incident))
+        self.incident = opened.id
+
+    @property
+    def known(self) -> Incident:
+        return self.office.read(lambda view: view.need(Incident, self.incident))
+
+    def seal(self) -> Bundle:
+        return evidence.seal(self.office.inst, LEE, incident=self.incident)
+
+    def checklist(self) -> list[ContainmentItem]:
+        return self.office.write(
+            partial(containment.checklist, manifests=self.office.inst.manifests, incident=self.incident),
+            actor=LEE,
+        )
+
+    def contain(self) -> None:
+        for item in self.checklist():
+            done = partial(
+                containment.record, item=item.id, state=ContainmentState.DONE, verified_how="looked"
+            )
+            self.office.write(done, actor=LEE)
+
+    def audit(self) -> Audit:
+        return self.office.write(
+            partial(audits.complete, manifests=self.office.inst.manifests, incident=self.incident), actor=LEE
+        )
+
+    def propose(self) -> Plan:
+        return self.office.write(
+            partial(
+                recovery.propose,
+                manifests=self.office.inst.manifests,
+                systems=self.office.inst.systems,
+                incident=self.incident,
+            ),
+            actor=LEE,
+        )
+
+    def approve(self, plan: Plan) -> Plan:
+        return self.office.write(partial(recovery.approve, plan=plan.id, digest=plan.digest), actor=DANA)
+
+    def approved_plan(self) -> Plan:
+        """Seal, audit, propose and approve, in the order that the product asks for."""
+        self.seal()
+        self.audit()
+        return self.approve(self.propose())
+
+    def recover(self, plan: Plan) -> Plan:
+        return recovery.run(self.office.inst, LEE, plan=plan.id)
+
+    def items(self, plan: Plan) -> dict[str, Item]:
+        """Answer the items of a plan by the id of their object."""
+        found = self.office.read(lambda view: view.find(Item, plan=plan.id, order="order"))
+        return {item.object.id: item for item in found}
+
+    def draft(self) -> list[Message]:
+        return self.office.write(
+            partial(messages.draft, manifests=self.office.inst.manifests, incident=self.incident), actor=LEE
+        )
