@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Wide enough that nothing is folded where no person looks.
 PIPE_WIDTH: Final = 4_000
+#: A table that needs more than so many times the terminal's width is no table any more.
+MOST_FOLDING: Final = 1.4
 NOTHING: Final = "-"
 JUST_NOW_S: Final = 5
 _CONTROL: Final = re.compile(
@@ -75,17 +77,47 @@ class Paper:
         self._print(table)
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
-        """Write a table, or the sentence ``empty`` when there are no rows."""
-        filled = [list(row) for row in rows]
+        """Write a table, or the sentence ``empty`` when there are no rows.
+
+        Where the terminal is far too narrow for it, each row is written as a block of its own.
+        """
+        filled = [[_cell(value) for value in row] for row in rows]
         if not filled:
             self.line(empty)
-            return
+        elif self._fits(headings, filled):
+            self._columns(headings, filled)
+        else:
+            self._blocks(headings, filled)
+
+    def _fits(self, headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> bool:
+        widths = [
+            max(len(heading), *(row[place].cell_len for row in rows))
+            for place, heading in enumerate(headings)
+        ]
+        needed = sum(widths) + 2 * (len(widths) - 1)
+        return not self._on_terminal or needed <= MOST_FOLDING * self._console(self._file, self._width).width
+
+    def _columns(self, headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
         table = _grid(show_header=True)
-        for heading in headings:
-            table.add_column(heading.upper(), overflow="fold", header_style="dim")
-        for row in filled:
-            table.add_row(*map(_cell, row))
+        for place, heading in enumerate(headings):
+            # The first is what people copy: it stays in one piece.
+            table.add_column(heading.upper(), overflow="fold", header_style="dim", no_wrap=place == 0)
+        for row in rows:
+            table.add_row(*row)
         self._print(table)
+
+    def _blocks(self, headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+        for number, row in enumerate(rows):
+            if number:
+                self.line()
+            self._print(row[0])
+            block = _grid()
+            block.add_column(style="dim", no_wrap=True)
+            block.add_column(overflow="fold")
+            for heading, cell in zip(headings[1:], row[1:], strict=True):
+                if cell.plain != NOTHING:
+                    block.add_row(f"  {heading}", cell)
+            self._print(block)
 
     def when(self, moment: str | None) -> str:
         """Answer an ISO time in the local zone, with the zone's name and how far away it is."""

@@ -42,12 +42,30 @@ def test_a_table_in_a_pipe_is_aligned_and_never_folded_or_cut() -> None:
     assert file.getvalue().splitlines() == ["CALL     WHY", f"c-1      {'x' * 300}", "call-22  -"]
 
 
-def test_a_table_on_a_terminal_keeps_to_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_on_a_terminal_keeps_to_its_width_and_the_id_in_one_piece(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     paper, file = printed(Terminal())
-    paper.table(("call", "why"), [("c-1", "word " * 40)], empty="None.")
-    assert max(map(len, file.getvalue().splitlines())) <= 60
-    assert file.getvalue().count("word") == 40
+    name = "call_01m83rer3hycd3b8sv4ynby14x"
+    paper.table(("call", "why"), [(name, "word " * 9)], empty="None.")
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert lines[1].startswith(f"{name}  word")
+    assert file.getvalue().count("word") == 9
+
+
+def test_what_is_far_too_wide_for_a_table_becomes_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    paper, file = printed(Terminal())
+    paper.table(
+        ("call", "tool", "why", "run"), [("c-1", "t", "word " * 30, None), ("c-2", "t", "", "r")], empty=""
+    )
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    assert lines[:2] == ["c-1", "  tool  t"]
+    assert lines[-4:] == ["", "c-2", "  tool  t", "  run   r"]
+    assert max(map(len, lines)) <= 60
+    assert file.getvalue().count("word") == 30
 
 
 def test_no_rows_is_a_sentence() -> None:
