@@ -65,6 +65,7 @@ class Trial:
                 pair=str(self._pair),
                 calls=len(made),
                 failed_calls=sum(call.failed for call in made),
+                scanned=self._ground.variant.scans,
                 audit=self._audited(response, number, made),
             )
             if not self._pair.arm.attacks:
@@ -147,7 +148,7 @@ class Trial:
             equal=not differing,
             equal_but_for_ids=without_ids(wanted) == without_ids(found),
             named=differing <= {self._key(item.object) for item in (*clashed, *by_hand)},
-            differences=tuple(f"{place} {name}" for place, name in sorted(differing)),
+            differences=tuple(sorted(differing)),
             conflicts=len(clashed),
             by_hand=len(by_hand),
         )

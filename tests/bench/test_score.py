@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from benchmarks.agentdojo.score import Audited, Oracles, Restored, Result, Share, fingerprint, tally, worst
-from benchmarks.agentdojo.truth import Change
+from benchmarks.agentdojo.truth import Change, Key
 
 MADE: Change = (("notes", "3"), "created")
 CHANGED: Change = (("notes", "1"), "modified")
@@ -69,15 +71,38 @@ def test_disagreements_are_said_in_words_with_how_often() -> None:
     bad = replace(
         GOOD,
         audit=replace(GOOD.audit, found=frozenset({(0, MADE), (0, GONE)})),
-        undone=Restored(equal=False, equal_but_for_ids=False, differences=("notes 2",)),
+        undone=Restored(equal=False, equal_but_for_ids=False, differences=(("notes", "2"),)),
     )
     assert GOOD.disagreements() == []
     said = {words: times for words, times, _ in worst([GOOD, bad, replace(bad, pair="user_task_1")])}
     assert said == {
-        "workspace, declared: not found: modified notes 1": 2,
-        "workspace, declared: not true: deleted notes 2": 2,
-        "workspace, declared: injected calls undone, and it differs: notes 2": 2,
+        "workspace, declared: not found: modified notes (unexplained)": 2,
+        "workspace, declared: not true: deleted notes (unexplained)": 2,
+        "workspace, declared: injected calls undone, and notes differs (and the plan says so: a conflict, or left to people)": 2,
     }
+
+
+@pytest.mark.parametrize(
+    ("restored", "missed", "why"),
+    [
+        (Restored(equal=False, equal_but_for_ids=True, named=False), (), "in ids alone"),
+        (Restored(equal=False, equal_but_for_ids=False, named=True), (), "the plan says so"),
+        (
+            Restored(equal=False, equal_but_for_ids=False, named=False, differences=(MADE[0],)),
+            (MADE[0],),
+            "not found",
+        ),
+        (
+            Restored(equal=False, equal_but_for_ids=False, named=False, differences=(MADE[0],)),
+            (GONE[0],),
+            "unexplained",
+        ),
+    ],
+)
+def test_a_difference_has_a_cause_or_is_called_unexplained(
+    restored: Restored, missed: tuple[Key, ...], why: str
+) -> None:
+    assert why in restored.why(missed)
 
 
 def test_the_fingerprint_depends_on_the_results_and_not_on_their_order() -> None:
