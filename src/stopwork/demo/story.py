@@ -18,6 +18,7 @@ from stopwork.demo.company import open_company
 from stopwork.demo.keyboard import Terminal
 from stopwork.demo.narrator import Narrator
 from stopwork.demo.performance import perform
+from stopwork.demo.results import save_what_there_is
 from stopwork.demo.visit import Visit
 from stopwork.kernel.errors import Conflict, Unavailable
 from stopwork.operations.installation import DATABASE
@@ -41,9 +42,10 @@ def run(*, auto: bool, json: bool = False, keep: Path | None = None, port: int =
             narrator.tell("Starting a small CRM and the Stopwork server on this machine.")
             company = stack.enter_context(open_company(home / DATA, port=port))
             if not auto:
+                if kept:
+                    stack.callback(save_what_there_is, company.lee, kept)
                 Visit(company, narrator, Terminal(sys.stdin)).lead()
-                return KEPT
-            results = kept or Path(tempfile.mkdtemp(prefix="stopwork-demo-"))
+            results = kept or stack.enter_context(_folder_that_stays())
             summary = perform(
                 company, narrator, results, database=str(home / DATA / DATABASE) if kept else ""
             )
@@ -73,7 +75,7 @@ def _empty_folder(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _new_folder() -> Iterator[Path]:
+def _folder_that_stays() -> Iterator[Path]:
     """Answer a temporary folder that stays, unless the block is broken off."""
     folder = Path(tempfile.mkdtemp(prefix="stopwork-demo-"))
     try:
