@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import Final
 
 import sqlalchemy as sa
@@ -50,34 +51,50 @@ class StoredNodes:
 def seal(store: Store, signer: Signer) -> int:
     """Seal everything committed so far and answer how many entries the newest checkpoint covers.
 
-    Raises ``Tampered`` when an entry about to be sealed no longer has the digest it was written with.
+    Raises ``Tampered`` when an entry about to be sealed no longer has the digest it was written with, or is gone.
     """
-    size = store.read(lambda view: (view.checkpoint() or (0, ""))[0])
-    while size < store.last_seq:
-        size = store.write(lambda tx: _seal_batch(tx, signer))
+    size = store.read(_sealed)
+    while size < (newest := store.last_seq):
+        size = store.write(partial(_seal_batch, signer=signer, newest=newest))
     return size
 
 
-def _seal_batch(tx: Tx, signer: Signer) -> int:
-    size = (tx.checkpoint() or (0, ""))[0]
+def _sealed(view: View) -> int:
+    """Answer how many entries are sealed; they have to be there."""
+    size = (view.checkpoint() or (0, ""))[0]
+    if view.last_seq() < size:
+        raise _tampered(view.last_seq() + 1, "is missing")
+    return size
+
+
+def _seal_batch(tx: Tx, signer: Signer, newest: int) -> int:
+    size = _sealed(tx)
+    if tx.last_seq() < newest:
+        raise _tampered(tx.last_seq() + 1, "is missing")
     rows = tx.stored(after=size, limit=BATCH)
     if not rows:
         return size
     nodes = StoredNodes(tx)
     tree = Tree(nodes, size)
     for row in rows:
-        if row.seq != tree.size + 1 or hashlib.sha256(b"\x00" + row.body).digest() != row.leaf:
-            raise Tampered(
-                f"journal entry {tree.size + 1} is not what was written",
-                hint="Stop the server, keep a copy of the database, run: stopwork db fsck",
-                seq=tree.size + 1,
-            )
+        if row.seq != tree.size + 1:
+            raise _tampered(tree.size + 1, "is missing")
+        if hashlib.sha256(b"\x00" + row.body).digest() != row.leaf:
+            raise _tampered(row.seq, "is not what was written")
         tree.append(row.leaf)
     nodes.store(tx)
     root = tree.root()
     note = signer.sign(checkpoint_text(Checkpoint(origin=signer.key.name, size=tree.size, root=root)))
     tx.execute(sa.insert(checkpoint).values(size=tree.size, root=root, note=note, at=tx.now))
     return tree.size
+
+
+def _tampered(seq: int, how: str) -> Tampered:
+    return Tampered(
+        f"journal entry {seq} {how}",
+        hint="Stop the server, keep a copy of the database, run: stopwork db fsck",
+        seq=seq,
+    )
 
 
 def proofs(view: View, indexes: list[int], size: int) -> list[tuple[bytes, ...]]:

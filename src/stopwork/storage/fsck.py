@@ -19,7 +19,7 @@ from urllib.parse import quote
 import msgspec
 import sqlalchemy as sa
 
-from stopwork.kernel.errors import StopworkError, Unavailable
+from stopwork.kernel.errors import StopworkError, Tampered, Unavailable
 from stopwork.ledger.events import Entry, name_of
 from stopwork.ledger.fold import Put, changes
 from stopwork.ledger.merkle import MemoryNodes, Tree
@@ -156,8 +156,8 @@ class _Examination:
                 self._fault(where, "does not have the hash that it was written with")
             try:
                 entry = entry_of(row.body)
-            except (msgspec.MsgspecError, ValueError) as error:
-                self._fault(where, f"cannot be read: {error}")
+            except Tampered as error:
+                self._fault(where, f"cannot be read: {error.__cause__}")
                 self._folds = False
                 continue
             self._check_envelope(where, row, entry)
@@ -269,8 +269,8 @@ class _Examination:
             return
         try:
             found = decode(kind, row.record)
-        except (msgspec.MsgspecError, ValueError) as error:
-            self._fault(where, f"cannot be read: {error}")
+        except Tampered as error:
+            self._fault(where, f"cannot be read: {error.__cause__}")
             return
         if found != expected:
             differing = [n for n in kind.__struct_fields__ if getattr(found, n) != getattr(expected, n)]

@@ -35,6 +35,16 @@ class Moment(sa.types.TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
+class Bytes(sa.types.TypeDecorator[bytes]):
+    """Bytes that count as evidence: always bytes when read, also where someone has put another type into the column."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> bytes:
+        return value if isinstance(value, bytes) else str(value).encode()
+
+
 def micros(moment: datetime) -> int:
     """Answer microseconds since 1970 in UTC, exactly."""
     return (in_utc(moment) - _EPOCH) // timedelta(microseconds=1)
@@ -55,8 +65,8 @@ journal: Final = sa.Table(
     sa.Column("run", sa.String(64)),
     sa.Column("call", sa.String(64)),
     sa.Column("incident", sa.String(64)),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-    sa.Column("leaf", sa.LargeBinary(32), nullable=False),
+    sa.Column("body", Bytes, nullable=False),
+    sa.Column("leaf", Bytes(32), nullable=False),
     sa.Index("journal_run", "run", "seq"),
     sa.Index("journal_incident", "incident", "seq"),
     sa.Index("journal_kind", "kind", "seq"),
@@ -67,7 +77,7 @@ merkle_node: Final = sa.Table(
     metadata,
     sa.Column("level", sa.Integer, primary_key=True),
     sa.Column("position", sa.BigInteger, primary_key=True),
-    sa.Column("hash", sa.LargeBinary(32), nullable=False),
+    sa.Column("hash", Bytes(32), nullable=False),
 )
 
 checkpoint: Final = sa.Table(
@@ -76,7 +86,7 @@ checkpoint: Final = sa.Table(
     sa.Column(
         "size", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False
     ),
-    sa.Column("root", sa.LargeBinary(32), nullable=False),
+    sa.Column("root", Bytes(32), nullable=False),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("at", Moment, nullable=False),
 )

@@ -10,13 +10,13 @@ import msgspec
 import sqlalchemy as sa
 
 from stopwork.kernel.canonical import canonical_bytes
-from stopwork.kernel.errors import Conflict, Internal
+from stopwork.kernel.errors import Conflict, Internal, Invalid
 from stopwork.kernel.ids import IdSource
 from stopwork.ledger.events import Entry, Event, name_of
 from stopwork.ledger.fold import Change, Put, Update, changes
 from stopwork.ledger.records import Principal, Record
 from stopwork.storage.tables import JOURNAL_KEYS, TABLES, column_values, journal
-from stopwork.storage.view import View
+from stopwork.storage.view import View, entry_of
 
 
 class Tx(View):
@@ -58,6 +58,7 @@ class Tx(View):
         self._next_seq = self._next_seq + 1 if self._next_seq else self.last_seq() + 1
         entry = Entry(seq=self._next_seq, at=self.now, actor=self.actor, event=event)
         body = canonical_bytes(entry)
+        _require_readable(body)
         keys = {name: getattr(event, name, None) for name in JOURNAL_KEYS}
         self._connection.execute(
             sa.insert(journal).values(
@@ -102,3 +103,13 @@ class Tx(View):
                 hint="Look at the recorded one; it was not changed.",
                 id=values["id"],
             ) from error
+
+
+def _require_readable(body: bytes) -> None:
+    """Raise ``Invalid`` for what could be written and never be read again: it would stop every reader of the journal."""
+    try:
+        entry_of(body)
+    except msgspec.ValidationError as error:
+        raise Invalid(
+            f"this cannot be recorded: {error}", hint="Give values of the kinds that the API describes."
+        ) from error

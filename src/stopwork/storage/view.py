@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, Union
 import msgspec
 import sqlalchemy as sa
 
-from stopwork.kernel.errors import Internal, Invalid, NotFound
+from stopwork.kernel.errors import Internal, Invalid, NotFound, Tampered
 from stopwork.ledger.events import EVENT_TYPES, Entry, Event
 from stopwork.ledger.records import Principal, Record
 from stopwork.storage.tables import TABLES, checkpoint, id_of, journal, merkle_node
@@ -39,15 +39,29 @@ def _records(kind: type[R]) -> msgspec.json.Decoder[R]:
 
 
 def decode(kind: type[R], body: bytes) -> R:
-    """Answer the record that these stored bytes spell."""
+    """Answer the record that these stored bytes spell; ``Tampered`` when they spell none."""
     decoder: msgspec.json.Decoder[R] = _records(kind)
-    return decoder.decode(body)
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _unreadable(f"a record of kind {kind.__name__}", error) from error
 
 
 def entry_of(body: bytes) -> Entry:
-    """Answer the journal entry that these stored bytes spell."""
-    envelope = _envelopes.decode(body)
-    return Entry(seq=envelope.seq, at=envelope.at, actor=envelope.actor, event=_events.decode(envelope.event))
+    """Answer the journal entry that these stored bytes spell; ``Tampered`` when they spell none."""
+    try:
+        envelope = _envelopes.decode(body)
+        event = _events.decode(envelope.event)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _unreadable("a journal entry", error) from error
+    return Entry(seq=envelope.seq, at=envelope.at, actor=envelope.actor, event=event)
+
+
+def _unreadable(what: str, error: Exception) -> Tampered:
+    return Tampered(
+        f"{what} cannot be read: {error}",
+        hint="Stop the server, keep a copy of the database, run: stopwork db fsck",
+    )
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -74,7 +88,7 @@ class View:
         """Answer the record with this id, or ``None``."""
         table = TABLES[kind]
         body = self._connection.execute(sa.select(table.c.record).where(table.c.id == record_id)).scalar()
-        return None if body is None else _records(kind).decode(body)
+        return None if body is None else decode(kind, body)
 
     def need(self, kind: type[R], record_id: str) -> R:
         """Answer the record with this id; ``NotFound`` when there is none."""
@@ -115,8 +129,7 @@ class View:
             mark = sa.tuple_(sa.literal(row[0], column.type), sa.literal(after, table.c.id.type))
             query = query.where(here < mark if descending else here > mark)
         query = query.order_by(*((sa.desc(c) if descending else sa.asc(c)) for c in (column, table.c.id)))
-        decoder = _records(kind)
-        return [decoder.decode(body) for (body,) in self._connection.execute(query)]
+        return [decode(kind, body) for (body,) in self._connection.execute(query)]
 
     def first(self, kind: type[R], *, order: str = "id", **conditions: Any) -> R | None:
         """Answer the first record that meets every condition, or ``None``."""
