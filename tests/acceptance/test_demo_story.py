@@ -2,12 +2,11 @@
 
 Played by itself it passes ten phases, keeps every promise, and leaves report, database and a bundle that verifies and fails
 once a byte is changed. A promise that is broken is said to be. However it ends, nothing of it runs on, and it can be
-run again. With a visitor it says what comes next, asks nothing where nobody can answer, and runs the agent on each stage.
+run again. With a visitor it waits for Enter, and asks nothing where nobody can answer.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pty
@@ -17,22 +16,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from stopwork.demo.company import Company, eventually, open_company
-from stopwork.demo.narrator import Narrator
+from stopwork.demo.company import Company, open_company
 from stopwork.demo.phases import PLAYED
 from stopwork.demo.phases.play import Play
 from stopwork.demo.promises import Promises
-from stopwork.demo.visit import Visit
 from stopwork.ledger.offline.report import Outcome
 from stopwork.ledger.verify import verify_bundle
-from stopwork.ledger.words import Phase, Stage
+from stopwork.ledger.words import Phase
 
 DEMO = [sys.executable, "-m", "stopwork.cli.main", "demo"]
 PLAYED_WITHIN_S = 120.0
@@ -247,74 +244,3 @@ def read_until(terminal: int, words: str) -> str:
         assert ready, f"it never said {words!r}, but:\n{said}"
         said += os.read(terminal, 4096).decode(errors="replace")
     return said
-
-
-class ScriptedKeyboard:
-    """Types what the test gives it."""
-
-    listens = True
-
-    def __init__(self) -> None:
-        self.lines = [""]
-
-    def line(self, wait_s: float) -> str | None:
-        if self.lines:
-            return self.lines.pop(0)
-        time.sleep(min(wait_s, 0.05))
-        return None
-
-
-@pytest.mark.slow
-def test_a_visitor_is_led_through_all_ten_phases(company: Company, tmp_path: Path) -> None:
-    said, keyboard = io.StringIO(), ScriptedKeyboard()
-    visit = Visit(company, Narrator(said), keyboard)
-    play = a_play(company, tmp_path)
-
-    def until(words: str, meanwhile: Callable[[], None] = lambda: None) -> None:
-        def look() -> bool | None:
-            meanwhile()
-            visit.step()
-            return words in said.getvalue() or None
-
-        eventually(look, within_s=60, what=f"{words!r}, after:\n{said.getvalue()}")
-
-    def approve() -> None:
-        for each in company.dana.get("/v1/approvals", state="pending"):
-            company.dana.post(f"/v1/approvals/{each['id']}/decide", approve=True, digest=each["digest"])
-
-    visit.begin()
-    until("Next, preserve")
-    assert "ms later the tool crm.create_task is held" in said.getvalue()
-    play.incident = company.lee.get("/v1/incidents")[0]["id"]
-    for phase in (Phase.PRESERVE, Phase.COMMUNICATE, Phase.CONTAIN, Phase.AUDIT):
-        PLAYED[phase](play)
-    until("Next, recover: Propose the recovery plan")
-    plan = company.lee.post(play.at("/plan"))
-    until("Next, recover: Approve the recovery plan (dana@acme.test)")
-    company.dana.post(f"/v1/plans/{plan['id']}/approve", digest=plan["digest"])
-    company.lee.post(f"/v1/plans/{plan['id']}/run")
-    PLAYED[Phase.LEARN](play)
-    until("stopwork apply")
-    keyboard.lines.append("")
-    until("Version 2 is in force")
-    for check in ("tests_added", "monitoring_updated", "runbook_updated"):
-        company.lee.post(play.at(f"/checks/{check}"), note="done")
-    company.dana.post(play.at("/checks/owner_approved"), note="I have read it")
-    until("Next, reenable: Return the workflow")
-    for number, stage in enumerate(Stage, start=1):
-        company.dana.post(play.at("/raise"))
-        until(f"starts a run at the stage {stage.value.replace('_', ' ')}")
-        until_runs = number + 1
-
-        def ended(runs: int = until_runs) -> bool | None:
-            approve()
-            visit.step()
-            return said.getvalue().count("The agent's run ") == runs or None
-
-        eventually(ended, within_s=60, what=f"the run at {stage}")
-    until("Next, prepare")
-    company.lee.post(play.at("/preparedness"))
-    until("Close the incident")
-    company.lee.post(play.at("/close"), reason="back to normal")
-    until("is closed")
-    assert "dana is asked" in said.getvalue()
