@@ -12,10 +12,10 @@ reads leaves the attempt out.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, dataclass_transform
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger.records import Captured, ObjectRef, Observed, Reason
@@ -31,6 +31,13 @@ from stopwork.ledger.words import (
 )
 
 A = TypeVar("A")
+
+#: What an enforcement point calls its runs and calls: it stands in addresses as it is.
+Id = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=200)]
+#: Numbers that JSON keeps whole; a larger one could be recorded and never be read again.
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Ordinal = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+Dollars = Annotated[float, Meta(ge=0, le=1e9)]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -157,11 +164,11 @@ class StartRun(Request[RunTicket]):
     path = "/v1/runs"
     answer = RunTicket
 
-    run: str
+    run: Id
     workflow: str
     trigger: str
     trigger_id: str
-    attempt: int = 1
+    attempt: Ordinal = 1
     retry_of: str | None = None
     runtime: dict[str, Any] = {}
 
@@ -189,8 +196,8 @@ class RecordStep(Request[StepTaken]):
     facts: dict[str, Any] = {}
     source: str | None = None
     as_of: datetime | None = None
-    tokens: int = 0
-    cost_usd: float | None = None
+    tokens: Count = 0
+    cost_usd: Dollars | None = None
     model: str | None = None
 
 
@@ -202,11 +209,11 @@ class AskPermit(Request[PermitAnswer]):
     path = "/v1/permits"
     answer = PermitAnswer
 
-    call: str
+    call: Id
     run: str
     tool: str
     args: dict[str, Any]
-    nth: int = 1
+    nth: Ordinal = 1
     source: str | None = None
 
 
@@ -260,7 +267,7 @@ class Heartbeat(Request[Pulse]):
     answer = Pulse
 
     point: str
-    epoch: int
+    epoch: Count
 
 
 class RetirePoint(Request[PointRetired]):

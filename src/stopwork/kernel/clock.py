@@ -42,7 +42,12 @@ def in_utc(moment: datetime) -> datetime:
         raise Invalid(
             "a time without a zone was given", hint="Add an offset, for example +00:00.", found=str(moment)
         )
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise Invalid(
+            "a time outside the calendar was given", hint="Give a year from 2 to 9998.", found=str(moment)
+        ) from error
 
 
 def boottime() -> float:
