@@ -14,6 +14,7 @@ from stopwork.ledger.events import CredentialIssued, CredentialRevoked, Credenti
 from stopwork.ledger.records import Credential, Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.manifests import known_workflow
+from stopwork.operations.people import administrators, refuse_agent
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
@@ -38,7 +39,11 @@ def issue(
     administrator: bool = False,
 ) -> Issued:
     """Make a credential for a person or an agent. An agent's works for its own workflow only, and never signs."""
-    _require_issuer(tx, principal)
+    _require_issuer(tx, principal, administrator=administrator)
+    if principal.kind is PrincipalKind.SYSTEM:
+        raise Invalid(
+            "the system has no credentials", hint="Make one for a person or an agent.", field="kind"
+        )
     if principal.kind is PrincipalKind.AGENT:
         known_workflow(tx, principal.id)
     elif "@" not in principal.id:
@@ -75,10 +80,23 @@ def spend_link(tx: Tx, secret: str) -> Issued:
 
 
 def revoke(tx: Tx, *, credential: str, reason: str) -> Credential:
-    """End a credential at once; ending it twice changes nothing."""
-    if tx.actor.kind is PrincipalKind.AGENT:
-        raise Denied("an agent cannot revoke credentials", hint="A person can.")
-    if tx.need(Credential, credential).revoked_at is None:
+    """End a credential at once; ending it twice changes nothing.
+
+    Anyone may take an agent's: that stops work. A person's is for that person and for administrators.
+    """
+    refuse_agent(tx.actor, "revoke credentials")
+    known = tx.need(Credential, credential)
+    if (
+        known.principal.kind is PrincipalKind.PERSON
+        and tx.actor.kind is PrincipalKind.PERSON
+        and tx.actor.id not in (known.principal.id, *administrators(tx))
+    ):
+        raise Denied(
+            f"{tx.actor} cannot end a credential of {known.principal}",
+            hint="That person can, and an administrator.",
+            found=tx.actor.id,
+        )
+    if known.revoked_at is None:
         tx.record(CredentialRevoked(credential=credential, reason=reason))
     return tx.need(Credential, credential)
 
@@ -100,17 +118,15 @@ def secret_digest(secret: str) -> str:
     return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
 
 
-def administrators(view: View) -> tuple[str, ...]:
-    """Answer the people who look after this installation."""
-    found = (c.principal.id for c in view.find(Credential) if c.administrator and c.revoked_at is None)
-    return tuple(dict.fromkeys(found))
-
-
-def _require_issuer(tx: Tx, principal: Principal) -> None:
+def _require_issuer(tx: Tx, principal: Principal, *, administrator: bool) -> None:
     """Raise ``Denied`` unless the actor may hand out this credential: whoever can make one can act under its name."""
     if tx.actor.kind is PrincipalKind.AGENT:
         raise Denied("an agent cannot make credentials", hint="A person makes them.")
-    if tx.actor.kind is PrincipalKind.SYSTEM or tx.actor == principal or tx.actor.id in administrators(tx):
+    if tx.actor.kind is PrincipalKind.SYSTEM or tx.actor.id in administrators(tx):
+        return
+    if administrator:
+        raise Denied("only an administrator makes another one", hint="Ask whoever runs this server.")
+    if tx.actor == principal:
         return
     if principal.kind is PrincipalKind.AGENT:
         owners = known_workflow(tx, principal.id).owners.values()

@@ -19,9 +19,8 @@ from stopwork.ledger.events import (
 )
 from stopwork.ledger.words import DetectedBy, IncidentStatus, IncidentType, Severity
 from stopwork.operations.cases import gather
-from stopwork.operations.credentials import administrators
 from stopwork.operations.manifests import Manifests, known_workflow
-from stopwork.operations.people import require_person
+from stopwork.operations.people import administrators, require_person
 from stopwork.operations.signals import new_incident_id
 from stopwork.storage.transaction import Tx
 

@@ -14,6 +14,7 @@ from stopwork.ledger.words import PrincipalKind
 from stopwork.manifest.compiled import CompiledManifest, compile_manifest
 from stopwork.manifest.diff import Change, diff
 from stopwork.manifest.load import Loaded, load
+from stopwork.operations.people import require_owner
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
@@ -90,6 +91,7 @@ def apply(
 ) -> Preview:
     """Make ``text`` the version in force; the same text again changes nothing.
 
+    Anyone may introduce a workflow; from then on its owners change it, so that nobody makes themselves its owner.
     ``expected_version`` is the version the caller saw: ``Conflict`` when another one has been applied since.
     """
     if tx.actor.kind is PrincipalKind.AGENT:
@@ -105,6 +107,8 @@ def apply(
         )
     if found.unchanged:
         return found
+    if (known := tx.get(Workflow, found.workflow)) is not None:
+        require_owner(tx, known, "change what it may do")
     if not reason.strip():
         raise Invalid(
             "a reason is needed", hint="Say in a sentence why this version is applied.", field="reason"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from stopwork.kernel.errors import Denied
-from stopwork.ledger.records import Incident, Principal
+from stopwork.ledger.records import Credential, Incident, Principal, Workflow
 from stopwork.ledger.words import PrincipalKind
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 
 
 def refuse_agent(actor: Principal, doing: str) -> None:
@@ -42,3 +43,24 @@ def require_business_owner(tx: Tx, incident: Incident, doing: str) -> str:
             found=person,
         )
     return person
+
+
+def require_owner(tx: Tx, workflow: Workflow, doing: str) -> None:
+    """Raise ``Denied`` unless the actor owns the workflow, in any role, or looks after the installation."""
+    owners = tuple(workflow.owners.values())
+    if tx.actor.kind is PrincipalKind.SYSTEM or tx.actor.id in (*owners, *administrators(tx)):
+        return
+    raise Denied(
+        f"{tx.actor} is no owner of {workflow.id} and cannot {doing}",
+        hint=f"Ask one of its owners: {', '.join(dict.fromkeys(owners))}.",
+        expected=list(owners),
+        found=tx.actor.id,
+    )
+
+
+def administrators(view: View) -> tuple[str, ...]:
+    """Answer the people who look after this installation."""
+    found = (
+        each.principal.id for each in view.each(Credential) if each.administrator and each.revoked_at is None
+    )
+    return tuple(dict.fromkeys(found))

@@ -18,9 +18,9 @@ from stopwork.ledger.events import IncidentOpened, SeverityChanged, SignalJoined
 from stopwork.ledger.words import DetectedBy, HoldMode, IncidentStatus, Severity
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.operations.cases import gather
-from stopwork.operations.credentials import administrators
 from stopwork.operations.holds import pause
 from stopwork.operations.manifests import Manifests, known_workflow
+from stopwork.operations.people import administrators
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
