@@ -9,15 +9,16 @@ from typing import Any, Final
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
 from stopwork import __version__
+from stopwork.kernel.errors import StopworkError
 from stopwork.server.api import controls, guard, incidents, records, recovery
-from stopwork.server.api.endpoint import Access, Endpoint, Given, Read
+from stopwork.server.api.endpoint import ROOT, Access, Endpoint, Given, Read
 from stopwork.server.api.openapi import document
 from stopwork.server.api.routing import routes
 from stopwork.server.pages.rendering import CONTENT_SECURITY_POLICY
@@ -39,10 +40,18 @@ class ServerHealth(msgspec.Struct, frozen=True, kw_only=True):
     duties: list[Health]
 
 
-def create_app(crew: Crew, *, console: Callable[[], Iterable[BaseRoute]] | None = None) -> Starlette:
-    """Answer the application over an installation and its crew; the crew is started and stopped with it."""
+def create_app(
+    crew: Crew,
+    *,
+    console: Callable[[], Iterable[BaseRoute]] | None = None,
+    stream: Stream | None = None,
+) -> SecurityHeaders:
+    """Answer the application over an installation and its crew; the crew is started and stopped with it.
+
+    Whoever waits for open requests before the application is told to stop gives the ``stream`` and closes it first.
+    """
     installation = crew.installation
-    stream = Stream(installation)
+    stream = stream or Stream(installation)
     endpoints = all_endpoints(crew)
     description = msgspec.json.encode(document(endpoints))
 
@@ -58,18 +67,22 @@ def create_app(crew: Crew, *, console: Callable[[], Iterable[BaseRoute]] | None 
             stream.close()
             crew.stop()
 
-    return Starlette(
+    api = [
+        *routes(endpoints, installation),
+        Route("/stream", stream.serve),
+        Route("/openapi.json", openapi),
+    ]
+    application = Starlette(
         routes=[
-            *routes(endpoints, installation),
-            Route("/v1/stream", stream.serve, name="stream"),
-            Route("/v1/openapi.json", openapi, name="openapi"),
-            Mount("/static", StaticFiles(directory=STATIC), name="static"),
+            Mount(ROOT, Router(api, redirect_slashes=False)),
+            Mount("/static", StaticFiles(directory=STATIC)),
             *(console() if console else ()),
         ],
-        middleware=[Middleware(SecurityHeaders)],
-        exception_handlers={Exception: on_error, 404: on_error, 405: on_error},
+        exception_handlers={Exception: on_error, StopworkError: on_error, HTTPException: on_error},
         lifespan=lifespan,
     )
+    # Around everything, so that an answer to an unforeseen error carries them too.
+    return SecurityHeaders(application)
 
 
 def all_endpoints(crew: Crew) -> tuple[Endpoint, ...]:

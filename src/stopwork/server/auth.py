@@ -49,5 +49,5 @@ def csrf_token(session: str) -> str:
 
 def check_csrf(session: str, given: str) -> None:
     """Raise ``Denied`` unless the token belongs to the session (compared in constant time)."""
-    if not hmac.compare_digest(csrf_token(session), given):
+    if not hmac.compare_digest(csrf_token(session).encode(), given.encode()):
         raise Denied("this form is not from your session", hint="Reload the page and try again.")

@@ -19,6 +19,7 @@ from stopwork.operations import credentials
 from stopwork.operations.installation import Installation
 from stopwork.server.app import create_app
 from stopwork.server.pages.routes import console_routes
+from stopwork.server.stream import Stream
 from stopwork.systems.base import System
 from stopwork.worker.crew import Crew
 
@@ -52,7 +53,9 @@ class Serving:
     def run(self, ready: Callable[[Serving], None]) -> None:
         """Serve until the process is told to stop; ``ready`` is called once requests are answered."""
         crew = Crew(self.installation)
-        app = create_app(crew, console=lambda: console_routes(crew))
+        stream = Stream(self.installation)
+        secure = self.url.startswith("https://")
+        app = create_app(crew, console=lambda: console_routes(crew, secure=secure), stream=stream)
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -62,19 +65,26 @@ class Serving:
             timeout_keep_alive=30,
             limit_concurrency=1000,
         )
-        server = _Server(config, lambda: ready(self))
+        server = _Server(config, started=lambda: ready(self), stopping=stream.close)
         server.run(sockets=[self._listener])
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, started: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._started = started
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
-            self._ready()
+            self._started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()  # open streams would be waited for until the grace is over
+        await super().shutdown(sockets=sockets)
 
 
 @contextlib.contextmanager

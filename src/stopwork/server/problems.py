@@ -10,11 +10,40 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stopwork.kernel.errors import Internal, Malformed, NotFound, StopworkError, Unauthenticated, Unavailable
+from stopwork.kernel.errors import (
+    Internal,
+    Invalid,
+    Malformed,
+    NotFound,
+    StopworkError,
+    Unauthenticated,
+    Unavailable,
+)
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+
+class MethodNotAllowed(Invalid):
+    """The address does not answer this method"""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class UnsupportedMediaType(Malformed):
+    """The body is in a format that is not read here"""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class TooSlow(Malformed):
+    """The request did not arrive in time"""
+
+    code = "too_slow"
+    status = 408
 
 
 def problem_response(error: StopworkError) -> Response:
@@ -22,6 +51,8 @@ def problem_response(error: StopworkError) -> Response:
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.fields["allowed"])
     if isinstance(error, Unavailable):
         headers["Retry-After"] = "1"
     body = msgspec.json.encode(error.problem(), enc_hook=str)
@@ -32,22 +63,20 @@ def as_stopwork_error(error: Exception) -> StopworkError:
     """Answer the error that is told to the outside; what was not foreseen is logged and told without its details."""
     if isinstance(error, StopworkError):
         return error
-    if isinstance(error, msgspec.ValidationError):
-        return Malformed(str(error), hint="Compare the body with /v1/openapi.json.")
-    if isinstance(error, HTTPException):
-        if error.status_code == 404:
+    match error:
+        case HTTPException(status_code=404):
             return NotFound(
                 "there is nothing at this address", hint="The addresses are listed in /v1/openapi.json."
             )
-        return _of_status(error.status_code, str(error.detail))
+        case HTTPException(status_code=405, headers={"Allow": allowed}):
+            allowed = sorted(allowed.split(", "))
+            return MethodNotAllowed(
+                "this address does not answer that method",
+                hint=f"It answers {', '.join(allowed)}.",
+                allowed=allowed,
+            )
     log.error("unexpected error", exc_info=error)
     return Internal("something went wrong here", hint="The server's log holds the details.")
-
-
-def _of_status(status: int, detail: str) -> StopworkError:
-    error = StopworkError(detail, hint="See /v1/openapi.json for what is possible here.")
-    error.status = status  # type: ignore[misc]
-    return error
 
 
 async def on_error(_request: Request, error: Exception) -> Response:
@@ -60,7 +89,7 @@ def problem_schema() -> dict[str, Any]:
     text = {"type": "string"}
     return {
         "type": "object",
-        "required": ["type", "title", "status", "detail", "code"],
+        "required": ["type", "title", "status", "detail", "code", "hint"],
         "properties": {
             "type": text,
             "title": text,

@@ -1,36 +1,42 @@
 """The live stream (server-sent events): a hint that something is new, never the news itself.
 
 Each journal entry becomes one event named ``entry`` with its number and what it is about; whoever listens looks at
-the records. A listener that comes back says where it was (``Last-Event-ID``) and misses nothing.
+the records. A listener that comes back says where it was (``Last-Event-ID``) and misses nothing. Who may listen is
+asked again before each look, so a stream ends with its session. An agent hears of its own workflow only.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from stopwork.kernel.errors import Invalid, StopworkError, Unavailable
 from stopwork.ledger.events import Entry, name_of
+from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.installation import Installation
+from stopwork.server.api.endpoint import MAX_NUMBER
 from stopwork.server.auth import identify_request
 from stopwork.server.problems import problem_response
 
 KEEP_ALIVE_S: Final = 15.0
 BATCH: Final = 500
 MAX_LISTENERS: Final = 200
+MAX_DIGITS: Final = 16
 
 
 class Stream:
-    """Serves ``/v1/stream``. Bounded: beyond :data:`MAX_LISTENERS` a listener is told to come back."""
+    """Serves ``/v1/stream``. Bounded: beyond ``max_listeners`` a listener is told to come back."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, *, max_listeners: int = MAX_LISTENERS) -> None:
         self._installation = installation
+        self._max_listeners = max_listeners
         self._listeners = 0
         self._closing = asyncio.Event()
 
@@ -39,15 +45,15 @@ class Stream:
         try:
             await run_in_threadpool(identify_request, self._installation, request)
             after = self._start(request)
-            if self._listeners >= MAX_LISTENERS:
+            if self._listeners >= self._max_listeners:
                 raise Unavailable("too many listeners", hint="Try again later, or read /v1/journal.")
         except StopworkError as error:
             return problem_response(error)
-        return StreamingResponse(
-            self._events(after),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        self._listeners += 1
+        return _Listening(self._events(request, after), self._left)
+
+    def _left(self) -> None:
+        self._listeners -= 1
 
     def close(self) -> None:
         """End every stream, so that the server can stop."""
@@ -55,36 +61,44 @@ class Stream:
 
     def _start(self, request: Request) -> int:
         given = request.headers.get("last-event-id") or request.query_params.get("after", "")
-        if given and not given.isdigit():
+        if not given:
+            return self._installation.store.last_seq
+        if not given.isdecimal() or len(given) > MAX_DIGITS or int(given) > MAX_NUMBER:
             raise Invalid(
-                f"{given!r} is no entry number", hint="Use the id of the last event.", field="after"
+                f"{given[:50]!r} is no entry number", hint="Use the id of the last event.", field="after"
             )
-        return int(given) if given else self._installation.store.last_seq
+        return int(given)
 
-    async def _events(self, after: int) -> AsyncIterator[bytes]:
+    async def _events(self, request: Request, after: int) -> AsyncIterator[bytes]:
         store = self._installation.store
         loop = asyncio.get_running_loop()
         news = asyncio.Event()
-        self._listeners += 1
 
         def wake(_seq: int) -> None:
             loop.call_soon_threadsafe(news.set)
 
-        try:
-            with store.listening(wake):
-                yield b": listening\n\n"
-                while not self._closing.is_set():
-                    news.clear()
-                    entries = await run_in_threadpool(
-                        store.read, lambda view, seq=after: view.entries(after=seq, limit=BATCH)
-                    )
-                    for entry in entries:
-                        after = entry.seq
-                        yield event_of(entry)
-                    if not entries and not await self._wait(news):
-                        yield b": still here\n\n"
-        finally:
-            self._listeners -= 1
+        with store.listening(wake):
+            yield b": listening\n\n"
+            while not self._closing.is_set():
+                news.clear()
+                try:
+                    entries, heard = await run_in_threadpool(self._look, request, after)
+                except StopworkError:
+                    return  # signed out, revoked, expired, or the store is closed: coming back says which
+                for entry in heard:
+                    yield event_of(entry)
+                if entries:
+                    after = entries[-1].seq
+                elif not await self._wait(news):
+                    yield b": still here\n\n"
+
+    def _look(self, request: Request, after: int) -> tuple[list[Entry], list[Entry]]:
+        """Answer the next entries, and those of them that this listener hears of."""
+        listener = identify_request(self._installation, request)
+        entries = self._installation.store.read(lambda view: view.entries(after=after, limit=BATCH))
+        if listener.kind is not PrincipalKind.AGENT:
+            return entries, entries
+        return entries, [each for each in entries if _about(each)["workflow"] in (None, listener.id)]
 
     async def _wait(self, news: asyncio.Event) -> bool:
         """Wait for news or the end; answer whether there is any."""
@@ -99,6 +113,27 @@ class Stream:
 
 def event_of(entry: Entry) -> bytes:
     """Answer one entry as a server-sent event."""
-    about = {name: getattr(entry.event, name, None) for name in ("workflow", "run", "call", "incident")}
-    data = msgspec.json.encode({"seq": entry.seq, "kind": name_of(entry.event), **about})
+    data = msgspec.json.encode({"seq": entry.seq, "kind": name_of(entry.event), **_about(entry)})
     return b"event: entry\nid: %d\ndata: %s\n\n" % (entry.seq, data)
+
+
+def _about(entry: Entry) -> dict[str, Any]:
+    return {name: getattr(entry.event, name, None) for name in ("workflow", "run", "call", "incident")}
+
+
+class _Listening(StreamingResponse):
+    """One listener's answer; however it ends, ``left`` is called once."""
+
+    def __init__(self, events: AsyncIterator[bytes], left: Callable[[], None]) -> None:
+        super().__init__(
+            events,
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+        self._left = left
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._left()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct
 
 from stopwork.incidents.prepare import Preparedness
+from stopwork.kernel.errors import Denied
 from stopwork.ledger import records as r
-from stopwork.ledger.words import ApprovalState, HoldMode, Outcome, Stage
+from stopwork.ledger.words import ApprovalState, HoldMode, Outcome, PrincipalKind, ScopeKind, Stage
 from stopwork.manifest.diff import Change
 from stopwork.operations import approvals, holds, manifests, outcomes, preparedness, returning
-from stopwork.server.api.endpoint import Access, Endpoint, Page, Read, Write
+from stopwork.server.api.endpoint import Access, Endpoint, Given, Page, Read, Write
 
 Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Manifest = Annotated[str, Meta(max_length=300_000)]
@@ -97,10 +98,32 @@ def _applied(found: manifests.Preview) -> Applied:
     )
 
 
+Owned = TypeVar("Owned", r.Workflow, r.Hold, r.Approval)
+
+
+def _own(given: Given, record: Owned) -> Owned:
+    """Answer the record to whoever may see it: an agent sees what is about its own workflow only."""
+    if given.actor.kind is PrincipalKind.AGENT and given.actor.id != _workflow_of(record):
+        raise Denied(
+            f"{given.actor} sees what is about its own workflow only",
+            hint="Ask as a person, or with a token of that workflow.",
+            found=given.actor.id,
+        )
+    return record
+
+
+def _workflow_of(record: r.Workflow | r.Hold | r.Approval) -> str | None:
+    if isinstance(record, r.Workflow):
+        return record.id
+    if isinstance(record, r.Approval):
+        return record.workflow
+    return record.scope.name if record.scope.kind is ScopeKind.WORKFLOW else record.scope.workflow
+
+
 def page_of(query: Page, **conditions: Any) -> dict[str, Any]:
-    """Answer the arguments of a paged search: what was given, and bounds on how much."""
+    """Answer the arguments of a paged search: the page, and the conditions that were given."""
     given = {name: value for name, value in conditions.items() if value is not None}
-    return {"limit": max(1, min(query.limit, 500)), "after": query.after, **given}
+    return {"limit": query.limit, "after": query.after, **given}
 
 
 ENDPOINTS = (
@@ -149,7 +172,7 @@ ENDPOINTS = (
         path="/v1/workflows/{workflow}",
         name="get_workflow",
         summary="One workflow",
-        does=Read(lambda view, g: manifests.known_workflow(view, g.path["workflow"])),
+        does=Read(lambda view, g: _own(g, manifests.known_workflow(view, g.path["workflow"]))),
         answer=r.Workflow,
         access=Access.ANY,
         tag="workflows",
@@ -239,7 +262,7 @@ ENDPOINTS = (
         summary="What a hold has achieved so far",
         does=Read(
             lambda view, g: holds.status(
-                view, view.need(r.Hold, g.path["hold"]), now=g.installation.store.clock.now()
+                view, _own(g, view.need(r.Hold, g.path["hold"])), now=g.installation.store.clock.now()
             )
         ),
         answer=holds.Pause,
@@ -277,7 +300,7 @@ ENDPOINTS = (
         path="/v1/approvals/{approval}",
         name="get_approval",
         summary="One approval with exactly what it is about",
-        does=Read(lambda view, g: view.need(r.Approval, g.path["approval"])),
+        does=Read(lambda view, g: _own(g, view.need(r.Approval, g.path["approval"]))),
         answer=r.Approval,
         access=Access.ANY,
         tag="approvals",

@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from stopwork.ledger.records import Principal
 from stopwork.operations.installation import Installation
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
+
+#: Every address of the API begins with this.
+ROOT: Final = "/v1"
+MAX_PAGE: Final = 500
+#: The largest whole number that every JSON reader keeps.
+MAX_NUMBER: Final = 2**53 - 1
 
 
 class Access(StrEnum):
@@ -62,7 +68,7 @@ class Fetch(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """One row of the API. ``answer`` is ``None`` for a file."""
+    """One row of the API. ``answer`` is ``None`` for a file; ``also`` are media types besides JSON that can be asked for."""
 
     method: str
     path: str
@@ -75,6 +81,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     access: Access = Access.PERSON
     status: int = 200
     max_body_bytes: int = 1024 * 1024
+    also: tuple[str, ...] = ()
     tag: str = ""
 
 
@@ -88,5 +95,5 @@ class Rendered(Struct, frozen=True, kw_only=True):
 class Page(Struct, frozen=True, kw_only=True):
     """How a listing is paged: at most ``limit`` rows after the id ``after``."""
 
-    limit: int = 50
+    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 50
     after: str | None = None

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from stopwork import __version__
-from stopwork.server.api.endpoint import Access, Endpoint, Fetch
+from stopwork.server.api.endpoint import ROOT, Access, Endpoint, Fetch
 from stopwork.server.problems import MEDIA_TYPE, problem_schema
 
 _REF = "#/components/schemas/{name}"
+_REFUSED = {"default": {"$ref": "#/components/responses/Problem"}}
+_BEARER: Final[list[dict[str, list[str]]]] = [{"bearer": []}]
+
+#: The stream answers for as long as somebody listens, so it is no row.
+_STREAM: dict[str, Any] = {
+    "operationId": "listen",
+    "summary": "Server-sent events: one named entry for each journal entry, as a hint to look",
+    "tags": ["records"],
+    "security": _BEARER,
+    "parameters": [
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "Where the listener was; it misses nothing.",
+            "schema": {"type": "string"},
+        },
+        {
+            "name": "after",
+            "in": "query",
+            "description": "The same for a first visit.",
+            "schema": {"type": "integer", "minimum": 0},
+        },
+    ],
+    "responses": {"200": {"description": "The stream.", "content": {"text/event-stream": {}}}, **_REFUSED},
+}
 
 
 def document(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
@@ -21,7 +46,8 @@ def document(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
     of_type = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for each in endpoints:
-        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, of_type, components)
+        address = re.sub(r":\w+}", "}", each.path)
+        paths.setdefault(address, {})[each.method.lower()] = _operation(each, of_type, components)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -31,7 +57,7 @@ def document(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "paths": paths,
+        "paths": {**paths, f"{ROOT}/stream": {"get": _STREAM}},
         "components": {
             "schemas": {**components, "Problem": problem_schema()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
@@ -50,14 +76,14 @@ def _operation(each: Endpoint, of_type: dict[int, Any], components: dict[str, An
         "operationId": each.name,
         "summary": each.summary,
         "tags": [each.tag],
-        "security": [] if each.access is Access.PUBLIC else [{"bearer": []}],
+        "security": [] if each.access is Access.PUBLIC else _BEARER,
         "parameters": [*_path_parameters(each), *_query_parameters(each, components)],
         "responses": {
             str(each.status): {
                 "description": "Done.",
                 "content": _answered(each, of_type),
             },
-            "default": {"$ref": "#/components/responses/Problem"},
+            **_REFUSED,
         },
     }
     if each.access is Access.PERSON:
@@ -73,7 +99,8 @@ def _operation(each: Endpoint, of_type: dict[int, Any], components: dict[str, An
 def _answered(each: Endpoint, of_type: dict[int, Any]) -> dict[str, Any]:
     if isinstance(each.does, Fetch):
         return {each.does.media_type: {}}
-    return {"application/json": {"schema": of_type[id(each.answer)]}}
+    also: dict[str, Any] = {media_type: {} for media_type in each.also}
+    return {"application/json": {"schema": of_type[id(each.answer)]}, **also}
 
 
 def _path_parameters(each: Endpoint) -> list[dict[str, Any]]:

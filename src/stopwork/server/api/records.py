@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,8 +13,10 @@ from stopwork.ledger.events import Entry, name_of
 from stopwork.ledger.words import Outcome, PrincipalKind, RunStatus, Verdict
 from stopwork.operations import credentials, points
 from stopwork.server.api.controls import Reason, page_of
-from stopwork.server.api.endpoint import Access, Endpoint, Given, Page, Read, Write
+from stopwork.server.api.endpoint import MAX_NUMBER, Access, Endpoint, Given, Page, Read, Write
 from stopwork.storage.view import View
+
+MAX_LINES: Final = 1000
 
 
 class RunFilter(Page, frozen=True, kw_only=True):
@@ -39,8 +41,8 @@ class SignalFilter(Page, frozen=True, kw_only=True):
 class JournalFilter(Struct, frozen=True, kw_only=True):
     """``after`` is the ``seq`` of the last entry that was seen."""
 
-    limit: int = 100
-    after: int = 0
+    limit: Annotated[int, Meta(ge=1, le=MAX_LINES)] = 100
+    after: Annotated[int, Meta(ge=0, le=MAX_NUMBER)] = 0
     incident: str | None = None
     run: str | None = None
     workflow: str | None = None
@@ -112,7 +114,7 @@ def _journal(view: View, given: Given) -> list[JournalLine]:
     keys = {
         name: value for name in ("incident", "run", "workflow") if (value := getattr(query, name)) is not None
     }
-    return [line_of(entry) for entry in view.entries(after=query.after, limit=min(query.limit, 1000), **keys)]
+    return [line_of(entry) for entry in view.entries(after=query.after, limit=query.limit, **keys)]
 
 
 def _shown(credential: r.Credential) -> CredentialView:

@@ -344,6 +344,7 @@ ENDPOINTS = (
         Read(_report),
         OnePage,
         query=ReportFormat,
+        also=("text/markdown",),
     ),
 )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
@@ -16,24 +17,39 @@ from stopwork.kernel.errors import Denied, Invalid, Malformed, TooLarge
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.installation import Installation
-from stopwork.server.api.endpoint import Access, Act, Endpoint, Fetch, Given, Read, Rendered, Write
+from stopwork.server.api.endpoint import ROOT, Access, Act, Endpoint, Fetch, Given, Read, Rendered, Write
 from stopwork.server.auth import NOBODY, identify_request
-from stopwork.server.problems import as_stopwork_error, problem_response
+from stopwork.server.problems import TooSlow, UnsupportedMediaType, as_stopwork_error, problem_response
 
+Handler = Callable[[Request], Awaitable[Response]]
+
+#: A body that is still not here after this long is given up, so that slow senders cannot fill the server.
+BODY_WITHIN_S: Final = 30.0
+JSON: Final = "application/json"
 _NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def routes(endpoints: tuple[Endpoint, ...], installation: Installation) -> list[Route]:
-    """Answer one route per endpoint."""
+    """Answer one route per address, below :data:`ROOT`; what an address does not answer it names."""
+    handlers: dict[str, dict[str, Handler]] = {}
+    for each in endpoints:
+        handlers.setdefault(each.path, {})[each.method] = _handler(each, installation)
     return [
-        Route(each.path, _handler(each, installation), methods=[each.method], name=each.name)
-        for each in endpoints
+        Route(path.removeprefix(ROOT), _by_method(of_path), methods=[*of_path])
+        for path, of_path in handlers.items()
     ]
 
 
-def _handler(endpoint: Endpoint, installation: Installation) -> Callable[[Request], Awaitable[Response]]:
+def _by_method(handlers: dict[str, Handler]) -> Handler:
+    async def handle(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return handle
+
+
+def _handler(endpoint: Endpoint, installation: Installation) -> Handler:
     decoder = msgspec.json.Decoder(endpoint.body) if endpoint.body else None
 
     async def handle(request: Request) -> Response:
@@ -42,13 +58,14 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Callable[[Reques
             if endpoint.access is not Access.PUBLIC:
                 actor = await run_in_threadpool(identify_request, installation, request)
                 _authorise(endpoint, actor)
-            body = await read_body(request, endpoint.max_body_bytes) if decoder else b""
+            query = _query(endpoint, request)
+            body = await _body(request, decoder, endpoint.max_body_bytes) if decoder else None
             given = Given(
                 installation=installation,
                 actor=actor,
                 path=dict(request.path_params),
-                query=_query(endpoint, request),
-                body=_decoded(decoder, body) if decoder else None,
+                query=query,
+                body=body,
             )
             answer = await _perform(endpoint.does, installation, given)
         except Exception as error:  # noqa: BLE001 - the boundary: everything becomes an answer
@@ -59,9 +76,7 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Callable[[Reques
             )
         if isinstance(answer, Rendered):
             return Response(answer.content, media_type=answer.media_type, headers=_NOT_KEPT)
-        return Response(
-            _encode(answer), status_code=endpoint.status, media_type="application/json", headers=_NOT_KEPT
-        )
+        return Response(_encode(answer), status_code=endpoint.status, media_type=JSON, headers=_NOT_KEPT)
 
     return handle
 
@@ -87,17 +102,35 @@ def _authorise(endpoint: Endpoint, actor: Principal) -> None:
         )
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int, *, within_s: float = BODY_WITHIN_S) -> bytes:
     """Answer the request's body; ``TooLarge`` as soon as it is over ``limit`` bytes, without reading on."""
     declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdecimal() and (len(declared) > len(str(limit)) or int(declared) > limit):
         raise _too_large(limit)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(limit)
+    try:
+        async with asyncio.timeout(within_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError as error:
+        raise TooSlow(
+            f"the body did not arrive within {within_s:g} s", hint="Send it again, in one go."
+        ) from error
+    except ClientDisconnect as error:
+        raise Malformed("the body ended before its end", hint="Send it again.") from error
     return bytes(body)
+
+
+async def _body(request: Request, decoder: msgspec.json.Decoder[Any], limit: int) -> Any:
+    media_type = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise UnsupportedMediaType(
+            f"the body is {media_type[:100]}, and only JSON is read here",
+            hint=f"Send JSON with the header Content-Type: {JSON}",
+        )
+    return _decoded(decoder, await read_body(request, limit))
 
 
 def _too_large(limit: int) -> TooLarge:
@@ -119,16 +152,20 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
 
 
 def _query(endpoint: Endpoint, request: Request) -> Any:
+    names = set(endpoint.query.__struct_fields__) if endpoint.query else set()
+    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if name not in names:
+            raise Invalid(
+                f"unknown query parameter {name!r}",
+                hint=f"Possible here: {', '.join(sorted(names))}." if names else "This address takes none.",
+                field=name,
+            )
+        if count > 1:
+            raise Invalid(
+                f"the query parameter {name!r} is given {count} times", hint="Give it once.", field=name
+            )
     if endpoint.query is None:
         return None
-    names = set(endpoint.query.__struct_fields__)
-    unknown = sorted(set(request.query_params) - names)
-    if unknown:
-        raise Invalid(
-            f"unknown query parameter {unknown[0]!r}",
-            hint=f"Possible here: {', '.join(sorted(names))}.",
-            field=unknown[0],
-        )
     try:
         return msgspec.convert(dict(request.query_params), endpoint.query, strict=False)
     except msgspec.ValidationError as error:

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NoReturn
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -31,6 +31,9 @@ from stopwork.worker.crew import Crew
 
 FLASH: Final = "stopwork_flash"
 FLASH_S: Final = 30
+#: A cookie holds about 4000 bytes, and a character may take four of them.
+MAX_SAID: Final = 400
+MAX_HINT: Final = 200
 MAX_FORM_BYTES: Final = 256 * 1024
 MAX_FORM_FIELDS: Final = 5_000
 
@@ -149,7 +152,9 @@ class _Console:
             )
         except StopworkError as error:
             return await run_in_threadpool(self._error, request, session, person, error)
-        return FileResponse(path, filename=path.name, media_type="application/zip")
+        return FileResponse(
+            path, filename=path.name, media_type="application/zip", headers={"Cache-Control": "no-store"}
+        )
 
     # --- sending ---------------------------------------------------------------------------------
 
@@ -181,8 +186,9 @@ class _Console:
 
     def _lead(self, to: str, flash: c.Flash) -> Response:
         answer = RedirectResponse(to, status_code=303)
-        spelled = base64.urlsafe_b64encode(msgspec.json.encode(flash)).decode()
-        self._cookie(answer, FLASH, spelled[:3500], FLASH_S)
+        short = c.Flash(kind=flash.kind, text=flash.text[:MAX_SAID], hint=flash.hint[:MAX_HINT])
+        spelled = base64.urlsafe_b64encode(msgspec.json.encode(short)).decode()
+        self._cookie(answer, FLASH, spelled, FLASH_S)
         return answer
 
     def _cookie(self, answer: Response, name: str, value: str, max_age_s: int) -> None:
@@ -194,22 +200,22 @@ class _Console:
 
     async def sign_in_page(self, request: Request) -> Response:
         """Show who a one-time link signs in; a button spends it, so that nothing else can."""
-        return await run_in_threadpool(self._sign_in_page, request)
-
-    def _sign_in_page(self, request: Request) -> Response:
         token = str(request.path_params.get("token", ""))
+        return await run_in_threadpool(self._sign_in_page, token, 200)
+
+    def _sign_in_page(self, token: str, status: int) -> Response:
         state, person = self._standing(token) if token else (c.SignInState.NO_LINK, "")
         context = c.SignInContext(
             frame=c.Frame(
                 title="Sign in",
-                visit=c.Visit(person="", csrf="", path=request.url.path),
+                visit=c.Visit(person="", csrf="", path="/sign-in"),
                 now=self._installation.store.clock.now(),
             ),
             state=state,
             person=person,
             token=token if state is c.SignInState.READY else "",
         )
-        return HTMLResponse(self._pages.render(context), headers={"Cache-Control": "no-store"})
+        return HTMLResponse(self._pages.render(context), status, headers={"Cache-Control": "no-store"})
 
     def _standing(self, token: str) -> tuple[c.SignInState, str]:
         def work(view: View) -> tuple[c.SignInState, str]:
@@ -226,13 +232,14 @@ class _Console:
 
     async def sign_in(self, request: Request) -> Response:
         """Spend a one-time link and begin a session."""
+        _require_own_site(request)
         token = (await _fields(request)).get("token", [""])[0]
         try:
             issued = await run_in_threadpool(
                 self._installation.store.write, lambda tx: credentials.spend_link(tx, token)
             )
-        except StopworkError:
-            return await self.sign_in_page(request)
+        except Unauthenticated as error:
+            return await run_in_threadpool(self._sign_in_page, token, error.status)
         answer = RedirectResponse("/", status_code=303)
         self._cookie(answer, COOKIE, issued.secret, int(credentials.SESSION_VALID_FOR.total_seconds()))
         return answer
@@ -240,13 +247,13 @@ class _Console:
     async def sign_out(self, request: Request) -> Response:
         """End the session, here and on the server."""
         session = request.cookies.get(COOKIE, "")
-        answer = RedirectResponse("/sign-in", status_code=303)
-        answer.delete_cookie(COOKIE)
         try:
             check_csrf(session, (await _fields(request)).get("csrf", [""])[0])
             await run_in_threadpool(self._end, session)
-        except (Unauthenticated, Denied):
+        except Unauthenticated:
             pass  # whoever has no session is signed out already
+        answer = RedirectResponse("/sign-in", status_code=303)
+        answer.delete_cookie(COOKIE)
         return answer
 
     def _end(self, session: str) -> None:
@@ -268,12 +275,25 @@ async def _fields(request: Request) -> dict[str, list[str]]:
 
 
 def _came_from(request: Request) -> str:
-    """Answer the page that a form was sent from, within this console, or the board."""
-    referrer = request.headers.get("referer", "")
-    origin = f"{request.url.scheme}://{request.url.netloc}"
-    if referrer.startswith(f"{origin}/"):
-        return referrer.removeprefix(origin)
-    return "/"
+    """Answer the page that a form was sent from, within this console, or the board.
+
+    The scheme is not compared: a proxy in front of the server may speak https for it.
+    """
+    try:
+        parts = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return "/"
+    # A browser takes // and /\\ at the start of an address for the name of another server.
+    leaves = not parts.path.startswith("/") or parts.path.startswith(("//", "/\\"))
+    if parts.netloc != request.headers.get("host") or leaves:
+        return "/"
+    return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def _require_own_site(request: Request) -> None:
+    """Raise ``Denied`` when a browser says that another site made this request: nobody is signed in by a stranger's page."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise Denied("this form is from another site", hint="Open the sign-in link and try again.")
 
 
 def _read_flash(request: Request) -> c.Flash | None:
