@@ -16,7 +16,7 @@ from stopwork.cli.extras import server_extra
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Leave database, report and evidence bundle here.",
+    help="Leave database, report and evidence bundle in this new or empty folder.",
 )
 @click.option(
     "--port",
@@ -28,8 +28,10 @@ from stopwork.cli.extras import server_extra
 def demo(*, auto: bool, as_json: bool, keep: Path | None, port: int) -> None:
     """Watch an agent go wrong, and lead it through the ten phases back to work.
 
-    Real processes on this machine: a small CRM, an agent, the server, the console. Nothing of it stays, unless --keep
-    says so. With --auto it ends with exit code 1 if a promise was broken.
+    Real processes on this machine: a small CRM, an agent, the server, the console. You are the people, in the console;
+    Ctrl-C ends it and nothing of it runs on. With --auto the people are played too: every promise of the ten phases is
+    put to the test, the report and the evidence bundle stay in a temporary folder unless --keep names another, and the
+    exit code is 1 if a promise was broken.
     """
     if as_json and not auto:
         raise click.UsageError("--json needs --auto: without it you are the one who answers")
