@@ -16,7 +16,7 @@ EVERYWHERE = {
     "a token of a known kind": r"\b(?:AKI[A][0-9A-Z]{16}|gh[p]_[A-Za-z0-9]{36}|xox[b]-[0-9A-Za-z-]{20,})\b",
 }
 IN_CODE = {
-    "work left undone": r"\b(?:T[O]DO|FI[X]ME|XX[X])\b|NotImplemented[E]rror|pragma: no [c]over",
+    "work left undone": r"\b(?:T[O]DO|FI[X]ME|XX[X])\b|raise NotImplemented[E]rror|pragma: no [c]over",
     "a test that is skipped": r"pytest\.(?:mark\.)?(?:[s]kip|xfai[l])|unittest\.[s]kip",
     "a patch instead of a fake": r"mock\.[p]atch|Magic[M]ock|AsyncMoc[k]|monkeypatch\.seta[t]tr|from unittest import [m]ock",
 }
