@@ -16,8 +16,13 @@ TITLE = "Prepare the renewal"
 class Trouble:
     """The agent moves a renewal date and makes one task twice; the detectors open an incident about it."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, *, incident: str = "") -> None:
+        """Make the trouble, or go on with an ``incident`` that is there."""
         self.office = office
+        self.incident = incident or self._made()
+
+    def _made(self) -> str:
+        office = self.office
         self.run = office.begin()
         self.update = office.do(self.run, "crm.update_account", account_id="acme", renewal="2025-01-01")
         self.tasks: list[PermitAnswer] = [
@@ -25,7 +30,7 @@ class Trouble:
         ]
         office.wait(seconds=1)
         (opened,) = office.read(lambda view: view.find(Incident))
-        self.incident = opened.id
+        return opened.id
 
     @property
     def known(self) -> Incident:
@@ -77,7 +82,7 @@ class Trouble:
 
     def items(self, plan: Plan) -> dict[str, Item]:
         """Answer the items of a plan by the id of their object."""
-        found = self.office.read(lambda view: view.find(Item, plan=plan.id, order="order"))
+        found = self.office.read(lambda view: recovery.items_of(view, plan.id))
         return {item.object.id: item for item in found}
 
     def draft(self) -> list[Message]:

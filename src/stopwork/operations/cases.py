@@ -42,9 +42,11 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
             if call.approval
             for approval in view.find(r.Approval, call=call.id, order="requested_at")
         ),
-        signals=tuple(view.find(r.Signal, incident=incident_id)),
+        signals=tuple(view.find(r.Signal, incident=incident_id, limit=MAX_CALLS)),
         holds=tuple(_holds(view, incident)),
-        items=tuple(view.find(r.Item, plan=incident.plan, order="order")) if incident.plan else (),
+        items=tuple(view.find(r.Item, plan=incident.plan, order="order", limit=MAX_CALLS))
+        if incident.plan
+        else (),
         checks=tuple(view.find(r.Check, incident=incident_id)),
         manifests={
             version: manifests.version(view, workflow.id, version).manifest for version in sorted(versions)

@@ -44,9 +44,11 @@ from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import refuse_agent, require_business_owner, require_person
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 from stopwork.systems.base import Invoker, System, invoking, restoring
 
 MAX_EFFECTS_PER_OBJECT: Final = 10_000
+MAX_ITEMS: Final = 100_000
 _OPEN: Final = frozenset({ItemState.APPROVED, ItemState.IN_DOUBT})
 
 
@@ -115,7 +117,7 @@ def propose_reversal(tx: Tx, *, plan: str) -> Plan:
     if known.state is not PlanState.FINISHED:
         raise Conflict(f"{plan} is {known.state}", hint="Only a finished plan can be taken back.", plan=plan)
     new_plan = tx.new_id("plan")
-    items = reverse_plan(tx.find(Item, plan=plan, order="order"), plan=new_plan, new_id=tx.new_id)
+    items = reverse_plan(items_of(tx, plan), plan=new_plan, new_id=tx.new_id)
     return _record_plan(tx, tx.need(Incident, known.incident), new_plan, items)
 
 
@@ -143,7 +145,7 @@ def approve(
         raise Conflict(
             "this is not the plan you saw", hint="Open the plan again.", expected=known.digest, found=digest
         )
-    every = {item.id: item for item in tx.find(Item, plan=plan, order="order")}
+    every = {item.id: item for item in items_of(tx, plan)}
     by_hand = {item.id for item in every.values() if item.remedy in (Remedy.TELL, Remedy.ACCEPT)}
     accepted = set(accept) | (by_hand - set(items or ()))
     chosen = set(items) if items is not None else set(every) - accepted
@@ -220,7 +222,7 @@ def run(
         store.read(lambda view: require_sealed(view.need(Incident, known.incident)))
         if known.state is PlanState.PROPOSED:
             raise Conflict(f"{plan} is not approved", hint="The business owner approves it first.", plan=plan)
-        items = store.read(lambda view: view.find(Item, plan=plan, order="order"))
+        items = store.read(lambda view: items_of(view, plan))
         todo = [item for item in items if item.state in _OPEN]
         for number, item in enumerate(todo, start=1):
             finished = _run_item(installation, actor, item)
@@ -258,8 +260,8 @@ def _run_item(installation: Installation, actor: Principal, item: Item) -> Item:
     try:
         now = system.read(item.object)
         todo = step(item, now)
-    except StopworkError as error:
-        return finish(ItemState.FAILED, None, str(error))
+    except Exception as error:  # noqa: BLE001 - one adapter's fault keeps no other object from being put right
+        return finish(ItemState.FAILED, None, _in_words(error))
     match todo:
         case AlreadyDone():
             return finish(ItemState.VERIFIED, now, "it was there already")
@@ -286,13 +288,13 @@ def _apply(
             cast(Invoker, system).invoke(todo.tool, todo.args)
     except Conflict as error:
         return finish(ItemState.CONFLICT, _looked(system, item), str(error))
-    except StopworkError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it raised, what is there now is what counts
         found = _looked(system, item)
         if found is not None and verify(item, found):
             return finish(
                 ItemState.VERIFIED, found, "the answer was an error, and the object shows that it is done"
             )
-        return finish(ItemState.FAILED, found, str(error))
+        return finish(ItemState.FAILED, found, _in_words(error))
     found = _looked(system, item)
     if found is not None and verify(item, found):
         return finish(ItemState.VERIFIED, found, "read back and compared")
@@ -302,8 +304,12 @@ def _apply(
 def _looked(system: System, item: Item) -> Image | None:
     try:
         return system.read(item.object)
-    except StopworkError:
+    except Exception:  # noqa: BLE001 - it could not be looked at, whyever
         return None
+
+
+def _in_words(error: Exception) -> str:
+    return str(error) if isinstance(error, StopworkError) else f"{type(error).__name__}: {error}"
 
 
 def _attempt(tx: Tx, item: Item, now: Image) -> None:
@@ -325,7 +331,7 @@ def _attempt(tx: Tx, item: Item, now: Image) -> None:
 
 def _finish(tx: Tx, plan: str) -> Plan:
     known = tx.need(Plan, plan)
-    items = tx.find(Item, plan=plan)
+    items = items_of(tx, plan)
     if known.state is not PlanState.FINISHED and not any(item.state in _OPEN for item in items):
         incident = tx.need(Incident, known.incident)
         tx.record(
@@ -337,6 +343,11 @@ def _finish(tx: Tx, plan: str) -> Plan:
             )
         )
     return tx.need(Plan, plan)
+
+
+def items_of(view: View, plan: str) -> list[Item]:
+    """Answer every item of a plan, in the order in which they are run."""
+    return view.find(Item, plan=plan, order="order", limit=MAX_ITEMS)
 
 
 def require_sealed(incident: Incident) -> None:
