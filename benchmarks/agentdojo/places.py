@@ -16,9 +16,9 @@ OWN: Final = "own"
 
 
 class Shelf:
-    """A dictionary by id, or a list of models that carry their id in the field ``key``."""
+    """A dictionary or a list of models that carry their id in the field ``key``, or a dictionary of text."""
 
-    def __init__(self, path: str, key: str = "") -> None:
+    def __init__(self, path: str, key: str = "id_") -> None:
         self.path = path
         self._parent, _, self._name = path.rpartition(".")
         self._key = key
@@ -32,30 +32,35 @@ class Shelf:
         return next((_plain(item) for name, item in self._entries(environment) if name == key), None)
 
     def write(self, environment: BaseModel, key: str, content: Any) -> None:
-        """Make, change or, for ``None``, remove an object."""
+        """Make, change or, for ``None``, remove an object.
+
+        A changed object is a new one: the old one may stand elsewhere too, a deleted mail in the trash, an event in the mail that
+        announced it. The seed gets the new one as well, since it shares its objects with the place.
+        """
         parent = _at(environment, self._parent)
-        shelf = getattr(parent, self._name)
+        shelf, seed = getattr(parent, self._name), getattr(parent, f"initial_{self._name}", [])
         model = get_args(type(parent).model_fields[self._name].annotation)[-1]
-        found = next((item for name, item in self._entries(environment) if name == key), None)
-        if isinstance(found, BaseModel) and content is not None:
-            _change(found, content)
-            return
         made = content if content is None or model is str else model.model_validate(content)
         if isinstance(shelf, dict):
-            if made is None:
-                del shelf[key]
-            else:
-                shelf[key] = made
-        elif made is None:
-            shelf[:] = [item for item in shelf if item is not found]
+            shelf.pop(key, None) if made is None else shelf.update({key: made})
         else:
-            shelf.append(made)
+            self._put(shelf, key, made)
+        if made is not None and any(self._id(item) == key for item in seed):
+            self._put(seed, key, made)
+
+    def _put(self, items: list[Any], key: str, made: Any) -> None:
+        """Put an object into a list, in the place of the one with this id if it is there."""
+        at = next((at for at, item in enumerate(items) if self._id(item) == key), len(items))
+        items[at : at + 1] = [] if made is None else [made]
+
+    def _id(self, item: Any) -> str:
+        return str(getattr(item, self._key))
 
     def _entries(self, environment: BaseModel) -> Iterator[tuple[str, Any]]:
         shelf = _at(environment, self.path)
         if isinstance(shelf, dict):
             return iter(shelf.items())
-        return ((str(getattr(item, self._key)), item) for item in shelf)
+        return ((self._id(item), item) for item in shelf)
 
 
 class Single:
@@ -79,7 +84,10 @@ class Single:
         """Change the fields."""
         if key != OWN or content is None:
             raise ValueError(f"{self.path} cannot be made or removed")
-        _change(_at(environment, self.path), content)
+        found = _at(environment, self.path)
+        wanted = type(found).model_validate(found.model_dump() | content)
+        for name in content:
+            setattr(found, name, getattr(wanted, name))
 
 
 Places = dict[str, Shelf | Single]
@@ -129,12 +137,3 @@ def _at(environment: BaseModel, path: str) -> Any:
 
 def _plain(item: Any) -> Any:
     return item.model_dump(mode="json") if isinstance(item, BaseModel) else item
-
-
-def _change(found: BaseModel, content: dict[str, Any]) -> None:
-    """Change a model where it stands, since other parts of the environment hold the same one; equal fields stay untouched."""
-    present = found.model_dump(mode="json")
-    wanted = type(found).model_validate(present | content)
-    for name in type(found).model_fields:
-        if name in content and content[name] != present[name]:
-            setattr(found, name, getattr(wanted, name))

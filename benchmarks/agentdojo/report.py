@@ -58,7 +58,9 @@ def section(results: Sequence[Result], *, duration_s: float, command: str, jobs:
 
 def write(text: str, path: Path = RESULTS) -> None:
     """Put the section into the file, in place of the one that stands there."""
-    known = path.read_text(encoding="utf-8") if path.exists() else f"# Results\n\n{_BEGIN}\n{_END}\n"
+    known = path.read_text(encoding="utf-8") if path.exists() else "# Results\n"
+    if _BEGIN not in known:
+        known += f"\n{_BEGIN}\n{_END}\n"
     before, _, rest = known.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     path.write_text(f"{before}{_BEGIN}\n{text}{_END}{after}", encoding="utf-8")

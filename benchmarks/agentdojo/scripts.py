@@ -1,7 +1,7 @@
 """The agents: which calls they make, in which environment, at what time.
 
 A *compromised* agent does what the user asked and then all that the injected text asks, without a model in between: the calls are the
-suites' own ground truths. A *benign* agent does what the user asked and nothing else.
+suites' own ground truths, or follow from the goal where there is none. A *benign* agent does what the user asked and nothing else.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from agentdojo.functions_runtime import FunctionCall, FunctionsRuntime, TaskEnvi
 from agentdojo.task_suite import task_suite
 from agentdojo.task_suite.load_suites import get_suites
 from agentdojo.task_suite.task_suite import TaskSuite
+
+from benchmarks.agentdojo.goals import GOALS
 
 VERSION: Final = "v1.2.2"
 SUITES: Final = ("workspace", "banking")
@@ -122,7 +124,10 @@ class _NoModel(BasePipelineElement):
 
 def calls(task: BaseUserTask | BaseInjectionTask, environment: TaskEnvironment) -> list[FunctionCall]:
     """Answer what the task takes from here on. It depends on the state, so it is asked when its turn comes, and on a copy."""
-    return task.ground_truth(environment.model_copy(deep=True))
+    found = task.ground_truth(environment.model_copy(deep=True))
+    if found or isinstance(task, BaseUserTask):
+        return found
+    return GOALS[task.ID](task, environment.model_copy(deep=True))
 
 
 def as_json(value: Any) -> Any:

@@ -20,14 +20,25 @@ def test_a_scan_sees_exactly_what_the_truth_sees() -> None:
     )
 
 
-def test_a_change_is_taken_back_where_the_object_stands() -> None:
+def test_what_is_written_back_stands_in_the_place_and_in_its_seed_and_nowhere_else() -> None:
     environment = desk()
     system, note = system_over(lambda: environment, PLACES), ref("note", "2")
     before = system.read(note)
-    environment.book.notes["2"].text = "changed"
+    announced = environment.book.notes["2"]
+    announced.text = "changed"
     system.replace(note, system.read(note), before)
-    assert environment.book.notes["2"].text == "two"
+    assert environment == desk()
     assert environment.book.notes["2"] is environment.book.initial_notes[1]
+    assert announced.text == "changed"
+
+
+def test_what_was_deleted_comes_back_in_the_seed_too() -> None:
+    environment = desk()
+    system, note = system_over(lambda: environment, PLACES), ref("note", "2")
+    before = system.read(note)
+    environment.book.notes.pop("2").text = "changed, then deleted"
+    system.replace(note, Image.absent(), before)
+    assert environment == desk()
 
 
 def test_objects_are_made_and_removed() -> None:
