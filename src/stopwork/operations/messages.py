@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
+
 from stopwork.incidents.communicate import (
     Draft,
     check_approval,
@@ -99,8 +103,32 @@ def discard(tx: Tx, *, message: str, reason: str) -> Message:
 def send(installation: Installation, actor: Principal, *, message: str) -> Message:
     """Hand an approved message to the outlet and record what became of it per recipient.
 
-    ``Conflict`` without an approval. When the outlet does not take it the message is *failed* with the reason and may be sent again.
+    ``Conflict`` without an approval, and while it is being sent. When the outlet does not take it the message is *failed* with
+    the reason and may be sent again.
     """
+    with _alone(message):
+        return _send(installation, actor, message)
+
+
+_under_way: set[str] = set()
+_under_way_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _alone(message: str) -> Iterator[None]:
+    """Keep a second sender of the same message out: what has left cannot be called back."""
+    with _under_way_lock:
+        if message in _under_way:
+            raise Conflict(f"{message} is being sent", hint="Look at it in a moment.", message=message)
+        _under_way.add(message)
+    try:
+        yield
+    finally:
+        with _under_way_lock:
+            _under_way.discard(message)
+
+
+def _send(installation: Installation, actor: Principal, message: str) -> Message:
     store = installation.store
 
     def ready(tx: Tx) -> Message:
@@ -118,8 +146,8 @@ def send(installation: Installation, actor: Principal, *, message: str) -> Messa
             body=known.body,
             at=store.clock.now(),
         )
-    except StopworkError as error:
-        words = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever an outlet raises, the message is not known to have left
+        words = str(error) if isinstance(error, StopworkError) else f"{type(error).__name__}: {error}"
         return store.write(lambda tx: _failed(tx, known, words), actor=actor)
     return store.write(lambda tx: _sent(tx, installation.manifests, known, delivery), actor=actor)
 

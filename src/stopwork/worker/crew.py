@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
-from stopwork.detect.detector import Finding
-from stopwork.detect.registry import DetectorFailed, Watch, restore
+from stopwork.detect.detector import Detector, Finding
+from stopwork.detect.registry import DETECTORS, DetectorFailed, Watch, restore
 from stopwork.ledger.events import DutyFailed, RunFinished
 from stopwork.ledger.records import Call, Principal, Run
 from stopwork.ledger.words import PrincipalKind, RunStatus
 from stopwork.operations import approvals, outcomes, points, sealing, signals
 from stopwork.operations.installation import Installation
 from stopwork.storage.transaction import Tx
-from stopwork.worker.duty import Duty, DutyLoop, Health, advance, health, position
+from stopwork.worker.duty import Duty, DutyLoop, Health, advance, failure_of, health, note_health, position
 
-DETECTORS: Final = Principal(kind=PrincipalKind.SYSTEM, id="detectors")
-HOUSEKEEPING: Final = Principal(kind=PrincipalKind.SYSTEM, id="housekeeping")
+AS_DETECTORS: Final = Principal(kind=PrincipalKind.SYSTEM, id="detectors")
+AS_HOUSEKEEPING: Final = Principal(kind=PrincipalKind.SYSTEM, id="housekeeping")
 DETECT_BATCH: Final = 500
+#: What a detector missed it will never see again: it counts as well when it has followed for this long without a fault.
+WELL_AFTER: Final = timedelta(minutes=15)
 #: A call in flight whose permit ran out this long ago, and whose guard has fallen silent, is given up as unknown.
 GIVE_UP_AFTER: Final = timedelta(minutes=2)
 REGISTERS_WITHIN: Final = timedelta(seconds=30)
@@ -28,15 +31,15 @@ ABANDON_AFTER: Final = timedelta(minutes=30)
 class Crew:
     """Detectors, sealer and housekeeping. Each says when it last succeeded; one that stops is itself a signal."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, *, detectors: Iterable[Detector[Any]] = DETECTORS) -> None:
         self.installation = installation
+        self._detectors = tuple(detectors)
         self.duties = [
             Duty(name="detectors", period_s=1.0, work=self._detect, follows=True),
             Duty(name="sealer", period_s=1.0, work=self._seal),
             Duty(name="housekeeping", period_s=2.0, work=self._keep_house),
         ]
         self._loops = [DutyLoop(installation.store, duty) for duty in self.duties]
-        self._failed: dict[str, str] = {}
 
     def start(self) -> None:
         for loop in self._loops:
@@ -63,14 +66,14 @@ class Crew:
     def _detect(self) -> None:
         store = self.installation.store
         while True:
-            done = store.write(self._detect_batch, actor=DETECTORS)
+            done = store.write(self._detect_batch, actor=AS_DETECTORS)
             if done < DETECT_BATCH:
                 return
 
     def _detect_batch(self, tx: Tx) -> int:
         """Read on from where the detectors stopped; findings, positions and states become durable together."""
         at, state = position(tx, "detectors")
-        watch = restore(state) if state else Watch()
+        watch = restore(state, self._detectors) if state else Watch(detectors=self._detectors)
         rules = signals.rules_in_force(tx, self.installation.manifests)
         findings: list[Finding] = []
         failures: list[DetectorFailed] = []
@@ -89,21 +92,27 @@ class Crew:
         return len(entries)
 
     def _tell(self, tx: Tx, failures: list[DetectorFailed]) -> None:
-        """Record a detector that cannot follow once, not at every entry."""
-        for failure in failures:
-            if self._failed.get(failure.detector) != failure.error:
-                self._failed[failure.detector] = failure.error
-                tx.record(DutyFailed(duty=f"detector {failure.detector}", error=failure.error))
+        """Record that a detector cannot follow: in its health at once, in the journal once and not at every entry."""
+        failing = {failure.detector: failure.error for failure in failures}
+        for detector in self._detectors:
+            duty, error = f"detector {detector.name}", failing.get(detector.name, "")
+            known = failure_of(tx, duty)
+            if error:
+                note_health(tx, duty, error=error)
+                if known is None or known.error != error:
+                    tx.record(DutyFailed(duty=duty, error=error))
+            elif known is not None and tx.now - known.at >= WELL_AFTER:
+                note_health(tx, duty, error="")
 
     def _keep_house(self) -> None:
-        self.installation.store.write(_keep_house, actor=HOUSEKEEPING)
+        self.installation.store.write(_keep_house, actor=AS_HOUSEKEEPING)
 
 
 def _keep_house(tx: Tx) -> None:
     approvals.expire_due(tx)
     points.retire_silent(tx)
     live = points.live(tx, now=tx.now)
-    for call in tx.find(Call, in_flight=True, order="requested_at"):
+    for call in tuple(tx.each(Call, in_flight=True)):
         if _guard_is_gone(tx, call, live):
             outcomes.give_up(tx, call, why="its guard has been silent since before the permit ran out")
     watched = {point.workflow for point in live}

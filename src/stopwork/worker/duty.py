@@ -115,8 +115,21 @@ def note_health(tx: Tx, name: str, *, error: str) -> None:
         tx.execute(sa.insert(duties).values(name=name, position=0, state=b"", **values))
 
 
+class Failure(Struct, frozen=True):
+    """Why and when a duty failed last."""
+
+    error: str
+    at: datetime
+
+
+def failure_of(view: View, name: str) -> Failure | None:
+    """Answer the failure of a duty that is not well."""
+    row = view.execute(sa.select(duties.c.error, duties.c.failed_at).where(duties.c.name == name)).first()
+    return Failure(row.error, row.failed_at) if row is not None and row.error else None
+
+
 def health(view: View, expected: list[Duty], *, now: datetime) -> list[Health]:
-    """Answer how each expected duty is doing; one that never ran is silent."""
+    """Answer how each expected duty is doing, and whatever else fails; one that never ran is silent."""
     rows = {row.name: row for row in view.execute(sa.select(duties))}
     found = []
     for duty in expected:
@@ -132,7 +145,18 @@ def health(view: View, expected: list[Duty], *, now: datetime) -> list[Health]:
                 silent=last is None or now - last > bound,
             )
         )
-    return found
+    known = {duty.name for duty in expected}
+    return found + [
+        Health(
+            name=row.name,
+            succeeded_at=row.succeeded_at,
+            failed_at=row.failed_at,
+            error=row.error,
+            silent=False,
+        )
+        for row in rows.values()
+        if row.error and row.name not in known
+    ]
 
 
 def position(view: View, name: str) -> tuple[int, bytes]:
