@@ -141,8 +141,8 @@ def test_a_taken_port_is_said_and_nothing_stays(temporary: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["Starting", "is open", "RECOVER", "read only"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", ["Starting", "is open", "read only"])
 def test_interrupted_anywhere_it_stops_everything_and_answers_nothing(
     temporary: Path, number: signal.Signals, moment: str
 ) -> None:
@@ -160,7 +160,7 @@ def test_interrupted_anywhere_it_stops_everything_and_answers_nothing(
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
-    with open_company(tmp_path / "data") as company:
+    with open_company(tmp_path / "world", tmp_path / "data") as company:
         yield company
 
 

@@ -117,7 +117,7 @@ class Browser:
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
-    with open_company(tmp_path / "data") as company:
+    with open_company(tmp_path / "world", tmp_path / "data") as company:
         yield company
 
 

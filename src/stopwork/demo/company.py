@@ -114,12 +114,12 @@ class Company:
 
 
 @contextlib.contextmanager
-def open_company(data: Path, *, port: int = 0) -> Iterator[Company]:
+def open_company(scratch: Path, data: Path, *, port: int = 0) -> Iterator[Company]:
     """Open the company: its CRM and its server answer. Everything of it stops with the block.
 
-    ``data`` is the server's folder. Port 0 takes a free one; ``Conflict`` when another is taken.
+    The CRM works in ``scratch``, the server in ``data``. Port 0 takes a free one; ``Conflict`` when another is taken.
     """
-    with World.start() as world:
+    with World.start(scratch) as world:
         tokens = _first_tokens(data)
         company = Company(world, data, _start_server(world, data, port), tokens)
         with contextlib.closing(company):

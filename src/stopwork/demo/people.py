@@ -66,10 +66,7 @@ class Person:
         try:
             answer = self._http.request(method, path, **content)
         except httpx.HTTPError as error:
-            raise Unavailable(
-                f"the server did not answer {method} {path}: {type(error).__name__}",
-                hint="Its log is shown when the demo ends.",
-            ) from error
+            raise Unavailable(f"the server did not answer {method} {path}: {type(error).__name__}") from error
         if answer.is_success:
             return answer
         try:

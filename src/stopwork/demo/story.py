@@ -25,6 +25,7 @@ from stopwork.operations.installation import DATABASE
 
 KEPT, BROKEN, INTERRUPTED = 0, 1, 130
 DATA = "data"
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(*, auto: bool, json: bool = False, keep: Path | None = None, port: int = 0) -> int:
@@ -38,17 +39,21 @@ def run(*, auto: bool, json: bool = False, keep: Path | None = None, port: int =
     kept = _empty_folder(keep) if keep is not None else None
     try:
         with _stopping_in_order(), ExitStack() as stack:
-            home = kept or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stopwork-demo-")))
+            # Whatever is interrupted, and when: this folder goes, and all that is made on the way lies in it.
+            scratch = Path(
+                stack.enter_context(
+                    tempfile.TemporaryDirectory(prefix="stopwork-demo-", ignore_cleanup_errors=True)
+                )
+            )
             narrator.tell("Starting a small CRM and the Stopwork server on this machine.")
-            company = stack.enter_context(open_company(home / DATA, port=port))
+            data = (kept or scratch) / DATA
+            company = stack.enter_context(open_company(scratch / "world", data, port=port))
             if not auto:
                 if kept:
                     stack.callback(save_what_there_is, company.lee, kept)
                 Visit(company, narrator, Terminal(sys.stdin)).lead()
             results = kept or stack.enter_context(_folder_that_stays())
-            summary = perform(
-                company, narrator, results, database=str(home / DATA / DATABASE) if kept else ""
-            )
+            summary = perform(company, narrator, results, database=str(data / DATABASE) if kept else "")
     except KeyboardInterrupt:
         narrator.say("\nStopped; nothing of the demo is left running.")
         return INTERRUPTED if auto else KEPT
@@ -87,14 +92,14 @@ def _folder_that_stays() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _stopping_in_order() -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM end the block, and no further one disturb what is then being stopped."""
+    """Let the first Ctrl-C, SIGTERM or closed terminal end the block, and no further one disturb what is being stopped."""
 
     def stop(_number: int, _frame: Any) -> None:
         for number in earlier:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    earlier = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    earlier = {number: signal.signal(number, stop) for number in _ENDS}
     try:
         yield
     finally:
