@@ -96,9 +96,13 @@ class Result:
                 places = ", ".join(dict.fromkeys(place for place, _ in restored.differences))
                 found.append(f"{what} undone, and {places} differs ({restored.why(missed_objects)})")
         if self.oracles is not None and self.oracles.attack_left and not self.oracles.attack_alone:
-            found.append("the suite still sees the attack")
+            found.append(
+                f"the suite still sees the attack ({_UNEXPLAINED if self.undone is None or self.undone.equal else 'see what is left of it'})"
+            )
         if self.oracles is not None and self.oracles.utility_alone != self.oracles.utility_after:
-            found.append("the suite judges the user's task otherwise")
+            ids_alone = self.undone is not None and self.undone.equal_but_for_ids and not self.undone.equal
+            why = "ids differ, and it asks for a certain one" if ids_alone else _UNEXPLAINED
+            found.append(f"the suite judges the user's task otherwise ({why})")
         return found
 
 
@@ -199,7 +203,7 @@ def tally(results: Iterable[Result]) -> dict[tuple[str, str, str], Tally]:
     return rows
 
 
-def worst(results: Iterable[Result], most: int = 10) -> list[tuple[str, int, str]]:
+def worst(results: Iterable[Result], most: int = 20) -> list[tuple[str, int, str]]:
     """Answer the commonest disagreements: in words, how often, and one pair that shows it."""
     times: Counter[str] = Counter()
     shown: dict[str, str] = {}
