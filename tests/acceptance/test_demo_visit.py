@@ -197,7 +197,7 @@ def test_the_page_leads_a_visitor_through_all_ten_phases(company: Company) -> No
 
     for number, stage in enumerate(Stage, start=2):
         at(f"{'Return the workflow at' if stage is Stage.READ_ONLY else 'Raise'} the stage")
-        dana.press("Raise one stage")
+        dana.press("Return it at the stage" if stage is Stage.READ_ONLY else "Raise one stage")
         until(f"starts a run at the stage {stage.value.replace('_', ' ')}")
         _until_run_ends(company, visit, dana, said, number)
 
