@@ -46,10 +46,10 @@ def played(
     suite: str, folder: Path, *, jobs: int, limit: int | None, shuffle: int | None
 ) -> Iterator[Result]:
     """Yield the results of a suite's pairs as they come."""
-    numbers = list(range(sum(1 for _ in Stage(suite).pairs())))
+    numbers = list(range(sum(1 for _ in Stage(suite).pairs())))[:limit]
     if shuffle is not None:
         random.Random(shuffle).shuffle(numbers)
-    work = [(suite, folder, number) for number in numbers[:limit]]
+    work = [(suite, folder, number) for number in numbers]
     with get_context("spawn").Pool(jobs) as pool:
         for results in pool.imap_unordered(_play, work, chunksize=_CHUNK):
             yield from results

@@ -124,7 +124,7 @@ class _NoModel(BasePipelineElement):
 
 def calls(task: BaseUserTask | BaseInjectionTask, environment: TaskEnvironment) -> list[FunctionCall]:
     """Answer what the task takes from here on. It depends on the state, so it is asked when its turn comes, and on a copy."""
-    found = task.ground_truth(environment.model_copy(deep=True))
+    found: list[FunctionCall] = task.ground_truth(environment.model_copy(deep=True))
     if found or isinstance(task, BaseUserTask):
         return found
     return GOALS[task.ID](task, environment.model_copy(deep=True))
@@ -154,7 +154,7 @@ class _Stopped(dt.datetime):
 def prepare() -> None:
     """Let the suites' tools read a clock that only :func:`set_clock` moves, so that two worlds can be compared to the second.
 
-    And let the suites be read by the parser in C: the same documents, ten times sooner.
+    And let the suites be read by the parser in C: the same documents, sooner.
     """
     task_suite.yaml = SimpleNamespace(load=yaml.load, dump=yaml.dump, safe_load=_load)
     stopped = SimpleNamespace(datetime=_Stopped, date=dt.date, timedelta=dt.timedelta)
