@@ -18,7 +18,7 @@ from tests.support.doomed import acknowledged, doomed, hammer, wait_for
 
 ROUNDS = 20
 THREADS = 4
-LONGEST_LIFE_S = 0.15
+LONGEST_LIFE_S = 0.1
 
 
 def test_a_server_killed_at_random_moments_loses_nothing_it_has_acknowledged(tmp_path: Path) -> None:

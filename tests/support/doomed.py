@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import resource
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from stopwork.kernel.clock import SystemClock
+from stopwork.kernel.errors import StopworkError
 from stopwork.kernel.ids import TimeOrderedIds
 from stopwork.ledger.records import Image, ObjectRef
+from stopwork.operations import recovery
+from stopwork.operations.installation import Installation
 from stopwork.sdk import Stopwork
+from stopwork.storage.store import Store
 from stopwork.systems.python import PythonSystem
-from tests.support.office import MANIFEST, WORKFLOW, Crm, Office
+from tests.support.office import LEE, MANIFEST, WORKFLOW, Crm, Office
 
 ACKNOWLEDGED = "acknowledged.txt"
 READY_WITHIN_S = 30.0
@@ -79,6 +85,48 @@ def hammer(folder: Path, threads: int) -> None:
         thread.join()
 
 
+def write_until_refused(folder: Path, room_bytes: int) -> None:
+    """Write with so much room in every file and no more, and note what was acknowledged and how it was refused."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, room_bytes))
+    log = os.open(folder / ACKNOWLEDGED, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    clock = SystemClock()
+    with Office(folder / "data", clock=clock, ids=TimeOrderedIds(clock)) as office:
+        try:
+            run = office.begin()
+            for count in range(100_000):
+                permit = office.do(run, "crm.create_task", account_id=str(count), title="call")
+                os.write(log, f"{permit.call}\n".encode())
+        except StopworkError as error:
+            (folder / "refused.txt").write_text(f"{error.code}: {error}")
+
+
+def own(folder: Path) -> None:
+    """Own an installation until killed."""
+    with Office(folder / "data"):
+        (folder / "running").touch()
+        time.sleep(READY_WITHIN_S)
+
+
+def open_where_nothing_may_be_written(folder: Path) -> None:
+    """Try to open an installation, as an ordinary user, in a folder that may only be read."""
+    answer = os.open(folder / "refused.txt", os.O_WRONLY | os.O_CREAT)
+    if os.geteuid() == 0:
+        nobody = 65534
+        os.setegid(nobody)
+        os.seteuid(nobody)
+    place = Path(tempfile.mkdtemp())
+    try:
+        place.chmod(0o500)
+        for opening in (partial(Installation.open, place), partial(Store.open, place / "test.db")):
+            try:
+                opening().close()
+            except StopworkError as error:
+                os.write(answer, f"{error.code}: {error}\n".encode())
+    finally:
+        place.chmod(0o700)
+        place.rmdir()
+
+
 class Ledger:
     """Accounts in a JSON file, so that they outlive the process that changes them."""
 
@@ -127,10 +175,6 @@ def agent_that_hangs(folder: Path, *, after_the_change: bool) -> None:
 
 def die_in_the_middle_of_recovery(folder: Path, plan: str, *, after_the_change: bool) -> None:
     """Run a recovery plan and never come back from its first change."""
-    from stopwork.operations import recovery
-    from stopwork.operations.installation import Installation
-    from tests.support.office import LEE
-
     ledger = Ledger(folder / "accounts.json")
     inner = ledger.system
 

@@ -29,9 +29,15 @@ def run_finished(run: str, status: w.RunStatus = w.RunStatus.SUCCEEDED) -> e.Run
     return e.RunFinished(run=run, workflow="renewals", status=status)
 
 
-def stepped(step: str, run: str, *, tokens: int = 0) -> e.StepRecorded:
+def stepped(step: str, run: str, *, tokens: int = 0, said: str = "") -> e.StepRecorded:
     return e.StepRecorded(
-        step=step, run=run, workflow="renewals", kind=w.StepKind.MESSAGE, name="said", tokens=tokens
+        step=step,
+        run=run,
+        workflow="renewals",
+        kind=w.StepKind.MESSAGE,
+        name="said",
+        facts={"text": said} if said else {},
+        tokens=tokens,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from stopwork.kernel.clock import Clock, SystemClock
-from stopwork.kernel.errors import Tampered, Unavailable
+from stopwork.kernel.errors import Invalid, Tampered, Unavailable
 from stopwork.kernel.ids import IdSource
 from stopwork.ledger.notes import Signer
 from stopwork.notify.outlet import Outlet
@@ -67,7 +67,8 @@ class Installation:
             ) from error
         store = Store.open(folder / DATABASE, clock=clock or SystemClock(), ids=ids)
         try:
-            signer = _signer(folder / KEY_FILE)
+            sealed = store.read(lambda view: view.checkpoint()) is not None
+            signer = _signer(folder / KEY_FILE, sealed=sealed)
         except BaseException:
             store.close()
             raise
@@ -95,19 +96,35 @@ def read_signer(path: Path) -> Signer:
     try:
         name, _, seed = path.read_text().strip().partition(" ")
         return Signer(name, bytes.fromhex(seed))
-    except ValueError as error:
+    except OSError as error:
+        raise Unavailable(
+            f"the signing key {path} cannot be read: {error.strerror}", hint="Check its permissions."
+        ) from error
+    except (ValueError, Invalid) as error:
         raise Tampered(f"{path} is not a signing key", hint="Restore it from a backup.") from error
 
 
-def _signer(path: Path) -> Signer:
+def _signer(path: Path, *, sealed: bool) -> Signer:
     """Read the signing key or make one. The key's name is the log's origin and never changes."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.exists():
         return read_signer(path)
-    with os.fdopen(handle, "w") as file:
-        origin, private = f"stopwork.local/{secrets.token_hex(8)}", secrets.token_bytes(32)
-        file.write(f"{origin} {private.hex()}\n")
-        file.flush()
-        os.fsync(file.fileno())
+    if sealed:
+        raise Unavailable(
+            f"the signing key {path} is gone, and the journal is sealed with it",
+            hint="Restore it from a backup: with another key nobody could tell this log from a forged one.",
+        )
+    origin, private = f"stopwork.local/{secrets.token_hex(8)}", secrets.token_bytes(32)
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(f"{origin} {private.hex()}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    except OSError as error:
+        raise Unavailable(
+            f"the signing key cannot be written to {path}: {error.strerror}", hint="Free some space."
+        ) from error
     return Signer(origin, private)

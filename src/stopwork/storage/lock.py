@@ -19,7 +19,8 @@ class FileLock:
     @classmethod
     def take(cls, database: Path) -> FileLock:
         """Own ``database`` or raise ``Conflict`` that names the process which does."""
-        path = database.with_name(database.name + ".lock")
+        real = database.resolve()  # another name for the same file is the same file
+        path = real.with_name(real.name + ".lock")
         try:
             handle = path.open("a+")
         except OSError as error:
