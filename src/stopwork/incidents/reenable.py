@@ -73,7 +73,7 @@ def _paused(case: Case) -> Finding:
     if holds:
         return w.CheckState.PASSED, "Held: " + ", ".join(str(h.scope) for h in case.holds if h.active), holds
     if case.workflow.stage is not w.Stage.NORMAL or case.incident.reenabled_at is not None:
-        return w.CheckState.PASSED, f"Narrowed to the stage {case.workflow.stage}.", ()
+        return w.CheckState.PASSED, f"Narrowed to the stage {_words(case.workflow.stage)}.", ()
     return w.CheckState.FAILED, "Nothing is held and the workflow runs with full autonomy.", ()
 
 
@@ -248,11 +248,17 @@ def next_step(case: Case) -> StageStep:
     runs = [r for r in case.later_runs if r.started_at >= since and r.status is not w.RunStatus.RUNNING]
     if not runs:
         return StageStep(
-            before=stage, after=after, blocked=f"A monitored run on the stage {stage} comes first."
+            before=stage,
+            after=after,
+            blocked=f"A run on the stage {_words(stage)} comes first: start the agent, or wait for its schedule.",
         )
     if runs[-1].status is not w.RunStatus.SUCCEEDED:
         return StageStep(before=stage, after=after, blocked=f"The last run on this stage {runs[-1].status}.")
     return StageStep(before=stage, after=after, blocked="")
+
+
+def _words(stage: w.Stage) -> str:
+    return stage.value.replace("_", " ")
 
 
 def require_raise(case: Case, person: str) -> w.Stage:

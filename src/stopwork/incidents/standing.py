@@ -77,7 +77,8 @@ def _preserved(case: Case) -> Standing:
     incident = case.incident
     if incident.sealed_at is None:
         return _open("Seal the evidence", "nothing is put back before it, and later work would overwrite it")
-    return _done(f"sealed as {incident.bundle}", incident.sealed_at)
+    entries = f"{count_of(case.bundle.entries, 'journal entry')} sealed" if case.bundle else "sealed"
+    return _done(entries, incident.sealed_at)
 
 
 def _contained(case: Case) -> Standing:
@@ -239,7 +240,7 @@ def _stage(stage: Stage) -> str:
 
 
 def _audience(audience: Audience) -> str:
-    return f"the {audience.value.replace('_', ' ')}".replace("legal compliance", "legal and compliance")
+    return f"the {audience.value.replace('_', ' ')}".replace("the legal compliance", "legal and compliance")
 
 
 STANDINGS: Final[dict[Phase, Callable[[Case], Standing]]] = {

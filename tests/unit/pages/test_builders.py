@@ -110,7 +110,8 @@ def test_the_board_shows_what_happened_and_what_comes_next(console: Console) -> 
     shown = console.see(board.board)
     assert [row.incident.id for row in shown.incidents] == [opened]
     assert shown.incidents[0].next_title == "Seal the evidence"
-    assert shown.workflows[0].holds == 1
+    assert shown.workflows[0].holds == (shown_hold(console),)
+    assert "Held: tool crm.create_task" in console.html(board.board).get_text()
     assert shown.frame.counts == c.Counts(incidents=1, approvals=0, holds=1)
 
 
@@ -155,11 +156,13 @@ def test_a_page_of_calls_continues_where_the_last_one_ended(console: Console) ->
 
 def test_the_pause_page_proposes_the_smallest_scope_and_counts_its_effect(console: Console) -> None:
     _run, opened = flood(console.office)
-    shown = console.see(controls.pause, incident=opened)
-    first = shown.options[0]
+    first = console.see(controls.pause, workflow=WORKFLOW, tool="crm.update_account").options[0]
     assert first.recommended
-    assert str(first.proposal.scope) == "tool crm.create_task of renewals"
-    assert (first.impact.calls_stopped, first.impact.calls_kept) == (2, 1)
+    assert str(first.proposal.scope) == "tool crm.update_account of renewals"
+    assert (first.impact.calls_stopped, first.impact.calls_kept) == (1, 2)
+    held = console.see(controls.pause, incident=opened).options[0]
+    assert held.held == shown_hold(console)
+    assert not held.recommended, "what is held already is not proposed again"
     wide = console.see(controls.pause)
     assert [str(option.proposal.scope) for option in wide.options] == ["workflow renewals", "everything"]
 

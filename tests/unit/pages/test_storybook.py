@@ -138,6 +138,17 @@ def test_nothing_is_called_paused_while_something_is_open() -> None:
         assert "Paused" not in badges
 
 
+def test_a_held_tool_is_not_called_a_paused_workflow() -> None:
+    for name in ("board-busy", "workflow", "incident-preserve", "incidents"):
+        page = BeautifulSoup(PAGES.render(STORIES[name]), "html.parser")
+        badges = [badge.get_text(" ", strip=True) for badge in page.select("main .badge")]
+        assert {
+            "Held: tool crm.create_task",
+            "Pausing tool crm.create_task: 1 call in flight, 1 point not confirmed",
+        } & set(badges)
+        assert "Paused" not in badges
+
+
 def test_hostile_content_stays_text() -> None:
     rendered = PAGES.render(STORIES["run"])
     assert HOSTILE not in rendered

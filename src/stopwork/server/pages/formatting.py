@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from markupsafe import Markup, escape
 
 from stopwork.kernel import phrases
 from stopwork.kernel.phrases import count_of
+
+#: An id as :mod:`stopwork.kernel.ids` makes it: a prefix and 26 characters.
+_ID = re.compile(r"\b([a-z]{2,12})_[0-9a-hjkmnp-tv-z]{26}\b")
+_PAGE_OF = {"hold": "holds", "run": "runs", "appr": "approvals"}
 
 SHORT_ID_CHARS = 14
 SHOWN_JSON_CHARS = 4_000
@@ -128,9 +134,28 @@ def brief(args: Mapping[str, Any]) -> str:
 
 
 def capital(words: object) -> str:
-    """Answer the words beginning with a capital, otherwise as they are."""
+    """Answer the words beginning with a capital; a name such as ``crm.send`` or an address stays as it is."""
     text = str(words)
-    return text[:1].upper() + text[1:]
+    first = text.split(maxsplit=1)[0].rstrip(",;:") if text.strip() else ""
+    return text[:1].upper() + text[1:] if first.replace("-", "").isalnum() else text
+
+
+def linked(text: object) -> Markup:
+    """Answer a text with the ids in it short, and as links where a page shows what they name."""
+    said = escape(text)
+    return Markup(_ID.sub(_link, said))  # noqa: S704 - escaped in the line before
+
+
+def plain(text: object) -> str:
+    """Answer a text with the ids in it short, where it stands in a link already."""
+    return _ID.sub(lambda found: short(found[0]), str(text))
+
+
+def _link(found: re.Match[str]) -> str:
+    identifier, kind = found[0], found[1]
+    shown = f'<span class="id" title="{identifier}">{short(identifier)}</span>'
+    page = _PAGE_OF.get(kind)
+    return f'<a href="/{page}/{identifier}">{shown}</a>' if page else shown
 
 
 def bounded(text: str, limit: int) -> str:

@@ -25,6 +25,7 @@ from stopwork.operations import (
     holds,
     incidents,
     messages,
+    outcomes,
     postmortems,
     preparedness,
     recovery,
@@ -32,6 +33,7 @@ from stopwork.operations import (
 )
 from stopwork.operations.installation import Installation
 from stopwork.server.pages.builders.controls import chosen_hold
+from stopwork.server.pages.held import held
 from stopwork.storage.transaction import Tx
 
 
@@ -89,9 +91,10 @@ def pause(sent: Sent) -> Landed:
         lambda tx: holds.pause(tx, scope=scope, mode=mode, reason=sent.get("reason"), incident=incident)
     )
     words = {
-        holds.PauseState.DRAINED: f"Paused: {found.closed}. Nothing is in flight.",
+        holds.PauseState.DRAINED: f"{held([found.hold])}. No call that it covers is in flight.",
         holds.PauseState.ENFORCED: f"No further call starts; {count_of(len(found.in_flight), 'call')} still in flight.",
-        holds.PauseState.PAUSING: f"Pausing; {count_of(len(found.unconfirmed), 'point')} not confirmed yet.",
+        holds.PauseState.PAUSING: "No further call starts; "
+        f"{count_of(len(found.unconfirmed), 'enforcement point')} not confirmed yet.",
     }
     return Landed(words[found.state], f"/holds/{found.hold.id}")
 
@@ -121,6 +124,16 @@ def answer_approval(sent: Sent) -> Landed:
     waiting = decided.state is w.ApprovalState.PENDING
     said = "Rejected." if not approve else "Approved; others have to as well." if waiting else "Approved."
     return Landed(said, f"/approvals/{decided.id}")
+
+
+def settle(sent: Sent) -> Landed:
+    """Say what came of a call whose outcome nobody knows."""
+    outcome = _choice(w.Outcome, sent.get("outcome"), "outcome")
+    sent.write(
+        lambda tx: outcomes.reconcile(tx, call=sent.path["call"], outcome=outcome, note=sent.get("note"))
+    )
+    happened = {w.Outcome.SUCCEEDED: "it happened", w.Outcome.FAILED: "it did not happen"}[outcome]
+    return Landed(f"Settled in your name: {happened}.", f"/runs/{sent.path['run']}#{sent.path['call']}")
 
 
 # --- incidents -------------------------------------------------------------------------------------
@@ -302,20 +315,23 @@ def message(sent: Sent) -> Landed:
                 )
             )
             said = "Saved as the new draft."
-        case "approve":
-            sent.write(lambda tx: messages.approve(tx, message=known, digest=sent.get("digest")))
-            said = "Approved: exactly this text may be sent."
-        case "send":
-            found = messages.send(sent.installation, sent.person, message=known)
-            if found.state is w.MessageState.FAILED:
-                raise Conflict(f"it was not sent: {found.error}", hint="Mend the cause, then send it again.")
-            said = f"Handed over for {count_of(len(found.recipients), 'recipient')}."
+        case "approve" | "approve_and_send" | "send" as action:
+            if action != "send":
+                sent.write(lambda tx: messages.approve(tx, message=known, digest=sent.get("digest")))
+            said = "Approved: exactly this text may be sent." if action == "approve" else _send(sent, known)
         case "discard":
             sent.write(lambda tx: messages.discard(tx, message=known, reason=sent.get("reason")))
             said = "Discarded."
         case other:
             raise Invalid(f"{other!r} cannot be done with a message", hint="Use one of the buttons.")
     return Landed(said, sent.at(w.Phase.COMMUNICATE))
+
+
+def _send(sent: Sent, message_id: str) -> str:
+    found = messages.send(sent.installation, sent.person, message=message_id)
+    if found.state is w.MessageState.FAILED:
+        raise Conflict(f"it was not sent: {found.error}", hint="Mend the cause, then send it again.")
+    return f"Handed over for {count_of(len(found.recipients), 'recipient')}."
 
 
 def postmortem(sent: Sent) -> Landed:
@@ -390,6 +406,7 @@ FORMS: Final[dict[str, Callable[[Sent], Landed]]] = {
     "/pause": pause,
     "/holds/{hold}/lift": lift,
     "/approvals/{approval}": answer_approval,
+    "/runs/{run}/calls/{call}": settle,
     "/incidents": open_incident,
     **{f"/incidents/{{incident}}/{path}": form for path, form in _OF_INCIDENT.items()},
 }

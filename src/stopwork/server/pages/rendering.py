@@ -13,7 +13,7 @@ from stopwork.incidents.lifecycle import PhaseState
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.server.pages import contexts as c
-from stopwork.server.pages import formatting, vocabulary
+from stopwork.server.pages import formatting, held, vocabulary
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
@@ -79,6 +79,13 @@ class Pages:
             "value": formatting.value,
             "brief": formatting.brief,
             "capital": formatting.capital,
+            "linked": formatting.linked,
+            "plain": formatting.plain,
+            "part": held.part,
+            "held": held.held,
+            "pausing": held.pausing,
+            "door": vocabulary.door,
+            "click_does": vocabulary.click_does,
         }
 
     def render(self, context: c.Context) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from stopwork.ledger import events as e
+from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.ledger.events import Entry, Event, name_of
 from stopwork.server.pages.contexts import TimelineRow
 from stopwork.server.pages.formatting import counted, short
 from stopwork.server.pages.vocabulary import label
+from stopwork.storage.view import View
 
 Sentence = Callable[[Any], str]
 
@@ -36,7 +38,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
     ),
     e.PointRegistered: lambda it: f"Enforcement point connected: {it.name}",
     e.PointRetired: lambda it: f"Enforcement point gone: {it.reason}",
-    e.HoldSet: lambda it: f"Hold set: {it.scope}, {_low(it.mode)}",
+    e.HoldSet: lambda it: f"Held: {it.scope}, {_low(it.mode)}",
     e.HoldLifted: lambda it: f"Hold lifted: {it.scope}. {it.reason}",
     e.ApprovalRequested: lambda it: f"Approval asked: {it.title}",
     e.ApprovalDecided: lambda it: (
@@ -46,7 +48,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.ApprovalExpired: lambda it: f"Approval {short(it.approval)} expired without an answer",
     e.SignalRaised: lambda it: f"Signal: {it.summary}",
     e.IncidentOpened: lambda it: f"Incident opened at {it.severity.value.upper()}: {it.title}",
-    e.SignalJoined: lambda it: f"Signal {short(it.signal)} joined the incident",
+    e.SignalJoined: lambda it: f"Signal {short(it.signal)} belongs to the incident",
     e.IncidentPaused: lambda _: "The incident has its first hold",
     e.SeverityChanged: lambda it: f"Severity {_change(it)}: {it.reason}",
     e.StatusChanged: lambda it: f"Status {_change(it)}" + (f": {it.reason}" if it.reason else ""),
@@ -94,6 +96,47 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.DutyFailed: lambda it: f"Background duty {it.duty} failed: {it.error}",
 }
 
+#: What is said where the record that an event is about is at hand, so that a name stands in place of an id.
+_WITH_RECORD: dict[type[Event], tuple[type[r.Record], str, Callable[[Any, Any], str]]] = {
+    e.SignalJoined: (r.Signal, "signal", lambda _, signal: f"Signal: {signal.summary}"),
+    e.ContainmentRecorded: (
+        r.ContainmentItem,
+        "item",
+        lambda it, item: f"{item.what}: {_low(it.state)}. {it.verified_how}",
+    ),
+    e.MessageApproved: (
+        r.Message,
+        "message",
+        lambda _, message: f"Message to {_low(message.audience)}: text approved",
+    ),
+    e.MessageSent: (
+        r.Message,
+        "message",
+        lambda it, message: (
+            f"Message to {_low(message.audience)} sent to {counted(len(it.delivery), 'person')}"
+        ),
+    ),
+    e.MessageFailed: (
+        r.Message,
+        "message",
+        lambda it, message: f"Message to {_low(message.audience)} not delivered: {it.error}",
+    ),
+    e.MessageDiscarded: (
+        r.Message,
+        "message",
+        lambda it, message: f"Message to {_low(message.audience)} discarded: {it.reason}",
+    ),
+    e.ApprovalDecided: (
+        r.Approval,
+        "approval",
+        lambda it, asked: (
+            f"{'Approved' if it.approve else 'Rejected'}: {asked.title}" + (f". {it.note}" if it.note else "")
+        ),
+    ),
+    e.ApprovalConsumed: (r.Approval, "approval", lambda _, asked: f"Done as approved: {asked.title}"),
+    e.ApprovalExpired: (r.Approval, "approval", lambda _, asked: f"Nobody answered in time: {asked.title}"),
+}
+
 _SECTIONS = {
     "evidence": w.Phase.PRESERVE,
     "containment": w.Phase.CONTAIN,
@@ -107,13 +150,17 @@ _SECTIONS = {
 }
 
 
-def sentence(event: Event) -> str:
+def sentence(event: Event, view: View) -> str:
     """Answer the event in one line; a kind without a sentence of its own says its name."""
+    if told := _WITH_RECORD.get(type(event)):
+        kind, field, say = told
+        if (record := view.get(kind, getattr(event, field))) is not None:
+            return say(event, record)
     known = _SENTENCES.get(type(event))
     return known(event) if known else label(name_of(event).replace(".", " "))
 
 
-def timeline_row(entry: Entry) -> TimelineRow:
+def timeline_row(entry: Entry, view: View) -> TimelineRow:
     """Answer a journal entry as a line of a timeline."""
     event = entry.event
     occurred_at = getattr(event, "occurred_at", None)
@@ -122,7 +169,7 @@ def timeline_row(entry: Entry) -> TimelineRow:
         at=entry.at,
         actor=entry.actor,
         kind=name_of(event),
-        text=sentence(event),
+        text=sentence(event, view),
         href=address(event),
         occurred_at=occurred_at
         if occurred_at and abs((entry.at - occurred_at).total_seconds()) > 1

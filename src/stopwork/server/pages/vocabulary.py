@@ -224,6 +224,26 @@ _ICONS: dict[type[StrEnum], dict[StrEnum, str]] = {
     },
 }
 
+_DOORS = {
+    w.Phase.PAUSE: "Choose what to pause",
+    w.Phase.CONTAIN: "Go to the checklist",
+    w.Phase.RECOVER: "Look at the plan",
+    w.Phase.COMMUNICATE: "Read the message",
+    w.Phase.LEARN: "Go to the postmortem",
+    w.Phase.REENABLE: "Go to the checks and stages",
+}
+
+_CLICKS = {
+    "seal": "One click writes one signed file with every record of this incident. It changes nothing else.",
+    "containment/propose": "One click makes the list of what has to be made safe. It does none of it yet.",
+    "audit": "One click answers twelve questions from the records. It changes nothing outside of Stopwork.",
+    "plan": "One click reads each object and shows what would be put back. Nothing is put back before the owner approves.",
+    "recover": "One click puts back what was approved and reads each object again. "
+    "What somebody changed since stays as it is, and is shown.",
+    "messages/draft": "One click writes a draft for each. Nothing is sent.",
+    "prepare": "One click records the score below with what is missing.",
+}
+
 _ICON_OF_TONE = {
     Tone.GOOD: "check",
     Tone.BAD: "stop",
@@ -239,6 +259,16 @@ def label(word: StrEnum | str) -> str:
         return known
     text = str(word).replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def door(phase: w.Phase) -> str:
+    """Answer what the link to a phase says that asks for more than a click."""
+    return _DOORS.get(phase, f"Go to {label(phase).lower()}")
+
+
+def click_does(form: str) -> str:
+    """Answer what happens when the one button of an incident is pressed."""
+    return _CLICKS[form]
 
 
 def tone(word: StrEnum) -> Tone:

@@ -10,7 +10,7 @@ from stopwork.ledger import words as w
 from stopwork.operations import points
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.incidents import incident_row
-from stopwork.server.pages.builders.look import OPEN_STATUSES, Look, hold_row, pending_approvals
+from stopwork.server.pages.builders.look import OPEN_STATUSES, Look, concerns, hold_row, pending_approvals
 
 MAX_SHOWN: Final = 100
 RECENTLY_CLOSED: Final = 3
@@ -20,12 +20,13 @@ def board(look: Look) -> c.BoardContext:
     """Answer the board for this visitor: the worst incident first, then what waits for them."""
     view = look.view
     open_incidents = view.find(r.Incident, status=OPEN_STATUSES, order="-opened_at", limit=MAX_SHOWN)
+    holds = tuple(
+        hold_row(look, each) for each in view.find(r.Hold, active=True, order="-id", limit=MAX_SHOWN)
+    )
     return c.BoardContext(
         frame=look.frame("Board", "board"),
-        workflows=tuple(_workflow(look, each) for each in view.find(r.Workflow, limit=MAX_SHOWN)),
-        holds=tuple(
-            hold_row(look, each) for each in view.find(r.Hold, active=True, order="-id", limit=MAX_SHOWN)
-        ),
+        workflows=tuple(_workflow(look, each, holds) for each in view.find(r.Workflow, limit=MAX_SHOWN)),
+        holds=holds,
         incidents=tuple(
             incident_row(look, each) for each in sorted(open_incidents, key=lambda it: it.severity)
         ),
@@ -37,15 +38,13 @@ def board(look: Look) -> c.BoardContext:
     )
 
 
-def _workflow(look: Look, workflow: r.Workflow) -> c.WorkflowRow:
+def _workflow(look: Look, workflow: r.Workflow, holds: tuple[c.HoldRow, ...]) -> c.WorkflowRow:
     schedule = look.manifests.version(look.view, workflow.id, workflow.version).manifest.schedule
-    holds = look.view.find(r.Hold, active=True)
+    own = [row for row in holds if concerns(row.hold.scope, workflow.id)]
     return c.WorkflowRow(
         workflow=workflow,
-        holds=sum(
-            hold.scope.kind is w.ScopeKind.EVERYTHING or workflow.id in (hold.scope.workflow, hold.scope.name)
-            for hold in holds
-        ),
+        holds=tuple(row.hold for row in own),
+        unsettled=c.Unsettled.of(row.pause for row in own),
         last_run=look.view.first(r.Run, workflow=workflow.id, order="-started_at"),
         next_due=next_due(schedule, after=look.now) if schedule else None,
     )

@@ -95,6 +95,7 @@ def approval(look: Look, approval_id: str) -> c.ApprovalContext:
         row=approval_row(look, known),
         call=look.view.get(r.Call, known.call) if known.call else None,
         workflow=look.view.get(r.Workflow, known.workflow),
+        more=sum(not row.why_not and row.approval.id != known.id for row in pending_approvals(look)),
     )
 
 
@@ -114,9 +115,13 @@ def _options(look: Look, workflow: r.Workflow, incident: r.Incident | None) -> t
         limit=MAX_CALLS,
     )
     due = pausing.runs_due(manifest, look.now)
+    held = {(hold.scope, hold.mode): hold for hold in look.view.find(r.Hold, active=True)}
     return tuple(
         _option(
-            each, pausing.impact(each.scope, each.mode, calls, runs_due=due), first=index == 0 and bool(facts)
+            each,
+            pausing.impact(each.scope, each.mode, calls, runs_due=due),
+            first=index == 0 and bool(facts),
+            held=held.get((each.scope, each.mode)),
         )
         for index, each in enumerate(pausing.proposals(kind, facts, manifest))
     )
@@ -157,11 +162,12 @@ def _wide_options(look: Look) -> tuple[c.PauseOption, ...]:
     return tuple(options)
 
 
-def _option(proposal: Proposal, impact: Impact, *, first: bool) -> c.PauseOption:
+def _option(proposal: Proposal, impact: Impact, *, first: bool, held: r.Hold | None = None) -> c.PauseOption:
     scope = proposal.scope
     return c.PauseOption(
         value=f"{scope.kind}:{proposal.mode}:{scope.name}",
         proposal=proposal,
         impact=impact,
-        recommended=first,
+        recommended=first and held is None,
+        held=held,
     )

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from stopwork.incidents import audit, communicate, images, learn, lifecycle, pause, preserve, reenable
+from stopwork.incidents import (
+    audit,
+    communicate,
+    drafting,
+    images,
+    learn,
+    lifecycle,
+    pause,
+    preserve,
+    reenable,
+)
 from stopwork.incidents.case import Case
+from stopwork.kernel.phrases import listed
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import points, postmortems, preparedness
@@ -14,9 +25,13 @@ from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.incidents import affected_rows, timeline
 from stopwork.server.pages.builders.look import Look, hold_row, pending_approvals
 from stopwork.server.pages.builders.workflow import ladder
+from stopwork.server.pages.held import goes_on
+from stopwork.server.pages.vocabulary import label
 
 TIMELINE_LINES: Final = 150
 _STATES_WITH_TASKS: Final = (lifecycle.PhaseState.NOW, lifecycle.PhaseState.LATER)
+#: What nobody needs to be called for while the incident is young.
+_AFTERWARDS: Final = (w.Phase.LEARN, w.Phase.PREPARE)
 _OPEN_TO_ALL: Final = {
     "attest": "Attest in my name",
     "except": "Make an exception",
@@ -42,6 +57,9 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
         decisions=_decisions(look, case, phases, action),
         signals=case.signals,
         holds=tuple(hold_row(look, hold) for hold in case.holds if hold.active),
+        goes_on=goes_on((hold for hold in case.holds if hold.active), case.current),
+        touched=_touched(case),
+        doubtful=tuple(call for call in case.calls if call.outcome is w.Outcome.UNKNOWN),
         points=len(points.live(view, now=look.now, workflow=known.workflow)),
         proposed_pause=_proposed_pause(case),
         evidence=_evidence(case),
@@ -75,7 +93,10 @@ def _decisions(
     own = [
         c.DecisionNeeded(title=each.next_action, href=f"#{each.phase}")
         for each in phases
-        if each.state in _STATES_WITH_TASKS and each.who == me and not (action and each.phase is action.phase)
+        if each.state in _STATES_WITH_TASKS
+        and each.phase not in _AFTERWARDS
+        and each.who == me
+        and not (action and each.phase is action.phase)
     ]
     asked = [
         c.DecisionNeeded(
@@ -85,6 +106,12 @@ def _decisions(
         if not row.why_not and row.approval.run in case.incident.runs
     ]
     return (*own, *asked)
+
+
+def _touched(case: Case) -> str:
+    """Answer what is known to be changed, and whether anybody has made sure that it is all."""
+    known = drafting.six_facts(case).known_affected
+    return f"{known} Audited." if case.audit else f"{known} Not audited yet."
 
 
 def _proposed_pause(case: Case) -> str:
@@ -179,19 +206,30 @@ def _learn(look: Look, case: Case) -> c.LearnPanel:
 
 def _reenable(look: Look, case: Case) -> c.ReenablePanel:
     step = reenable.next_step(case)
+    views = reenable.checks(case)
     owner = case.incident.business_owner
     mine = look.visit.person == owner
     return c.ReenablePanel(
-        checks=tuple(
-            c.CheckRow(view=view, answer=_answer(view, owner, look.visit.person))
-            for view in reenable.checks(case)
-        ),
-        stages=ladder(case.workflow.stage),
+        checks=tuple(c.CheckRow(view=view, answer=_answer(view, owner, look.visit.person)) for view in views),
+        stages=ladder(case.workflow.stage if case.incident.reenabled_at else None),
         next_stage=step.after,
         owner=owner,
         may_raise=mine and not step.blocked,
-        why_not=step.blocked or ("" if mine else f"Only {owner} gives autonomy back."),
+        why_not=_why_not_raise(case, views, step.blocked)
+        or ("" if mine else f"Only {owner} gives autonomy back."),
     )
+
+
+def _why_not_raise(case: Case, views: tuple[reenable.CheckView, ...], blocked: str) -> str:
+    """Answer what is missing before the next stage, with the names that the page gives it."""
+    if case.incident.reenabled_at is not None or not blocked:
+        return blocked
+    left = [
+        label(view.check).lower()
+        for view in views
+        if view.state not in reenable.GOOD and view.check is not w.ReenableCheck.FIRST_RUN_MONITORED
+    ]
+    return f"Still open: {listed(left, most=len(left))}."
 
 
 def _answer(view: reenable.CheckView, owner: str, person: str) -> str:

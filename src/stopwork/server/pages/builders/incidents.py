@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from stopwork.incidents import audit, lifecycle, report
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.ledger.events import Event, ItemFinished, name_of
 from stopwork.operations.cases import gather
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.look import OPEN_STATUSES, Look, field_changes, hold_row
@@ -29,6 +30,7 @@ QUIET: Final = frozenset(
         "step.recorded",
         "item.attempted",
         "incident.paused",
+        "incident.update_scheduled",
         "evidence.viewed",
     }
 )
@@ -42,9 +44,10 @@ def incident_row(look: Look, incident: r.Incident) -> c.IncidentRow:
         action = lifecycle.next_action(gather(look.view, look.manifests, incident.id))
     return c.IncidentRow(
         incident=incident,
-        holds=len(rows),
+        holds=tuple(row.hold for row in rows),
         unsettled=c.Unsettled.of(row.pause for row in rows),
         next_title=action.title if action else "",
+        next_who=action.who if action else "",
     )
 
 
@@ -120,9 +123,18 @@ def incident_report(look: Look, incident_id: str) -> c.ReportContext:
 def timeline(look: Look, incident_id: str, *, limit: int) -> tuple[c.TimelineRow, ...]:
     """Answer the incident's story in order, at most its last ``limit`` lines, without what repeats call by call."""
     entries = look.view.entries(incident=incident_id, newest_first=True, limit=MAX_ENTRIES)
-    told = [row for entry in entries if (row := timeline_row(entry)).kind not in QUIET][:limit]
+    told = [
+        timeline_row(entry, look.view)
+        for entry in entries
+        if name_of(entry.event) not in QUIET and not _went_as_planned(entry.event)
+    ][:limit]
     here = f"/incidents/{incident_id}"
     return tuple(replace(row, href=row.href.removeprefix(here)) for row in reversed(told))
+
+
+def _went_as_planned(event: Event) -> bool:
+    """Answer whether an item was put right: the end of the plan counts those, and only the others need a line."""
+    return isinstance(event, ItemFinished) and event.state is w.ItemState.VERIFIED
 
 
 def affected_rows(

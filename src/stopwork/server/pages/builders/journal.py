@@ -15,6 +15,8 @@ from stopwork.server.pages.sentences import timeline_row
 
 ENTRIES_A_PAGE: Final = 50
 MAX_CHOICES: Final = 50
+#: An entry's number in the address; what is longer is no number that SQLite knows.
+MAX_DIGITS: Final = 15
 KEYS: Final = ("incident", "workflow", "run", "call")
 
 
@@ -26,7 +28,7 @@ def journal(look: Look) -> c.JournalContext:
     entries = view.entries(
         newest_first=True,
         limit=ENTRIES_A_PAGE + 1,
-        before=int(before) if before.isdigit() else None,
+        before=int(before) if before.isdecimal() and len(before) <= MAX_DIGITS else None,
         **keys,
     )
     incidents = view.find(r.Incident, order="-opened_at", limit=MAX_CHOICES)
@@ -35,7 +37,7 @@ def journal(look: Look) -> c.JournalContext:
     return c.JournalContext(
         frame=look.frame("Journal", "journal", watch="none"),
         rows=tuple(
-            c.JournalRow(line=timeline_row(entry), body=msgspec.to_builtins(entry.event))
+            c.JournalRow(line=timeline_row(entry, view), body=msgspec.to_builtins(entry.event))
             for entry in entries[:ENTRIES_A_PAGE]
         ),
         filters=(

@@ -95,6 +95,12 @@ def approval_row(look: Look, approval: r.Approval) -> c.ApprovalRow:
     return c.ApprovalRow(approval=approval)
 
 
+def concerns(scope: r.Scope, workflow: str) -> bool:
+    """Answer whether a hold of this scope can stop something of this workflow."""
+    named = scope.name if scope.kind is w.ScopeKind.WORKFLOW else scope.workflow
+    return named in (None, workflow)
+
+
 def hold_row(look: Look, hold: r.Hold) -> c.HoldRow:
     """Answer a hold with what it has achieved."""
     of = f" in {hold.scope.workflow}" if hold.scope.workflow else ""

@@ -11,7 +11,7 @@ from stopwork.manifest.model import Gate, Tool
 from stopwork.operations import points, preparedness
 from stopwork.operations.manifests import known_workflow
 from stopwork.server.pages import contexts as c
-from stopwork.server.pages.builders.look import Look, field_changes, hold_row
+from stopwork.server.pages.builders.look import Look, concerns, field_changes, hold_row
 from stopwork.server.pages.vocabulary import label
 
 RUNS_A_PAGE: Final = 25
@@ -24,7 +24,7 @@ def workflow(look: Look, workflow_id: str) -> c.WorkflowContext:
     view = look.view
     known = known_workflow(view, workflow_id)
     compiled = look.manifests.version(view, known.id, known.version)
-    holds = [hold for hold in view.find(r.Hold, active=True) if _on(hold, known.id)]
+    holds = [hold for hold in view.find(r.Hold, active=True) if concerns(hold.scope, known.id)]
     status = look.query.get("status", "")
     wanted = {"status": status} if status in set(w.RunStatus) else {}
     runs = view.find(
@@ -100,9 +100,9 @@ def paging(look: Look, path: str, ids: list[str], size: int) -> c.Paging:
     )
 
 
-def ladder(stage: w.Stage) -> tuple[c.StageStep, ...]:
-    """Answer the stages from the least autonomy to the most."""
-    here = stages.LADDER.index(stage)
+def ladder(stage: w.Stage | None) -> tuple[c.StageStep, ...]:
+    """Answer the stages from the least autonomy to the most; ``None`` stands before the first."""
+    here = stages.LADDER.index(stage) if stage else -1
     return tuple(
         c.StageStep(
             stage=each,
@@ -130,10 +130,6 @@ def _calls(look: Look, calls: list[r.Call]) -> list[c.CallRow]:
         )
         for call in calls
     ]
-
-
-def _on(hold: r.Hold, workflow_id: str) -> bool:
-    return hold.scope.kind is w.ScopeKind.EVERYTHING or workflow_id in (hold.scope.workflow, hold.scope.name)
 
 
 def _tool(name: str, tool: Tool, holds: list[r.Hold]) -> c.ToolRow:

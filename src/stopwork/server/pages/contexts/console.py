@@ -22,6 +22,7 @@ from stopwork.server.pages.contexts.parts import (
     Paging,
     StageStep,
     TimelineRow,
+    Unsettled,
 )
 
 # --- sign-in and errors ----------------------------------------------------------------------------
@@ -63,7 +64,8 @@ class WorkflowRow(Context):
     """A workflow on the board."""
 
     workflow: r.Workflow
-    holds: int = 0
+    holds: tuple[r.Hold, ...] = ()
+    unsettled: Unsettled = Unsettled()
     last_run: r.Run | None = None
     next_due: datetime | None = None
 
@@ -112,6 +114,11 @@ class WorkflowContext(Context):
     stages: tuple[StageStep, ...]
     points: tuple[PointView, ...]
 
+    @property
+    def unsettled(self) -> Unsettled:
+        """Everything that any hold on this workflow still waits for."""
+        return Unsettled.of(row.pause for row in self.holds)
+
 
 class Moment(Context):
     """One line of a run's timeline: a call or a step."""
@@ -132,6 +139,12 @@ class RunContext(Context):
     incident: r.Incident | None = None
     other_attempts: tuple[r.Run, ...] = ()
 
+    @property
+    def doubtful(self) -> tuple[r.Call, ...]:
+        """The calls on this page whose outcome nobody knows."""
+        calls = (moment.call.call for moment in self.moments if moment.call)
+        return tuple(call for call in calls if call.outcome is w.Outcome.UNKNOWN)
+
 
 # --- pause, holds, approvals, journal --------------------------------------------------------------
 
@@ -139,13 +152,14 @@ class RunContext(Context):
 class PauseOption(Context):
     """One hold that can be set, smallest first, with what it would have stopped in the last seven days.
 
-    ``value`` is what the form sends: scope kind, mode and name, joined with colons.
+    ``value`` is what the form sends: scope kind, mode and name, joined with colons. ``held`` is the hold that is set already.
     """
 
     value: str
     proposal: Proposal
     impact: Impact
     recommended: bool = False
+    held: r.Hold | None = None
 
 
 class PauseContext(Context):
@@ -194,6 +208,7 @@ class ApprovalContext(Context):
     row: ApprovalRow
     call: r.Call | None = None
     workflow: r.Workflow | None = None
+    more: int = 0
 
 
 class JournalRow(Context):

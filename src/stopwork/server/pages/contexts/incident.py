@@ -144,7 +144,11 @@ class ReenablePanel(Context):
 
 
 class IncidentContext(Context):
-    """Everything that one incident asks for, phase by phase."""
+    """Everything that one incident asks for, phase by phase.
+
+    ``goes_on`` says what the holds leave running, ``touched`` what is known to be changed, and ``doubtful`` are the calls whose
+    outcome nobody knows.
+    """
 
     frame: Frame
     incident: r.Incident
@@ -154,6 +158,9 @@ class IncidentContext(Context):
     decisions: tuple[DecisionNeeded, ...]
     signals: tuple[r.Signal, ...]
     holds: tuple[HoldRow, ...]
+    goes_on: str
+    touched: str
+    doubtful: tuple[r.Call, ...]
     points: int
     proposed_pause: str
     evidence: EvidencePanel
@@ -199,6 +206,19 @@ class IncidentContext(Context):
     def ready_to_close(self) -> bool:
         """Whether every phase is done and only the closing is left."""
         return self.next is not None and all(step.state is PhaseState.DONE for step in self.phases)
+
+    @property
+    def answering(self) -> w.ReenableCheck | None:
+        """The check that this visitor is asked for next; the other questions stay folded."""
+        asked = (row.view.check for row in self.reenable.checks if row.answer)
+        return next(asked, None) if self.next and self.next.phase is w.Phase.REENABLE else None
+
+    @property
+    def letter(self) -> w.Audience | None:
+        """The audience whose message comes next; the other letters stay folded."""
+        waiting = (w.MessageState.DRAFT, w.MessageState.APPROVED, w.MessageState.FAILED)
+        letters = (row for row in self.audiences if row.message and row.message.state in waiting)
+        return next((row.told.audience for row in letters), None)
 
     def step(self, phase: w.Phase) -> PhaseView:
         """Answer how one phase stands."""

@@ -194,9 +194,10 @@ class TimelineRow(Context):
 
 
 class IncidentRow(Context):
-    """An incident, whether its pause is enforced, and the one thing to do next."""
+    """An incident, what of it is held and whether that is enforced, and the one thing to do next."""
 
     incident: r.Incident
-    holds: int
+    holds: tuple[r.Hold, ...]
     unsettled: Unsettled
     next_title: str = ""
+    next_who: str = ""

@@ -137,6 +137,7 @@ MOMENTS = (
     c.Moment(at=s.WAITING_CALL.requested_at, call=c.CallRow(call=s.WAITING_CALL, approval=s.APPROVAL)),
     c.Moment(at=s.REPLAY_CALL.requested_at, call=c.CallRow(call=s.REPLAY_CALL)),
     c.Moment(at=s.IN_FLIGHT_CALL.requested_at, call=c.CallRow(call=s.IN_FLIGHT_CALL)),
+    c.Moment(at=s.DOUBTFUL_CALL.requested_at, call=c.CallRow(call=s.DOUBTFUL_CALL)),
     c.Moment(at=s.OBSERVED_CALL.requested_at, call=c.CallRow(call=s.OBSERVED_CALL)),
 )
 
@@ -217,14 +218,16 @@ def board_stories() -> Iterator[tuple[str, c.Context]]:
         c.BoardContext(
             frame=frame("Board", "board"),
             workflows=(
-                c.WorkflowRow(workflow=s.WORKFLOW, holds=1, last_run=s.RUN, next_due=calm_rows[0].next_due),
+                c.WorkflowRow(
+                    workflow=s.WORKFLOW, holds=(s.HOLD,), last_run=s.RUN, next_due=calm_rows[0].next_due
+                ),
                 calm_rows[1],
             ),
             holds=(HOLD_ROW,),
             incidents=(
                 c.IncidentRow(
                     incident=a.INCIDENT,
-                    holds=1,
+                    holds=(s.HOLD,),
                     unsettled=PAUSING_ROW.unsettled,
                     next_title="Seal the evidence",
                 ),
@@ -237,7 +240,7 @@ def board_stories() -> Iterator[tuple[str, c.Context]]:
                         next_update_at=s.ago(minutes=4),
                         opened_at=s.ago(hours=17),
                     ),
-                    holds=0,
+                    holds=(),
                     unsettled=c.Unsettled(),
                     next_title="Pause everything this agent can reach",
                 ),

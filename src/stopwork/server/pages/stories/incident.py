@@ -111,6 +111,9 @@ def incident_stories(
         decisions=(),
         signals=(a.SIGNAL,),
         holds=(enforced,),
+        goes_on="crm.list_accounts, crm.update_account and mail.send may still run",
+        touched="1 account changed and 2 tasks created in crm. Not audited yet.",
+        doubtful=(s.DOUBTFUL_CALL,),
         points=2,
         proposed_pause="The tool crm.create_task repeats writes; holding it stops that and nothing else.",
         evidence=c.EvidencePanel(
@@ -236,7 +239,7 @@ def _list_stories(
         incidents=(
             c.IncidentRow(
                 incident=a.INCIDENT,
-                holds=1,
+                holds=(enforced.hold,),
                 unsettled=enforced.unsettled,
                 next_title="Seal the evidence",
             ),

@@ -294,6 +294,16 @@ REPLAY_CALL = call(
 IN_FLIGHT_CALL = call(
     8, "crm.update_account", UPDATE_CALL.args, outcome=None, finished_at=None, result=None, in_flight=True
 )
+DOUBTFUL_CALL = call(
+    12,
+    "crm.create_task",
+    CREATE_CALL.args,
+    effect=w.EffectKind.CREATE,
+    permission="crm.tasks.write",
+    outcome=w.Outcome.UNKNOWN,
+    error="ReadTimeout: no answer within 1 s",
+    result=None,
+)
 OBSERVED_CALL = call(
     9,
     "mail.send",
