@@ -50,13 +50,12 @@ class Visit:
         company = self._company
         company.introduce(MANIFEST)
         self._say()
-        self._say(f"The console:           {company.url}")
-        self._link("technical owner", company.lee)
         self._link("business owner", company.dana)
-        self._say(f"The CRM it is about:   {company.world.crm_url}")
+        self._link("technical owner", company.lee)
+        self._say(f"The CRM that the agent works in: {company.world.crm_url}")
         self._say()
         self._say(
-            "You are both owners: sign in as lee, and as dana in a private window. Each link works once."
+            "Start as dana, who can sign everything; in a private window lee sees what is not theirs to sign."
         )
         if self._keyboard.listens:
             self._say("Here, l or d with Enter makes a new link for lee or dana. Ctrl-C ends the demo.")
