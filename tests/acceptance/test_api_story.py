@@ -1,0 +1,21 @@
+"""Contract: the whole story of an incident can be told over the API alone, and every request and answer of it is as described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.unit.server.described import description
+from tests.unit.server.house import house
+from tests.unit.server.story import Story
+
+
+def test_the_story_is_told_over_the_api_as_it_is_described(tmp_path: Path) -> None:
+    with house(tmp_path) as opened:
+        api = description(opened.office.crew)
+        opened.judge = api.judge
+        story = Story(opened)
+        story.all()
+        assert opened.get(story.at())["status"] == "closed"
+        report = opened.as_(None).get(story.at("/report"), params={"format": "markdown"})
+        assert report.status_code == 401
+        assert api.names() - api.seen == {"listen"}, "an address that nobody asked"

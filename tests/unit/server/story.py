@@ -1,0 +1,250 @@
+"""One incident from its first run to its close, told over the API alone: every address is asked at least once.
+
+Each chapter leaves the house as the next one finds it, so a test may stop where it likes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stopwork.incidents.learn import FIELDS
+from stopwork.ledger.words import CheckState, ReenableCheck
+from tests.support.office import AGENT, DANA, KIM, LEE, WORKFLOW
+from tests.unit.server.house import ADMIN, PATCHED, House, Json, wait_for
+
+TITLE: Final = "Call about the renewal"
+
+
+class Story:
+    """What has happened so far, by the ids that the API gave."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.get, self.post, self.put = house.get, house.post, house.put
+        self.incident = self.plan = self.held = ""
+
+    def at(self, rest: str = "") -> str:
+        return f"/v1/incidents/{self.incident}{rest}"
+
+    def all(self) -> None:
+        """Tell it to the end."""
+        self.agent_repeats_itself()
+        self.people_look()
+        self.paused()
+        self.opened()
+        self.sealed()
+        self.contained()
+        self.audited()
+        self.recovered()
+        self.told()
+        self.learned()
+        self.returned()
+        self.closed()
+
+    # --- the agent -------------------------------------------------------------------------------
+
+    def call(self, run: str, name: str, tool: str = "crm.create_task", *, nth: int = 1, **args: str) -> Json:
+        """Carry one call through, as a guard does; ``nth`` counts equal calls."""
+        args = args or {"account_id": "acme", "title": TITLE}
+        permit = self.post("/v1/permits", who=AGENT, call=name, run=run, tool=tool, args=args, nth=nth)
+        if permit["verdict"] != "allow":
+            return permit
+        self.post(f"/v1/calls/{name}/attempt", who=AGENT, before=[])
+        done = self.house.office.crm.run(tool, args)
+        ended = self.post(f"/v1/calls/{name}/outcome", who=AGENT, outcome="succeeded", result=done)
+        seen = [
+            {
+                "object": ref,
+                "operation": "created",
+                "before": {"state": "absent"},
+                "after": {"state": "present", "content": self.house.office.crm.tasks[ref["id"]]},
+            }
+            for ref in ended["capture"]
+        ]
+        self.post(f"/v1/calls/{name}/effects", who=AGENT, observed=seen)
+        return permit
+
+    def lose(self, run: str, name: str) -> None:
+        """Begin a call and never learn how it ended."""
+        asked = {"call": name, "run": run, "tool": "crm.update_account"}
+        args = {"account_id": "globex", "renewal": "2026-07-02"}
+        [ref] = self.post("/v1/permits", who=AGENT, **asked, args=args)["capture"]
+        held = self.house.office.crm.accounts["globex"]
+        before = [{"object": ref, "image": {"state": "present", "content": held}}]
+        self.post(f"/v1/calls/{name}/attempt", who=AGENT, before=before)
+        self.post(f"/v1/calls/{name}/outcome", who=AGENT, outcome="unknown", error="it did not answer")
+
+    def start(self, run: str) -> Json:
+        return self.post(
+            "/v1/runs",
+            who=AGENT,
+            run=run,
+            workflow=WORKFLOW,
+            trigger="manual",
+            trigger_id=run,
+            runtime={"a": 1},
+        )
+
+    def agent_repeats_itself(self) -> None:
+        """The same task three times over: the second is noticed, and an incident opens by itself."""
+        point = self.post("/v1/points", who=AGENT, workflow=WORKFLOW, name="a guard")
+        self.start("run-1")
+        self.post(
+            "/v1/runs/run-1/steps", who=AGENT, kind="model_call", name="think", tokens=10, cost_usd=0.01
+        )
+        self.lose("run-1", "call-lost")
+        for number in (1, 2):
+            self.call("run-1", f"call-{number}", nth=number)
+        self.call("run-1", "call-mail", tool="mail.send", to="someone@example.test")
+        found = wait_for(lambda: self.get("/v1/incidents"))
+        self.incident = found[0]["id"]
+        self.held = wait_for(lambda: self.get("/v1/holds", active=True))[0]["id"]
+        self.post(f"/v1/points/{point['point']}/heartbeat", who=AGENT, epoch=point["epoch"])
+        self.get("/v1/points")
+        self.post("/v1/runs/run-1/finish", who=AGENT, status="failed", error="it was stopped")
+        gone = self.house.as_(AGENT).delete(f"/v1/points/{point['point']}")
+        assert gone.is_success, gone.text
+
+    # --- people ----------------------------------------------------------------------------------
+
+    def people_look(self) -> None:
+        for path in (
+            "runs",
+            "runs/run-1",
+            "runs/run-1/steps",
+            "calls",
+            "calls/call-1",
+            "calls/call-1/effects",
+        ):
+            self.get(f"/v1/{path}")
+        for path in ("signals", "journal", "me", "tokens", "health", "workflows", "openapi.json"):
+            self.get(f"/v1/{path}", who=ADMIN)
+        for path in ("", "/versions", "/preparedness"):
+            self.get(f"/v1/workflows/{WORKFLOW}{path}")
+        for rest in (
+            "",
+            "/phases",
+            "/timeline",
+            "/objects",
+            "/audit",
+            "/containment",
+            "/messages",
+            "/report",
+        ):
+            self.get(self.at(rest))
+        self.get(self.at("/report"), format="json")
+        made = self.post("/v1/tokens", who=ADMIN, kind="person", id=KIM.id, valid_for_s=3600)
+        self.post(f"/v1/tokens/{made['credential']['id']}/revoke", who=ADMIN, reason="it was an example")
+        link = self.post("/v1/links", who=ADMIN, address=KIM.id)
+        self.post("/v1/sessions", who=KIM, secret=link["secret"])
+        self.post("/v1/calls/call-lost/reconcile", outcome="failed", note="I looked: nothing has changed.")
+        asked = self.get("/v1/approvals", state="pending")[0]
+        self.get(f"/v1/approvals/{asked['id']}")
+        self.post(
+            f"/v1/approvals/{asked['id']}/decide", who=DANA, approve=False, digest=asked["digest"], note="No."
+        )
+
+    def paused(self) -> None:
+        scope = {"kind": "tool", "name": "mail.send", "workflow": WORKFLOW}
+        self.post("/v1/holds", scope=scope, reason="also unsafe", incident=self.incident)
+        apart = self.post("/v1/holds", scope={"kind": "workflow", "name": "invoices"}, reason="to be sure")
+        self.get(f"/v1/holds/{apart['hold']['id']}")
+        self.post(f"/v1/holds/{apart['hold']['id']}/lift", who=KIM, reason="It is another workflow.")
+        self.post(f"/v1/workflows/{WORKFLOW}/stage", stage="read_only", reason="until it is mended")
+
+    def opened(self) -> None:
+        self.post(self.at("/notes"), text="The customer was called three times.")
+        self.post(self.at("/severity"), severity="sev1", reason="customers see it")
+        self.post(self.at("/handover"), role="commander", to=KIM.id, note="Kim is on duty.")
+        self.post(self.at("/next-update"), at="2026-03-02T13:20:00Z", reason="every 20 minutes")
+        self.post("/v1/incidents", workflow="invoices", title="Another one", request="once")
+        known = self.get("/v1/calls/call-mail")
+        assert known["verdict"] == "wait"
+
+    def sealed(self) -> None:
+        self.post(self.at("/seal"))
+        taken = self.house.as_(LEE).get(self.at("/bundle"))
+        assert taken.is_success, taken.text
+        assert taken.content.startswith(b"PK")
+
+    def contained(self) -> None:
+        for item in self.post(self.at("/containment")):
+            self.post(
+                f"/v1/containment/{item['id']}", state="not_applicable", verified_how="Nothing of it is used."
+            )
+
+    def audited(self) -> None:
+        self.post(self.at("/audit"))
+
+    def proposed(self) -> Json:
+        plan = self.post(self.at("/plan"))
+        self.plan = plan["id"]
+        return plan
+
+    def recovered(self) -> None:
+        first = self.proposed()
+        self.get(f"/v1/plans/{self.plan}")
+        self.get(f"/v1/plans/{self.plan}/items")
+        self.post(f"/v1/plans/{self.plan}/approve", who=DANA, digest=first["digest"])
+        assert self.post(f"/v1/plans/{self.plan}/run")["state"] == "finished"
+        assert len(self.house.office.crm.tasks) < 2
+        back = self.post(f"/v1/plans/{self.plan}/reverse")
+        items = [each["id"] for each in self.get(f"/v1/plans/{back['id']}/items")]
+        self.post(
+            f"/v1/plans/{back['id']}/approve",
+            who=DANA,
+            digest=back["digest"],
+            items=[],
+            accept=items,
+            note="The recovery was right.",
+        )
+        self.post(f"/v1/plans/{back['id']}/run")
+
+    def told(self) -> None:
+        drafts = self.post(self.at("/messages"))
+        first = drafts[0]
+        drafts[0] = self.post(
+            f"/v1/messages/{first['id']}",
+            recipients=[DANA.id],
+            subject=first["subject"],
+            body=first["body"] + "\nThat is all for now.",
+        )
+        for each in drafts[:-1]:
+            self.post(f"/v1/messages/{each['id']}/approve", who=DANA, digest=each["digest"])
+            self.post(f"/v1/messages/{each['id']}/send", who=DANA)
+        self.post(f"/v1/messages/{drafts[-1]['id']}/discard", reason="They were told in person.")
+
+    def learned(self) -> None:
+        self.post(self.at("/root-cause"), text="A retry repeated the write: the tool had no idempotency key.")
+        self.post("/v1/manifests/preview", text=PATCHED)
+        self.post("/v1/manifests", text=PATCHED, reason="an idempotency key", expected_version=1)
+        found = self.get(self.at("/postmortem"))
+        fields = {field.name: found["fields"].get(field.name) or "We wrote it down." for field in FIELDS}
+        remedy = {"remediation": ["idempotency"], "what": "A key", "owner": LEE.id, "due_date": "2026-04-01"}
+        self.put(self.at("/postmortem"), fields=fields, follow_ups=[remedy])
+        self.post(self.at("/postmortem/close"))
+
+    def returned(self) -> None:
+        """Answer what records cannot tell, sign, and come back a stage at a time with a clean run on each."""
+        for check in ReenableCheck:
+            self._answer(check)
+        self.post(self.at("/preparedness"))
+        for number in range(2, 10):
+            if self.post(self.at("/raise"), who=DANA)["stage"] == "normal":
+                break
+            run = f"run-{number}"
+            self.start(run)
+            self.call(run, f"call-{run}", tool="crm.read_account", account_id="acme")
+            self.post(f"/v1/runs/{run}/finish", who=AGENT, status="succeeded")
+        self._answer(ReenableCheck.FIRST_RUN_MONITORED)
+
+    def _answer(self, check: ReenableCheck) -> None:
+        views = {view["check"]: view for view in self.get(self.at("/return"))["checks"]}
+        if views[check]["state"] not in (CheckState.PASSED, CheckState.ATTESTED, CheckState.EXCEPTED):
+            answer = self.house.as_(DANA).post(
+                self.at(f"/checks/{check}"), json={"note": "I looked at it myself."}
+            )
+            assert answer.status_code in (200, 409), answer.text
+
+    def closed(self) -> None:
+        self.post(self.at("/close"), who=DANA, reason="It runs as it should.")

@@ -1,0 +1,186 @@
+"""Contract: who may call what, as one table over every row of the API. A refusal says who can, and records nothing.
+
+The columns are a request without a token, the workflow's agent, the agent of another workflow, a person without a part in
+it, its technical owner, its business owner, and an administrator who is none of these. ``401`` and ``403`` are refusals for who
+asks; ``-`` is any other answer: these requests are about nothing that exists, so whoever may ask learns just that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from stopwork.ledger.records import Principal
+from stopwork.server.api.endpoint import Access, Endpoint
+from tests.support.office import AGENT, DANA, LEE, MANIFEST, WORKFLOW
+from tests.unit.server.described import endpoints
+from tests.unit.server.house import ADMIN, OTHER, STRANGER, House, house, is_problem
+from tests.unit.server.story import Story
+
+WHO: Final[tuple[Principal | None, ...]] = (None, AGENT, OTHER, STRANGER, LEE, DANA, ADMIN)
+
+ANYBODY: Final = "-   -   -   -   -   -   -"
+ANY_TOKEN: Final = "401 -   -   -   -   -   -"
+PEOPLE: Final = "401 403 403 -   -   -   -"
+BY_ACCESS: Final = {Access.PUBLIC: ANYBODY, Access.ANY: ANY_TOKEN, Access.PERSON: PEOPLE}
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with house(tmp_path_factory.mktemp("house")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def rows(opened: House) -> tuple[Endpoint, ...]:
+    return endpoints(opened.office.crew)
+
+
+def found(opened: House, method: str, path: str, **body: object) -> str:
+    """Answer one line of the table: what each of them gets."""
+    said = []
+    for who in WHO:
+        before = opened.journal_size()
+        answer = opened.as_(who).request(method, path, json=body if method in ("POST", "PUT") else None)
+        said.append(str(answer.status_code) if answer.status_code in (401, 403) else "-")
+        if answer.status_code in (401, 403):
+            is_problem(answer)
+            assert opened.journal_size() == before
+    return "".join(each.ljust(4) for each in said).rstrip()
+
+
+def test_only_the_health_of_the_server_and_spending_a_link_are_public(rows: tuple[Endpoint, ...]) -> None:
+    assert {row.name for row in rows if row.access is Access.PUBLIC} == {"health", "spend_link"}
+
+
+def test_what_agents_may_ask_is_the_permit_protocol_and_a_few_looks(rows: tuple[Endpoint, ...]) -> None:
+    asked = {row.name for row in rows if row.access is Access.ANY and row.tag != "guard"}
+    assert asked == {"get_workflow", "set_hold", "get_hold", "get_approval", "who_am_i"}
+    assert {row.access for row in rows if row.tag == "guard"} == {Access.ANY}
+
+
+def test_every_row_keeps_its_access(opened: House, rows: tuple[Endpoint, ...]) -> None:
+    """Everyone asks everything about things that do not exist; the empty body is refused after the person is."""
+    for row in rows:
+        path = re.sub(r"{\w+(:\w+)?}", "none", row.path)
+        if row.name == "spend_link":
+            continue  # it has no caller, only a secret
+        line = found(opened, row.method, path)
+        assert line == BY_ACCESS[row.access], row.name
+
+
+@pytest.fixture(scope="module")
+def story(opened: House) -> Story:
+    told = Story(opened)
+    told.agent_repeats_itself()
+    told.sealed()
+    told.audited()
+    told.proposed()
+    told.post(told.at("/messages"))
+    return told
+
+
+#                 none agent other pat  lee  dana root
+OWN_WORKFLOW = "  401  -    403  -    -    -    -"
+NOT_OTHERS = "    401  -    403  -    -    -    -"
+BUSINESS_OWNER = "401  403  403  403  403  -    403"
+OWNERS = "        401  403  403  403  -    -    -"
+ADMINISTRATOR = " 401  403  403  403  403  403  -"
+ITSELF_OR_ADMIN = "401 403  403  -    403  403  -"
+
+
+def test_an_agent_asks_about_its_own_workflow_only(opened: House, story: Story) -> None:
+    run = {"workflow": WORKFLOW, "trigger": "manual", "trigger_id": "t"}
+    scope = {"kind": "tool", "name": "crm.read_account", "workflow": WORKFLOW}
+    mail = opened.get("/v1/approvals")[0]["id"]
+    lines = {
+        "start_run": found(opened, "POST", "/v1/runs", run="run-a", **run),
+        "finish_run": found(opened, "POST", "/v1/runs/run-a/finish", status="succeeded"),
+        "record_step": found(opened, "POST", "/v1/runs/run-a/steps", kind="message", name="said"),
+        "ask_permit": found(opened, "POST", "/v1/permits", call="c-1", run="run-a", tool="x", args={}),
+        "attempt_call": found(opened, "POST", "/v1/calls/call-1/attempt"),
+        "finish_call": found(opened, "POST", "/v1/calls/call-1/outcome", outcome="failed"),
+        "observe_effects": found(opened, "POST", "/v1/calls/call-1/effects"),
+        "register_point": found(opened, "POST", "/v1/points", workflow=WORKFLOW, name="p"),
+        "get_workflow": found(opened, "GET", f"/v1/workflows/{WORKFLOW}"),
+        "get_hold": found(opened, "GET", f"/v1/holds/{story.held}"),
+        "get_approval": found(opened, "GET", f"/v1/approvals/{mail}"),
+        "set_hold": found(opened, "POST", "/v1/holds", scope=scope, reason="a test"),
+    }
+    assert set(map(squeezed, lines.values())) == {squeezed(OWN_WORKFLOW)}, lines
+
+
+def test_an_agent_stops_nothing_but_its_own_workflow(opened: House) -> None:
+    everything = found(opened, "POST", "/v1/holds", scope={"kind": "everything"}, reason="a test")
+    assert squeezed(everything) == "401 403 403 - - - -"
+
+
+def test_what_only_particular_people_may_do(opened: House, story: Story) -> None:
+    """Each is asked with what the records hold now, so that only who asks stands in the way."""
+    plan = opened.get(f"/v1/plans/{story.plan}")
+    approve = {"digest": "another", "note": "x"}
+    text = MANIFEST.replace("Weekly", "Every week's")
+    root = opened.post("/v1/tokens", who=ADMIN, kind="person", id=ADMIN.id)["credential"]["id"]
+    own = opened.post("/v1/tokens", who=STRANGER, kind="person", id=STRANGER.id)["credential"]["id"]
+    agents = opened.post("/v1/tokens", who=DANA, kind="agent", id=WORKFLOW)["credential"]["id"]
+    mail = opened.get("/v1/approvals", state="pending")[0]
+    decide = {"approve": False, "digest": mail["digest"], "note": "no"}
+    sign = found(opened, "POST", story.at("/checks/owner_approved"), note="I agree.")
+    table = {
+        "approve a plan": (
+            found(opened, "POST", f"/v1/plans/{plan['id']}/approve", **approve),
+            BUSINESS_OWNER,
+        ),
+        "give a stage back": (found(opened, "POST", story.at("/raise")), BUSINESS_OWNER),
+        "sign as the owner": (sign, BUSINESS_OWNER),
+        "answer a gate": (
+            found(opened, "POST", f"/v1/approvals/{mail['id']}/decide", **decide),
+            BUSINESS_OWNER,
+        ),
+        "change a manifest": (found(opened, "POST", "/v1/manifests", text=text, reason="x"), OWNERS),
+        "make an agent's token": (found(opened, "POST", "/v1/tokens", kind="agent", id=WORKFLOW), OWNERS),
+        "make a person's token": (
+            found(opened, "POST", "/v1/tokens", kind="person", id="jo@acme.test"),
+            ADMINISTRATOR,
+        ),
+        "make a person's link": (found(opened, "POST", "/v1/links", address="jo@acme.test"), ADMINISTRATOR),
+        "make an administrator": (
+            found(opened, "POST", "/v1/tokens", kind="person", id="sam@acme.test", administrator=True),
+            ADMINISTRATOR,
+        ),
+        "end an agent's token": (found(opened, "POST", f"/v1/tokens/{agents}/revoke", reason="x"), PEOPLE),
+        "end one's own token": (
+            found(opened, "POST", f"/v1/tokens/{own}/revoke", reason="x"),
+            ITSELF_OR_ADMIN,
+        ),
+        "end another's token": (
+            found(opened, "POST", f"/v1/tokens/{root}/revoke", reason="x"),
+            ADMINISTRATOR,
+        ),
+    }
+    assert {what: squeezed(line) for what, (line, _) in table.items()} == {
+        what: squeezed(expected) for what, (_, expected) in table.items()
+    }
+
+
+def test_nobody_holds_a_credential_of_the_system(opened: House) -> None:
+    answer = opened.as_(ADMIN).post("/v1/tokens", json={"kind": "system", "id": "root@acme.test"})
+    assert (answer.status_code, is_problem(answer)["code"]) == (422, "invalid")
+
+
+def test_a_cookie_alone_changes_nothing_over_the_api(opened: House) -> None:
+    browser = opened.client(cookie=f"stopwork_session={opened.tokens[LEE.id]}")
+    body = {"workflow": WORKFLOW}
+    assert browser.get("/v1/me").json()["principal"]["id"] == LEE.id
+    for token in ("", "none", "é"):
+        refused = browser.post(
+            "/v1/incidents", json=body, headers={b"x-stopwork-csrf": token.encode("latin-1")}
+        )
+        assert (refused.status_code, is_problem(refused)["code"]) == (403, "denied")
+
+
+def squeezed(line: str) -> str:
+    return " ".join(line.split())
