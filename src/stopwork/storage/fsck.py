@@ -118,10 +118,10 @@ class _Examination:
             sealed, checkpoints = self._check_log()
             # Records of a journal that cannot be folded to its end would all differ, which says nothing new.
             records = self._check_records() if self._folds else 0
-        except sa.exc.DatabaseError as error:
+        except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
             if not is_damage(error):
                 raise
-            self._fault("database file", f"cannot be read further: {error.orig}")
+            self._fault("database file", f"cannot be read further: {translated(error).__cause__}")
         return Report(
             entries=self._tree.size,
             sealed=sealed,

@@ -184,6 +184,11 @@ def _snake(name: str) -> str:
 
 TABLES: Final = MappingProxyType({kind: _table(kind, indexed) for kind, indexed in INDEXED.items()})
 
+_COLUMNS: Final = {
+    kind: tuple(column.name for column in table.columns if column.name != "record")
+    for kind, table in TABLES.items()
+}
+
 
 def id_of(record: r.Record) -> str:
     """Answer the record's primary key."""
@@ -192,10 +197,5 @@ def id_of(record: r.Record) -> str:
 
 def column_values(record: r.Record) -> dict[str, Any]:
     """Answer what the record's table holds beside the record itself."""
-    table = TABLES[type(record)]
-    values = {}
-    for column in table.columns:
-        if column.name != "record":
-            value = getattr(record, column.name)
-            values[column.name] = value.value if isinstance(value, Enum) else value
-    return values
+    values = {name: getattr(record, name) for name in _COLUMNS[type(record)]}
+    return {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from datetime import datetime
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from stopwork.kernel.ids import IdSource
 from stopwork.ledger.events import Entry, Event, name_of
 from stopwork.ledger.fold import Change, Put, Update, changes
 from stopwork.ledger.records import Principal, Record
+from stopwork.storage import statements
 from stopwork.storage.tables import JOURNAL_KEYS, TABLES, column_values, journal
 from stopwork.storage.view import View, entry_of
 
@@ -59,16 +60,15 @@ class Tx(View):
         entry = Entry(seq=self._next_seq, at=self.now, actor=self.actor, event=event)
         body = canonical_bytes(entry)
         _require_readable(body)
-        keys = {name: getattr(event, name, None) for name in JOURNAL_KEYS}
-        self._connection.execute(
-            sa.insert(journal).values(
-                seq=entry.seq,
-                at=entry.at,
-                kind=name_of(event),
-                body=body,
-                leaf=hashlib.sha256(b"\x00" + body).digest(),
-                **keys,
-            )
+        row = {
+            "seq": entry.seq,
+            "at": entry.at,
+            "kind": name_of(event),
+            "body": body,
+            "leaf": hashlib.sha256(b"\x00" + body).digest(),
+        }
+        self._run(
+            statements.insert(journal), row | {name: getattr(event, name, None) for name in JOURNAL_KEYS}
         )
         for change in changes(entry):
             self._apply(change)
@@ -88,21 +88,27 @@ class Tx(View):
         if known is None:
             self._insert(record)
         else:
-            values = column_values(record) | {"record": msgspec.json.encode(record)}
-            table = TABLES[change.kind]
-            self._connection.execute(sa.update(table).where(table.c.id == change.id).values(values))
+            self._update(known, record)
 
     def _insert(self, record: Record) -> None:
-        values: dict[str, Any] = column_values(record) | {"record": msgspec.json.encode(record)}
+        values = column_values(record) | {"record": msgspec.json.encode(record)}
         try:
-            self._connection.execute(sa.insert(TABLES[type(record)]).values(values))
-        except sa.exc.IntegrityError as error:
+            self._run(statements.insert(TABLES[type(record)]), values)
+        except sqlite3.IntegrityError as error:
             kind = type(record).__name__.lower()
             raise Conflict(
                 f"{kind} {values['id']!r} exists already",
                 hint="Look at the recorded one; it was not changed.",
                 id=values["id"],
             ) from error
+
+    def _update(self, known: Record, record: Record) -> None:
+        before = column_values(known)
+        # An index is written again for every column that is set, whether or not its value is another.
+        changed = {name: value for name, value in column_values(record).items() if value != before[name]}
+        changed["record"] = msgspec.json.encode(record)
+        values = {f"new_{name}": value for name, value in changed.items()} | {"known_id": before["id"]}
+        self._run(statements.update(TABLES[type(record)], tuple(changed)), values)
 
 
 def _require_readable(body: bytes) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
+import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from enum import Enum
 from typing import Any, Final, TypeVar, Union
 
 import msgspec
 import sqlalchemy as sa
 
-from stopwork.kernel.errors import Internal, Invalid, NotFound, Tampered
+from stopwork.kernel.errors import Invalid, NotFound, Tampered
 from stopwork.ledger.events import EVENT_TYPES, Entry, Event
 from stopwork.ledger.records import Principal, Record
+from stopwork.storage import statements
+from stopwork.storage.statements import Statement
 from stopwork.storage.tables import TABLES, checkpoint, id_of, journal, merkle_node
 
 R = TypeVar("R", bound=Record)
@@ -84,11 +86,13 @@ class View:
         """Run a statement on tables that are not records: heartbeats, duties, blobs, the Merkle log."""
         return self._connection.execute(statement, rows)
 
+    def _run(self, statement: Statement, values: dict[str, Any]) -> sqlite3.Cursor:
+        return statement.run(self._connection, values)
+
     def get(self, kind: type[R], record_id: str) -> R | None:
         """Answer the record with this id, or ``None``."""
-        table = TABLES[kind]
-        body = self._connection.execute(sa.select(table.c.record).where(table.c.id == record_id)).scalar()
-        return None if body is None else decode(kind, body)
+        row = self._run(statements.by_id(TABLES[kind]), {"id": record_id}).fetchone()
+        return None if row is None else decode(kind, row[0])
 
     def need(self, kind: type[R], record_id: str) -> R:
         """Answer the record with this id; ``NotFound`` when there is none."""
@@ -116,20 +120,17 @@ class View:
         last record of the page before.
         """
         table = TABLES[kind]
-        query = sa.select(table.c.record).where(*_where(table, conditions)).limit(min(limit, MAX_ROWS))
-        column = _column(table, order.removeprefix("-"))
-        descending = order.startswith("-")
+        shape, values = statements.shape_of(table, conditions)
+        values["limit"] = min(limit, MAX_ROWS)
         if after is not None:
-            row = self._connection.execute(sa.select(column).where(table.c.id == after)).first()
-            if row is None:
+            marked = self._run(statements.mark(table, order.removeprefix("-")), {"id": after}).fetchone()
+            if marked is None:
                 raise Invalid(
                     f"the page marker {after!r} is not known", hint="Start again from the first page."
                 )
-            here = sa.tuple_(column, table.c.id)
-            mark = sa.tuple_(sa.literal(row[0], column.type), sa.literal(after, table.c.id.type))
-            query = query.where(here < mark if descending else here > mark)
-        query = query.order_by(*((sa.desc(c) if descending else sa.asc(c)) for c in (column, table.c.id)))
-        return [decode(kind, body) for (body,) in self._connection.execute(query)]
+            values |= {"mark": marked[0], "after": after}
+        found = statements.search(table, shape, order, paged=after is not None)
+        return [decode(kind, body) for (body,) in self._run(found, values)]
 
     def first(self, kind: type[R], *, order: str = "id", **conditions: Any) -> R | None:
         """Answer the first record that meets every condition, or ``None``."""
@@ -138,14 +139,12 @@ class View:
     def count(self, kind: type[Record], **conditions: Any) -> int:
         """Count the records that meet every condition."""
         table = TABLES[kind]
-        query = sa.select(sa.func.count()).select_from(table).where(*_where(table, conditions))
-        return int(self._connection.execute(query).scalar_one())
+        shape, values = statements.shape_of(table, conditions)
+        return int(self._run(statements.count(table, shape), values).fetchone()[0])
 
     def last_seq(self) -> int:
         """Answer the number of the newest journal entry; 0 when there is none."""
-        return int(
-            self._connection.execute(sa.select(sa.func.coalesce(sa.func.max(journal.c.seq), 0))).scalar_one()
-        )
+        return int(self._run(statements.LAST_SEQ, {}).fetchone()[0])
 
     def entries(
         self,
@@ -174,14 +173,14 @@ class View:
         **keys: Any,
     ) -> list[Stored]:
         """Answer journal rows as they are stored; see :meth:`entries`."""
-        query = sa.select(journal.c.seq, journal.c.body, journal.c.leaf).where(journal.c.seq > after)
+        asked: dict[str, Any] = {"seq_from": after + 1, **keys}
         if before is not None:
-            query = query.where(journal.c.seq < before)
+            asked["seq_before"] = before
         if kinds is not None:
-            query = query.where(journal.c.kind.in_(kinds))
-        query = query.where(*_where(journal, keys))
-        order = sa.desc(journal.c.seq) if newest_first else sa.asc(journal.c.seq)
-        rows = self._connection.execute(query.order_by(order).limit(min(limit, MAX_ROWS)))
+            asked["kind"] = tuple(kinds)
+        shape, values = statements.shape_of(journal, asked)
+        values["limit"] = min(limit, MAX_ROWS)
+        rows = self._run(statements.entries(shape, newest_first=newest_first), values)
         return [Stored(seq, body, leaf) for seq, body, leaf in rows]
 
     def node(self, level: int, position: int) -> bytes | None:
@@ -219,31 +218,3 @@ class View:
             if len(page) < PAGE:
                 return
             after = id_of(page[-1])
-
-
-def _where(table: sa.Table, conditions: dict[str, Any]) -> Iterator[sa.ColumnElement[bool]]:
-    for name, value in conditions.items():
-        if name in table.c:
-            column = table.c[name]
-            if isinstance(value, tuple | list | set | frozenset):
-                yield column.in_([_plain(item) for item in value])
-            elif value is None:
-                yield column.is_(None)
-            else:
-                yield column == _plain(value)
-        elif name.endswith("_from") and name.removesuffix("_from") in table.c:
-            yield table.c[name.removesuffix("_from")] >= _plain(value)
-        elif name.endswith("_before") and name.removesuffix("_before") in table.c:
-            yield table.c[name.removesuffix("_before")] < _plain(value)
-        else:
-            raise Internal(f"{table.name} cannot be searched by {name!r}")
-
-
-def _column(table: sa.Table, name: str) -> sa.Column[Any]:
-    if name not in table.c:
-        raise Internal(f"{table.name} cannot be ordered by {name!r}")
-    return table.c[name]
-
-
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else value

@@ -1,0 +1,158 @@
+"""The statements that records and the journal are read and written with: each is made once and given to the driver as it is.
+
+A permit takes about a dozen of them. Building and compiling one anew costs ten times what SQLite needs to run it, so they are written
+with SQLAlchemy, compiled by their shape and kept (docs/decisions/0008-compiled-statements.md).
+"""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from stopwork.kernel.errors import Internal
+from stopwork.storage.tables import journal, micros
+
+MAX_KEPT: Final = 1_024
+
+_DIALECT: Final = sqlite.dialect(paramstyle="named")
+_SUFFIXES: Final = ("_from", "_before")
+
+
+class Statement:
+    """SQL with named values, compiled."""
+
+    def __init__(self, statement: sa.sql.ClauseElement) -> None:
+        compiled = statement.compile(dialect=_DIALECT)
+        self._sql = str(compiled)
+        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+
+    def run(self, connection: sa.Connection, values: dict[str, Any]) -> sqlite3.Cursor:
+        """Run it with these values; ``sqlite3.Error`` when it fails."""
+        stored = self._constants | {name: as_stored(value) for name, value in values.items()}
+        driver: Any = connection.connection.driver_connection
+        cursor: sqlite3.Cursor = driver.execute(self._sql, stored)
+        return cursor
+
+
+def as_stored(value: Any) -> Any:
+    """Answer a value as the driver takes it."""
+    if isinstance(value, Enum):
+        return value.value
+    return micros(value) if isinstance(value, datetime) else value
+
+
+class Condition(NamedTuple):
+    """One test of one column; ``values`` is how many there are to compare with, and a null test has none."""
+
+    name: str
+    values: int
+
+
+def shape_of(table: sa.Table, asked: dict[str, Any]) -> tuple[tuple[Condition, ...], dict[str, Any]]:
+    """Answer what is asked in general, which a statement is made for, and the values of this time.
+
+    A condition is ``column=value``, ``column=(a, b)`` for any of these, ``column_from=`` (inclusive) or ``column_before=`` (exclusive).
+    """
+    shape: list[Condition] = []
+    values: dict[str, Any] = {}
+    for name, value in asked.items():
+        if name not in table.c and not any(
+            name.endswith(suffix) and name.removesuffix(suffix) in table.c for suffix in _SUFFIXES
+        ):
+            raise Internal(f"{table.name} cannot be searched by {name!r}")
+        if isinstance(value, tuple | list | set | frozenset):
+            shape.append(Condition(name, len(value)))
+            values |= {f"{name}_{number}": item for number, item in enumerate(value)}
+        elif value is None:
+            shape.append(Condition(name, -1))
+        else:
+            shape.append(Condition(name, 1))
+            values[f"{name}_0"] = value
+    return tuple(shape), values
+
+
+@functools.lru_cache(MAX_KEPT)
+def by_id(table: sa.Table) -> Statement:
+    """The record with ``id``."""
+    return Statement(sa.select(table.c.record).where(table.c.id == sa.bindparam("id")))
+
+
+@functools.lru_cache(MAX_KEPT)
+def search(table: sa.Table, shape: tuple[Condition, ...], order: str, *, paged: bool) -> Statement:
+    """The records that meet every condition, at most ``limit``; a page begins behind ``mark`` and ``after``."""
+    column = column_of(table, order.removeprefix("-"))
+    descending = order.startswith("-")
+    query = sa.select(table.c.record).where(*_tests(table, shape))
+    if paged:
+        here = sa.tuple_(column, table.c.id)
+        mark = sa.tuple_(sa.bindparam("mark"), sa.bindparam("after"))
+        query = query.where(here < mark if descending else here > mark)
+    direction = sa.desc if descending else sa.asc
+    query = query.order_by(direction(column), direction(table.c.id))
+    return Statement(query.limit(sa.bindparam("limit", type_=sa.Integer)))
+
+
+@functools.lru_cache(MAX_KEPT)
+def mark(table: sa.Table, column: str) -> Statement:
+    """What the record with ``id`` is ordered by."""
+    return Statement(sa.select(column_of(table, column)).where(table.c.id == sa.bindparam("id")))
+
+
+@functools.lru_cache(MAX_KEPT)
+def count(table: sa.Table, shape: tuple[Condition, ...]) -> Statement:
+    """How many records meet every condition."""
+    return Statement(sa.select(sa.func.count()).select_from(table).where(*_tests(table, shape)))
+
+
+@functools.lru_cache(MAX_KEPT)
+def entries(shape: tuple[Condition, ...], *, newest_first: bool) -> Statement:
+    """The journal rows that meet every condition, at most ``limit``."""
+    # Cast, because whoever edits the file by hand may leave text where bytes were: that has to be found out, not to fail.
+    stored = (sa.cast(column, sa.LargeBinary) for column in (journal.c.body, journal.c.leaf))
+    query = sa.select(journal.c.seq, *stored).where(*_tests(journal, shape))
+    query = query.order_by(sa.desc(journal.c.seq) if newest_first else sa.asc(journal.c.seq))
+    return Statement(query.limit(sa.bindparam("limit", type_=sa.Integer)))
+
+
+@functools.lru_cache(MAX_KEPT)
+def insert(table: sa.Table) -> Statement:
+    """A new row, with a value for every column."""
+    return Statement(sa.insert(table).values({column.name: sa.bindparam(column.name) for column in table.c}))
+
+
+@functools.lru_cache(MAX_KEPT)
+def update(table: sa.Table, columns: tuple[str, ...]) -> Statement:
+    """New values for these columns of the record with ``known_id``."""
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in columns}
+    return Statement(sa.update(table).where(table.c.id == sa.bindparam("known_id")).values(values))
+
+
+def column_of(table: sa.Table, name: str) -> sa.Column[Any]:
+    """Answer the column that records are ordered by."""
+    if name not in table.c:
+        raise Internal(f"{table.name} cannot be ordered by {name!r}")
+    return table.c[name]
+
+
+LAST_SEQ: Final = Statement(sa.select(sa.func.coalesce(sa.func.max(journal.c.seq), 0)))
+
+
+def _tests(table: sa.Table, shape: Iterable[Condition]) -> Iterator[sa.ColumnElement[bool]]:
+    for name, number in shape:
+        values: list[sa.BindParameter[Any]] = [sa.bindparam(f"{name}_{each}") for each in range(number)]
+        if name not in table.c:
+            column = table.c[name.removesuffix("_from").removesuffix("_before")]
+            yield column >= values[0] if name.endswith("_from") else column < values[0]
+        elif number < 0:
+            yield table.c[name].is_(None)
+        elif number == 1:
+            yield table.c[name] == values[0]
+        else:
+            yield table.c[name].in_(values) if values else sa.false()
