@@ -44,6 +44,7 @@ class Installation:
         self.systems = dict(systems)
         self.outlet = outlet
         self.manifests = Manifests()
+        store.when_taken_back(self.manifests.forget)
 
     @classmethod
     def open(

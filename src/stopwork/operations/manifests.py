@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound
-from stopwork.ledger.events import ManifestApplied
+from stopwork.ledger.events import Entry, ManifestApplied
 from stopwork.ledger.records import ManifestVersion, Workflow
 from stopwork.ledger.words import PrincipalKind
 from stopwork.manifest.compiled import CompiledManifest, compile_manifest
@@ -40,6 +41,13 @@ class Manifests:
                 self._compiled.clear()
             self._compiled[key] = compiled
         return compiled
+
+    def forget(self, entries: Sequence[Entry]) -> None:
+        """Forget the versions that these entries applied: they were rolled back, and the number may get another text."""
+        with self._lock:
+            for entry in entries:
+                if isinstance(entry.event, ManifestApplied):
+                    self._compiled.pop(f"{entry.event.workflow}@{entry.event.version}", None)
 
     def current(self, view: View, workflow: str) -> CompiledManifest:
         """Answer the version in force; ``NotFound`` when the workflow is not known."""

@@ -56,6 +56,13 @@ def start(
         )
     elif before.workflow != workflow:
         raise Conflict(f"run {run_id} belongs to {before.workflow}", hint="Use another run id.")
+    elif (before.trigger, before.trigger_id, before.attempt) != (trigger, trigger_id or run_id, attempt):
+        raise Conflict(
+            f"run {run_id} was begun for another occasion",
+            hint="Every attempt at an occasion has a run of its own.",
+            expected=[before.trigger, before.trigger_id, before.attempt],
+            found=[trigger, trigger_id or run_id, attempt],
+        )
     return RunTicket(
         run=run_id,
         workflow=workflow,

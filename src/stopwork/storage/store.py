@@ -17,7 +17,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -28,6 +28,7 @@ import sqlalchemy as sa
 from stopwork.kernel.clock import Clock, SystemClock
 from stopwork.kernel.errors import Internal, Unavailable
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
+from stopwork.ledger.events import Entry
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.storage.connections import Readers, is_fatal, sqlite_engine, translated
@@ -68,6 +69,7 @@ class Store:
         self._connection = engine.connect()
         self._readers = Readers(engine)
         self._listeners: list[Callable[[int], None]] = []
+        self._undone: list[Callable[[Sequence[Entry]], None]] = []
         self._committed = threading.Condition()
         self._last_seq = 0
         self._closed = False
@@ -164,7 +166,7 @@ class Store:
 
     def _commit(self, batch: list[_Job]) -> None:
         done: list[tuple[_Job, Any]] = []
-        last_seq = 0
+        recorded: list[Entry] = []
         try:
             self._connection.exec_driver_sql("BEGIN IMMEDIATE")
             for job in batch:
@@ -177,24 +179,26 @@ class Store:
                     tx.require_whole()
                 except BaseException as error:
                     if is_fatal(error, self._connection):
+                        recorded += tx.recorded
                         raise
                     self._connection.exec_driver_sql("ROLLBACK TO job")
                     self._connection.exec_driver_sql("RELEASE job")
+                    self._take_back(tx.recorded)
                     _refuse(job.future, translated(error))
                 else:
                     self._connection.exec_driver_sql("RELEASE job")
                     done.append((job, result))
-                    if tx.recorded:
-                        last_seq = tx.recorded[-1].seq
+                    recorded += tx.recorded
             self._connection.exec_driver_sql("COMMIT")
         except BaseException as error:  # noqa: BLE001 - whatever it was, every caller is told
             with contextlib.suppress(sa.exc.DBAPIError, sqlite3.Error):
                 self._connection.exec_driver_sql("ROLLBACK")
+            self._take_back(recorded)
             for job in batch:
                 _refuse(job.future, translated(error))
             return
-        if last_seq:
-            self._announce(last_seq)
+        if recorded:
+            self._announce(recorded[-1].seq)
         for job, result in done:
             job.future.set_result(result)
 
@@ -207,7 +211,7 @@ class Store:
         try:
             with self._readers.lend() as connection:
                 return work(View(connection))
-        except sa.exc.DBAPIError as error:
+        except (sa.exc.DBAPIError, sqlite3.Error) as error:
             raise translated(error) from error
 
     # --- following -------------------------------------------------------------------------------
@@ -232,6 +236,15 @@ class Store:
             yield
         finally:
             self._listeners.remove(listener)
+
+    def when_taken_back(self, listener: Callable[[Sequence[Entry]], None]) -> None:
+        """Call ``listener`` with entries that were recorded and then rolled back: for whoever remembers what a transaction saw."""
+        self._undone.append(listener)
+
+    def _take_back(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            for listener in self._undone:
+                listener(entries)
 
     def _announce(self, seq: int) -> None:
         with self._committed:
