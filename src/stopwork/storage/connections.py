@@ -73,11 +73,12 @@ class Readers:
             known = self._idle.pop() if self._idle else None
         connection = known if known is not None else self._open()
         try:
-            connection.exec_driver_sql("BEGIN")
+            driver = driver_of(connection)
+            driver.execute("BEGIN")
             try:
                 yield connection
             finally:
-                connection.exec_driver_sql("ROLLBACK")
+                driver.execute("ROLLBACK")
         except (sa.exc.DBAPIError, sqlite3.Error):
             connection.close()
             raise
@@ -108,10 +109,17 @@ class Readers:
         connection.close()
 
 
+def driver_of(connection: sa.Connection) -> sqlite3.Connection:
+    """Answer the driver's own connection, for what is too frequent or too simple for anything above it."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise Internal(f"{type(driver).__qualname__} is no connection to SQLite")
+    return driver
+
+
 def is_fatal(error: BaseException, connection: sa.Connection) -> bool:
     """Answer whether the error ended, or may have ended, the whole transaction and not only one job in it."""
-    driver = connection.connection.driver_connection
-    return _code(_cause(error)) in _FATAL or not (driver is not None and driver.in_transaction)
+    return _code(_cause(error)) in _FATAL or not driver_of(connection).in_transaction
 
 
 def is_damage(error: BaseException) -> bool:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from stopwork.kernel.errors import Internal
+from stopwork.storage.connections import driver_of
 from stopwork.storage.tables import journal, micros
 
 MAX_KEPT: Final = 1_024
@@ -36,9 +37,7 @@ class Statement:
     def run(self, connection: sa.Connection, values: dict[str, Any]) -> sqlite3.Cursor:
         """Run it with these values; ``sqlite3.Error`` when it fails."""
         stored = self._constants | {name: as_stored(value) for name, value in values.items()}
-        driver: Any = connection.connection.driver_connection
-        cursor: sqlite3.Cursor = driver.execute(self._sql, stored)
-        return cursor
+        return driver_of(connection).execute(self._sql, stored)
 
 
 def as_stored(value: Any) -> Any:

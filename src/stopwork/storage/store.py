@@ -13,6 +13,7 @@ The single writer is also the only connection that ever resets the write-ahead l
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import queue
 import sqlite3
@@ -31,7 +32,7 @@ from stopwork.kernel.ids import IdSource, TimeOrderedIds
 from stopwork.ledger.events import Entry
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import PrincipalKind
-from stopwork.storage.connections import Readers, is_fatal, sqlite_engine, translated
+from stopwork.storage.connections import Readers, driver_of, is_fatal, sqlite_engine, translated
 from stopwork.storage.lock import FileLock
 from stopwork.storage.schema import upgrade
 from stopwork.storage.transaction import Tx
@@ -49,7 +50,14 @@ log = logging.getLogger(__name__)
 class _Job(msgspec.Struct):
     work: Callable[[Tx], Any]
     actor: Principal
+    urgent: bool
     future: Future[Any]
+
+
+_Place = tuple[int, int, _Job | None]
+"""Where a job stands in line: urgent ones first, then as they came; behind all of them ``None``, which ends the line."""
+
+_URGENT, _IN_TURN, _END = range(3)
 
 
 class Store:
@@ -64,9 +72,11 @@ class Store:
         self.ids = ids
         self._engine = engine
         self._lock = lock
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
+        self._jobs: queue.PriorityQueue[_Place] = queue.PriorityQueue(MAX_WAITING)
+        self._numbers = itertools.count()
         self._accepting = threading.Lock()
         self._connection = engine.connect()
+        self._driver = driver_of(self._connection)
         self._readers = Readers(engine)
         self._listeners: list[Callable[[int], None]] = []
         self._undone: list[Callable[[Sequence[Entry]], None]] = []
@@ -106,16 +116,19 @@ class Store:
 
     # --- writing ---------------------------------------------------------------------------------
 
-    def write(self, work: Callable[[Tx], T], *, actor: Principal = SYSTEM) -> T:
+    def write(self, work: Callable[[Tx], T], *, actor: Principal = SYSTEM, urgent: bool = False) -> T:
         """Run ``work`` in one transaction and answer its result once that is durable.
 
-        ``work`` runs on the writer's thread: it must not wait for anything and must not call ``write`` itself.
+        ``work`` runs on the writer's thread: it must not wait for anything and must not call ``write`` itself. What is ``urgent``,
+        because it stops others, goes before everything that waits and is committed without waiting for more.
         """
         if threading.current_thread() is self._writer:
             raise Internal("a transaction was started inside a transaction")
-        return self.submit(work, actor=actor).result()
+        return self.submit(work, actor=actor, urgent=urgent).result()
 
-    def submit(self, work: Callable[[Tx], T], *, actor: Principal = SYSTEM) -> Future[T]:
+    def submit(
+        self, work: Callable[[Tx], T], *, actor: Principal = SYSTEM, urgent: bool = False
+    ) -> Future[T]:
         """Like :meth:`write`, but answer at once with a future."""
         future: Future[T] = Future()
         with self._accepting:
@@ -123,7 +136,8 @@ class Store:
                 future.set_exception(_closed())
                 return future
             try:
-                self._jobs.put_nowait(_Job(work, actor, future))
+                job = _Job(work, actor, urgent, future)
+                self._jobs.put_nowait((_URGENT if urgent else _IN_TURN, next(self._numbers), job))
             except queue.Full:
                 future.set_exception(
                     Unavailable(
@@ -134,46 +148,45 @@ class Store:
 
     def _write_loop(self) -> None:
         try:
-            while batch := self._next_batch():
-                self._commit(batch)
+            while (job := self._jobs.get()[-1]) is not None:
+                self._commit(job)
         finally:
             self._connection.close()
             self._refuse_waiting()
 
-    def _next_batch(self) -> list[_Job]:
-        """Wait for a job and answer it with all that wait behind it; nothing when the store is being closed."""
-        batch: list[_Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            batch.append(job)
-            if len(batch) == MAX_BATCH:
-                break
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-        else:
-            self._jobs.put(None)  # for the next round: this one still has work
-        return batch
+    def _batch(self, first: _Job) -> Iterator[_Job]:
+        """Answer the first job and those that wait behind it now, up to an urgent one: with it the batch is full."""
+        yield first
+        for _ in range(min(self._jobs.qsize(), MAX_BATCH - 1)):
+            if first.urgent:
+                return
+            place = self._jobs.get()
+            if place[-1] is None:
+                self._jobs.put(place)  # for the next round: this one still has work
+                return
+            first = place[-1]
+            yield first
 
     def _refuse_waiting(self) -> None:
         """Answer everybody who still waits: nothing is written any more, however the writer came to its end."""
         with self._accepting:
             self._closed = True
             while not self._jobs.empty():
-                if (job := self._jobs.get_nowait()) is not None:
+                if (job := self._jobs.get_nowait()[-1]) is not None:
                     _refuse(job.future, _closed())
 
-    def _commit(self, batch: list[_Job]) -> None:
+    def _commit(self, first: _Job) -> None:
+        taken: list[_Job] = []
         done: list[tuple[_Job, Any]] = []
         recorded: list[Entry] = []
         try:
-            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
-            for job in batch:
+            self._driver.execute("BEGIN IMMEDIATE")
+            for job in self._batch(first):
+                taken.append(job)
                 if not job.future.set_running_or_notify_cancel():
                     continue
                 tx = Tx(self._connection, now=self.clock.now(), ids=self.ids, actor=job.actor)
-                self._connection.exec_driver_sql("SAVEPOINT job")
+                self._driver.execute("SAVEPOINT job")
                 try:
                     result = job.work(tx)
                     tx.require_whole()
@@ -181,20 +194,20 @@ class Store:
                     if is_fatal(error, self._connection):
                         recorded += tx.recorded
                         raise
-                    self._connection.exec_driver_sql("ROLLBACK TO job")
-                    self._connection.exec_driver_sql("RELEASE job")
+                    self._driver.execute("ROLLBACK TO job")
+                    self._driver.execute("RELEASE job")
                     self._take_back(tx.recorded)
                     _refuse(job.future, translated(error))
                 else:
-                    self._connection.exec_driver_sql("RELEASE job")
+                    self._driver.execute("RELEASE job")
                     done.append((job, result))
                     recorded += tx.recorded
-            self._connection.exec_driver_sql("COMMIT")
+            self._driver.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 - whatever it was, every caller is told
-            with contextlib.suppress(sa.exc.DBAPIError, sqlite3.Error):
-                self._connection.exec_driver_sql("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):
+                self._driver.execute("ROLLBACK")
             self._take_back(recorded)
-            for job in batch:
+            for job in taken or [first]:
                 _refuse(job.future, translated(error))
             return
         if recorded:
@@ -265,7 +278,7 @@ class Store:
             if self._closed:
                 return
             self._closed = True
-        self._jobs.put(None)
+        self._jobs.put((_END, next(self._numbers), None))
         self._writer.join()
         self._readers.close()
         with self._committed:
