@@ -224,10 +224,14 @@ class Story:
         self.put(self.at("/postmortem"), fields=fields, follow_ups=[remedy])
         self.post(self.at("/postmortem/close"))
 
-    def returned(self) -> None:
-        """Answer what records cannot tell, sign, and come back a stage at a time with a clean run on each."""
+    def signed(self) -> None:
+        """Answer what records cannot tell, and sign."""
         for check in ReenableCheck:
             self._answer(check)
+
+    def returned(self) -> None:
+        """Come back a stage at a time, with a clean run on each."""
+        self.signed()
         self.post(self.at("/preparedness"))
         for number in range(2, 10):
             if self.post(self.at("/raise"), who=DANA)["stage"] == "normal":

@@ -30,10 +30,11 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @contextlib.contextmanager
 def listening(
-    opened: House, who: Principal = LEE, *, after: int | None = None, **headers: str
+    opened: House, who: Principal = LEE, *, after: int | None = None, last: int | None = None, token: str = ""
 ) -> Iterator[Iterator[dict[str, Any]]]:
     """What one listener hears, entry by entry."""
-    headers = {"authorization": f"Bearer {opened.tokens[who.id]}"} | headers
+    headers = {"authorization": f"Bearer {token or opened.tokens[who.id]}"}
+    headers |= {} if last is None else {"last-event-id": str(last)}
     query = {} if after is None else {"after": after}
     with (
         httpx.Client(base_url=opened.url, trust_env=False, timeout=10) as client,
@@ -77,7 +78,7 @@ def test_a_listener_that_comes_back_misses_nothing_and_hears_nothing_twice(opene
         last = next(entries)["seq"]
     for name in ("second", "third"):
         hold(opened, name)
-    with listening(opened, **{"last-event-id": str(last)}) as entries:
+    with listening(opened, last=last) as entries:
         hold(opened, "fourth")
         again = [next(entries)["seq"] for _ in range(3)]
     assert [last, *again] == list(range(start + 1, start + 5))
@@ -117,7 +118,7 @@ def test_a_stream_ends_with_its_session(opened: House) -> None:
 
 def test_a_stream_ends_when_its_token_runs_out(opened: House) -> None:
     token = opened.token(LEE, minutes=5)
-    with listening(opened, **{"authorization": f"Bearer {token}"}) as entries:
+    with listening(opened, token=token) as entries:
         clock = opened.office.clock
         assert isinstance(clock, ManualClock)
         clock.advance(timedelta(minutes=5))
