@@ -103,7 +103,7 @@ bench: $(INSTALLED) ## measure the hot paths on this machine
 
 .PHONY: bench-agentdojo
 bench-agentdojo: .venv-bench/.installed ## AgentDojo through the guard: writes benchmarks/RESULTS.md
-	@.venv-bench/bin/python -m benchmarks.agentdojo
+	@.venv-bench/bin/python -m benchmarks.agentdojo --write
 
 # AgentDojo brings some sixty packages that nothing else needs: it lives apart.
 .venv-bench/.installed: requirements/bench.lock $(PACKAGE)

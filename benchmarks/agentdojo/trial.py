@@ -19,7 +19,7 @@ from benchmarks.agentdojo.truth import Change, Key, World, changes, projection, 
 from benchmarks.agentdojo.variants import Ground
 from stopwork import Stopwork
 from stopwork.incidents.images import operation_of
-from stopwork.ledger.records import Effect, Item, ObjectRef
+from stopwork.ledger.records import Effect, ImageState, Item, ObjectRef
 from stopwork.ledger.words import ItemState, Operation, Remedy
 
 _SEEN: Final = (Operation.CREATED, Operation.MODIFIED, Operation.DELETED)
@@ -158,7 +158,9 @@ class Trial:
 
 
 def _operation(effect: Effect) -> str:
-    """Answer created, modified or deleted: what was *sent* or *paid* is, in the environment, a new object as a rule."""
+    """Answer created, modified or deleted: in the environment, what was *sent* or *paid* is a new object as a rule."""
     if effect.operation in _SEEN:
         return effect.operation
+    if effect.before.state is ImageState.UNKNOWN:
+        return Operation.CREATED
     return operation_of(effect.before, effect.after) or "nothing"
