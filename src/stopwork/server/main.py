@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -99,8 +100,11 @@ def prepared(
 ) -> Iterator[Serving]:
     """Open the folder and the port, and give both back afterwards.
 
-    Raises ``Conflict`` when another process has the folder or the port, ``Unavailable`` when the address cannot be used.
+    Raises ``Conflict`` when another process has the folder or the port, ``Unavailable`` when the address cannot be used,
+    ``Invalid`` for what is no address.
     """
+    if public_url is not None:
+        _check_public_url(public_url)
     listener = _listen(host, port)
     try:
         with Installation.open(folder, systems=systems, outlet=outlet) as installation:
@@ -111,7 +115,19 @@ def prepared(
         listener.close()
 
 
+def _check_public_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise Invalid(
+            f"{url!r} is not the address of a server",
+            hint="It looks like https://stopwork.example",
+            field="public_url",
+        )
+
+
 def _listen(host: str, port: int) -> socket.socket:
+    if not host:  # to a socket this means every interface, which nobody says by leaving something out
+        raise Invalid("no host is given", hint="127.0.0.1 is this machine, 0.0.0.0 all of it.", field="host")
     if not 0 <= port <= 65535:
         raise Invalid(f"{port} is no port", hint="Use 0 to 65535; 0 takes a free one.", field="port")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
