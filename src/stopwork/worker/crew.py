@@ -6,21 +6,18 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 
-from stopwork.detect.detector import Detector, Finding
-from stopwork.detect.registry import DETECTORS, DetectorFailed, Watch, restore
-from stopwork.ledger.events import DutyFailed, RunFinished
+from stopwork.detect.detector import Detector
+from stopwork.detect.registry import DETECTORS
+from stopwork.ledger.events import RunFinished
 from stopwork.ledger.records import Call, Principal, Run
 from stopwork.ledger.words import PrincipalKind, RunStatus
-from stopwork.operations import approvals, outcomes, points, sealing, signals
+from stopwork.operations import approvals, outcomes, points, sealing
 from stopwork.operations.installation import Installation
 from stopwork.storage.transaction import Tx
-from stopwork.worker.duty import Duty, DutyLoop, Health, advance, failure_of, health, note_health, position
+from stopwork.worker.detection import DUTY, Detection
+from stopwork.worker.duty import Duty, DutyLoop, Health, health
 
-AS_DETECTORS: Final = Principal(kind=PrincipalKind.SYSTEM, id="detectors")
 AS_HOUSEKEEPING: Final = Principal(kind=PrincipalKind.SYSTEM, id="housekeeping")
-DETECT_BATCH: Final = 500
-#: What a detector missed it will never see again: it counts as well when it has followed for this long without a fault.
-WELL_AFTER: Final = timedelta(minutes=15)
 #: A call in flight whose permit ran out this long ago, and whose guard has fallen silent, is given up as unknown.
 GIVE_UP_AFTER: Final = timedelta(minutes=2)
 REGISTERS_WITHIN: Final = timedelta(seconds=30)
@@ -33,9 +30,8 @@ class Crew:
 
     def __init__(self, installation: Installation, *, detectors: Iterable[Detector[Any]] = DETECTORS) -> None:
         self.installation = installation
-        self._detectors = tuple(detectors)
         self.duties = [
-            Duty(name="detectors", period_s=1.0, work=self._detect, follows=True),
+            Duty(name=DUTY, period_s=1.0, work=Detection(installation, detectors).follow, follows=True),
             Duty(name="sealer", period_s=1.0, work=self._seal),
             Duty(name="housekeeping", period_s=2.0, work=self._keep_house),
         ]
@@ -62,47 +58,6 @@ class Crew:
 
     def _seal(self) -> None:
         sealing.seal(self.installation.store, self.installation.signer)
-
-    def _detect(self) -> None:
-        store = self.installation.store
-        while True:
-            done = store.write(self._detect_batch, actor=AS_DETECTORS)
-            if done < DETECT_BATCH:
-                return
-
-    def _detect_batch(self, tx: Tx) -> int:
-        """Read on from where the detectors stopped; findings, positions and states become durable together."""
-        at, state = position(tx, "detectors")
-        watch = restore(state, self._detectors) if state else Watch(detectors=self._detectors)
-        rules = signals.rules_in_force(tx, self.installation.manifests)
-        findings: list[Finding] = []
-        failures: list[DetectorFailed] = []
-        entries = tx.entries(after=at, limit=DETECT_BATCH)
-        for entry in entries:
-            watch, found, failed = watch.step(entry, rules)
-            findings += found
-            failures += failed
-        watch, found, failed = watch.tick(tx.now, rules)
-        for finding in (*findings, *found):
-            signals.raise_finding(tx, self.installation.manifests, finding)
-        self._tell(tx, [*failures, *failed])
-        dumped = watch.dump()
-        if entries or dumped != state:
-            advance(tx, "detectors", position=entries[-1].seq if entries else at, state=dumped)
-        return len(entries)
-
-    def _tell(self, tx: Tx, failures: list[DetectorFailed]) -> None:
-        """Record that a detector cannot follow: in its health at once, in the journal once and not at every entry."""
-        failing = {failure.detector: failure.error for failure in failures}
-        for detector in self._detectors:
-            duty, error = f"detector {detector.name}", failing.get(detector.name, "")
-            known = failure_of(tx, duty)
-            if error:
-                note_health(tx, duty, error=error)
-                if known is None or known.error != error:
-                    tx.record(DutyFailed(duty=duty, error=error))
-            elif known is not None and tx.now - known.at >= WELL_AFTER:
-                note_health(tx, duty, error="")
 
     def _keep_house(self) -> None:
         self.installation.store.write(_keep_house, actor=AS_HOUSEKEEPING)

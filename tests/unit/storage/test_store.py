@@ -84,6 +84,18 @@ def test_jobs_that_wait_together_become_durable_together(store: Store) -> None:
     assert announced == [MAX_BATCH // 2]
 
 
+def test_what_is_urgent_goes_before_everything_that_waits_and_is_committed_at_once(store: Store) -> None:
+    announced: list[int] = []
+    with store.listening(announced.append):
+        gate = Gate(store)
+        waiting = [store.submit(recording(run_started(f"run_{n}"))) for n in range(3)]
+        urgent = store.submit(recording(run_started("run_urgent")), urgent=True)
+        gate.open()
+        assert urgent.result(10).seq == 1
+        assert [future.result(10).seq for future in waiting] == [2, 3, 4]
+    assert announced == [1, 4]
+
+
 def test_a_job_that_fails_leaves_the_others_of_its_batch(store: Store) -> None:
     def fail(tx: Tx) -> None:
         tx.record(run_started("run_never"))
