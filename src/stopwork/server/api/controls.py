@@ -219,7 +219,8 @@ ENDPOINTS = (
                 stage=g.body.stage,
                 reason=g.body.reason,
                 incident=g.body.incident,
-            )
+            ),
+            urgent=True,
         ),
         body=LowerStage,
         answer=r.Workflow,
@@ -233,7 +234,8 @@ ENDPOINTS = (
         does=Write(
             lambda tx, g: holds.pause(
                 tx, scope=g.body.scope, reason=g.body.reason, mode=g.body.mode, incident=g.body.incident
-            )
+            ),
+            urgent=True,
         ),
         body=SetHold,
         answer=holds.Pause,

@@ -43,9 +43,10 @@ class Given(Struct, frozen=True, kw_only=True):
 
 
 class Write(Struct, frozen=True):
-    """One transaction of the writer."""
+    """One transaction of the writer; an ``urgent`` one stops others and goes before them."""
 
     work: Callable[[Tx, Given], Any]
+    urgent: bool = False
 
 
 class Read(Struct, frozen=True):

@@ -56,7 +56,8 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Handler:
         try:
             actor = NOBODY
             if endpoint.access is not Access.PUBLIC:
-                actor = await run_in_threadpool(identify_request, installation, request)
+                # One look-up by index: handing it to a thread would take longer than waiting for it.
+                actor = identify_request(installation, request)
                 _authorise(endpoint, actor)
             query = _query(endpoint, request)
             body = await _body(request, decoder, endpoint.max_body_bytes) if decoder else None
@@ -83,9 +84,9 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Handler:
 
 async def _perform(does: Write | Read | Act | Fetch, installation: Installation, given: Given) -> Any:
     match does:
-        case Write(write):
+        case Write(write, urgent):
             return await asyncio.wrap_future(
-                installation.store.submit(lambda tx: write(tx, given), actor=given.actor)
+                installation.store.submit(lambda tx: write(tx, given), actor=given.actor, urgent=urgent)
             )
         case Read(read):
             return await run_in_threadpool(installation.store.read, lambda view: read(view, given))

@@ -53,9 +53,9 @@ class Sent(Struct, frozen=True, kw_only=True):
         """Answer every value of a field that may come several times."""
         return [value.strip() for value in self.fields.get(name, [])]
 
-    def write(self, work: Callable[[Tx], Any]) -> Any:
-        """Run one transaction in this person's name."""
-        return self.installation.store.write(work, actor=self.person)
+    def write(self, work: Callable[[Tx], Any], *, urgent: bool = False) -> Any:
+        """Run one transaction in this person's name; an urgent one stops others and goes before them."""
+        return self.installation.store.write(work, actor=self.person, urgent=urgent)
 
     @property
     def incident(self) -> str:
@@ -88,7 +88,8 @@ def pause(sent: Sent) -> Landed:
     incident = sent.get("incident") or None
     scope, mode = chosen_hold(sent.get("hold"), sent.get("workflow"))
     found = sent.write(
-        lambda tx: holds.pause(tx, scope=scope, mode=mode, reason=sent.get("reason"), incident=incident)
+        lambda tx: holds.pause(tx, scope=scope, mode=mode, reason=sent.get("reason"), incident=incident),
+        urgent=True,
     )
     words = {
         holds.PauseState.DRAINED: f"{held([found.hold])}. No call that it covers is in flight.",
