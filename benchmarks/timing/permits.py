@@ -1,0 +1,101 @@
+"""Permits over HTTP: how long one takes, alone and in company, and how many there are in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count, islice
+from typing import Any, Final
+
+import msgspec
+
+from benchmarks.timing.figures import Figure, paired, percentile
+from benchmarks.timing.server import ECHO, PERMITS, Address
+from benchmarks.timing.wire import Answers, ask_all, connected, request
+from benchmarks.timing.workflow import WORKFLOW, WRITE, arguments
+from benchmarks.timing.yardsticks import COMMIT, BareDatabase
+from stopwork.control.protocol import PermitAnswer
+from stopwork.ledger.words import Verdict
+
+ROUNDS: Final = 5
+#: How many requests one round makes, by how many at once.
+REQUESTS: Final = {1: 100, 16: 320, 64: 640}
+ECHOED: Final = "the same body echoed"
+
+
+async def measure(server: Address, bare: BareDatabase) -> list[Figure]:
+    """Answer round trips at 1 and 16 at once beside a commit and an echo, and the rate at 64 beside an echo's."""
+    permits: dict[int, list[Answers]] = {at_once: [] for at_once in REQUESTS}
+    echoes: dict[int, list[Answers]] = {at_once: [] for at_once in REQUESTS}
+    commits_ms = []
+    async with connected(server.port, max(REQUESTS)) as connections:
+        work = Work(server)
+        await connections[0].ask(work.begin)
+        await ask_all(connections, islice(work.permits(), 100))
+        for _ in range(ROUNDS):
+            commits_ms.append(bare.commit_ms())
+            for at_once, requests in REQUESTS.items():
+                used = connections[:at_once]
+                asked = list(islice(work.permits(), requests))
+                echoed = [each.replace(PERMITS.encode(), ECHO.encode(), 1) for each in asked]
+                echoes[at_once].append(await ask_all(used, echoed))
+                answers = await ask_all(used, asked)
+                permits[at_once].append(answers)
+                # Not counted: a call that was permitted and never ends would stay in flight for the rest of the rounds.
+                await ask_all(connections[:16], work.endings(answers))
+    return list(_figures(permits, echoes, commits_ms))
+
+
+class Work:
+    """An agent's requests: one run, and calls that never repeat each other."""
+
+    def __init__(self, server: Address, run: str = "run_permits") -> None:
+        self._token = server.agent
+        self._run = run
+        self._numbers = count()
+        started = {"run": run, "workflow": WORKFLOW, "trigger": "manual", "trigger_id": run}
+        self.begin = request("/v1/runs", self._token, started)
+
+    def permits(self) -> Iterator[bytes]:
+        """Answer requests for permits, without end."""
+        for number in self._numbers:
+            call = f"call_{self._run}_{number}"
+            yield self.permit(call, WRITE, arguments(number))
+
+    def permit(self, call: str, tool: str, args: dict[str, Any], *, nth: int = 1) -> bytes:
+        """Answer a request for one permit; equal calls of one run are counted by ``nth``."""
+        asked = {"run": self._run, "tool": tool, "args": args, "call": call, "nth": nth}
+        return request(PERMITS, self._token, asked)
+
+    def endings(self, answers: Answers) -> Iterator[bytes]:
+        """Answer what ends each permitted call."""
+        for body in answers.bodies:
+            answer = msgspec.json.decode(body, type=PermitAnswer)
+            if answer.verdict is not Verdict.ALLOW:
+                raise ValueError(f"a call was not permitted: {answer.reasons}")
+            yield request(f"/v1/calls/{answer.call}/outcome", self._token, {"outcome": "failed"})
+
+
+def _figures(
+    permits: dict[int, list[Answers]], echoes: dict[int, list[Answers]], commits_ms: list[float]
+) -> Iterator[Figure]:
+    aims = {(16, 0.5): "≤ 6", (16, 0.99): "≤ 18"}
+    for at_once in (1, 16):
+        for share in (0.5, 0.99):
+            name = f"permit over HTTP, {at_once} at once, p{share * 100:.0f}"
+            own = [percentile(each.each_ms, share) for each in permits[at_once]]
+            beside = [percentile(each.each_ms, share) for each in echoes[at_once]]
+            yield Figure(
+                name=name,
+                unit="ms",
+                yardstick=COMMIT,
+                rounds=paired(own, commits_ms),
+                aim=aims.get((at_once, share), ""),
+            )
+            yield Figure(name=name, unit="ms", yardstick=ECHOED, rounds=paired(own, beside))
+    yield Figure(
+        name="permits over HTTP, 64 at once",
+        unit="/s",
+        yardstick=ECHOED,
+        rounds=paired([each.per_s for each in permits[64]], [each.per_s for each in echoes[64]]),
+        aim="≥ 0.55",
+    )
