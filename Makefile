@@ -71,7 +71,7 @@ demo: $(INSTALLED) ## an agent goes wrong on this machine; walk it back to work 
 
 .PHONY: screenshots
 screenshots: $(INSTALLED) ## take the pictures of docs/images anew (needs Chromium)
-	@$(BIN)/python scripts/screenshots.py
+	@$(BIN)/python -m scripts.screenshots
 
 # --- checking --------------------------------------------------------------------------------
 

@@ -150,9 +150,7 @@ class Page:
     def __init__(self, browser: Browser, session: str, target: str) -> None:
         self._browser, self._session, self._target = browser, session, target
         self._loads = 0
-        self._dialogs: list[str] = []
         self.complaints: list[str] = []
-        self._size = Size.WIDE
 
     # --- looking -------------------------------------------------------------------------------
 
@@ -166,7 +164,10 @@ class Page:
             deviceScaleFactor=1,
             mobile=size is Size.PHONE,
         )
-        features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        features = [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
         self.command("Emulation.setEmulatedMedia", media="print" if paper else "screen", features=features)
 
     def open(self, url: str) -> None:
@@ -202,6 +203,12 @@ class Page:
                 raise BrowserError(f"{self.address}: not within {within_s:g} s: {expression}")
             self._browser.listen(POLL_S)
 
+    def wait(self, for_s: float) -> None:
+        """Let the page go on by itself for so long."""
+        until = time.monotonic() + for_s
+        while (left := until - time.monotonic()) > 0:
+            self._browser.listen(left)
+
     @property
     def address(self) -> str:
         """Where the page is."""
@@ -217,12 +224,15 @@ class Page:
         found = f"({FIND})({json.dumps(selector)}, {json.dumps(text)})"
         return bool(self.value(f"{found}?.checkVisibility({{visibilityProperty: true}}) ?? false"))
 
-    def picture(self, path: Path, *, max_height: int) -> None:
-        """Save the page from its top, at most so many pixels of it, as PNG."""
-        width, height = self.value(
-            "[document.documentElement.clientWidth, document.documentElement.scrollHeight]"
-        )
-        clip = {"x": 0, "y": 0, "width": width, "height": min(height, max_height), "scale": 1}
+    def picture(self, path: Path, *, part: str = "", max_height: int) -> None:
+        """Save the page from its top, or a part of it, as PNG: at most so many pixels high."""
+        x, y, width, height = self.value(f"""(() => {{
+          scrollTo({{top: 0, behavior: "instant"}});
+          const root = document.documentElement;
+          const box = {json.dumps(part)} && document.querySelector({json.dumps(part)}).getBoundingClientRect();
+          return box ? [box.x, box.y, box.width, box.height] : [0, 0, root.clientWidth, root.scrollHeight];
+        }})()""")
+        clip = {"x": x, "y": y, "width": width, "height": min(height, max_height), "scale": 1}
         taken = self.command("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(taken["data"]))
 
@@ -230,7 +240,7 @@ class Page:
 
     def click(self, selector: str, text: str = "") -> None:
         """Click an element where it is on the screen; ``BrowserError`` when a person could not."""
-        x, y = self._spot(selector, text)
+        x, y = self._resting_spot(selector, text)
         for kind in ("mousePressed", "mouseReleased"):
             self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
@@ -287,6 +297,18 @@ class Page:
                 self.complaints.append(f"{entry['source']}: {entry['text']} {entry.get('url', '')}")
             case _:
                 pass
+
+    def _resting_spot(self, selector: str, text: str) -> tuple[float, float]:
+        """Answer where to click, once the page no longer moves under it."""
+        spot = self._spot(selector, text)
+        deadline = time.monotonic() + ANSWER_WITHIN_S
+        while True:
+            self.wait(POLL_S)
+            before, spot = spot, self._spot(selector, text)
+            if before == spot:
+                return spot
+            if time.monotonic() > deadline:
+                raise BrowserError(f"{selector} {text!r} on {self.address} does not come to rest")
 
     def _spot(self, selector: str, text: str) -> tuple[float, float]:
         found = f"({FIND})({json.dumps(selector)}, {json.dumps(text)})"
