@@ -184,7 +184,9 @@ ENDPOINTS = (
         summary="The manifest versions of a workflow, newest first",
         does=Read(
             lambda view, g: view.find(
-                r.ManifestVersion, order="-version", **page_of(g.query, workflow=g.path["workflow"])
+                r.ManifestVersion,
+                order="-version",
+                **page_of(g.query, workflow=manifests.known_workflow(view, g.path["workflow"]).id),
             )
         ),
         query=Page,

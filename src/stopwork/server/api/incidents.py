@@ -103,6 +103,11 @@ def incident_of(given: Given) -> str:
     return given.path["incident"]
 
 
+def known_incident(view: View, given: Given) -> str:
+    """Answer the incident that the path names; ``NotFound`` when there is none, so that nothing is not taken for empty."""
+    return view.need(r.Incident, incident_of(given)).id
+
+
 def of_incident(
     method: str, path: str, name: str, summary: str, does: Any, answer: Any, **more: Any
 ) -> Endpoint:
@@ -173,7 +178,9 @@ ENDPOINTS = (
         "get_timeline",
         "Everything that happened in the incident, oldest first",
         Read(
-            lambda view, g: [line_of(entry) for entry in view.entries(incident=incident_of(g), limit=10_000)]
+            lambda view, g: [
+                line_of(entry) for entry in view.entries(incident=known_incident(view, g), limit=10_000)
+            ]
         ),
         list[JournalLine],
     ),
@@ -273,7 +280,7 @@ ENDPOINTS = (
         "/containment",
         "get_containment",
         "The containment checklist as it stands",
-        Read(lambda view, g: view.find(r.ContainmentItem, incident=incident_of(g))),
+        Read(lambda view, g: view.find(r.ContainmentItem, incident=known_incident(view, g))),
         list[r.ContainmentItem],
     ),
     Endpoint(
@@ -304,7 +311,7 @@ ENDPOINTS = (
         "/audit",
         "get_audit",
         "The newest audit; null before there is one",
-        Read(lambda view, g: view.first(r.Audit, incident=incident_of(g), order="-at")),
+        Read(lambda view, g: view.first(r.Audit, incident=known_incident(view, g), order="-at")),
         r.Audit | None,
     ),
     of_incident(

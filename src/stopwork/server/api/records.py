@@ -156,7 +156,11 @@ ENDPOINTS = (
         path="/v1/runs/{run}/steps",
         name="list_steps",
         summary="What a run did besides tool calls",
-        does=Read(lambda view, g: view.find(r.Step, order="at", **page_of(g.query, run=g.path["run"]))),
+        does=Read(
+            lambda view, g: view.find(
+                r.Step, order="at", **page_of(g.query, run=view.need(r.Run, g.path["run"]).id)
+            )
+        ),
         query=Page,
         answer=list[r.Step],
         tag="records",
@@ -191,7 +195,9 @@ ENDPOINTS = (
         path="/v1/calls/{call}/effects",
         name="list_effects",
         summary="What a call changed, with the content before and after",
-        does=Read(lambda view, g: view.find(r.Effect, **page_of(g.query, call=g.path["call"]))),
+        does=Read(
+            lambda view, g: view.find(r.Effect, **page_of(g.query, call=view.need(r.Call, g.path["call"]).id))
+        ),
         query=Page,
         answer=list[r.Effect],
         tag="records",
