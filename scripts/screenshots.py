@@ -16,7 +16,7 @@ from scripts.chromium import Browser, BrowserError, Page, Size
 from stopwork.demo.company import Company, eventually, open_company
 from stopwork.demo.people import Person
 from stopwork.demo.world import MANIFEST, AgentMode
-from stopwork.kernel.errors import Unavailable
+from stopwork.kernel.errors import StopworkError
 from stopwork.sdk import CallRefused
 from stopwork.server.pages.storybook import write
 
@@ -135,7 +135,7 @@ def main() -> int:
             IMAGES.mkdir(parents=True, exist_ok=True)
             with open_company(Path(scratch, "world"), Path(scratch, "data")) as company:
                 take_all(browser, company, IMAGES)
-    except (BrowserError, Unavailable) as error:
+    except (BrowserError, StopworkError) as error:
         print(f"screenshots: {error}", file=sys.stderr)
         return 1
     return 0

@@ -61,8 +61,6 @@
     tick();
     syncSelectAll();
   });
-  window.addEventListener("load", () => setTimeout(announce)); // after the browser has gone to the address's fragment
-
   // What came of a form is read out and is where the keyboard goes on from.
   function announce() {
     if (!document.querySelector("#flash .flash") || document.activeElement !== document.body) return;
@@ -108,8 +106,15 @@
   }
 
   window.addEventListener("hashchange", () => reveal(location.hash.slice(1)));
+  // On a narrow screen the phases are a strip: what is asked now belongs in sight.
+  function showCurrentPhase() {
+    const now = document.querySelector(".rail [aria-current]");
+    if (now) now.closest(".rail").scrollLeft = now.offsetLeft - 16;
+  }
+
   window.addEventListener("DOMContentLoaded", () => {
     reveal(location.hash.slice(1));
+    showCurrentPhase();
     syncSelectAll();
   });
   window.addEventListener("load", () => setTimeout(announce)); // after the browser has gone to the address's fragment
