@@ -27,10 +27,10 @@ async def provoke(server: Address) -> None:
     with busy(server, AT_ONCE):
         async with connected(server.port, 1) as [connection]:
             await connection.ask(work.begin)
-            for tool in DUPLICATED:
+            for number, tool in enumerate(DUPLICATED):
                 for copy in (1, 2):
                     args = {"title": "call the customer"}
-                    await connection.ask(work.permit(f"call_{tool}_{copy}", tool, args, nth=copy))
+                    await connection.ask(work.permit(f"twice_{number}_{copy}", tool, args, nth=copy))
                 await asyncio.sleep(BETWEEN_S)
 
 
@@ -41,7 +41,7 @@ def measure(folder: Path, bare: BareDatabase) -> list[Figure]:
     permitted = {
         entry.event.tool: entry.at
         for entry in entries
-        if isinstance(entry.event, CallDecided) and entry.event.call.endswith("_2")
+        if isinstance(entry.event, CallDecided) and entry.event.tool in DUPLICATED
     }
     lags_ms = [
         (entry.at - permitted[entry.event.scope.name]).total_seconds() * 1e3
