@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from stopwork.kernel.canonical import canonical_bytes
-from stopwork.kernel.errors import Conflict, Internal, Invalid
+from stopwork.kernel.errors import Conflict, Internal, Invalid, Tampered
 from stopwork.kernel.ids import IdSource
 from stopwork.ledger.events import Entry, Event, name_of
 from stopwork.ledger.fold import Change, Put, Update, changes
@@ -115,7 +115,7 @@ def _require_readable(body: bytes) -> None:
     """Raise ``Invalid`` for what could be written and never be read again: it would stop every reader of the journal."""
     try:
         entry_of(body)
-    except msgspec.ValidationError as error:
+    except Tampered as error:
         raise Invalid(
-            f"this cannot be recorded: {error}", hint="Give values of the kinds that the API describes."
+            f"this cannot be recorded: {error.detail}", hint="Give values of the kinds that the API describes."
         ) from error
