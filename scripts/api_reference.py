@@ -14,7 +14,7 @@ from typing import Any
 from stopwork.kernel.errors import StopworkError
 from stopwork.operations.installation import Installation
 from stopwork.server import problems
-from stopwork.server.api.endpoint import Access, Endpoint, Fetch
+from stopwork.server.api.endpoint import Access, Endpoint
 from stopwork.server.api.openapi import document
 from stopwork.server.app import all_endpoints
 from stopwork.worker.crew import Crew
@@ -52,9 +52,9 @@ def endpoint_tables() -> str:
     """Answer one table for each part of the API, a row for each endpoint."""
     with tempfile.TemporaryDirectory() as folder, Installation.open(folder) as installation:
         rows = all_endpoints(Crew(installation))
-    schemas = document(rows)["components"]["schemas"]
+    described = document(rows)
     return "\n".join(
-        _table(heading, [row for row in rows if row.tag == tag], schemas)
+        _table(heading, [row for row in rows if row.tag == tag], described)
         for tag, heading in _HEADINGS.items()
     )
 
@@ -79,14 +79,16 @@ def _kinds(kind: type[StopworkError]) -> Iterator[type[StopworkError]]:
             yield from _kinds(below)
 
 
-def _table(heading: str, rows: list[Endpoint], schemas: dict[str, Any]) -> str:
+def _table(heading: str, rows: list[Endpoint], described: dict[str, Any]) -> str:
     head = ["| request | does | who | body or query | answer |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join([f"### {heading}", "", *head, *(_row(row, schemas) for row in rows), ""])
+    return "\n".join([f"### {heading}", "", *head, *(_row(row, described) for row in rows), ""])
 
 
-def _row(row: Endpoint, schemas: dict[str, Any]) -> str:
+def _row(row: Endpoint, described: dict[str, Any]) -> str:
     path = re.sub(r":\w+}", "}", row.path)
-    cells = (f"`{row.method} {path}`", row.summary, _WHO[row.access], _takes(row, schemas), _answers(row))
+    takes = _takes(row, described["components"]["schemas"])
+    answer = f"`{row.status}` {_answers(described['paths'][path][row.method.lower()])}"
+    cells = (f"`{row.method} {path}`", row.summary, _WHO[row.access], takes, answer)
     return f"| {' | '.join(cells)} |"
 
 
@@ -100,13 +102,21 @@ def _takes(row: Endpoint, schemas: dict[str, Any]) -> str:
     return ("" if row.body else "?") + ", ".join(names)
 
 
-def _answers(row: Endpoint) -> str:
-    if isinstance(row.does, Fetch):
-        return f"`{row.does.media_type}`"
-    name = re.sub(r"[\w.]+\.", "", getattr(row.answer, "__name__", "") or "")
-    if name in ("", "list", "tuple") or not isinstance(row.answer, type):
-        name = re.sub(r"[\w.]+\.", "", str(row.answer)).replace(", ...", "")
-    return f"`{row.status}` `{name}`".replace(" | ", "` or `")
+def _answers(operation: dict[str, Any]) -> str:
+    """Answer what a good answer holds, in the words of the description."""
+    good = next(answer for status, answer in operation["responses"].items() if status != "default")
+    return " or ".join(
+        _named(media["schema"]) if "schema" in media else f"`{media_type}`"
+        for media_type, media in good["content"].items()
+    )
+
+
+def _named(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return f"`{schema['$ref'].rsplit('/', 1)[-1]}`"
+    if "anyOf" in schema:
+        return " or ".join(_named(each) for each in schema["anyOf"])
+    return f"list of {_named(schema['items'])}" if "items" in schema else f"`{schema['type']}`"
 
 
 def main() -> None:

@@ -32,14 +32,22 @@ class Story:
         self.people_look()
         self.paused()
         self.opened()
+        self.put_right()
+        self.returned()
+        self.closed()
+
+    def until_the_return(self) -> None:
+        """Tell the shortest way to where the owner decides."""
+        self.agent_repeats_itself()
+        self.put_right()
+
+    def put_right(self) -> None:
         self.sealed()
         self.contained()
         self.audited()
         self.recovered()
         self.told()
         self.learned()
-        self.returned()
-        self.closed()
 
     # --- the agent -------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -128,14 +129,11 @@ def test_what_only_particular_people_may_do(opened: House, story: Story) -> None
     agents = opened.post("/v1/tokens", who=DANA, kind="agent", id=WORKFLOW)["credential"]["id"]
     mail = opened.get("/v1/approvals", state="pending")[0]
     decide = {"approve": False, "digest": mail["digest"], "note": "no"}
-    sign = found(opened, "POST", story.at("/checks/owner_approved"), note="I agree.")
     table = {
         "approve a plan": (
             found(opened, "POST", f"/v1/plans/{plan['id']}/approve", **approve),
             BUSINESS_OWNER,
         ),
-        "give a stage back": (found(opened, "POST", story.at("/raise")), BUSINESS_OWNER),
-        "sign as the owner": (sign, BUSINESS_OWNER),
         "answer a gate": (
             found(opened, "POST", f"/v1/approvals/{mail['id']}/decide", **decide),
             BUSINESS_OWNER,
@@ -164,6 +162,17 @@ def test_what_only_particular_people_may_do(opened: House, story: Story) -> None
     assert {what: squeezed(line) for what, (line, _) in table.items()} == {
         what: squeezed(expected) for what, (_, expected) in table.items()
     }
+
+
+def test_autonomy_comes_back_by_the_business_owner_alone(tmp_path: Path) -> None:
+    with house(tmp_path) as opened:
+        story = Story(opened)
+        story.until_the_return()
+        lines = {
+            "sign": found(opened, "POST", story.at("/checks/owner_approved"), note="I agree."),
+            "give a stage back": found(opened, "POST", story.at("/raise")),
+        }
+    assert set(map(squeezed, lines.values())) == {squeezed(BUSINESS_OWNER)}, lines
 
 
 def test_nobody_holds_a_credential_of_the_system(opened: House) -> None:

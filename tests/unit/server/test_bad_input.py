@@ -54,6 +54,15 @@ def refused(opened: House, answer: httpx.Response, status: int, code: str) -> di
         ("GET", "/v1/runs/..%2f..%2fetc%2fpasswd", 404, "not_found"),
         ("GET", "/v1/incidents/none/bundle", 404, "not_found"),
         ("GET", "/v1/incidents/none/report", 404, "not_found"),
+        ("GET", "/v1/incidents/none/timeline", 404, "not_found"),
+        ("GET", "/v1/incidents/none/messages", 404, "not_found"),
+        ("GET", "/v1/incidents/none/containment", 404, "not_found"),
+        ("GET", "/v1/incidents/none/audit", 404, "not_found"),
+        ("GET", "/v1/incidents/none/return", 404, "not_found"),
+        ("GET", "/v1/plans/none/items", 404, "not_found"),
+        ("GET", "/v1/runs/none/steps", 404, "not_found"),
+        ("GET", "/v1/calls/none/effects", 404, "not_found"),
+        ("GET", "/v1/workflows/none/versions", 404, "not_found"),
         ("GET", "/static/nothing.css", 404, "not_found"),
         ("GET", "/static/%2e%2e/app.py", 404, "not_found"),
         ("PATCH", "/v1/runs", 405, "method_not_allowed"),
@@ -80,6 +89,12 @@ def test_an_address_that_cannot_be_answered(
     opened: House, method: str, path: str, status: int, code: str
 ) -> None:
     refused(opened, opened.as_(LEE).request(method, path), status, code)
+
+
+@pytest.mark.parametrize("path", ["plan", "audit", "seal", "raise", "close", "messages", "containment"])
+def test_what_is_asked_of_an_incident_that_does_not_exist(opened: House, path: str) -> None:
+    body = {"reason": "x"} if path == "close" else {}
+    refused(opened, opened.as_(DANA).post(f"/v1/incidents/none/{path}", json=body), 404, "not_found")
 
 
 def test_a_wrong_method_is_told_the_right_ones(opened: House) -> None:
