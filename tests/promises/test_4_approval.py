@@ -317,7 +317,7 @@ DEEDS: dict[str, Deed] = {
     "write the postmortem": by_agent(
         postmortems.save, incident=incident, fields=text({}), follow_ups=text(())
     ),
-    "close the postmortem": by_agent(postmortems.close, incident=incident),
+    "close the postmortem": by_agent(postmortems.close, manifests=rules, incident=incident),
     "answer a check": by_agent(
         returning.answer,
         manifests=rules,

@@ -60,7 +60,7 @@ def test_the_order_is_seal_audit_plan_approval_run(trouble: Trouble) -> None:
 
 def test_a_plan_needs_an_audit(trouble: Trouble) -> None:
     trouble.seal()
-    with pytest.raises(Conflict, match="the audit comes first"):
+    with pytest.raises(Conflict, match="not audited yet"):
         trouble.propose()
 
 

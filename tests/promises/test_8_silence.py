@@ -238,6 +238,42 @@ def test_a_message_is_sent_once_whoever_presses_the_button_meanwhile(
     assert post.sent == [message.id]
 
 
+def test_a_message_whose_sending_has_no_end_is_settled_by_a_person(
+    letter: tuple[Office, Message], post: Post
+) -> None:
+    office, message = letter
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    post.meanwhile = die
+    with pytest.raises(KeyboardInterrupt):
+        messages.send(office.inst, DANA, message=message.id)
+    post.meanwhile = lambda: None
+    with pytest.raises(Conflict, match="has no end"):
+        messages.send(office.inst, DANA, message=message.id)
+    with pytest.raises(Conflict):
+        office.write(
+            partial(
+                messages.edit, message=message.id, recipients=("dana@acme.test",), subject="x", body="other"
+            ),
+            actor=DANA,
+        )
+    settled = office.write(
+        partial(
+            messages.settle,
+            manifests=office.inst.manifests,
+            message=message.id,
+            arrived=False,
+            note="the server's log has nothing",
+        ),
+        actor=DANA,
+    )
+    assert settled.state is MessageState.FAILED
+    assert messages.send(office.inst, DANA, message=message.id).state is MessageState.SENT
+    assert post.sent == [message.id]
+
+
 def test_an_outlet_onto_a_full_disk_is_not_available() -> None:
     outlet = Outlet.to_folder(Path("/dev/full"))
     with pytest.raises(Unavailable, match="cannot be written") as caught:

@@ -34,6 +34,7 @@ class Case(Struct, frozen=True, kw_only=True):
     postmortem: r.Postmortem | None = None
     later_runs: tuple[r.Run, ...] = ()
     containment: tuple[r.ContainmentItem, ...] = ()
+    others: tuple[r.Incident, ...] = ()
     messages: tuple[r.Message, ...] = ()
 
     def tool(self, call: r.Call) -> Tool | None:

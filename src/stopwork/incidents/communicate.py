@@ -129,6 +129,12 @@ def check_approval(message: Message, by: Principal, digest: str) -> None:
 
 def check_sending(message: Message) -> None:
     """Raise ``Conflict`` unless a person approved the text as it stands; a failed sending may be tried again."""
+    if message.state is MessageState.SENDING:
+        raise Conflict(
+            f"{message.id} is being sent, or its sending has no end",
+            hint="Wait a moment. If nothing comes, ask a recipient and settle it: what has left is not sent again.",
+            found=message.state.value,
+        )
     if message.state not in (MessageState.APPROVED, MessageState.FAILED) or message.approved_by is None:
         raise Conflict(
             f"{message.id} is {message.state}, and only an approved message is sent",

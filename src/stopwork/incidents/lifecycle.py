@@ -40,7 +40,12 @@ MOVES: Final[Mapping[IncidentStatus, frozenset[IncidentStatus]]] = {
         }
     ),
     IncidentStatus.RECOVERING: frozenset(
-        {IncidentStatus.INVESTIGATING, IncidentStatus.CONTAINED, IncidentStatus.MONITORING}
+        {
+            IncidentStatus.INVESTIGATING,
+            IncidentStatus.CONTAINED,
+            IncidentStatus.MONITORING,
+            IncidentStatus.CLOSED,
+        }
     ),
     IncidentStatus.MONITORING: frozenset(
         {IncidentStatus.INVESTIGATING, IncidentStatus.RECOVERING, IncidentStatus.CLOSED}

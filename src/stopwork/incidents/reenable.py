@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from stopwork.control.stages import above
 from stopwork.incidents.case import Case
 from stopwork.kernel.errors import Conflict, Denied
+from stopwork.kernel.phrases import listed
+from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.manifest.model import Manifest
 
-STAGES = tuple(w.Stage)
 FIRST_STAGE = w.Stage.READ_ONLY
 
 #: What a person may answer where records cannot: an attestation, or an exception with its reason.
@@ -56,6 +58,8 @@ def _view(case: Case, check: w.ReenableCheck) -> CheckView:
     if check is w.ReenableCheck.OWNER_APPROVED:
         how = "sign"
     answered = next((each for each in case.checks if each.check is check), None)
+    if answered is not None and check is w.ReenableCheck.OWNER_APPROVED and _outdated(case, answered):
+        answered = None
     if answered is not None and state not in GOOD:
         if check is w.ReenableCheck.OWNER_APPROVED:
             return CheckView(
@@ -65,16 +69,29 @@ def _view(case: Case, check: w.ReenableCheck) -> CheckView:
     return CheckView(check=check, state=state, why=why, how=how, records=records)
 
 
+def _outdated(case: Case, answered: r.Check) -> bool:
+    """Answer whether a hold was set after the owner signed: the signature was for another state of things."""
+    return case.incident.held_at is not None and answered.at < case.incident.held_at
+
+
 Finding = tuple[w.CheckState, str, tuple[str, ...]]
 
 
 def _paused(case: Case) -> Finding:
-    holds = tuple(hold.id for hold in case.holds if hold.active)
+    holds = [hold for hold in case.holds if hold.active and _is_on(hold, case.workflow.id)]
     if holds:
-        return w.CheckState.PASSED, "Held: " + ", ".join(str(h.scope) for h in case.holds if h.active), holds
+        held = ", ".join(str(hold.scope) for hold in holds)
+        return w.CheckState.PASSED, f"Held: {held}", tuple(hold.id for hold in holds)
     if case.workflow.stage is not w.Stage.NORMAL or case.incident.reenabled_at is not None:
         return w.CheckState.PASSED, f"Narrowed to the stage {_words(case.workflow.stage)}.", ()
     return w.CheckState.FAILED, "Nothing is held and the workflow runs with full autonomy.", ()
+
+
+def _is_on(hold: r.Hold, workflow: str) -> bool:
+    scope = hold.scope
+    if scope.kind is w.ScopeKind.WORKFLOW:
+        return scope.name == workflow
+    return scope.workflow in (None, workflow)
 
 
 def _audit(case: Case) -> Finding:
@@ -233,6 +250,11 @@ class StageStep(Struct, frozen=True, kw_only=True):
 def next_step(case: Case) -> StageStep:
     """Answer the next stage upwards and what it still needs."""
     stage = case.workflow.stage
+    waiting = [each.id for each in case.others if each.paused_at is not None and each.reenabled_at is None]
+    if waiting:
+        after = FIRST_STAGE if case.incident.reenabled_at is None else above(stage)
+        blocked = f"{listed(waiting)} of the same workflow has not returned yet."
+        return StageStep(before=stage, after=after, blocked=blocked)
     if case.incident.reenabled_at is None:
         open_checks = [
             str(view.check)
@@ -243,9 +265,11 @@ def next_step(case: Case) -> StageStep:
         return StageStep(before=stage, after=FIRST_STAGE, blocked=blocked)
     if stage is w.Stage.NORMAL:
         return StageStep(before=stage, after=None, blocked="The workflow has its full autonomy back.")
-    after = STAGES[STAGES.index(stage) + 1]
+    after = above(stage)
     since = case.workflow.stage_since or case.incident.reenabled_at
-    runs = [r for r in case.later_runs if r.started_at >= since and r.status is not w.RunStatus.RUNNING]
+    runs = [
+        run for run in case.later_runs if run.started_at >= since and run.status is not w.RunStatus.RUNNING
+    ]
     if not runs:
         return StageStep(
             before=stage,

@@ -328,8 +328,11 @@ class Audience(StrEnum):
 
 
 class MessageState(StrEnum):
+    """Where a message stands; ``sending`` without an end means that nobody knows whether it left."""
+
     DRAFT = "draft"
     APPROVED = "approved"
+    SENDING = "sending"
     SENT = "sent"
     FAILED = "failed"
     DISCARDED = "discarded"

@@ -6,7 +6,7 @@ from typing import Final
 
 from stopwork.incidents.case import Case
 from stopwork.ledger import records as r
-from stopwork.ledger.words import ScopeKind
+from stopwork.ledger.words import IncidentStatus, ScopeKind
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.view import View
 
@@ -57,6 +57,11 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
         bundle=view.get(r.Bundle, incident.bundle) if incident.bundle else None,
         postmortem=view.get(r.Postmortem, incident_id),
         later_runs=tuple(later),
+        others=tuple(
+            other
+            for other in view.each(r.Incident, workflow=workflow.id)
+            if other.id != incident_id and other.status is not IncidentStatus.CLOSED
+        ),
         containment=tuple(view.find(r.ContainmentItem, incident=incident_id)),
         messages=tuple(view.find(r.Message, incident=incident_id, order="drafted_at")),
     )

@@ -6,12 +6,13 @@ from msgspec.structs import replace
 
 from stopwork.incidents.contain import check_ending, complete, propose
 from stopwork.kernel.errors import Conflict
-from stopwork.ledger.events import ContainmentProposed, ContainmentRecorded, StatusChanged
+from stopwork.ledger.events import ContainmentProposed, ContainmentRecorded
 from stopwork.ledger.records import ContainmentItem, Incident
 from stopwork.ledger.words import ContainmentState, IncidentStatus
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import require_person
+from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
 
 
@@ -49,13 +50,5 @@ def record(tx: Tx, *, item: str, state: ContainmentState, verified_how: str) -> 
         )
     )
     if done and incident.status is IncidentStatus.INVESTIGATING:
-        tx.record(
-            StatusChanged(
-                incident=incident.id,
-                workflow=incident.workflow,
-                before=incident.status,
-                after=IncidentStatus.CONTAINED,
-                reason="every containment item is done",
-            )
-        )
+        move(tx, incident.id, IncidentStatus.CONTAINED, reason="every containment item is done")
     return tx.need(ContainmentItem, item)

@@ -89,7 +89,7 @@ def revoke(tx: Tx, *, credential: str, reason: str) -> Credential:
     if (
         known.principal.kind is PrincipalKind.PERSON
         and tx.actor.kind is PrincipalKind.PERSON
-        and tx.actor.id not in (known.principal.id, *administrators(tx))
+        and tx.actor.id not in (known.principal.id, *administrators(tx, tx.now))
     ):
         raise Denied(
             f"{tx.actor} cannot end a credential of {known.principal}",
@@ -122,7 +122,7 @@ def _require_issuer(tx: Tx, principal: Principal, *, administrator: bool) -> Non
     """Raise ``Denied`` unless the actor may hand out this credential: whoever can make one can act under its name."""
     if tx.actor.kind is PrincipalKind.AGENT:
         raise Denied("an agent cannot make credentials", hint="A person makes them.")
-    if tx.actor.kind is PrincipalKind.SYSTEM or tx.actor.id in administrators(tx):
+    if tx.actor.kind is PrincipalKind.SYSTEM or tx.actor.id in administrators(tx, tx.now):
         return
     if administrator:
         raise Denied("only an administrator makes another one", hint="Ask whoever runs this server.")

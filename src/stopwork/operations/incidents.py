@@ -84,7 +84,7 @@ def open_by_hand(
             detected_at=in_utc(detected_at) if detected_at else tx.now,
             now=tx.now,
             opener=tx.actor,
-            administrators=administrators(tx),
+            administrators=administrators(tx, tx.now),
             runs=ids,
             title=title,
         )

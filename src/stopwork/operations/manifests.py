@@ -9,17 +9,20 @@ from typing import Final
 from msgspec import Struct
 
 from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound
+from stopwork.kernel.phrases import listed
 from stopwork.ledger.events import Entry, ManifestApplied
 from stopwork.ledger.records import ManifestVersion, Workflow
-from stopwork.ledger.words import PrincipalKind
+from stopwork.ledger.words import PrincipalKind, Role
 from stopwork.manifest.compiled import CompiledManifest, compile_manifest
 from stopwork.manifest.diff import Change, diff
 from stopwork.manifest.load import Loaded, load
-from stopwork.operations.people import require_owner
+from stopwork.operations.people import administrators, require_owner
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
 MAX_COMPILED: Final = 256
+#: What decides about everything else: who owns the workflow, and whether anything is enforced.
+_OWNERS_ONLY: Final = frozenset({"owners", "mode"})
 
 
 class Manifests:
@@ -117,6 +120,7 @@ def apply(
         return found
     if (known := tx.get(Workflow, found.workflow)) is not None:
         require_owner(tx, known, "change what it may do")
+        _require_owner_of_change(tx, known, found.changes)
     if not reason.strip():
         raise Invalid(
             "a reason is needed", hint="Say in a sentence why this version is applied.", field="reason"
@@ -137,3 +141,19 @@ def apply(
         )
     )
     return found
+
+
+def _require_owner_of_change(tx: Tx, workflow: Workflow, changes: Sequence[Change]) -> None:
+    """Raise ``Denied`` when the change loosens control, or says who owns it, and the business owner does not make it."""
+    owner = workflow.owners.get(Role.BUSINESS)
+    if tx.actor.kind is PrincipalKind.SYSTEM or tx.actor.id in (owner, *administrators(tx, tx.now)):
+        return
+    grave = [each.field for each in changes if each.loosens or each.field.partition(".")[0] in _OWNERS_ONLY]
+    if grave:
+        raise Denied(
+            f"{listed(grave)}: such a change is the business owner's to make",
+            hint=f"Ask {owner} or an administrator to apply it; a change that only tightens is any owner's.",
+            expected=owner,
+            found=tx.actor.id,
+            fields=grave,
+        )

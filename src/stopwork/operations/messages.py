@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
-
 from stopwork.incidents.communicate import (
     Draft,
     check_approval,
@@ -18,6 +14,7 @@ from stopwork.incidents.open import next_update_at
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError
 from stopwork.ledger.events import (
     MessageApproved,
+    MessageAttempted,
     MessageDiscarded,
     MessageDrafted,
     MessageFailed,
@@ -103,41 +100,24 @@ def discard(tx: Tx, *, message: str, reason: str) -> Message:
 def send(installation: Installation, actor: Principal, *, message: str) -> Message:
     """Hand an approved message to the outlet and record what became of it per recipient.
 
-    ``Conflict`` without an approval, and while it is being sent. When the outlet does not take it the message is *failed* with
-    the reason and may be sent again.
+    That it is being sent is durable before it leaves, so it leaves once: what has no end recorded is in doubt, and a person
+    says what became of it (:func:`settle`). ``Conflict`` without an approval, and while it is being sent. When the outlet does not take it the
+    message is *failed* with the reason and may be sent again.
     """
-    with _alone(message):
-        return _send(installation, actor, message)
-
-
-_under_way: set[str] = set()
-_under_way_lock = threading.Lock()
-
-
-@contextlib.contextmanager
-def _alone(message: str) -> Iterator[None]:
-    """Keep a second sender of the same message out: what has left cannot be called back."""
-    with _under_way_lock:
-        if message in _under_way:
-            raise Conflict(f"{message} is being sent", hint="Look at it in a moment.", message=message)
-        _under_way.add(message)
-    try:
-        yield
-    finally:
-        with _under_way_lock:
-            _under_way.discard(message)
-
-
-def _send(installation: Installation, actor: Principal, message: str) -> Message:
     store = installation.store
 
-    def ready(tx: Tx) -> Message:
+    def begin(tx: Tx) -> Message:
         require_person(tx, "send a message")
         known = tx.need(Message, message)
         check_sending(known)
+        tx.record(
+            MessageAttempted(
+                incident=known.incident, workflow=_workflow(tx, known), message=message, digest=known.digest
+            )
+        )
         return known
 
-    known = store.write(ready, actor=actor)
+    known = store.write(begin, actor=actor)
     try:
         delivery = installation.outlet.send(
             message_id=known.id,
@@ -150,6 +130,19 @@ def _send(installation: Installation, actor: Principal, message: str) -> Message
         words = str(error) if isinstance(error, StopworkError) else f"{type(error).__name__}: {error}"
         return store.write(lambda tx: _failed(tx, known, words), actor=actor)
     return store.write(lambda tx: _sent(tx, installation.manifests, known, delivery), actor=actor)
+
+
+def settle(tx: Tx, manifests: Manifests, *, message: str, arrived: bool, note: str) -> Message:
+    """Say what became of a message whose sending has no end, after somebody has asked a recipient or the mail server."""
+    person = require_person(tx, "settle a message")
+    known = tx.need(Message, message)
+    if known.state is not MessageState.SENDING:
+        raise Conflict(f"the message is {known.state}", hint="Nothing is in doubt.", found=known.state)
+    if not note.strip():
+        raise Invalid("say how you know", hint="One sentence is enough.", field="note")
+    if arrived:
+        return _sent(tx, manifests, known, dict.fromkeys(known.recipients, f"{person}: {note.strip()}"))
+    return _failed(tx, known, f"{person}: {note.strip()}")
 
 
 def _record(tx: Tx, incident: Incident, message: str, each: Draft) -> None:
@@ -186,6 +179,7 @@ def _sent(tx: Tx, manifests: Manifests, known: Message, delivery: dict[str, str]
             message=known.id,
             delivery=delivery,
             complete=not others,
+            digest=known.digest,
         )
     )
     tx.record(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from stopwork.kernel.errors import Denied
 from stopwork.ledger.records import Credential, Incident, Principal, Workflow
 from stopwork.ledger.words import PrincipalKind
@@ -48,7 +50,7 @@ def require_business_owner(tx: Tx, incident: Incident, doing: str) -> str:
 def require_owner(tx: Tx, workflow: Workflow, doing: str) -> None:
     """Raise ``Denied`` unless the actor owns the workflow, in any role, or looks after the installation."""
     owners = tuple(workflow.owners.values())
-    if tx.actor.kind is PrincipalKind.SYSTEM or tx.actor.id in (*owners, *administrators(tx)):
+    if tx.actor.kind is PrincipalKind.SYSTEM or tx.actor.id in (*owners, *administrators(tx, tx.now)):
         return
     raise Denied(
         f"{tx.actor} is no owner of {workflow.id} and cannot {doing}",
@@ -58,9 +60,14 @@ def require_owner(tx: Tx, workflow: Workflow, doing: str) -> None:
     )
 
 
-def administrators(view: View) -> tuple[str, ...]:
-    """Answer the people who look after this installation."""
+def administrators(view: View, now: datetime) -> tuple[str, ...]:
+    """Answer the people who can act as administrators now: a credential that is over makes nobody one."""
     found = (
-        each.principal.id for each in view.each(Credential) if each.administrator and each.revoked_at is None
+        each.principal.id
+        for each in view.each(Credential)
+        if each.administrator
+        and each.revoked_at is None
+        and (each.expires_at is None or each.expires_at > now)
+        and not (each.once and each.used_at is not None)
     )
     return tuple(dict.fromkeys(found))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from stopwork.incidents.learn import check_closing, prefill, proposed_follow_ups
+from stopwork.incidents.lifecycle import require_before
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import PostmortemClosed, PostmortemSaved
 from stopwork.ledger.records import FollowUp, Incident, Postmortem, Principal
-from stopwork.ledger.words import IncidentStatus, PrincipalKind
+from stopwork.ledger.words import IncidentStatus, Phase, PrincipalKind
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import require_person
@@ -49,7 +50,7 @@ def save(tx: Tx, *, incident: str, fields: dict[str, str], follow_ups: tuple[Fol
     return tx.need(Postmortem, incident)
 
 
-def close(tx: Tx, *, incident: str) -> Postmortem:
+def close(tx: Tx, manifests: Manifests, *, incident: str) -> Postmortem:
     """Close the postmortem; that never closes the incident. ``Conflict`` names what is missing or too shallow."""
     require_person(tx, "close the postmortem")
     known = tx.need(Incident, incident)
@@ -58,6 +59,7 @@ def close(tx: Tx, *, incident: str) -> Postmortem:
         raise Conflict("there is no postmortem yet", hint="Save it first.", incident=incident)
     if known.status is IncidentStatus.CLOSED or saved.closed_at is not None:
         return saved
+    require_before(gather(tx, manifests, incident), Phase.LEARN)
     check_closing(saved, known)
     tx.record(PostmortemClosed(incident=incident, workflow=known.workflow))
     return tx.need(Postmortem, incident)

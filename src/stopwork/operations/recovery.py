@@ -25,6 +25,7 @@ from stopwork.incidents.attempt import (
     verify,
 )
 from stopwork.incidents.case import Case
+from stopwork.incidents.lifecycle import require_before
 from stopwork.incidents.recover import Means, Undoing, propose_plan
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError
@@ -34,21 +35,22 @@ from stopwork.ledger.events import (
     PlanApproved,
     PlanFinished,
     PlanProposed,
-    StatusChanged,
 )
 from stopwork.ledger.records import Call, Effect, Image, Incident, Item, Plan, Principal, Run
-from stopwork.ledger.words import IncidentStatus, ItemState, PlanState, Remedy
+from stopwork.ledger.words import IncidentStatus, ItemState, Phase, PlanState, Remedy
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import refuse_agent, require_business_owner, require_person
+from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
-from stopwork.storage.view import View
+from stopwork.storage.view import View, entry_of
 from stopwork.systems.base import Invoker, System, invoking, restoring
 
 MAX_EFFECTS_PER_OBJECT: Final = 10_000
 MAX_ITEMS: Final = 100_000
+_CALL_ENTRIES: Final = ("call.decided", "call.attempted", "call.finished", "call.effects_observed")
 _OPEN: Final = frozenset({ItemState.APPROVED, ItemState.IN_DOUBT})
 
 
@@ -66,11 +68,7 @@ def propose(
     """
     require_person(tx, "propose a recovery")
     case = gather(tx, manifests, incident)
-    require_sealed(case.incident)
-    if case.audit is None:
-        raise Conflict(
-            "the audit comes first", hint="Complete the audit; the plan is made from it.", incident=incident
-        )
+    require_before(case, Phase.RECOVER)
     if case.plan is not None and case.plan.state in (PlanState.APPROVED, PlanState.RUNNING):
         raise Conflict(f"{case.plan.id} is {case.plan.state}", hint="Let it finish first.", plan=case.plan.id)
     known = {call.id for call in case.calls}
@@ -79,6 +77,7 @@ def propose(
         raise Invalid(
             f"{unknown[0]} is no call of this incident", hint="Choose from its calls.", field="calls"
         )
+    _require_sealed_calls(tx, case, chosen)
     plan = tx.new_id("plan")
     items = propose_plan(
         case.incident,
@@ -95,6 +94,20 @@ def propose(
         new_id=tx.new_id,
     )
     return _record_plan(tx, case.incident, plan, items)
+
+
+def _require_sealed_calls(tx: Tx, case: Case, chosen: Collection[str]) -> None:
+    """Raise ``Conflict`` when one of the calls went on after the seal: cleaning it up would destroy what is not preserved."""
+    runs = tuple(dict.fromkeys(call.run for call in case.calls if call.id in chosen))
+    sealed = case.bundle.tree_size if case.bundle else 0
+    for row in tx.stored(after=sealed, run=runs, kinds=_CALL_ENTRIES) if runs else ():
+        call = getattr(entry_of(row.body).event, "call", None)
+        if call in chosen:
+            raise Conflict(
+                f"{call} went on after the evidence was sealed",
+                hint=f"Seal it again, then propose: stopwork incident seal {case.incident.id}",
+                call=call,
+            )
 
 
 def _record_plan(tx: Tx, incident: Incident, plan: str, items: Sequence[Item]) -> Plan:
@@ -174,15 +187,7 @@ def approve(
         )
     )
     if incident.status in (IncidentStatus.INVESTIGATING, IncidentStatus.CONTAINED):
-        tx.record(
-            StatusChanged(
-                incident=incident.id,
-                workflow=incident.workflow,
-                before=incident.status,
-                after=IncidentStatus.RECOVERING,
-                reason=f"{plan} approved",
-            )
-        )
+        move(tx, incident.id, IncidentStatus.RECOVERING, reason=f"{plan} approved")
     return tx.need(Plan, plan)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from stopwork.control.stages import check_move, goes_up
+from stopwork.incidents.lifecycle import require_before, require_open
 from stopwork.incidents.reenable import CheckView, checks, require_answerable, require_raise
 from stopwork.kernel.errors import Conflict, Invalid
-from stopwork.ledger.events import CheckAnswered, IncidentReenabled, StageChanged, StatusChanged
-from stopwork.ledger.records import Incident, Workflow
-from stopwork.ledger.words import IncidentStatus, PrincipalKind, ReenableCheck, Severity, Stage
+from stopwork.ledger.events import CheckAnswered, IncidentReenabled, StageChanged
+from stopwork.ledger.records import Hold, Incident, Workflow
+from stopwork.ledger.words import IncidentStatus, Phase, PrincipalKind, ReenableCheck, Severity, Stage
 from stopwork.operations.cases import gather
 from stopwork.operations.holds import release
 from stopwork.operations.manifests import Manifests, known_workflow
-from stopwork.operations.people import require_person
+from stopwork.operations.people import require_business_owner, require_person
 from stopwork.operations.points import current_epoch
+from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
 
 
@@ -20,6 +22,7 @@ def answer(tx: Tx, manifests: Manifests, *, incident: str, check: ReenableCheck,
     """Record a person's answer to a check that records cannot answer: an attestation, an exception, the owner's signature."""
     person = require_person(tx, "answer a check")
     case = gather(tx, manifests, incident)
+    require_open(case.incident)
     state = require_answerable(case, check, person)
     if not note.strip():
         raise Invalid("say what you know and how", hint="One sentence is enough.", field="note")
@@ -37,8 +40,9 @@ def raise_stage(tx: Tx, manifests: Manifests, *, incident: str) -> Stage:
     The first step lifts the incident's holds onto the read-only stage, in one transaction. Each further step needs a clean run on
     the stage before. Every step is the business owner's.
     """
-    person = require_person(tx, "give autonomy back")
+    person = require_business_owner(tx, tx.need(Incident, incident), "give autonomy back")
     case = gather(tx, manifests, incident)
+    require_before(case, Phase.REENABLE)
     after = require_raise(case, person)
     first = case.incident.reenabled_at is None
     reason = f"re-enable of {incident}, signed by {person}"
@@ -53,16 +57,7 @@ def raise_stage(tx: Tx, manifests: Manifests, *, incident: str) -> Stage:
             incident=incident, workflow=case.workflow.id, stage=after, final=after is Stage.NORMAL
         )
     )
-    if case.incident.status is not IncidentStatus.MONITORING:
-        tx.record(
-            StatusChanged(
-                incident=incident,
-                workflow=case.workflow.id,
-                before=case.incident.status,
-                after=IncidentStatus.MONITORING,
-                reason=reason,
-            )
-        )
+    move(tx, incident, IncidentStatus.MONITORING, reason=reason)
     return after
 
 
@@ -99,21 +94,15 @@ def close(tx: Tx, *, incident: str, reason: str) -> Incident:
         missing.append("the return to the stage normal")
     if known.learned_at is None and known.severity is not Severity.SEV3:
         missing.append("the postmortem")
+    if tx.count(Hold, incident=incident, active=True):
+        missing.append("the end of its holds")
     if missing:
         raise Conflict(
             f"{incident} cannot be closed before " + " and ".join(missing),
             hint="Do that first.",
             missing=missing,
         )
-    tx.record(
-        StatusChanged(
-            incident=incident,
-            workflow=known.workflow,
-            before=known.status,
-            after=IncidentStatus.CLOSED,
-            reason=reason,
-        )
-    )
+    move(tx, incident, IncidentStatus.CLOSED, reason=reason)
     return tx.need(Incident, incident)
 
 

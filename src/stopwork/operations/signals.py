@@ -64,6 +64,8 @@ def raise_finding(tx: Tx, manifests: Manifests, finding: Finding) -> Raised:
     )
     home = opening.home_of(finding, _open_incidents(tx, finding.workflow))
     opened = home is None
+    if home is None and not finding.alarming:
+        return Raised(signal=signal, incident=None, opened=False, hold=None)
     if home is None:
         assessment = assess(_circumstances(tx, manifests, finding))
         if assessment.severity is Severity.SEV3:
@@ -140,7 +142,7 @@ def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment
         detected_at=tx.now,
         now=tx.now,
         opener=tx.actor,
-        administrators=administrators(tx),
+        administrators=administrators(tx, tx.now),
         runs=_runs(finding),
         tools=opening.tools_of(finding),
     )

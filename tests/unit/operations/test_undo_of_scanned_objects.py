@@ -80,7 +80,7 @@ def _proposed(folder: Path, bank: Bank, undo: str) -> list[Item]:
 
         def respond(tx: Tx) -> str:
             incident = incidents.open_by_hand(tx, installation.manifests, workflow="payments")
-            tx.record(_sealed(incident.id))
+            tx.record(_sealed(incident.id, tx.last_seq()))
             audits.complete(tx, installation.manifests, incident=incident.id)
             return recovery.propose(tx, installation.manifests, systems, incident=incident.id).id
 
@@ -88,7 +88,7 @@ def _proposed(folder: Path, bank: Bank, undo: str) -> list[Item]:
         return installation.store.read(lambda view: view.find(Item, plan=plan, order="order"))
 
 
-def _sealed(incident: str) -> EvidenceSealed:
+def _sealed(incident: str, tree_size: int) -> EvidenceSealed:
     return EvidenceSealed(
         incident=incident,
         workflow="payments",
@@ -96,7 +96,7 @@ def _sealed(incident: str) -> EvidenceSealed:
         digest="sha256:0",
         size_bytes=0,
         entries=0,
-        tree_size=0,
+        tree_size=tree_size,
         kinds={},
         missing=(),
         path="bundle.zip",

@@ -303,7 +303,7 @@ def test_the_incident_page_leads_through_all_ten_phases(console: Console) -> Non
         partial(postmortems.save, incident=opened, fields=fields, follow_ups=learn.follow_ups),
         actor=LEE,
     )
-    office.write(partial(postmortems.close, incident=opened), actor=LEE)
+    office.write(partial(postmortems.close, manifests=inst.manifests, incident=opened), actor=LEE)
 
     assert asks(Phase.REENABLE).reenable.next_stage is not None
     answer_everything(office, page, opened)

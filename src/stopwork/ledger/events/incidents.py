@@ -217,12 +217,22 @@ class MessageApproved(Event, tag="message.approved"):
     digest: str
 
 
+class MessageAttempted(Event, tag="message.attempted"):
+    """The approved text is about to be handed over; without an end it is in doubt whether it left."""
+
+    incident: str
+    workflow: str
+    message: str
+    digest: str
+
+
 class MessageSent(Event, tag="message.sent"):
     incident: str
     workflow: str
     message: str
     delivery: dict[str, str]
     complete: bool
+    digest: str = ""
 
 
 class MessageFailed(Event, tag="message.failed"):

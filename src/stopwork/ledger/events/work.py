@@ -64,7 +64,11 @@ class StepRecorded(Event, tag="step.recorded"):
 
 
 class CallDecided(Event, tag="call.decided"):
-    """The guard answered a call. An ``allow`` is the permit: the intent, durable before the call runs."""
+    """The guard answered a call. An ``allow`` is the permit: the intent, durable before the call runs.
+
+    ``session`` is the guard's one way through the call, ``point`` the guard. ``destination`` is how older journals name all
+    ``destinations`` in one text.
+    """
 
     call: str
     run: str
@@ -89,6 +93,10 @@ class CallDecided(Event, tag="call.decided"):
     approval: str | None = None
     replay_of: str | None = None
     renewed: bool = False
+    source_class: str | None = None
+    destinations: tuple[str, ...] | None = ()
+    session: str | None = None
+    point: str | None = None
 
 
 class CallAttempted(Event, tag="call.attempted"):

@@ -45,10 +45,13 @@ def _signal_joined(entry: e.Entry, event: e.SignalJoined) -> Iterator[Change]:
 
 @on(e.IncidentPaused)
 def _incident_paused(entry: e.Entry, event: e.IncidentPaused) -> Iterator[Change]:
+    # A hold during the return begins the return again: what was signed before it was signed without knowing.
     yield Update(
         r.Incident,
         event.incident,
-        lambda incident: replace(incident, paused_at=incident.paused_at or entry.at),
+        lambda incident: replace(
+            incident, paused_at=incident.paused_at or entry.at, held_at=entry.at, reenabled_at=None
+        ),
     )
 
 
@@ -209,6 +212,11 @@ def _message_approved(entry: e.Entry, event: e.MessageApproved) -> Iterator[Chan
         approved_by=entry.actor.id,
         approved_at=entry.at,
     )
+
+
+@on(e.MessageAttempted)
+def _message_attempted(entry: e.Entry, event: e.MessageAttempted) -> Iterator[Change]:
+    yield to(r.Message, event.message, state=w.MessageState.SENDING)
 
 
 @on(e.MessageSent)

@@ -80,6 +80,7 @@ class Incident(Record):
     root_cause: str = ""
     next_update_at: datetime | None = None
     paused_at: datetime | None = None
+    held_at: datetime | None = None
     sealed_at: datetime | None = None
     bundle: str | None = None
     contained_at: datetime | None = None

@@ -25,7 +25,7 @@ from stopwork.operations import (
 )
 from stopwork.server.api.controls import Reason
 from stopwork.server.api.endpoint import Act, Endpoint, Given, Read, Rendered, Write
-from stopwork.server.api.incidents import Text, case_of, incident_of, of_incident
+from stopwork.server.api.incidents import Text, case_of, incident_of, known_incident, of_incident
 from stopwork.storage.view import View
 
 
@@ -54,6 +54,13 @@ class ApproveMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """``digest`` is that of the text which was read."""
 
     digest: str
+
+
+class SettleMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``arrived`` is what was found out about a message whose sending has no end."""
+
+    arrived: bool
+    note: Reason
 
 
 class WithReason(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,7 +143,11 @@ ENDPOINTS = (
         path="/v1/plans/{plan}/items",
         name="list_items",
         summary="The items of a plan, in the order in which they run",
-        does=Read(lambda view, g: view.find(r.Item, plan=g.path["plan"], order="order", limit=10_000)),
+        does=Read(
+            lambda view, g: view.find(
+                r.Item, plan=view.need(r.Plan, g.path["plan"]).id, order="order", limit=10_000
+            )
+        ),
         answer=list[r.Item],
         tag="recovery",
     ),
@@ -192,7 +203,7 @@ ENDPOINTS = (
         "/messages",
         "list_messages",
         "The incident's messages",
-        Read(lambda view, g: view.find(r.Message, incident=incident_of(g), order="drafted_at")),
+        Read(lambda view, g: view.find(r.Message, incident=known_incident(view, g), order="drafted_at")),
         list[r.Message],
     ),
     Endpoint(
@@ -229,6 +240,24 @@ ENDPOINTS = (
         name="send_message",
         summary="Send an approved message",
         does=Act(lambda g: messages.send(g.installation, g.actor, message=g.path["message"])),
+        answer=r.Message,
+        tag="messages",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/messages/{message}/settle",
+        name="settle_message",
+        summary="Say what became of a message whose sending has no end",
+        does=Write(
+            lambda tx, g: messages.settle(
+                tx,
+                g.installation.manifests,
+                message=g.path["message"],
+                arrived=g.body.arrived,
+                note=g.body.note,
+            )
+        ),
+        body=SettleMessage,
         answer=r.Message,
         tag="messages",
     ),
@@ -272,7 +301,7 @@ ENDPOINTS = (
         "/postmortem/close",
         "close_postmortem",
         "Close the postmortem; the incident stays as it is",
-        Write(lambda tx, g: postmortems.close(tx, incident=incident_of(g))),
+        Write(lambda tx, g: postmortems.close(tx, g.installation.manifests, incident=incident_of(g))),
         r.Postmortem,
     ),
     of_incident(

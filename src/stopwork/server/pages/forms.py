@@ -320,6 +320,21 @@ def message(sent: Sent) -> Landed:
             if action != "send":
                 sent.write(lambda tx: messages.approve(tx, message=known, digest=sent.get("digest")))
             said = "Approved: exactly this text may be sent." if action == "approve" else _send(sent, known)
+        case "arrived" | "lost" as found:
+            sent.write(
+                lambda tx: messages.settle(
+                    tx,
+                    sent.installation.manifests,
+                    message=known,
+                    arrived=found == "arrived",
+                    note=sent.get("note"),
+                )
+            )
+            said = (
+                "Recorded in your name: it arrived."
+                if found == "arrived"
+                else "Recorded: it may be sent again."
+            )
         case "discard":
             sent.write(lambda tx: messages.discard(tx, message=known, reason=sent.get("reason")))
             said = "Discarded."
@@ -346,7 +361,7 @@ def postmortem(sent: Sent) -> Landed:
     )
     sent.write(lambda tx: postmortems.save(tx, incident=sent.incident, fields=fields, follow_ups=follow_ups))
     if sent.get("action") == "close":
-        sent.write(lambda tx: postmortems.close(tx, incident=sent.incident))
+        sent.write(lambda tx: postmortems.close(tx, sent.installation.manifests, incident=sent.incident))
         return Landed("The postmortem is closed. The incident stays open.", sent.at(w.Phase.LEARN))
     return Landed("Saved.", sent.at(w.Phase.LEARN))
 
