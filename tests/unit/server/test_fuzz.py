@@ -8,6 +8,7 @@ exist and ids that cannot.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 
 from stopwork.server.api import controls, guard, incidents, records, recovery
 from stopwork.server.api.endpoint import Endpoint
+from stopwork.server.pages.forms import FORMS
 from tests.support.office import AGENT, DANA, LEE, WORKFLOW
+from tests.unit.server.browser import Browser, said
 from tests.unit.server.described import Description, description
 from tests.unit.server.house import ADMIN, OTHER, STRANGER, House, house, is_problem
 from tests.unit.server.story import Story
@@ -63,6 +66,21 @@ moments = st.sampled_from(
 )
 
 
+#: What is chosen in the console's lists, beside ids.
+CHOICES: Final = (
+    "approve",
+    "reject",
+    "send",
+    "save",
+    "close",
+    "done",
+    "sev2",
+    "20",
+    "tool:block:crm.create_task",
+)
+SOMETHING_WENT_WRONG: Final = "something went wrong here"
+
+
 class Told:
     """A house in the middle of an incident, and the ids that exist in it."""
 
@@ -90,6 +108,16 @@ class Told:
             "check": "tests_added",
             "credential": "cred_0001",
         }
+        self.browser = Browser.signed_in(opened, DANA)
+        self.csrf = self.browser.csrf
+        pages = (
+            "/pause",
+            "/incidents/new",
+            f"/incidents/{story.incident}",
+            f"/approvals/{self.ids['approval']}",
+        )
+        fields = {str(field["name"]) for page in pages for field in self.browser.page(page).select("[name]")}
+        self.fields = sorted(fields - {"csrf", "viewport", "color-scheme", "referrer", "htmx-config"})
         self.values = [
             *self.ids.values(),
             story.get(f"/v1/plans/{story.plan}")["digest"],
@@ -133,6 +161,18 @@ def test_every_answer_is_a_good_one_or_a_problem(told: Told, row: Endpoint, data
     else:
         assert answer.status_code < 500, answer.text
         is_problem(answer)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=EXAMPLES, derandomize=True, database=None, deadline=None)
+@given(data=st.data())
+def test_no_form_of_the_console_makes_the_server_fail(told: Told, form: str, data: st.DataObject) -> None:
+    path = re.sub(r"{(\w+)}", lambda found: told.ids[found[1]], form)
+    values = st.sampled_from([*told.values, *CHOICES]) | words
+    fields = data.draw(st.dictionaries(st.sampled_from(told.fields), values, max_size=10), label="fields")
+    answer = told.browser.send(path, csrf=told.csrf, **fields)
+    assert answer.status_code == 303
+    assert said(answer) != SOMETHING_WENT_WRONG
 
 
 def test_after_all_that_the_records_are_whole(told: Told) -> None:
