@@ -21,7 +21,17 @@ LOCKS = {
 
 COMPILE = [
     *("uv", "pip", "compile", "pyproject.toml", "--quiet", "--no-config", "--universal", "--upgrade"),
-    *("--python-version", "3.11", "--generate-hashes", "--extra", "server", "--extra", "postgres", "--group", "build"),
+    *(
+        "--python-version",
+        "3.11",
+        "--generate-hashes",
+        "--extra",
+        "server",
+        "--extra",
+        "postgres",
+        "--group",
+        "build",
+    ),
     *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
 ]
 LOCAL_SOURCES = {"PIP_FIND_LINKS", "UV_FIND_LINKS"}
