@@ -30,11 +30,11 @@ class Exit(IntEnum):
 
 _MEANINGS: Final = {
     Exit.OK: "done",
-    Exit.REFUSED: "refused: it contradicts what is recorded, was not confirmed, or did not reach its goal",
+    Exit.REFUSED: "refused: it contradicts what is there (a port or folder taken, too), was not confirmed, or did not reach its goal",
     Exit.USAGE: "the command was not understood; nothing was asked of the server",
     Exit.NOT_FOUND: "there is no such thing",
     Exit.DENIED: "not permitted, or no valid token",
-    Exit.UNAVAILABLE: "no answer now: server down, port taken, disk full, a package missing",
+    Exit.UNAVAILABLE: "no answer now: server down, disk full, a package missing",
     Exit.TAMPERED: "recorded bytes do not verify",
     Exit.INVALID: "what was given cannot be used; the message names the place",
     Exit.FAULT: "a fault of Stopwork itself",
