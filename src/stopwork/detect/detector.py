@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, TypeVar
 
 from stopwork.detect.rulebook import Rulebook
@@ -20,13 +20,17 @@ from stopwork.ledger.words import IncidentType, ScopeKind, Severity, SignalKind
 S = TypeVar("S", bound=Record)
 V = TypeVar("V")
 
+QUIET = timedelta(minutes=1)
+"""What is found again and again about one thing is reported once in this time."""
+
 
 class Finding(Record):
     """What a detector found: the material of a signal.
 
     ``key`` names the cause within workflow and type: findings with one key belong to one incident. ``facts``
     answer which rule, which threshold and which value. ``hold`` is the kind of hold that the manifest asks
-    for; ``severity`` is the least that should be proposed.
+    for; ``severity`` is the least that should be proposed. A finding that is not ``alarming`` is logged as a signal
+    and joins an incident that is open about its cause, but opens none by itself.
     """
 
     type: IncidentType
@@ -41,6 +45,7 @@ class Finding(Record):
     call: str | None = None
     hold: ScopeKind | None = None
     severity: Severity | None = None
+    alarming: bool = True
 
 
 class Detector(ABC, Generic[S]):
@@ -60,6 +65,12 @@ class Detector(ABC, Generic[S]):
     def tick(self, state: S, now: datetime, rules: Rulebook) -> tuple[S, tuple[Finding, ...]]:
         """Answer what the passing of time shows; most detectors need only entries."""
         return state, ()
+
+
+def is_quiet(told: Mapping[str, datetime], about: str, at: datetime) -> bool:
+    """Answer whether so little time has passed since ``about`` was told that telling it again adds nothing."""
+    last = told.get(about)
+    return last is not None and at - last < QUIET
 
 
 def with_entry(table: Mapping[str, V], key: str, value: V, *, at_most: int) -> dict[str, V]:

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, with_entry, without
+from stopwork.detect.detector import QUIET, Detector, Finding, with_entry, without
 from stopwork.detect.rulebook import Rulebook, hold_of
 from stopwork.kernel.phrases import count_of, lasting
 from stopwork.ledger.events import CallDecided, CallFinished, Entry, ItemFinished, PlanProposed, RunStarted
@@ -43,8 +43,6 @@ MOST_KEYS = 4_096
 MOST_RUNS = 1_024
 MOST_CALLS = 4_096
 MOST_SIGHTINGS = 50
-QUIET = timedelta(minutes=1)
-"""A flood under one key is reported once in this time; each report lists the copies so far."""
 
 
 class Sighting(Record):
@@ -138,6 +136,7 @@ def _count(
     latest = action.sightings[-1].at
     quiet = known.reported_at is not None and latest - known.reported_at < QUIET
     fires = len(action.sightings) > 1 and not quiet
+    # Within the quiet time copies are only counted; the next report lists them all.
     known = replace(action, reported_at=latest) if fires else action
     state = replace(state, actions=with_entry(state.actions, key, known, at_most=MOST_KEYS))
     return state, (_finding(event, alert, action, declared),) if fires else ()

@@ -1,6 +1,6 @@
 """All detectors, and their states as one thing that can be stored and restored.
 
-A new detector is a file in this package and a line in :data:`DETECTORS`.
+A new detector is a file in this package, a rule among the manifest's alerts, and a line in :data:`DETECTORS`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,23 @@ from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.duplicate_action import DuplicateAction
 from stopwork.detect.failed_run import FailedRun
 from stopwork.detect.missed_run import MissedRun
+from stopwork.detect.policy_violation import PolicyViolation
 from stopwork.detect.rulebook import Rulebook
+from stopwork.detect.stale_input import StaleInput
+from stopwork.detect.write_failure import WriteFailure
 from stopwork.ledger.events import Entry
 from stopwork.ledger.records import Record
 
-DETECTORS: tuple[Detector[Any], ...] = (DuplicateAction(), FailedRun(), MissedRun(), Cost())
+DETECTORS: tuple[Detector[Any], ...] = (
+    DuplicateAction(),
+    FailedRun(),
+    MissedRun(),
+    StaleInput(),
+    PolicyViolation(),
+    Cost(),
+    WriteFailure(),
+)
+"""Each serves the alert rule of its name. Findings of one entry come in this order, and the first opens the incident."""
 
 
 class DetectorFailed(Record):
@@ -37,7 +49,10 @@ class Watch:
         self, states: Mapping[str, Record] | None = None, detectors: Iterable[Detector[Any]] = DETECTORS
     ) -> None:
         self._detectors = tuple(detectors)
-        self._states = {each.name: (states or {}).get(each.name, each.start()) for each in self._detectors}
+        known = states or {}
+        self._states = {
+            each.name: known[each.name] if each.name in known else each.start() for each in self._detectors
+        }
 
     def step(
         self, entry: Entry, rules: Rulebook

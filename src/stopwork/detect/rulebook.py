@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from stopwork.ledger.words import ScopeKind
+from stopwork.ledger.words import ScopeKind, Severity
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.model import Alert, AutoHold, Manifest
 
@@ -16,6 +16,16 @@ Rulebook: TypeAlias = Callable[[str], CompiledManifest | None]
 def hold_of(alert: Alert) -> ScopeKind | None:
     """Answer the kind of hold that an alert asks for."""
     return None if alert.hold is AutoHold.NONE else ScopeKind(alert.hold.value)
+
+
+def insists(alert: Alert) -> bool:
+    """Answer whether the rule asks for more than a note even where nothing came of it: a severity, or a hold."""
+    return alert.severity not in (None, Severity.SEV3) or alert.hold is not AutoHold.NONE
+
+
+def at_least(alert: Alert, severity: Severity) -> Severity:
+    """Answer the graver of what a rule asks for and what the finding is by itself."""
+    return min(alert.severity or severity, severity)
 
 
 def manifest_of(rules: Rulebook, workflow: str) -> Manifest | None:

@@ -59,8 +59,8 @@ def cause_key(finding: Finding) -> str:
 def home_of(finding: Finding, incidents: Iterable[Incident]) -> Incident | None:
     """Answer the open incident that a finding belongs to; ``None`` when it opens its own.
 
-    The same cause comes first. A failed run joins an incident that lists the run, or the run that it retried:
-    it is a consequence, not another cause.
+    The same cause comes first. A failed run, or a write that failed, joins an incident that lists the run, or the run
+    that it retried: it is a consequence, not another cause.
     """
     same_workflow = [
         incident
@@ -71,7 +71,7 @@ def home_of(finding: Finding, incidents: Iterable[Incident]) -> Incident | None:
     for incident in same_workflow:
         if incident.cause == cause:
             return incident
-    if finding.kind is not w.SignalKind.FAILED_RUN:
+    if finding.kind is not w.SignalKind.FAILED_RUN and finding.type is not w.IncidentType.BAD_WRITEBACK:
         return None
     runs = {finding.run, finding.facts.get("retry_of")} - {None}
     return next((incident for incident in same_workflow if runs & set(incident.runs)), None)

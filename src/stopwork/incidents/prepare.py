@@ -7,6 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from stopwork.detect.registry import DETECTORS
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.manifest.model import Criticality, Manifest
@@ -162,20 +163,22 @@ def _severity_matrix(manifest: Manifest, history: History) -> Readiness:
 
 
 def _alert_rules(manifest: Manifest, history: History) -> Readiness:
-    alerts = manifest.alerts
-    rules = {
-        "missed_run": alerts.missed_run.enabled and manifest.schedule is not None,
-        "duplicate_action": alerts.duplicate_action.enabled,
-        "stale_input": alerts.stale_input.enabled,
-        "policy_violation": alerts.policy_violation.enabled,
-        "cost": alerts.cost.enabled and manifest.budget.run_usd is not None,
-        "write_failure": alerts.write_failure.enabled,
+    served = {detector.name for detector in DETECTORS}
+    lacking = {
+        "missed_run": manifest.schedule is None,
+        "stale_input": not any(source.fresh_within for source in manifest.sources.values()),
+        "cost": manifest.budget.run_usd is None,
     }
+    rules = manifest.alerts.__struct_fields__
     return _answer(
         w.PreparednessCheck.ALERT_RULES,
-        [name for name, on in rules.items() if not on],
-        "All six rules are on.",
-        "Switch them on; missed_run needs a schedule and cost a budget.",
+        [
+            rule
+            for rule in rules
+            if rule not in served or lacking.get(rule) or not getattr(manifest.alerts, rule).enabled
+        ],
+        f"All {len(rules)} rules are on, and each has what it needs.",
+        "Switch them on; missed_run needs a schedule, stale_input a source with fresh_within, cost a budget per run.",
     )
 
 

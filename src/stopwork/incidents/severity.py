@@ -246,7 +246,7 @@ def _unauthorised(found: Circumstances) -> Match | None:
     calls = _writes(found)
     if found.type not in UNAUTHORISED or not calls:
         return None
-    return Match(f"{count_of(len(calls), 'write')} that should not have been allowed", _ids(calls))
+    return Match(f"{count_of(len(calls), 'write')} by a run that went beyond what it may do", _ids(calls))
 
 
 def _written(found: Circumstances) -> Match | None:

@@ -15,7 +15,7 @@ OWNERS = {
     "backup": "kim@acme.test",
     "security": "sec@acme.test",
 }
-TOOLS = {
+TOOLS: dict[str, dict[str, Any]] = {
     "crm.list_accounts": {"effect": "read", "risk": "low", "permission": "crm.accounts.read"},
     "crm.update_account": {
         "effect": "update",

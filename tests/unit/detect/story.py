@@ -83,6 +83,9 @@ class Story:
         tool: str = "crm.create_task",
         effect: w.EffectKind = w.EffectKind.CREATE,
         verdict: w.Verdict = w.Verdict.ALLOW,
+        would: w.Verdict | None = None,
+        reasons: tuple[r.Reason, ...] = (),
+        source: str | None = None,
         **args: Any,
     ) -> Story:
         event = e.CallDecided(
@@ -100,16 +103,24 @@ class Story:
             key=call,
             business_key=None,
             verdict=verdict,
-            would=verdict,
-            reasons=(),
+            would=would or verdict,
+            reasons=reasons,
             epoch=1,
             not_after=None,
+            source=source,
         )
         self._calls[call] = event
         return self.write(event)
 
     def outcome(
-        self, call: str, outcome: w.Outcome = w.Outcome.SUCCEEDED, effects: tuple[r.Effect, ...] = ()
+        self,
+        call: str,
+        outcome: w.Outcome = w.Outcome.SUCCEEDED,
+        effects: tuple[r.Effect, ...] = (),
+        *,
+        result: Any = None,
+        error: str | None = None,
+        reconciled: bool = False,
     ) -> Story:
         decided = self._calls[call]
         return self.write(
@@ -120,7 +131,10 @@ class Story:
                 tool=decided.tool,
                 key=decided.key,
                 outcome=outcome,
+                result=result,
+                error=error,
                 effects=effects,
+                reconciled=reconciled,
             )
         )
 
@@ -143,6 +157,34 @@ class Story:
             )
         )
 
+    def retrieval(
+        self, source: str | None, run: str = "r1", *, old: timedelta | None = None, name: str = "export"
+    ) -> Story:
+        """Read a source as it was ``old`` before; ``None`` does not say how old it was."""
+        return self.write(
+            e.StepRecorded(
+                step=f"s{len(self.entries)}",
+                run=run,
+                workflow=self.workflow,
+                kind=w.StepKind.RETRIEVAL,
+                name=name,
+                source=source,
+                as_of=None if old is None else self.now - old,
+            )
+        )
+
+    def guardrail(self, name: str, run: str = "r1", **facts: Any) -> Story:
+        return self.write(
+            e.StepRecorded(
+                step=f"s{len(self.entries)}",
+                run=run,
+                workflow=self.workflow,
+                kind=w.StepKind.GUARDRAIL,
+                name=name,
+                facts=facts,
+            )
+        )
+
     def finished(self, run: str = "r1", status: w.RunStatus = w.RunStatus.SUCCEEDED) -> Story:
         return self.write(e.RunFinished(run=run, workflow=self.workflow, status=status))
 
@@ -155,6 +197,11 @@ class Story:
     def lifted(self, hold: str) -> Story:
         scope = r.Scope(kind=w.ScopeKind.EVERYTHING)
         return self.write(e.HoldLifted(hold=hold, scope=scope, reason="", epoch=3))
+
+
+def signs(found: list[Finding]) -> list[str]:
+    """Answer each finding in short: its call, or else its key, with a ``?`` where it is only logged."""
+    return [f"{finding.call or finding.key}{'' if finding.alarming else '?'}" for finding in found]
 
 
 def findings(detector: Detector[Any], story: Story, rules: Rulebook) -> list[Finding]:

@@ -10,23 +10,27 @@ from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.registry import DETECTORS, DetectorFailed, Watch, restore
 from stopwork.detect.rulebook import Rulebook
 from stopwork.ledger.events import Entry
-from stopwork.ledger.records import Record
-from stopwork.ledger.words import RunStatus, ScopeKind
+from stopwork.ledger.records import Reason, Record
+from stopwork.ledger.words import ReasonKind, RunStatus, ScopeKind, Verdict
+from stopwork.manifest.model import Alerts
 from tests.unit.detect.manifests import manifest
 from tests.unit.detect.story import START, Story, rules_of
 
 RULES = rules_of(
     manifest(
         budget={"run_usd": 2.5},
+        sources={"inbox": {"trust": "external", "fresh_within": "1d"}},
         schedule={"cron": "0 8 * * MON", "timezone": "America/New_York", "finish_within": "45m"},
         alerts={"duplicate_action": {"key": ["args.same"]}},
     )
 )
 LOOK = START + timedelta(days=8)
+PAST_DUE = Reason(kind=ReasonKind.CONDITION, verdict=Verdict.DENY, text="denied when args.due < now")
 
 
 def bad_week() -> Story:
     story = Story(START - timedelta(days=1)).applied().after(days=1).run("r1")
+    story.retrieval("inbox", old=timedelta(days=3)).call("P", verdict=Verdict.DENY, reasons=(PAST_DUE,))
     story.step(cost_usd=2.4).call("A", same="acme").timed_out("A").call("B", same="acme").outcome("B")
     story.after(minutes=5).call("C", same="acme").hold("h1", ScopeKind.TOOL, "crm.create_task").step(
         cost_usd=1
@@ -98,8 +102,8 @@ def test_the_same_entries_twice_add_nothing() -> None:
     assert {(f.detector, f.key, f.call) for f in twice} == {(f.detector, f.key, f.call) for f in once}
 
 
-def test_names_are_unique() -> None:
-    assert len({detector.name for detector in DETECTORS}) == len(DETECTORS)
+def test_every_alert_rule_of_the_manifest_has_its_detector_and_every_detector_its_rule() -> None:
+    assert sorted(detector.name for detector in DETECTORS) == sorted(Alerts.__struct_fields__)
 
 
 def test_a_quiet_clock_finds_nothing() -> None:

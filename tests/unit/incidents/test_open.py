@@ -94,6 +94,12 @@ def test_a_failed_run_joins_the_incident_that_lists_it(incident: Incident) -> No
     assert home_of(finding(**retried), [incident]) is incident
 
 
+def test_a_write_that_failed_joins_the_incident_that_lists_its_run(incident: Incident) -> None:
+    failed = {"type": IncidentType.BAD_WRITEBACK, "detector": "write_failure", "key": "crm.update_account"}
+    assert home_of(finding(**failed), [incident]) is incident
+    assert home_of(finding(**failed, run="r2"), [incident]) is None
+
+
 def test_a_cause_names_type_workflow_and_key() -> None:
     assert cause_key(finding()) == "1/duplicate_work/weekly-renewal-risk/crm.create_task"
 

@@ -1,0 +1,220 @@
+"""Notices calls that break a rule of the manifest, and guardrails that report something they should not have seen.
+
+What was prevented is logged; only when one run does the same thing again and again is it alarming: an agent that is
+told no tries something else, one that does not is misused or lost. What went through is alarming at once: a write
+that ran because the workflow is only observed, or a guardrail that saw something and stopped nothing. No hold is set
+for a workflow that is only observed.
+
+A guardrail is a step of kind ``guardrail``. It reports a violation by the facts ``violated: true`` (it saw one) or
+``blocked: true`` (it saw one and stopped it), and may name the ``rule`` and the ``tool`` it is about.
+
+A person who rejects a call breaks no rule, nor does a call that meets a hold, a stage or a budget.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from stopwork.detect.detector import Detector, Finding, is_quiet, with_entry, without
+from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
+from stopwork.kernel.phrases import count_of
+from stopwork.ledger.events import CallDecided, Entry, RunFinished, RunStarted, StepRecorded
+from stopwork.ledger.records import Reason, Record
+from stopwork.ledger.words import (
+    EffectKind,
+    IncidentType,
+    ReasonKind,
+    Severity,
+    SignalKind,
+    StepKind,
+    Verdict,
+)
+from stopwork.manifest.model import Alert
+
+AGAIN_AND_AGAIN = 3
+"""So many violations of one kind in one run are alarming although each was prevented."""
+
+MOST_RUNS = 1_024
+MOST_KEYS = 100
+MOST_RECORDS = 50
+MOST_TOLD = 1_024
+MOST_RULE_CHARS = 200
+
+
+class Tally(Record):
+    """The calls and steps of one kind that broke a rule; ``dropped`` ones are counted but not listed."""
+
+    records: tuple[str, ...] = ()
+    dropped: int = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.records) + self.dropped
+
+
+class Conduct(Record):
+    """What one run did against the rules, by what it concerns."""
+
+    trigger: str | None = None
+    tallies: dict[str, Tally] = {}
+
+
+class State(Record):
+    """``told`` says when a violation of one kind was reported last."""
+
+    runs: dict[str, Conduct] = {}
+    told: dict[str, datetime] = {}
+
+
+class Violation(Record):
+    """One call or guardrail step that broke a rule. ``record`` is its id."""
+
+    key: str
+    record: str
+    workflow: str
+    run: str
+    at: datetime
+    summary: str
+    facts: dict[str, Any]
+    went_through: bool
+    observed_only: bool = False
+    call: str | None = None
+
+
+class PolicyViolation(Detector[State]):
+    """Fires when a condition or a blocked risk refuses a call, and when a guardrail reports a violation."""
+
+    name: ClassVar[str] = "policy_violation"
+    state_type = State
+
+    def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
+        match entry.event:
+            case RunStarted() as event:
+                conduct = replace(_conduct(state, event.run), trigger=event.trigger)
+                return _put(state, event.run, conduct), ()
+            case RunFinished() as event if event.run in state.runs:
+                return replace(state, runs=without(state.runs, event.run)), ()
+            # A call that waits for people is decided again when they have answered.
+            case CallDecided(would=Verdict.DENY) as event if event.verdict is not Verdict.WAIT:
+                broken = [reason for reason in event.reasons if _is_rule(reason)]
+                return _judge(state, _by_call(event, broken, entry.at), rules) if broken else (state, ())
+            case StepRecorded(kind=StepKind.GUARDRAIL) as event if _reports_violation(event):
+                return _judge(state, _by_guardrail(event, entry.at), rules)
+            case _:
+                return state, ()
+
+
+def _is_rule(reason: Reason) -> bool:
+    return reason.verdict is Verdict.DENY and reason.kind in (ReasonKind.RISK, ReasonKind.CONDITION)
+
+
+def _by_call(event: CallDecided, broken: list[Reason], at: datetime) -> Violation:
+    why = "; ".join(reason.text for reason in broken)
+    ran = event.verdict is Verdict.ALLOW
+    if ran:
+        summary = f"{event.tool} ran although a rule refuses it, because the workflow is only observed: {why}"
+    else:
+        summary = f"{event.tool} was refused: {why}"
+    return Violation(
+        key=event.tool,
+        record=event.call,
+        workflow=event.workflow,
+        run=event.run,
+        at=at,
+        summary=summary,
+        facts={
+            "rule": broken[0].source,
+            "why": why,
+            "verdict": event.verdict.value,
+            "would": event.would.value,
+            "tool": event.tool,
+            "effect": event.effect.value,
+            "permission": event.permission,
+            "trigger": event.trigger,
+        },
+        went_through=ran and event.effect is not EffectKind.READ,
+        observed_only=ran,
+        call=event.call,
+    )
+
+
+def _reports_violation(event: StepRecorded) -> bool:
+    return event.facts.get("violated") is True or event.facts.get("blocked") is True
+
+
+def _by_guardrail(event: StepRecorded, at: datetime) -> Violation:
+    blocked = event.facts.get("blocked") is True
+    rule, tool = event.facts.get("rule"), event.facts.get("tool")
+    rule = rule[:MOST_RULE_CHARS] if isinstance(rule, str) else ""
+    what = f" ({rule})" if rule else ""
+    did = "blocked something" if blocked else "reported a violation and blocked nothing"
+    return Violation(
+        key=f"guardrail {event.name}",
+        record=event.step,
+        workflow=event.workflow,
+        run=event.run,
+        at=at,
+        summary=f"the guardrail {event.name} {did}{what}",
+        facts={"rule": rule or event.name, "guardrail": event.name, "step": event.step, "blocked": blocked}
+        | ({"tool": tool} if isinstance(tool, str) else {}),
+        went_through=not blocked,
+    )
+
+
+def _judge(state: State, found: Violation, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
+    manifest = manifest_of(rules, found.workflow)
+    conduct = _conduct(state, found.run)
+    tally = conduct.tallies.get(found.key, Tally())
+    if manifest is None or not manifest.alerts.policy_violation.enabled or found.record in tally.records:
+        return state, ()
+    records = (*tally.records, found.record)
+    tally = Tally(records=records[-MOST_RECORDS:], dropped=tally.dropped + (len(records) > MOST_RECORDS))
+    tallies = with_entry(conduct.tallies, found.key, tally, at_most=MOST_KEYS)
+    state = _put(state, found.run, replace(conduct, tallies=tallies))
+
+    alert = manifest.alerts.policy_violation
+    grave = found.went_through or tally.count >= AGAIN_AND_AGAIN
+    # What is logged must not silence what is alarming.
+    about = "\x1f".join((found.workflow, found.key, "grave" if grave else "logged"))
+    if is_quiet(state.told, about, found.at):
+        return state, ()
+    state = replace(state, told=with_entry(state.told, about, found.at, at_most=MOST_TOLD))
+    return state, (_finding(found, tally, conduct.trigger, alert, grave=grave),)
+
+
+def _finding(found: Violation, tally: Tally, trigger: str | None, alert: Alert, *, grave: bool) -> Finding:
+    again = f", {count_of(tally.count, 'time')} in this run" if tally.count > 1 else ""
+    return Finding(
+        type=IncidentType.TOOL_MISUSE,
+        kind=SignalKind.POLICY_VIOLATION,
+        detector=PolicyViolation.name,
+        key=found.key,
+        workflow=found.workflow,
+        summary=f"{found.summary}{again}",
+        occurred_at=found.at,
+        facts={
+            "trigger": trigger,
+            **found.facts,
+            "threshold": 1 if found.went_through else AGAIN_AND_AGAIN,
+            "value": tally.count,
+            "unit": "violations in one run",
+            "went_through": found.went_through,
+            "records": list(tally.records),
+        },
+        run=found.run,
+        call=found.call,
+        hold=None if found.observed_only else hold_of(alert),
+        severity=at_least(alert, Severity.SEV2 if grave else Severity.SEV3),
+        alarming=grave or insists(alert),
+    )
+
+
+def _conduct(state: State, run: str) -> Conduct:
+    return state.runs.get(run, Conduct())
+
+
+def _put(state: State, run: str, conduct: Conduct) -> State:
+    return replace(state, runs=with_entry(state.runs, run, conduct, at_most=MOST_RUNS))

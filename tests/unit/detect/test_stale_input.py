@@ -1,0 +1,130 @@
+"""Contract of the stale-input detector: input that is too old, or from a place nobody declared, is found when it is
+read; input in order, or of unknown age, is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from stopwork.detect.stale_input import StaleInput
+from stopwork.ledger.words import EffectKind, IncidentType, ScopeKind, Severity, SignalKind, Verdict
+from tests.unit.detect.manifests import manifest
+from tests.unit.detect.story import Story, finding_of, findings, rules_of, signs
+
+SOURCES = {"crm_export": {"trust": "internal", "fresh_within": "24h"}, "inbox": {"trust": "external"}}
+RULES = rules_of(manifest(sources=SOURCES))
+DETECTOR = StaleInput()
+READ = EffectKind.READ
+FRESH, STALE = timedelta(hours=23), timedelta(days=91)
+
+# Each case: its name, then story, what is found.
+CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
+    "fresh": (lambda s: s.run("r1").retrieval("crm_export", old=FRESH), []),
+    "as old as is allowed": (lambda s: s.run("r1").retrieval("crm_export", old=timedelta(hours=24)), []),
+    "older": (lambda s: s.run("r1").retrieval("crm_export", old=STALE), ["crm_export"]),
+    "of unknown age": (lambda s: s.run("r1").retrieval("crm_export"), []),
+    "from the future": (lambda s: s.run("r1").retrieval("crm_export", old=-FRESH), []),
+    "old, of a source that may be": (lambda s: s.run("r1").retrieval("inbox", old=STALE), []),
+    "from a source that nobody declared": (lambda s: s.run("r1").retrieval("wiki"), ["wiki"]),
+    "without a source": (lambda s: s.run("r1").retrieval(None, old=STALE), []),
+    "read by a call from a declared source": (
+        lambda s: s.run("r1").call("A", effect=READ, source="inbox"),
+        [],
+    ),
+    "read by a call from an undeclared source": (
+        lambda s: s.run("r1").call("A", effect=READ, source="wiki"),
+        ["A"],
+    ),
+    "a refused read": (
+        lambda s: s.run("r1").call("A", effect=READ, source="wiki", verdict=Verdict.DENY),
+        [],
+    ),
+    "a write that names an undeclared source": (lambda s: s.run("r1").call("A", source="wiki"), []),
+    "an old text in a message": (lambda s: s.run("r1").step(), []),
+    "the same source again and again": (
+        lambda s: (
+            s.run("r1")
+            .retrieval("crm_export", old=STALE)
+            .after(seconds=59)
+            .retrieval("crm_export", old=STALE)
+            .after(seconds=1)
+            .retrieval("crm_export", old=STALE)
+        ),
+        ["crm_export", "crm_export"],
+    ),
+    "two sources at once": (
+        lambda s: s.run("r1").retrieval("crm_export", old=STALE).retrieval("wiki"),
+        ["crm_export", "wiki"],
+    ),
+    "the same entry told twice": (
+        lambda s: _told_twice(s.run("r1").retrieval("crm_export", old=STALE)),
+        ["crm_export"],
+    ),
+    "a late entry from before the first": (
+        lambda s: (
+            s.run("r1").retrieval("crm_export", old=STALE).after(hours=-1).retrieval("crm_export", old=STALE)
+        ),
+        ["crm_export"],
+    ),
+    "in a run whose beginning nobody saw": (
+        lambda s: s.retrieval("crm_export", old=STALE),
+        ["crm_export"],
+    ),
+}
+
+
+def _told_twice(story: Story) -> Story:
+    story.entries += story.entries
+    return story
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_finds_input_that_is_out_of_order_and_nothing_else(name: str) -> None:
+    tell, expected = CASES[name]
+    assert signs(findings(DETECTOR, tell(Story()), RULES)) == expected
+
+
+def test_a_finding_answers_rule_threshold_and_value() -> None:
+    found = finding_of(DETECTOR, Story().run("r1").retrieval("crm_export", old=STALE), RULES)
+    assert (found.type, found.kind) == (IncidentType.STALE_OR_WRONG_INPUT, SignalKind.ALERT)
+    assert (found.run, found.key, found.facts["trigger"]) == ("r1", "crm_export", "schedule")
+    assert found.facts["rule"] == "sources.crm_export.fresh_within"
+    assert (found.facts["threshold"], found.facts["value"]) == (86_400, STALE.total_seconds())
+    assert found.facts["as_of"] == "2025-12-01T13:00:00+00:00"
+    assert found.summary == "export read crm_export as it was 91 days before; 1 day is allowed"
+
+
+def test_a_wrong_source_is_told_with_the_right_ones() -> None:
+    found = finding_of(DETECTOR, Story().run("r1").retrieval("wiki", name="find policy"), RULES)
+    assert found.facts["rule"] == "sources"
+    assert (found.facts["threshold"], found.facts["value"]) == (["crm_export", "inbox"], "wiki")
+    assert found.summary == (
+        "find policy read wiki, which is not among the sources that the manifest declares"
+    )
+
+
+def test_the_rule_says_what_is_held_and_how_grave_it_is() -> None:
+    rules = rules_of(
+        manifest(sources=SOURCES, alerts={"stale_input": {"hold": "trigger", "severity": "sev1"}})
+    )
+    found = finding_of(DETECTOR, Story().run("r1", trigger="manual").retrieval("wiki"), rules)
+    assert (found.hold, found.severity, found.facts["trigger"]) == (
+        ScopeKind.TRIGGER,
+        Severity.SEV1,
+        "manual",
+    )
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        rules_of(manifest()),
+        rules_of(manifest(sources=SOURCES, alerts={"stale_input": {"enabled": False}})),
+        lambda _workflow: None,
+    ],
+    ids=["no sources declared", "switched off", "a workflow nobody registered"],
+)
+def test_where_nothing_is_declared_nothing_is_wrong(rules: Callable[[str], None]) -> None:
+    assert findings(DETECTOR, Story().run("r1").retrieval("wiki", old=STALE), rules) == []

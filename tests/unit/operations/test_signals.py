@@ -1,0 +1,84 @@
+"""Contract of signals: what is alarming opens an incident, what is not is logged and joins one that is open, and what
+follows from an incident joins it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stopwork.ledger.records import Incident, Signal
+from stopwork.ledger.words import IncidentType, Outcome, RunStatus
+from stopwork.operations import runs
+from tests.support.office import Office
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    with Office(tmp_path) as office:
+        yield office
+
+
+def signals(office: Office) -> list[tuple[str, str | None]]:
+    office.wait(seconds=1)
+    found = office.read(lambda view: view.find(Signal, order="id"))
+    return [(each.detector, each.incident) for each in found]
+
+
+def incidents(office: Office) -> list[Incident]:
+    return office.read(lambda view: view.find(Incident))
+
+
+def refuse(office: Office, run: str, *, times: int) -> None:
+    for nth in range(1, times + 1):
+        office.ask(run, "crm.set_discount", percent="1", nth=nth)
+
+
+def test_a_refused_call_is_logged_and_opens_no_incident(office: Office) -> None:
+    run = office.begin()
+    office.do(run, "crm.update_account", account_id="acme", renewal="2026-06-02")
+    refuse(office, run, times=2)
+    assert signals(office) == [("policy_violation", None)]
+    assert incidents(office) == []
+
+
+def test_an_agent_that_does_not_take_no_for_an_answer_opens_one(office: Office) -> None:
+    refuse(office, office.begin(), times=3)
+    assert len(signals(office)) == 2
+    (incident,) = incidents(office)
+    assert (incident.type, incident.severity) == (IncidentType.TOOL_MISUSE, "sev2")
+
+
+def test_once_it_is_open_what_is_only_logged_joins_it(office: Office) -> None:
+    refuse(office, office.begin(), times=3)
+    signals(office)
+    (incident,) = incidents(office)
+    office.wait(minutes=2)
+    refuse(office, office.begin("tuesday"), times=1)
+    assert signals(office)[-1] == ("policy_violation", incident.id)
+
+
+def test_a_write_that_was_lost_in_a_flood_joins_the_flood(office: Office) -> None:
+    run = office.begin()
+    lost = office.ask(run, "crm.create_task", account_id="acme", title="call")
+    office.attempt(lost)
+    office.finish(lost, Outcome.UNKNOWN)
+    office.do(run, "crm.create_task", account_id="acme", title="call", nth=2)
+    office.write(lambda tx: runs.finish(tx, run=run, status=RunStatus.FAILED))
+    told = signals(office)
+    (incident,) = incidents(office)
+    assert incident.type is IncidentType.DUPLICATE_WORK
+    assert sorted(told) == [
+        (detector, incident.id) for detector in ("duplicate_action", "failed_run", "write_failure")
+    ]
+
+
+def test_a_hiccup_that_is_made_good_is_not_told(office: Office) -> None:
+    run = office.begin()
+    refused = office.ask(run, "crm.update_account", account_id="acme", renewal="2026-06-02")
+    office.attempt(refused)
+    office.finish(refused, Outcome.FAILED)
+    office.do(run, "crm.update_account", account_id="acme", renewal="2026-06-02")
+    office.write(lambda tx: runs.finish(tx, run=run, status=RunStatus.SUCCEEDED))
+    assert signals(office) == []
