@@ -79,6 +79,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
     ),
     e.MessageDrafted: lambda it: f"Message drafted for {_low(it.audience)}",
     e.MessageApproved: lambda it: f"Text of message {short(it.message)} approved",
+    e.MessageAttempted: lambda it: f"Message {short(it.message)} is about to leave",
     e.MessageSent: lambda it: (
         f"Message sent to {counted(len(it.delivery), 'person')}"
         + ("" if it.complete else ", not to everyone")

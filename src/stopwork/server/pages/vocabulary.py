@@ -91,6 +91,7 @@ _LABELS: dict[type[StrEnum], dict[StrEnum, str]] = {
     },
     w.MessageState: {
         w.MessageState.APPROVED: "Approved, not sent",
+        w.MessageState.SENDING: "On its way, or in doubt",
         w.MessageState.FAILED: "Not delivered",
     },
     w.CheckState: {
@@ -186,6 +187,7 @@ _TONES: dict[type[StrEnum], dict[StrEnum, Tone]] = {
     w.MessageState: {
         w.MessageState.DRAFT: Tone.CAUTION,
         w.MessageState.APPROVED: Tone.ACCENT,
+        w.MessageState.SENDING: Tone.CAUTION,
         w.MessageState.SENT: Tone.GOOD,
         w.MessageState.FAILED: Tone.BAD,
     },

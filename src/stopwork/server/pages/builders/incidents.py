@@ -31,6 +31,7 @@ QUIET: Final = frozenset(
         "item.attempted",
         "incident.paused",
         "incident.update_scheduled",
+        "message.attempted",
         "evidence.viewed",
     }
 )

@@ -216,8 +216,8 @@ class IncidentContext(Context):
     @property
     def letter(self) -> w.Audience | None:
         """The audience whose message comes next; the other letters stay folded."""
-        waiting = (w.MessageState.DRAFT, w.MessageState.APPROVED, w.MessageState.FAILED)
-        letters = (row for row in self.audiences if row.message and row.message.state in waiting)
+        ended = (w.MessageState.SENT, w.MessageState.DISCARDED)
+        letters = (row for row in self.audiences if row.message and row.message.state not in ended)
         return next((row.told.audience for row in letters), None)
 
     def step(self, phase: w.Phase) -> PhaseView:

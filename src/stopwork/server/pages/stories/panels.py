@@ -140,6 +140,17 @@ AUDIENCES = (
             approved_at=s.ago(minutes=1),
         ),
     ),
+    c.AudienceRow(
+        told=_told(w.Audience.LEGAL_COMPLIANCE, "Customer commitments were touched."),
+        message=changed(
+            a.MESSAGE,
+            audience=w.Audience.LEGAL_COMPLIANCE,
+            recipients=("legal@acme.test",),
+            state=w.MessageState.SENDING,
+            approved_by="dana@acme.test",
+            approved_at=s.ago(minutes=1),
+        ),
+    ),
     c.AudienceRow(told=_told(w.Audience.SECURITY, "Customer commitments were touched.")),
 )
 
