@@ -37,7 +37,10 @@ class StopworkError(Exception):
         self.fields = fields
 
     def __str__(self) -> str:
-        return f"{self.detail} {self.hint}".rstrip()
+        if not self.hint:
+            return self.detail
+        stop = "" if self.detail.endswith((".", "!", "?", ":")) else "."
+        return f"{self.detail}{stop} {self.hint}"
 
     def problem(self) -> dict[str, Any]:
         """Answer this error as an RFC 9457 problem document, plain JSON values only."""
