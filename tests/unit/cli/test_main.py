@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -138,19 +137,13 @@ def test_the_help_shows_every_command_in_its_section(capsys: pytest.CaptureFixtu
         assert all(f"\n  {name} " in shown for name in commands)
 
 
-def test_the_help_needs_no_heavy_package_and_comes_at_once() -> None:
+def test_the_help_needs_no_heavy_package() -> None:
     heavy = ("httpx", "msgspec", "rich", "sqlalchemy", "starlette", "yaml", "ruamel")
     code = (
         "import sys; from stopwork.cli.main import main; main(['--help'])\n"
         f"assert not set({heavy}) & set(sys.modules), set({heavy}) & set(sys.modules)"
     )
-    took_s = []
-    for _ in range(5):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, timeout=60)
-        took_s.append(time.perf_counter() - began)
-    # The goal is 0.12 s; a loaded machine is allowed more, a heavy import is not.
-    assert min(took_s) < 0.3
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, timeout=60)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
