@@ -23,7 +23,6 @@ from stopwork.storage.tables import journal, micros
 MAX_KEPT: Final = 1_024
 
 _DIALECT: Final = sqlite.dialect(paramstyle="named")
-_SUFFIXES: Final = ("_from", "_before")
 
 
 class Statement:
@@ -54,7 +53,7 @@ class Condition(NamedTuple):
     values: int
 
 
-def shape_of(table: sa.Table, asked: dict[str, Any]) -> tuple[tuple[Condition, ...], dict[str, Any]]:
+def shape_of(asked: dict[str, Any]) -> tuple[tuple[Condition, ...], dict[str, Any]]:
     """Answer what is asked in general, which a statement is made for, and the values of this time.
 
     A condition is ``column=value``, ``column=(a, b)`` for any of these, ``column_from=`` (inclusive) or ``column_before=`` (exclusive).
@@ -62,10 +61,6 @@ def shape_of(table: sa.Table, asked: dict[str, Any]) -> tuple[tuple[Condition, .
     shape: list[Condition] = []
     values: dict[str, Any] = {}
     for name, value in asked.items():
-        if name not in table.c and not any(
-            name.endswith(suffix) and name.removesuffix(suffix) in table.c for suffix in _SUFFIXES
-        ):
-            raise Internal(f"{table.name} cannot be searched by {name!r}")
         if isinstance(value, tuple | list | set | frozenset):
             shape.append(Condition(name, len(value)))
             values |= {f"{name}_{number}": item for number, item in enumerate(value)}
@@ -147,11 +142,17 @@ def _tests(table: sa.Table, shape: Iterable[Condition]) -> Iterator[sa.ColumnEle
     for name, number in shape:
         values: list[sa.BindParameter[Any]] = [sa.bindparam(f"{name}_{each}") for each in range(number)]
         if name not in table.c:
-            column = table.c[name.removesuffix("_from").removesuffix("_before")]
-            yield column >= values[0] if name.endswith("_from") else column < values[0]
+            yield _bound(table, name, values)
         elif number < 0:
             yield table.c[name].is_(None)
         elif number == 1:
             yield table.c[name] == values[0]
         else:
             yield table.c[name].in_(values) if values else sa.false()
+
+
+def _bound(table: sa.Table, name: str, values: list[sa.BindParameter[Any]]) -> sa.ColumnElement[bool]:
+    column, _, end = name.rpartition("_")
+    if column not in table.c or end not in ("from", "before") or len(values) != 1:
+        raise Internal(f"{table.name} cannot be searched by {name!r}")
+    return table.c[column] >= values[0] if end == "from" else table.c[column] < values[0]

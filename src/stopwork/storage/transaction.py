@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from datetime import datetime
+from typing import TypeVar, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -16,8 +17,10 @@ from stopwork.ledger.events import Entry, Event, name_of
 from stopwork.ledger.fold import Change, Put, Update, changes
 from stopwork.ledger.records import Principal, Record
 from stopwork.storage import statements
-from stopwork.storage.tables import JOURNAL_KEYS, TABLES, column_values, journal
+from stopwork.storage.tables import JOURNAL_KEYS, TABLES, column_values, id_of, journal
 from stopwork.storage.view import View, entry_of
+
+R = TypeVar("R", bound=Record)
 
 
 class Tx(View):
@@ -32,8 +35,16 @@ class Tx(View):
         self.actor = actor
         self._ids = ids
         self.recorded: list[Entry] = []
+        self._known: dict[tuple[type[Record], str], Record | None] = {}
         self._next_seq = 0
         self._broken: BaseException | None = None
+
+    def get(self, kind: type[R], record_id: str) -> R | None:
+        """Answer the record with this id, or ``None``; within one transaction it is looked up once."""
+        # Nobody else writes while this transaction runs, and what it writes itself passes through here.
+        if (kind, record_id) not in self._known:
+            self._known[kind, record_id] = super().get(kind, record_id)
+        return cast("R | None", self._known[kind, record_id])
 
     def new_id(self, prefix: str) -> str:
         """Answer a new identifier such as ``run_01hv…``."""
@@ -77,7 +88,7 @@ class Tx(View):
 
     def _apply(self, change: Change) -> None:
         if isinstance(change, Put):
-            self._insert(change.record)
+            self._insert(id_of(change.record), change.record)
             return
         known = self.get(change.kind, change.id)
         if known is None and isinstance(change, Update):
@@ -86,29 +97,31 @@ class Tx(View):
         if record is None or record == known:
             return
         if known is None:
-            self._insert(record)
+            self._insert(change.id, record)
         else:
-            self._update(known, record)
+            self._update(change.id, known, record)
 
-    def _insert(self, record: Record) -> None:
+    def _insert(self, record_id: str, record: Record) -> None:
         values = column_values(record) | {"record": msgspec.json.encode(record)}
         try:
             self._run(statements.insert(TABLES[type(record)]), values)
         except sqlite3.IntegrityError as error:
             kind = type(record).__name__.lower()
             raise Conflict(
-                f"{kind} {values['id']!r} exists already",
+                f"{kind} {record_id!r} exists already",
                 hint="Look at the recorded one; it was not changed.",
-                id=values["id"],
+                id=record_id,
             ) from error
+        self._known[type(record), record_id] = record
 
-    def _update(self, known: Record, record: Record) -> None:
+    def _update(self, record_id: str, known: Record, record: Record) -> None:
         before = column_values(known)
         # An index is written again for every column that is set, whether or not its value is another.
         changed = {name: value for name, value in column_values(record).items() if value != before[name]}
         changed["record"] = msgspec.json.encode(record)
-        values = {f"new_{name}": value for name, value in changed.items()} | {"known_id": before["id"]}
+        values = {f"new_{name}": value for name, value in changed.items()} | {"known_id": record_id}
         self._run(statements.update(TABLES[type(record)], tuple(changed)), values)
+        self._known[type(record), record_id] = record
 
 
 def _require_readable(body: bytes) -> None:
@@ -117,5 +130,6 @@ def _require_readable(body: bytes) -> None:
         entry_of(body)
     except Tampered as error:
         raise Invalid(
-            f"this cannot be recorded: {error.detail}", hint="Give values of the kinds that the API describes."
+            f"this cannot be recorded: {error.detail}",
+            hint="Give values of the kinds that the API describes.",
         ) from error

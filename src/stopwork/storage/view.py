@@ -120,7 +120,7 @@ class View:
         last record of the page before.
         """
         table = TABLES[kind]
-        shape, values = statements.shape_of(table, conditions)
+        shape, values = statements.shape_of(conditions)
         values["limit"] = min(limit, MAX_ROWS)
         if after is not None:
             marked = self._run(statements.mark(table, order.removeprefix("-")), {"id": after}).fetchone()
@@ -139,7 +139,7 @@ class View:
     def count(self, kind: type[Record], **conditions: Any) -> int:
         """Count the records that meet every condition."""
         table = TABLES[kind]
-        shape, values = statements.shape_of(table, conditions)
+        shape, values = statements.shape_of(conditions)
         return int(self._run(statements.count(table, shape), values).fetchone()[0])
 
     def last_seq(self) -> int:
@@ -178,7 +178,7 @@ class View:
             asked["seq_before"] = before
         if kinds is not None:
             asked["kind"] = tuple(kinds)
-        shape, values = statements.shape_of(journal, asked)
+        shape, values = statements.shape_of(asked)
         values["limit"] = min(limit, MAX_ROWS)
         rows = self._run(statements.entries(shape, newest_first=newest_first), values)
         return [Stored(seq, body, leaf) for seq, body, leaf in rows]

@@ -29,6 +29,8 @@ from stopwork.worker.duty import advance, failure_of, note_health, position
 AS_DETECTORS: Final = Principal(kind=PrincipalKind.SYSTEM, id="detectors")
 DUTY: Final = "detectors"
 BATCH: Final = 500
+#: The most that this adds to the time for which a duplicate goes unnoticed; a round at every commit costs as much as a permit.
+REST_S: Final = 0.01
 #: How much may have to be folded again after a crash, where nothing was found.
 SAVED_EVERY: Final = timedelta(seconds=5)
 MOST_UNSAVED: Final = 5_000

@@ -27,12 +27,16 @@ SILENT_FLOOR: Final = timedelta(seconds=15)
 
 
 class Duty(Struct, frozen=True, kw_only=True):
-    """Work that is done again and again: every ``period_s``, and at once after a commit when it ``follows`` the journal."""
+    """Work that is done again and again: every ``period_s``, and at once after a commit when it ``follows`` the journal.
+
+    Between two rounds it rests for ``rest_s``, so that what comes in quick succession is taken together.
+    """
 
     name: str
     period_s: float
     work: Callable[[], None]
     follows: bool = False
+    rest_s: float = 0.0
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -76,6 +80,7 @@ class DutyLoop:
             while not self._stop.is_set():
                 self._wake.clear()
                 self._round()
+                self._stop.wait(self._duty.rest_s)
                 self._wake.wait(self._duty.period_s)
 
     def _round(self) -> None:
