@@ -61,7 +61,8 @@ def test_once_it_is_open_what_is_only_logged_joins_it(office: Office) -> None:
 
 def test_a_write_that_was_lost_in_a_flood_joins_the_flood(office: Office) -> None:
     run = office.begin()
-    lost = office.ask(run, "crm.create_task", account_id="acme", title="call")
+    office.do(run, "crm.create_task", account_id="acme", title="call")
+    lost = office.ask(run, "crm.create_task", account_id="globex", title="call")
     office.attempt(lost)
     office.finish(lost, Outcome.UNKNOWN)
     office.do(run, "crm.create_task", account_id="acme", title="call", nth=2)
