@@ -14,15 +14,15 @@ import pytest
 
 from stopwork.control.holds import covers
 from stopwork.kernel.clock import SystemClock
-from stopwork.kernel.errors import Conflict, Denied, StopworkError
+from stopwork.kernel.errors import Conflict, Denied, Invalid, StopworkError
 from stopwork.kernel.ids import TimeOrderedIds
 from stopwork.ledger import events as e
 from stopwork.ledger.records import Call, Principal, Scope
-from stopwork.ledger.words import HoldMode, PrincipalKind, RunStatus, ScopeKind, Verdict
-from stopwork.operations import holds, permits, points, runs
+from stopwork.ledger.words import HoldMode, PrincipalKind, RunStatus, ScopeKind, Stage, Verdict
+from stopwork.operations import holds, permits, points, returning, runs
 from stopwork.operations.holds import PauseState
 from stopwork.storage.view import PAGE, View
-from tests.support.office import AGENT, DANA, KIM, LEE, WORKFLOW, Office
+from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
 from tests.support.told import held, recording
 
 SCOPES = [
@@ -112,15 +112,64 @@ def _permitted_before(view: View, *, seq: int) -> set[str]:
 def test_a_call_in_flight_is_named_until_it_has_ended(office: Office) -> None:
     run = office.begin()
     permit = office.ask(run, "crm.create_task", title="call acme")
+    office.attempt(permit)
     office.ask(run, "crm.read_account", account_id="acme")
     paused = office.pause(ScopeKind.TOOL, "crm.create_task", workflow=WORKFLOW)
     assert [call.id for call in paused.in_flight] == [permit.call]
     assert paused.state is PauseState.ENFORCED
 
-    office.attempt(permit)
     office.finish(permit, result={"id": "task-1"})
     after = office.read(lambda view: holds.status(view, paused.hold, now=office.clock.now()))
     assert (after.in_flight, after.state) == ((), PauseState.DRAINED)
+
+
+def test_a_pause_overtakes_permits_whose_tool_has_not_begun(office: Office) -> None:
+    """Who asks again is denied; what the hold does not cover goes on, and so does what was approved under an older hold."""
+    run = office.begin()
+    held = office.ask(run, "crm.create_task", title="call acme")
+    free = office.ask(run, "crm.update_account", account_id="acme", renewal="2027-01-01")
+    office.pause(ScopeKind.TOOL, "crm.create_task", workflow=WORKFLOW)
+    with pytest.raises(Conflict, match="overtaken: held by hold_0001"):
+        office.attempt(held)
+    assert office.ask(run, "crm.create_task", call=held.call, title="call acme").verdict is Verdict.DENY
+    office.attempt(free)
+
+
+def test_a_lowered_stage_overtakes_permits_whose_tool_has_not_begun(office: Office) -> None:
+    permit = office.ask(office.begin(), "crm.create_task", title="call acme")
+    lower = partial(returning.lower_stage, workflow=WORKFLOW, stage=Stage.READ_ONLY, reason="it floods")
+    office.write(lower, actor=LEE)
+    with pytest.raises(Conflict, match="is at stage read_only"):
+        office.attempt(permit)
+
+
+def test_a_call_in_flight_is_named_for_the_class_of_its_source(tmp_path: Path) -> None:
+    manifest = MANIFEST.replace("tools:\n", "sources:\n  inbox: {trust: external}\ntools:\n", 1)
+    with Office(tmp_path, manifest=manifest) as office:
+        permit = office.ask(office.begin(), "crm.create_task", title="call acme", source="inbox")
+        office.attempt(permit)
+        paused = office.pause(ScopeKind.SOURCE, "class:external", workflow=WORKFLOW)
+        assert ([call.id for call in paused.in_flight], paused.state) == ([permit.call], PauseState.ENFORCED)
+
+
+@pytest.mark.parametrize(
+    ("to", "verdict"),
+    [
+        (["kim@acme.test", "ceo@rival.test"], Verdict.DENY),
+        (["kim@acme.test"], Verdict.ALLOW),
+        ([{"address": "ceo@rival.test"}], Verdict.DENY),
+    ],
+    ids=["one of several", "another", "not to be read"],
+)
+def test_a_hold_on_a_destination_is_not_evaded(tmp_path: Path, to: object, verdict: Verdict) -> None:
+    manifest = MANIFEST.replace("    external: true\n", "    destination: args.to\n").replace(
+        '    gate: {when: "true", approvers: [business], expires: 4h}\n', ""
+    )
+    with Office(tmp_path, manifest=manifest) as office:
+        run = office.begin()
+        assert office.ask(run, "mail.send", to=to, text="before").verdict is Verdict.ALLOW
+        office.pause(ScopeKind.DESTINATION, "ceo@rival.test")
+        assert office.ask(run, "mail.send", to=to, text="after").verdict is verdict
 
 
 def test_no_call_in_flight_is_overlooked_among_many(office: Office) -> None:
@@ -144,6 +193,8 @@ def test_a_guard_is_named_until_it_has_confirmed_or_is_gone(office: Office) -> N
     newest = office.write(partial(points.heartbeat, point=one, epoch=0))
     assert newest == paused.hold.epoch
     assert len(now().unconfirmed) == 2, "being told is not yet confirming"
+    with pytest.raises(Invalid, match="has not come yet"):
+        office.write(partial(points.heartbeat, point=two, epoch=newest + 1))
     office.write(partial(points.heartbeat, point=one, epoch=newest))
     assert [point.point for point in now().unconfirmed] == [two]
     office.wait(seconds=61)

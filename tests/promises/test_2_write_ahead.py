@@ -14,12 +14,12 @@ from stopwork.kernel.clock import ManualClock, SystemClock
 from stopwork.kernel.errors import Conflict, Denied
 from stopwork.ledger.records import Call, Effect, Image, ImageState, ObjectRef, Observed, Run
 from stopwork.ledger.words import Operation, Outcome, RunStatus, Verdict
-from stopwork.operations import outcomes
+from stopwork.operations import outcomes, points
 from stopwork.operations.installation import Installation
 from stopwork.storage.fsck import fsck
 from stopwork.worker.crew import ABANDON_AFTER, GIVE_UP_AFTER, Crew
 from tests.support.doomed import agent_that_hangs, doomed, start_ledger, wait_for
-from tests.support.office import Office
+from tests.support.office import WORKFLOW, Office
 
 ACME = ObjectRef(system="crm", type="account", id="acme")
 AGENTS_WORK = Image.present({"renewal": "2025-01-01", "owner": "lee"})
@@ -72,6 +72,40 @@ def test_nothing_runs_without_a_permit_or_after_it_has_run_out(tmp_path: Path) -
         office.wait(seconds=61)
         with pytest.raises(Conflict, match="ran out"):
             office.attempt(late)
+
+
+def test_what_was_never_attempted_cannot_have_been_done(tmp_path: Path) -> None:
+    with Office(tmp_path) as office:
+        run = office.begin()
+        permit = office.ask(run, "crm.create_task", title="call acme")
+        for outcome in (Outcome.SUCCEEDED, Outcome.UNKNOWN):
+            with pytest.raises(Conflict, match="was never attempted"):
+                office.finish(permit, outcome)
+        office.finish(permit, Outcome.FAILED)
+        office.finish(office.ask(run, "crm.read_account", account_id="acme"))
+
+
+def test_a_dead_guard_s_calls_end_although_another_guard_of_the_workflow_lives(tmp_path: Path) -> None:
+    """The attempted one with an unknown outcome; the other as never started, so that somebody else may do it."""
+    with Office(tmp_path) as office:
+        register = partial(points.register, workflow=WORKFLOW, name="guard")
+        dead, _ = office.write(partial(register, point="point_dead"))
+        alive, epoch = office.write(register)
+        run = office.begin()
+        begun = office.ask(run, "crm.update_account", account_id="acme", renewal="2027-01-01", point=dead)
+        office.attempt(begun)
+        waiting = office.ask(run, "crm.create_task", title="call acme", point=dead)
+        running = office.ask(run, "crm.create_task", title="call globex", point=alive)
+        office.attempt(running)
+        for _ in range(8):
+            office.write(partial(points.heartbeat, point=alive, epoch=epoch))
+            office.wait(seconds=30)
+
+        assert office.call(begun.call).outcome is Outcome.UNKNOWN
+        ended = office.call(waiting.call)
+        assert (ended.outcome, ended.error) == (Outcome.FAILED, "never started: its permit ran out unused")
+        assert office.ask(run, "crm.create_task", title="call acme").verdict is Verdict.ALLOW
+        assert office.call(running.call).in_flight, "its guard is alive"
 
 
 def test_a_lost_answer_may_be_asked_for_again_and_nothing_is_recorded_twice(tmp_path: Path) -> None:

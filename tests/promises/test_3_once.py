@@ -18,7 +18,7 @@ from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.kernel.ids import TimeOrderedIds
 from stopwork.ledger.records import Image, ObjectRef, Observed
 from stopwork.ledger.words import Operation, Outcome, ReasonKind, ScopeKind, Verdict
-from stopwork.operations import holds, outcomes
+from stopwork.operations import approvals, holds, manifests, outcomes
 from tests.support.office import DANA, LEE, MANIFEST, WORKFLOW, Office
 
 ACME = ObjectRef(system="crm", type="account", id="acme")
@@ -66,6 +66,79 @@ def test_a_tool_without_a_declared_key_is_repeated_within_a_run_but_not_by_a_ret
     assert len(office.crm.tasks) == 2
 
 
+def test_a_failed_try_and_its_repetition_are_one_piece_of_work_also_for_a_retry_of_the_run(
+    office: Office,
+) -> None:
+    run = office.begin("monday")
+    first = office.ask(run, "crm.create_task", account_id="acme", title="call")
+    office.attempt(first)
+    office.finish(first, Outcome.FAILED)
+    assert office.do(run, "crm.create_task", account_id="acme", title="call", nth=2).verdict is Verdict.ALLOW
+    retry = office.begin("monday")
+    again = office.do(retry, "crm.create_task", account_id="acme", title="call")
+    assert (again.verdict, len(office.crm.tasks)) == (Verdict.REPLAY, 1)
+
+
+def test_nothing_is_tried_again_in_the_same_run_while_nobody_knows_how_the_first_try_ended(
+    office: Office,
+) -> None:
+    run = office.begin("monday")
+    first = office.ask(run, "crm.create_task", account_id="acme", title="call")
+    office.attempt(first)
+    running = office.ask(run, "crm.create_task", account_id="acme", title="call", nth=2)
+    assert (running.verdict, "is doing this right now" in why(running)) == (Verdict.DENY, True)
+    office.finish(first, Outcome.UNKNOWN)
+    for nth in (1, 2, 7):
+        refused = office.ask(run, "crm.create_task", account_id="acme", title="call", nth=nth)
+        assert (refused.verdict, "reconciled first" in why(refused)) == (Verdict.DENY, True)
+    reconcile(office, first.call, Outcome.SUCCEEDED)
+    assert office.ask(run, "crm.create_task", account_id="acme", title="call").verdict is Verdict.REPLAY
+
+
+def test_an_approved_call_that_two_guards_take_up_runs_once(office: Office) -> None:
+    run = office.begin("monday")
+    ask = partial(office.ask, run, "mail.send", call="call_1", to="x@customer.test")
+    waiting = ask(session="first")
+    assert (waiting.verdict, ask(session="second").verdict) == (Verdict.WAIT, Verdict.WAIT)
+    assert waiting.approval is not None
+    office.write(partial(approvals.decide, approval=waiting.approval, approve=True, note="yes"), actor=DANA)
+
+    permit = ask(session="second")
+    with pytest.raises(Conflict, match="permitted to another session"):
+        ask(session="first")
+    with pytest.raises(Conflict, match="another session's"):
+        office.attempt(permit, session="first")
+    office.attempt(permit, session="second")
+    office.attempt(permit, session="second")
+    with pytest.raises(Conflict, match="another session's"):
+        office.finish(permit, Outcome.FAILED, session="first")
+    office.finish(permit, session="second")
+
+
+def test_a_permit_that_its_session_never_used_may_be_taken_up_by_another(office: Office) -> None:
+    run = office.begin("monday")
+    ask = partial(office.ask, run, "crm.create_task", call="call_1", account_id="acme", title="call")
+    gone = ask(session="first")
+    office.wait(seconds=61)
+    office.attempt(ask(session="second"), session="second")
+    with pytest.raises(Conflict, match="another session's"):
+        office.attempt(gone, session="first")
+
+
+def test_what_was_done_while_only_observed_stays_done(tmp_path: Path) -> None:
+    observed = MANIFEST.replace("title: W", "mode: observe\ntitle: W")
+    with Office(tmp_path, manifest=observed) as office:
+        run = office.begin("monday")
+        assert office.do(run, "crm.update_account", account_id="acme", renewal="n").verdict is Verdict.ALLOW
+        again = office.ask(run, "crm.update_account", account_id="acme", renewal="n")
+        assert (again.verdict, again.would) == (Verdict.ALLOW, Verdict.REPLAY)
+        office.attempt(again)
+        office.finish(again, Outcome.FAILED)
+        office.write(partial(manifests.apply, text=MANIFEST, reason="enforce"), actor=DANA)
+        enforced = office.ask(run, "crm.update_account", account_id="acme", renewal="n")
+        assert enforced.verdict is Verdict.REPLAY
+
+
 def test_of_many_at_once_one_runs(tmp_path: Path) -> None:
     clock = SystemClock()
     with Office(tmp_path, clock=clock, ids=TimeOrderedIds(clock)) as office:
@@ -82,6 +155,7 @@ def test_a_key_with_other_arguments_is_refused(tmp_path: Path) -> None:
     manifest = MANIFEST.replace("args.account_id, args.renewal]", "args.account_id]")
     with Office(tmp_path, manifest=manifest) as office:
         first = update(office, office.begin("monday"))
+        office.attempt(first)
         office.finish(first, result={})
         other = update(office, office.begin("monday"), renewal="2030-01-01")
         assert other.verdict is Verdict.DENY

@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 START = datetime(2026, 3, 2, 13, 0, tzinfo=UTC)
 WORKFLOW = "renewals"
+#: The one way through their calls of all guards here; a story about several names its own.
+SESSION = "session_1"
 AGENT = Principal(kind=PrincipalKind.AGENT, id=WORKFLOW)
 DANA = Principal(kind=PrincipalKind.PERSON, id="dana@acme.test")
 LEE = Principal(kind=PrincipalKind.PERSON, id="lee@acme.test")
@@ -188,15 +190,37 @@ class Office:
             )
         ).run
 
-    def ask(self, run: str, tool: str, *, call: str | None = None, nth: int = 1, **args: Any) -> PermitAnswer:
+    def ask(
+        self,
+        run: str,
+        tool: str,
+        *,
+        call: str | None = None,
+        nth: int = 1,
+        session: str | None = SESSION,
+        point: str | None = None,
+        source: str | None = None,
+        **args: Any,
+    ) -> PermitAnswer:
         return self.write(
-            lambda tx: permits.ask(tx, self.inst.manifests, run=run, tool=tool, args=args, call=call, nth=nth)
+            lambda tx: permits.ask(
+                tx,
+                self.inst.manifests,
+                run=run,
+                tool=tool,
+                args=args,
+                call=call,
+                nth=nth,
+                source=source,
+                session=session,
+                point=point,
+            )
         )
 
-    def attempt(self, permit: PermitAnswer) -> tuple[Captured, ...]:
+    def attempt(self, permit: PermitAnswer, *, session: str | None = SESSION) -> tuple[Captured, ...]:
         """Read what will change and record that the call begins."""
         before = tuple(Captured(object=ref, image=self.crm.read(ref)) for ref in permit.capture)
-        self.write(lambda tx: permits.attempt(tx, call=permit.call, before=before))
+        self.write(lambda tx: permits.attempt(tx, call=permit.call, before=before, session=session))
         return before
 
     def finish(
@@ -206,6 +230,7 @@ class Office:
         *,
         result: Any = None,
         observed: tuple[Observed, ...] = (),
+        session: str | None = SESSION,
     ) -> tuple[ObjectRef, ...]:
         return self.write(
             lambda tx: outcomes.finish(
@@ -215,6 +240,7 @@ class Office:
                 outcome=outcome,
                 result=result,
                 observed=observed,
+                session=session,
             )
         )
 

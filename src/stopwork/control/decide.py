@@ -57,8 +57,8 @@ class Rules(Protocol):
 class CallRequest(Record):
     """One tool call that an agent wants to make.
 
-    ``id`` is the call's own id, ``key`` its idempotency key. ``source`` and ``destination`` are where its input comes from and
-    where its effect goes, where that is known.
+    ``id`` is the call's own id, ``key`` its idempotency key. ``source`` and ``destinations`` are where its input comes from and
+    where its effect goes, where that is known; ``destinations`` is ``None`` where it is declared and cannot be read.
     """
 
     id: str
@@ -69,7 +69,7 @@ class CallRequest(Record):
     key: str
     principal: Principal
     source: str | None = None
-    destination: str | None = None
+    destinations: tuple[str, ...] | None = ()
 
 
 class Controls(Record):
@@ -98,6 +98,8 @@ class Decided(Record):
     effect: EffectKind
     risk: Risk
     permission: str | None
+    source: str | None
+    source_class: str | None
     ask: gates.Ask | None = None
     consumes: str | None = None
     replay_of: str | None = None
@@ -112,14 +114,16 @@ class _Subject(Record):
     effect: EffectKind
     permission: str | None
     source: str | None
-    destination: str | None
+    source_class: str | None
+    destinations: tuple[str, ...] | None
 
 
 def decide(request: CallRequest, controls: Controls, now: datetime) -> Decided:
     """Answer the verdict on the call, with every reason for it."""
     declared = controls.rules.manifest.tools.get(request.tool) if controls.rules else None
     tool = declared or _UNDECLARED
-    found = list(_reasons(request, controls, tool, now))
+    subject = _subject(request, controls, tool)
+    found = list(_reasons(request, controls, tool, subject, now))
     if declared is not None and controls.rules is not None:
         gate, gate_reasons = _gate(request, controls.rules, declared, now)
         found.extend(gate_reasons)
@@ -141,6 +145,8 @@ def decide(request: CallRequest, controls: Controls, now: datetime) -> Decided:
         effect=tool.effect,
         risk=tool.risk,
         permission=tool.permission,
+        source=subject.source,
+        source_class=subject.source_class,
         ask=_ask(gate, found) if verdict is Verdict.WAIT and standing is not gates.Standing.PENDING else None,
         consumes=used.id if used is not None and used.state is ApprovalState.APPROVED else None,
         replay_of=controls.key.call if verdict is Verdict.REPLAY else None,
@@ -160,9 +166,11 @@ def binding(request: CallRequest, controls: Controls) -> gates.Binding:
     )
 
 
-def _reasons(request: CallRequest, controls: Controls, tool: Tool, now: datetime) -> Iterator[Reason]:
+def _reasons(
+    request: CallRequest, controls: Controls, tool: Tool, subject: _Subject, now: datetime
+) -> Iterator[Reason]:
     yield from _registration(request, controls)
-    yield from _holds(request, controls, tool)
+    yield from holds.reasons(controls.holds, subject)
     if controls.workflow is not None:
         yield from _stage(request, controls, controls.workflow.stage, tool)
     if tool.risk is Risk.BLOCKED:
@@ -213,19 +221,19 @@ _ENDED: Final = {
 }
 
 
-def _holds(request: CallRequest, controls: Controls, tool: Tool) -> Iterator[Reason]:
+def _subject(request: CallRequest, controls: Controls, tool: Tool) -> _Subject:
     source = request.source or tool.source
     known = controls.rules.manifest.sources.get(source) if controls.rules and source else None
-    subject = _Subject(
+    return _Subject(
         workflow=request.workflow,
         trigger=request.run.trigger,
         tool=request.tool,
         effect=tool.effect,
         permission=tool.permission,
         source=source,
-        destination=request.destination,
+        source_class=known.trust.value if known else None,
+        destinations=request.destinations,
     )
-    yield from holds.reasons(controls.holds, subject, source_class=known.trust.value if known else None)
 
 
 def _stage(request: CallRequest, controls: Controls, stage: Stage, tool: Tool) -> Iterator[Reason]:
@@ -262,6 +270,9 @@ def _idempotency(key: KeyState) -> Iterator[Reason]:
                 text=f"{key.call} has done this already; its recorded result is returned",
                 source=key.call,
             )
+        case KeyStanding.SETTLED:
+            text = f"{key.call} has done this: {key.why}, without a result to return"
+            yield _deny(ReasonKind.IDEMPOTENCY, text, key.call)
         case KeyStanding.IN_FLIGHT:
             text = f"{key.call} is doing this right now; ask again when its outcome is recorded"
             yield _deny(ReasonKind.IDEMPOTENCY, text, key.call)

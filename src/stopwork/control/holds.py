@@ -28,7 +28,9 @@ class Subject(Protocol):
     @property
     def source(self) -> str | None: ...
     @property
-    def destination(self) -> str | None: ...
+    def source_class(self) -> str | None: ...
+    @property
+    def destinations(self) -> tuple[str, ...] | None: ...
 
 
 # For each mode: the verdict on a call that only reads, and on one that changes something.
@@ -47,8 +49,8 @@ _MEANING: Final = {
 }
 
 
-def covers(scope: Scope, subject: Subject, *, source_class: str | None = None) -> bool:
-    """Answer whether the scope covers this call."""
+def covers(scope: Scope, subject: Subject) -> bool:
+    """Answer whether the scope covers this call. Destinations that cannot be read may be any."""
     if scope.workflow is not None and scope.workflow != subject.workflow:
         return False
     match scope.kind:
@@ -63,10 +65,12 @@ def covers(scope: Scope, subject: Subject, *, source_class: str | None = None) -
         case ScopeKind.PERMISSION:
             return scope.name == subject.permission
         case ScopeKind.SOURCE:
-            of_class = source_class is not None and scope.name == f"{CLASS_PREFIX}{source_class}"
+            of_class = subject.source_class is not None and scope.name == CLASS_PREFIX + subject.source_class
             return of_class or scope.name == subject.source
         case ScopeKind.DESTINATION:
-            return scope.name == subject.destination
+            # Addresses are often spelled in other letters than they were held in.
+            named = scope.name.casefold()
+            return subject.destinations is None or named in map(str.casefold, subject.destinations)
 
 
 def answer(mode: HoldMode, effect: EffectKind) -> Verdict:
@@ -75,14 +79,17 @@ def answer(mode: HoldMode, effect: EffectKind) -> Verdict:
     return reading if effect is EffectKind.READ else changing
 
 
-def reasons(holds: Iterable[Hold], subject: Subject, *, source_class: str | None = None) -> Iterator[Reason]:
+def reasons(holds: Iterable[Hold], subject: Subject) -> Iterator[Reason]:
     """Answer one reason for every active hold that covers the call and restricts it."""
     for hold in holds:
-        if not hold.active or not covers(hold.scope, subject, source_class=source_class):
+        if not hold.active or not covers(hold.scope, subject):
             continue
         verdict = answer(hold.mode, subject.effect)
         if verdict is not Verdict.ALLOW:
-            yield Reason(kind=ReasonKind.HOLD, verdict=verdict, text=describe(hold), source=hold.id)
+            text = describe(hold)
+            if hold.scope.kind is ScopeKind.DESTINATION and subject.destinations is None:
+                text += "; where this call would go cannot be read"
+            yield Reason(kind=ReasonKind.HOLD, verdict=verdict, text=text, source=hold.id)
 
 
 def keeps_from_starting(holds: Iterable[Hold], workflow: str, trigger: str) -> Hold | None:

@@ -2,12 +2,14 @@
 
 Every call that changes something has a key. The manifest may say what makes two calls the same piece of business
 (:func:`business`); otherwise the key is derived from the occasion, the tool, the exact arguments and the how-manieth such
-call of the run it is (:func:`derived`), so that a repeated *run* finds what the first one did, while an agent that
-does the same thing twice on purpose within one run may.
+piece of work of the run it is (:func:`derived`), so that a repeated *run* finds what the first one did, while an agent that
+does the same thing twice on purpose within one run may. A try at a piece of work is no new piece of work: :func:`occurrence`.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -22,13 +24,14 @@ class KeyStanding(StrEnum):
     FREE = "free"
     IN_FLIGHT = "in_flight"
     DONE = "done"
+    SETTLED = "settled"
     UNKNOWN = "unknown"
     OTHER_ARGUMENTS = "other_arguments"
     UNREADABLE = "unreadable"
 
 
 class KeyState(Record):
-    """The standing of a key, the call that holds it, and, where the key could not be computed, why."""
+    """The standing of a key, the call that holds it, and why: what kept the key from being computed, or who settled the call."""
 
     standing: KeyStanding = KeyStanding.FREE
     call: str = ""
@@ -38,6 +41,15 @@ class KeyState(Record):
 def derived(workflow: str, trigger_id: str, tool: str, args: dict[str, Any], nth: int) -> str:
     """Answer the key of the ``nth`` call (from 1) of this tool with these arguments on this occasion."""
     return digest_of(["derived", workflow, trigger_id, tool, args, nth])
+
+
+def occurrence(nth: int, is_done: Callable[[int], bool]) -> int:
+    """Answer which occurrence of a call a guard means that calls it the ``nth``: the first up to there that is not done.
+
+    The one before it has to be done before another begins, so what is done is done from 1 on without a gap. What failed is tried
+    again under its own key, and what is in flight or of unknown outcome stands in the way.
+    """
+    return 1 + bisect_left(range(1, nth), True, key=lambda each: not is_done(each))
 
 
 def business(workflow: str, tool: str, parts: Any) -> str:
@@ -59,4 +71,6 @@ def standing(held: Key | None, args_digest: str, *, call: str | None = None) -> 
         return KeyState(standing=KeyStanding.OTHER_ARGUMENTS, call=held.call)
     if held.outcome is None:
         return KeyState(standing=KeyStanding.IN_FLIGHT, call=held.call)
+    if held.settled_by is not None:
+        return KeyState(standing=KeyStanding.SETTLED, call=held.call, why=f"{held.settled_by} settled it")
     return KeyState(standing=KeyStanding.DONE, call=held.call)

@@ -4,6 +4,9 @@ Every request is a record that knows its address, so that the HTTP client, the s
 share one definition. Saying a request twice is saying it once: runs and calls carry ids that the enforcement point made, so
 after a lost answer the same request finds what the first one did.
 
+A guard carries each call through in one *session*, which it names in the permit, the attempt and the outcome: the same session
+again is a lost answer asked for once more, another one is somebody else, and a call is one guard's.
+
 For a call that changes something the order is: :class:`AskPermit` → (before-images) → :class:`RecordAttempt` → (the tool runs,
 after-images) → :class:`RecordOutcome` → and, for objects that only the result names, :class:`RecordEffects`. A call that only
 reads leaves the attempt out.
@@ -46,10 +49,11 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class ToolFacts(Answer):
-    """What the manifest says of one tool."""
+    """What the manifest says of one tool. ``system`` is where the object that it changes lives."""
 
     effect: EffectKind
     risk: Risk
+    system: str | None = None
 
 
 class RunTicket(Answer):
@@ -66,7 +70,7 @@ class RunTicket(Answer):
 class PermitAnswer(Answer):
     """The verdict on a call.
 
-    ``args`` are the arguments that may run. ``capture`` names the objects to read before and after. The call has to begin
+    ``args`` are the arguments that may run, ``effect`` is what the rules in force say that the tool does. ``capture`` names the objects to read before and after. The call has to begin
     within ``valid_for_s`` seconds, counted by the asker's own clock from before it asked; ``None`` sets no limit. ``approval`` is
     the question put to people, and ``result`` the recorded result of an earlier call that stands for this one.
     """
@@ -76,6 +80,7 @@ class PermitAnswer(Answer):
     would: Verdict
     reasons: tuple[Reason, ...] = ()
     args: dict[str, Any] = {}
+    effect: EffectKind | None = None
     capture: tuple[ObjectRef, ...] = ()
     epoch: int = 0
     not_after: datetime | None = None
@@ -204,6 +209,9 @@ class RecordStep(Request[StepTaken]):
 class AskPermit(Request[PermitAnswer]):
     """Ask whether a call may run. The same ``call`` again asks about the same call: after a lost answer, while it waits, or
     when its permit has run out.
+
+    ``nth`` counts what the run has had done: it is one more than the equal calls whose result the run has. ``point`` is the guard
+    that asks.
     """
 
     path = "/v1/permits"
@@ -215,16 +223,19 @@ class AskPermit(Request[PermitAnswer]):
     args: dict[str, Any]
     nth: Ordinal = 1
     source: str | None = None
+    session: Id | None = None
+    point: Id | None = None
 
 
 class RecordAttempt(Request[AttemptRecorded]):
-    """Make the before-images durable; the tool runs only after the answer."""
+    """Make the before-images durable; the tool runs only after the answer. Only a named session can say it twice."""
 
     path = "/v1/calls/{call}/attempt"
     answer = AttemptRecorded
 
     call: str
     before: tuple[Captured, ...] = ()
+    session: Id | None = None
 
 
 class RecordOutcome(Request[OutcomeRecorded]):
@@ -238,6 +249,7 @@ class RecordOutcome(Request[OutcomeRecorded]):
     result: Any = None
     error: str | None = None
     observed: tuple[Observed, ...] = ()
+    session: Id | None = None
 
 
 class RecordEffects(Request[EffectsRecorded]):
@@ -251,13 +263,14 @@ class RecordEffects(Request[EffectsRecorded]):
 
 
 class RegisterPoint(Request[Registration]):
-    """Make a live enforcement point of a workflow known."""
+    """Make a live enforcement point of a workflow known, under the id that it has chosen where it has."""
 
     path = "/v1/points"
     answer = Registration
 
     workflow: str
     name: str
+    point: Id | None = None
 
 
 class Heartbeat(Request[Pulse]):

@@ -209,6 +209,7 @@ class CallSession:
     def __init__(self, request: AskPermit, effect: EffectKind | None, patience: Patience) -> None:
         self.state = State.NEW
         self.call = request.call
+        self._session = request.session
         self._request = request
         self._changes = effect is not EffectKind.READ
         self._patience = patience
@@ -255,6 +256,9 @@ class CallSession:
             case Verdict.ALLOW:
                 self._permit = answer
                 self._permits += 1
+                if answer.effect is not None:
+                    # The rules in force count, not those under which the run began.
+                    self._changes = answer.effect is not EffectKind.READ
                 return self._to(State.READING, ReadBefore(objects=answer.capture))
             case Verdict.REPLAY:
                 return self._end(Replay(answer=answer))
@@ -290,7 +294,8 @@ class CallSession:
             return self._renew(at)
         if not self._changes:
             return self._run()
-        return self._to(State.ATTEMPTING, RecordAttempt(call=self.call, before=event.before))
+        attempt = RecordAttempt(call=self.call, before=event.before, session=self._session)
+        return self._to(State.ATTEMPTING, attempt)
 
     def _images_failed(self, event: ImagesFailed, _at: float) -> Step:
         error = Unavailable(
@@ -336,7 +341,9 @@ class CallSession:
 
     def _close(self, why: str, ending: Ending) -> Step:
         self._ending = ending
-        closing = RecordOutcome(call=self.call, outcome=Outcome.FAILED, error=f"not started: {why}")
+        closing = RecordOutcome(
+            call=self.call, outcome=Outcome.FAILED, error=f"not started: {why}", session=self._session
+        )
         return self._to(State.CLOSING, closing)
 
     def _closed(self, _event: Any, _at: float) -> Step:
@@ -366,6 +373,7 @@ class CallSession:
             result=self._result,
             error=self._error,
             observed=event.observed,
+            session=self._session,
         )
         return self._to(State.RECORDING, record)
 

@@ -146,13 +146,13 @@ class CompiledManifest:
             else tuple(_texts(rule, values := self._call(tool, args), rule.evaluate(values)))
         )
 
-    def destination(self, tool: str, args: Args) -> str | None:
-        """Answer where a call's effect goes."""
+    def destinations(self, tool: str, args: Args) -> tuple[str, ...]:
+        """Answer where a call's effect goes: every single place."""
         rule = self._of(tool).destination
         if rule is None:
-            return None
+            return ()
         values = self._call(tool, args)
-        return ", ".join(_texts(rule, values, rule.evaluate(values)))
+        return tuple(_texts(rule, values, rule.evaluate(values)))
 
     def _of(self, tool: str) -> _Rules:
         self.tool(tool)

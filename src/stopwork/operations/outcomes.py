@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from stopwork.incidents.images import operation_of
+from stopwork.incidents.unfinished import possible_effects
 from stopwork.kernel.errors import Conflict, Invalid, TooLarge
 from stopwork.ledger.events import CallFinished, EffectsObserved
 from stopwork.ledger.records import Call, Effect, Image, ImageState, Key, ObjectRef, Observed
@@ -20,7 +21,7 @@ from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import refuse_agent
-from stopwork.operations.permits import in_flight
+from stopwork.operations.permits import in_flight, require_session
 from stopwork.operations.runs import require_own_workflow
 from stopwork.storage.transaction import Tx
 
@@ -36,19 +37,23 @@ def finish(
     result: Any = None,
     error: str | None = None,
     observed: Sequence[Observed] = (),
+    session: str | None = None,
 ) -> tuple[ObjectRef, ...]:
     """Record how a call ended and what it changed; answer the objects that only its result names and that are still to be read.
 
     The same outcome again changes nothing and gets the same answer. A guard that comes back after its call was given up as unknown
-    still settles it. Raises ``Conflict`` for another outcome, or for a call that never had a permit.
+    still settles it. Raises ``Conflict`` for another outcome, for a call that never had a permit or is another session's, and for
+    one that would have changed something and was never attempted, unless it failed.
     """
     known = tx.need(Call, call)
     require_own_workflow(tx, known.workflow)
+    require_session(known, session)
     given_up = known.outcome is Outcome.UNKNOWN and not known.reconciled
     if known.outcome is outcome and not given_up:
         return _unread(tx, manifests, known)
     if not given_up:
-        known = in_flight(tx, call)
+        known = in_flight(tx, call, session)
+        _require_attempt(known, outcome)
     if len(observed) > MAX_OBSERVED:
         raise TooLarge(
             f"{len(observed)} objects for one call, at most {MAX_OBSERVED}", hint="Narrow the scan."
@@ -85,6 +90,16 @@ def finish(
     return () if declared is None or declared in seen or outcome is Outcome.FAILED else (declared,)
 
 
+def _require_attempt(known: Call, outcome: Outcome) -> None:
+    """Raise ``Conflict`` for a change that is said to have been made although it was never said to begin."""
+    if known.never_began and outcome is not Outcome.FAILED:
+        raise Conflict(
+            f"{known.id} was never attempted, so it cannot have {outcome}",
+            hint="Record the attempt before the tool runs; a call that did not run has failed.",
+            call=known.id,
+        )
+
+
 def observe(tx: Tx, *, call: str, observed: Sequence[Observed]) -> None:
     """Record what was seen of objects that only the call's result names."""
     known = tx.need(Call, call)
@@ -109,11 +124,13 @@ def observe(tx: Tx, *, call: str, observed: Sequence[Observed]) -> None:
         )
 
 
-def reconcile(tx: Tx, *, call: str, outcome: Outcome, note: str) -> Call:
+def reconcile(
+    tx: Tx, *, call: str, outcome: Outcome, note: str, result: Any = None, left: Sequence[Effect] = ()
+) -> Call:
     """Settle a call whose outcome is unknown, or whose guard is gone, after someone has looked; an agent cannot for itself.
 
     ``succeeded`` keeps its key for ever, ``failed`` frees it so that the work may be tried again. A call that failed after it had
-    changed something holds its key as well until it is settled here.
+    changed something holds its key as well until it is settled here. ``left`` are its effects as they are known by now.
     """
     refuse_agent(tx.actor, "settle what it has done")
     known = tx.need(Call, call)
@@ -123,6 +140,9 @@ def reconcile(tx: Tx, *, call: str, outcome: Outcome, note: str) -> Call:
         raise Invalid("unknown settles nothing", hint="Use succeeded or failed.", field="outcome")
     if not note.strip():
         raise Invalid("a note is needed", hint="Say how you know what happened.", field="note")
+    recorded = {effect.id for effect in tx.find(Effect, call=call, limit=MAX_OBSERVED)}
+    fresh = tuple(replace(effect, id=tx.new_id("eff")) for effect in left if effect.id not in recorded)
+    revised = tuple(effect for effect in left if effect.id in recorded)
     tx.record(
         CallFinished(
             call=call,
@@ -131,28 +151,43 @@ def reconcile(tx: Tx, *, call: str, outcome: Outcome, note: str) -> Call:
             tool=known.tool,
             key=known.key,
             outcome=outcome,
-            result=known.result,
+            result=known.result if result is None else result,
             error=f"reconciled by {tx.actor}: {note.strip()}",
+            effects=fresh,
             reconciled=True,
         )
     )
+    if revised:
+        total = len(recorded) + len(fresh)
+        tx.record(
+            EffectsObserved(call=call, run=known.run, workflow=known.workflow, effects=revised, total=total)
+        )
     return tx.need(Call, call)
+
+
+def never_started(tx: Tx, known: Call) -> None:
+    """End a call whose permit ran out before it was attempted: it cannot run any more, and its key is free."""
+    tx.record(
+        CallFinished(
+            call=known.id,
+            run=known.run,
+            workflow=known.workflow,
+            tool=known.tool,
+            key=known.key,
+            outcome=Outcome.FAILED,
+            error="never started: its permit ran out unused",
+        )
+    )
 
 
 def give_up(tx: Tx, known: Call, *, why: str) -> None:
     """Turn a call in flight whose guard is gone into one with an unknown outcome.
 
-    What was captured before it is all that is known of its objects.
+    What was captured before it is all that is known of its objects; it may have changed them ever since it began.
     """
     effects = tuple(
-        _effect(
-            tx,
-            known,
-            Observed(object=each.object, operation=operation, before=each.image, after=Image.unknown(why)),
-            operation,
-        )
-        for each in known.before
-        if (operation := operation_of(each.image, Image.unknown(why), known.effect)) is not None
+        replace(effect, id=tx.new_id("eff"), after=Image.unknown(why))
+        for effect in possible_effects(known, None, ())
     )
     tx.record(
         CallFinished(

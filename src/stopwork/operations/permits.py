@@ -7,12 +7,13 @@ anything, and the outcome after (:mod:`stopwork.operations.outcomes`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from stopwork.control import holds, stages
 from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
-from stopwork.control.keys import KeyStanding, KeyState, business, derived, standing
+from stopwork.control.keys import KeyStanding, KeyState, business, derived, occurrence, standing
 from stopwork.control.protocol import PermitAnswer
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict
@@ -32,7 +33,7 @@ from stopwork.ledger.records import (
     Run,
     Workflow,
 )
-from stopwork.ledger.words import EffectKind, Role, Verdict
+from stopwork.ledger.words import EffectKind, Outcome, Role, Verdict
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.manifests import Manifests
@@ -54,12 +55,14 @@ def ask(
     call: str | None = None,
     nth: int = 1,
     source: str | None = None,
+    session: str | None = None,
+    point: str | None = None,
 ) -> PermitAnswer:
     """Decide one call, now, and make the decision durable.
 
     ``call`` is chosen by the guard and names the call in every later question: asking again about a waiting call
-    decides afresh, and repeating a question whose answer was lost gives the same permit. ``nth`` counts equal calls of one run
-    from 1. Raises ``Conflict`` when ``call`` was used for something else or has already ended.
+    decides afresh, and repeating a question whose answer was lost gives the same permit. ``nth`` says of which of equal calls this
+    is one try, counted from 1. Raises ``Conflict`` when ``call`` was used for something else, has ended, or is another session's.
     """
     known_run = tx.need(Run, run)
     require_own_workflow(tx, known_run.workflow)
@@ -68,10 +71,11 @@ def ask(
     earlier = tx.get(Call, call_id)
     if earlier is not None:
         _check_same_call(earlier, run=run, tool=tool, args_digest=args_digest)
+        _check_nobody_elses(earlier, session, tx.now)
 
     workflow = tx.get(Workflow, known_run.workflow)
     rules = manifests.version(tx, workflow.id, workflow.version) if workflow else None
-    key, business_key, key_error = _key(rules, known_run, tool, args, nth)
+    key, business_key, key_error = _key(tx, rules, known_run, tool, args, nth)
     held = tx.get(Key, f"{known_run.workflow}/{key}")
     request = CallRequest(
         id=call_id,
@@ -82,7 +86,7 @@ def ask(
         key=key,
         principal=tx.actor,
         source=source,
-        destination=_destination(rules, tool, args),
+        destinations=_destinations(rules, tool, args),
     )
     controls = Controls(
         workflow=workflow,
@@ -105,7 +109,6 @@ def ask(
                 approval=decided.consumes, workflow=request.workflow, by=call_id, run=run, call=call_id
             )
         )
-    declared = rules.manifest.tools.get(tool) if rules else None
     tx.record(
         CallDecided(
             call=call_id,
@@ -126,10 +129,13 @@ def ask(
             reasons=decided.reasons,
             epoch=controls.epoch,
             not_after=not_after,
-            source=source or (declared.source if declared else None),
-            destination=request.destination,
+            source=decided.source,
+            source_class=decided.source_class,
+            destinations=request.destinations,
             approval=approval,
             replay_of=decided.replay_of,
+            session=session,
+            point=point,
             renewed=earlier is not None and earlier.permitted_at is not None,
         )
     )
@@ -140,6 +146,7 @@ def ask(
         would=decided.would,
         reasons=decided.reasons,
         args=args,
+        effect=decided.effect,
         epoch=controls.epoch,
         capture=_capture(rules, tool, args) if allowed and decided.effect is not EffectKind.READ else (),
         not_after=not_after,
@@ -150,20 +157,25 @@ def ask(
     )
 
 
-def attempt(tx: Tx, *, call: str, before: Sequence[Captured]) -> None:
+def attempt(tx: Tx, *, call: str, before: Sequence[Captured], session: str | None = None) -> None:
     """Record that a permitted call is about to run, with what its objects held before.
 
-    Raises ``Conflict`` when the call has no permit, has ended, or its permit has run out: then nothing may run.
+    The session that has said so may say it again, after a lost answer. Raises ``Conflict`` when the call has no permit, is another
+    session's, has ended, or its permit has run out or was overtaken by a hold: then nothing may run.
     """
-    known = in_flight(tx, call)
+    known = in_flight(tx, call, session)
+    if known.attempted_at is not None:
+        if session is None:
+            raise Conflict(f"{call} is running already", hint="Name a session, to be known again.", call=call)
+        return
     if known.not_after is not None and tx.now > known.not_after:
         raise Conflict(
             f"the permit of {call} ran out at {known.not_after.isoformat()}",
             hint="Ask for the permit again, then run.",
             call=call,
         )
-    if known.attempted_at is None:
-        tx.record(CallAttempted(call=call, run=known.run, workflow=known.workflow, before=tuple(before)))
+    _check_not_overtaken(tx, known)
+    tx.record(CallAttempted(call=call, run=known.run, workflow=known.workflow, before=tuple(before)))
 
 
 def _check_same_call(earlier: Call, *, run: str, tool: str, args_digest: str) -> None:
@@ -181,10 +193,50 @@ def _check_same_call(earlier: Call, *, run: str, tool: str, args_digest: str) ->
         raise Conflict(f"{earlier.id} is running already", hint="Wait for its outcome.", call=earlier.id)
 
 
-def in_flight(tx: Tx, call: str) -> Call:
-    """Answer the call if it has a permit and no outcome, and the actor may speak for it; else ``Conflict``."""
+def _check_nobody_elses(earlier: Call, session: str | None, now: datetime) -> None:
+    """Raise ``Conflict`` while the call has a permit that another session may be about to use."""
+    valid = earlier.in_flight and earlier.not_after is not None and now <= earlier.not_after
+    if valid and earlier.session != session:
+        raise Conflict(
+            f"{earlier.id} has been permitted to another session",
+            hint=f"A call is one guard's; unless that one begins it by then, ask again after {earlier.not_after}.",
+            call=earlier.id,
+        )
+
+
+def _check_not_overtaken(tx: Tx, known: Call) -> None:
+    """Raise ``Conflict`` when a hold or a stage set since the permit keeps the call from running."""
+    if current_epoch(tx) == known.epoch:
+        return
+    newer = (hold for hold in tx.each(Hold, active=True) if hold.epoch > known.epoch)
+    why = next((reason.text for reason in holds.reasons(newer, known)), None)
+    workflow = tx.need(Workflow, known.workflow)
+    if (
+        workflow.stage_epoch > known.epoch
+        and stages.answer(workflow.stage, known.effect) is not Verdict.ALLOW
+    ):
+        why = why or f"{workflow.id} is at stage {workflow.stage}"
+    if why is not None:
+        raise Conflict(
+            f"the permit of {known.id} was overtaken: {why}", hint="Ask for the permit again.", call=known.id
+        )
+
+
+def require_session(known: Call, session: str | None) -> None:
+    """Raise ``Conflict`` when another session than this one was permitted the call."""
+    if known.session != session:
+        raise Conflict(
+            f"{known.id} is another session's",
+            hint="A call is carried through by the session that was permitted it.",
+            call=known.id,
+        )
+
+
+def in_flight(tx: Tx, call: str, session: str | None) -> Call:
+    """Answer the call if it has a permit and no outcome, and actor and session may speak for it; else ``Conflict``."""
     known = tx.need(Call, call)
     require_own_workflow(tx, known.workflow)
+    require_session(known, session)
     if known.outcome is not None:
         raise Conflict(f"{call} has ended: {known.outcome}", hint="A call ends once.", found=known.outcome)
     if not known.in_flight:
@@ -195,28 +247,35 @@ def in_flight(tx: Tx, call: str) -> Call:
 
 
 def _key(
-    rules: CompiledManifest | None, run: Run, tool: str, args: dict[str, Any], nth: int
+    tx: Tx, rules: CompiledManifest | None, run: Run, tool: str, args: dict[str, Any], nth: int
 ) -> tuple[str, str | None, str]:
     """Answer the key that counts, the business key where the manifest makes one, and why it could not be made."""
-    own = derived(run.workflow, run.trigger_id, tool, args, nth)
-    if rules is None or tool not in rules.manifest.tools:
-        return own, None, ""
-    try:
-        parts = rules.business_key(tool, args, run)
-    except ExpressionError as error:
-        return own, None, str(error)
-    return (own, None, "") if parts is None else (business(run.workflow, tool, parts), parts, "")
+    why = ""
+    if rules is not None and tool in rules.manifest.tools:
+        try:
+            parts = rules.business_key(tool, args, run)
+        except ExpressionError as error:
+            parts, why = None, str(error)
+        if parts is not None:
+            return business(run.workflow, tool, parts), parts, ""
+
+    def key_of(each: int) -> str:
+        return derived(run.workflow, run.trigger_id, tool, args, each)
+
+    def is_done(each: int) -> bool:
+        held = tx.get(Key, f"{run.workflow}/{key_of(each)}")
+        return held is not None and held.outcome is Outcome.SUCCEEDED
+
+    return key_of(occurrence(nth, is_done)), None, why
 
 
-def _destination(rules: CompiledManifest | None, tool: str, args: dict[str, Any]) -> str | None:
+def _destinations(rules: CompiledManifest | None, tool: str, args: dict[str, Any]) -> tuple[str, ...] | None:
     if rules is None or tool not in rules.manifest.tools:
-        return None
+        return ()
     try:
-        return rules.destination(tool, args)
+        return rules.destinations(tool, args)
     except ExpressionError:
-        return (
-            None  # what a hold on a destination cannot see, it cannot stop; a condition can deny such a call
-        )
+        return None
 
 
 def _capture(rules: CompiledManifest | None, tool: str, args: dict[str, Any]) -> tuple[ObjectRef, ...]:

@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from msgspec import Struct
 
-from stopwork.kernel.errors import NotFound
+from stopwork.kernel.errors import Conflict, Invalid, NotFound
 from stopwork.ledger.events import PointRegistered, PointRetired
 from stopwork.ledger.records import Control, Point
 from stopwork.operations.runs import require_own_workflow
@@ -34,10 +34,19 @@ class PointView(Struct, frozen=True, kw_only=True):
     epoch: int
 
 
-def register(tx: Tx, *, workflow: str, name: str) -> tuple[str, int]:
-    """Register a guard; answer its id and the control epoch."""
+def register(tx: Tx, *, workflow: str, name: str, point: str | None = None) -> tuple[str, int]:
+    """Register a guard; answer its id and the control epoch.
+
+    A guard may choose its id, so that its permits can name it from the first on; the same again is one guard. ``Conflict`` when the
+    id was another one's, or has been given up.
+    """
     require_own_workflow(tx, workflow)
-    point = tx.new_id("point")
+    known = tx.get(Point, point) if point else None
+    if known is not None:
+        if (known.workflow, known.retired_at) != (workflow, None):
+            raise Conflict(f"{point} is not this guard any more", hint="Choose a new id.", point=known.id)
+        return known.id, current_epoch(tx)
+    point = point or tx.new_id("point")
     tx.record(PointRegistered(point=point, workflow=workflow, name=name[:120]))
     epoch = current_epoch(tx)
     tx.execute(sa.insert(heartbeats).values(point=point, seen_at=tx.now, epoch=epoch))
@@ -47,14 +56,23 @@ def register(tx: Tx, *, workflow: str, name: str) -> tuple[str, int]:
 def heartbeat(tx: Tx, *, point: str, epoch: int) -> int:
     """Note that a guard is alive and has confirmed ``epoch``; answer the newest one.
 
-    ``NotFound`` for a guard that was given up: nobody would wait for its confirmation, so it has to register again.
+    ``NotFound`` for a guard that was given up: nobody would wait for its confirmation, so it has to register again. ``Invalid`` for
+    an epoch that has not come yet: that would confirm a pause before it is set.
     """
     known = tx.need(Point, point)
     require_own_workflow(tx, known.workflow)
     if known.retired_at is not None:
         raise NotFound(f"{point} is no longer counted on", hint="Register again.", point=point)
+    newest = current_epoch(tx)
+    if epoch > newest:
+        raise Invalid(
+            f"epoch {epoch} has not come yet",
+            hint="Confirm what you were told.",
+            expected=newest,
+            found=epoch,
+        )
     tx.execute(sa.update(heartbeats).where(heartbeats.c.point == point).values(seen_at=tx.now, epoch=epoch))
-    return current_epoch(tx)
+    return newest
 
 
 def retire(tx: Tx, *, point: str, reason: str) -> None:

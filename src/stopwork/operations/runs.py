@@ -69,7 +69,12 @@ def start(
         version=known.version,
         mode=known.mode,
         stage=known.stage,
-        tools={name: ToolFacts(effect=tool.effect, risk=tool.risk) for name, tool in manifest.tools.items()},
+        tools={
+            name: ToolFacts(
+                effect=tool.effect, risk=tool.risk, system=tool.object.system if tool.object else None
+            )
+            for name, tool in manifest.tools.items()
+        },
     )
 
 

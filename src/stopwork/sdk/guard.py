@@ -132,7 +132,7 @@ class Stopwork:
         self._patience = patience
         self._ids = ids or TimeOrderedIds(SystemClock())
         self._observer = Observer(systems or {})
-        self._heartbeat = Heartbeat(desk, name or f"{socket.gethostname()}:{os.getpid()}")
+        self._heartbeat = Heartbeat(desk, name or f"{socket.gethostname()}:{os.getpid()}", ids=self._ids)
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -224,7 +224,7 @@ class Stopwork:
         """Run ``function(**args)`` as a call of ``tool``, for callers that have no decorated function.
 
         ``call`` asks again about a call that another process left waiting. ``nth`` tells repetitions of the same call apart where the
-        caller counts them better than this process can.
+        caller counts them better than this process can: one more than those whose result it has.
         """
         guarded, waiting = self._call(
             tool, bind_mapping(function, args), run, source, unknown, None, call=call, nth=nth
@@ -301,7 +301,7 @@ class Stopwork:
             run=run.id,
             tool=tool,
             args=binding.args,
-            nth=nth or run.count(tool, binding.args),
+            nth=nth or run.done(tool, binding.args) + 1,
             source=source,
         )
         waiting = _Waiting(request, run, binding, unknown)
@@ -313,22 +313,31 @@ class Stopwork:
         patience = self._patience
         if approval_wait_s is not None:
             patience = replace(patience, approval_wait_s=approval_wait_s)
-        session = CallSession(waiting.request, effect, patience)
+        request = replace(
+            waiting.request,
+            session=self._ids.new("session"),
+            point=self._heartbeat.point_of(waiting.run.workflow),
+        )
+        session = CallSession(request, effect, patience)
         return GuardedCall(tool, waiting.binding, session, self._observer.window(effect), waiting.doubtful)
 
     def _carried(self, call: GuardedCall, waiting: _Waiting) -> Any:
         try:
-            return carry(call, self.desk)
+            result = carry(call, self.desk)
         except CallWaiting as error:
             self._keep(error.call, waiting)
             raise
+        waiting.run.note_done(waiting.request.tool, waiting.binding.args)
+        return result
 
     async def _acarried(self, call: GuardedCall, waiting: _Waiting) -> Any:
         try:
-            return await acarry(call, self._adesk)
+            result = await acarry(call, self._adesk)
         except CallWaiting as error:
             self._keep(error.call, waiting)
             raise
+        waiting.run.note_done(waiting.request.tool, waiting.binding.args)
+        return result
 
     def _keep(self, call: str, waiting: _Waiting) -> None:
         with self._lock:

@@ -14,8 +14,9 @@ from typing import Final
 
 from stopwork.control.protocol import Heartbeat as Beat
 from stopwork.control.protocol import RegisterPoint, RetirePoint
-from stopwork.kernel.clock import boottime
-from stopwork.kernel.errors import NotFound, StopworkError
+from stopwork.kernel.clock import SystemClock, boottime
+from stopwork.kernel.errors import Conflict, Invalid, NotFound, StopworkError
+from stopwork.kernel.ids import IdSource, TimeOrderedIds
 from stopwork.ledger.records import Record
 from stopwork.sdk.desk import Desk
 
@@ -43,9 +44,10 @@ class Health(Record):
 
 
 class _Point:
-    def __init__(self, workflow: str) -> None:
+    def __init__(self, workflow: str, point: str) -> None:
         self.workflow = workflow
-        self.id: str | None = None
+        self.id = point
+        self.registered = False
         self.epoch = 0
         self.confirmed_at: float | None = None
         self.error = ""
@@ -61,11 +63,13 @@ class Heartbeat:
         *,
         interval_s: float = INTERVAL_S,
         clock: Callable[[], float] = boottime,
+        ids: IdSource | None = None,
     ) -> None:
         self._desk = desk
         self._name = name
         self._interval_s = interval_s
         self._clock = clock
+        self._ids = ids or TimeOrderedIds(SystemClock())
         self._points: dict[str, _Point] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -77,14 +81,21 @@ class Heartbeat:
         with self._lock:
             if self._closed:
                 return
-            self._points.setdefault(workflow, _Point(workflow))
+            if workflow not in self._points:
+                self._points[workflow] = _Point(workflow, self._ids.new("point"))
             if self._thread is None or not self._thread.is_alive():
                 for point in self._points.values():
-                    point.id = None
+                    self._forget(point)
                 self._wake = threading.Event()
                 self._thread = threading.Thread(target=self._beat_on, name="stopwork-heartbeat", daemon=True)
                 self._thread.start()
             self._wake.set()
+
+    def point_of(self, workflow: str) -> str | None:
+        """Answer the id under which this process guards the workflow, registered or about to be."""
+        with self._lock:
+            point = self._points.get(workflow)
+            return None if point is None else point.id
 
     def health(self) -> Health:
         """Answer how the guard stands, from what was confirmed, not from what was intended."""
@@ -93,7 +104,7 @@ class Heartbeat:
             points = tuple(
                 PointHealth(
                     workflow=point.workflow,
-                    point=point.id,
+                    point=point.id if point.registered else None,
                     epoch=point.epoch,
                     confirmed_ago_s=None if point.confirmed_at is None else now - point.confirmed_at,
                     error=point.error,
@@ -129,7 +140,7 @@ class Heartbeat:
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=SILENT_AFTER_S)
         for point in self._points.values():
-            if point.id is not None:
+            if point.registered:
                 with contextlib.suppress(StopworkError):
                     self._desk.send(RetirePoint(point=point.id))
 
@@ -141,9 +152,10 @@ class Heartbeat:
                 self.beat()
 
     def _confirm(self, point: _Point) -> None:
-        if point.id is None:
-            registered = self._desk.send(RegisterPoint(workflow=point.workflow, name=self._name))
-            point.id, point.epoch = registered.point, registered.epoch
+        if not point.registered:
+            asked = RegisterPoint(workflow=point.workflow, name=self._name, point=point.id)
+            registered = self._desk.send(asked)
+            point.id, point.epoch, point.registered = registered.point, registered.epoch, True
         newest = self._desk.send(Beat(point=point.id, epoch=point.epoch)).epoch
         if newest != point.epoch:
             # From here on this process acts on the newer controls, so it may say so at once.
@@ -151,9 +163,13 @@ class Heartbeat:
             self._desk.send(Beat(point=point.id, epoch=newest))
         point.confirmed_at = self._clock()
 
+    def _forget(self, point: _Point) -> None:
+        """Have the point registered anew, as another one: the control plane does not count on it any more."""
+        point.id, point.registered = self._ids.new("point"), False
+
     def _failed(self, point: _Point, error: Exception) -> None:
-        if isinstance(error, NotFound):
-            point.id = None
+        if isinstance(error, NotFound | Conflict | Invalid):
+            self._forget(point)
         if not point.error:
             log.warning("the guard of %s is not confirmed: %s", point.workflow, error)
         point.error = error.detail if isinstance(error, StopworkError) else f"{type(error).__name__}: {error}"

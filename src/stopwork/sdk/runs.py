@@ -55,7 +55,7 @@ class GuardedRun:
         self._ticket: RunTicket | None = None
         self._finished = False
         self._tokens: list[Token[GuardedRun | None]] = []
-        self._made: dict[str, int] = {}
+        self._done: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -96,12 +96,19 @@ class GuardedRun:
         facts = self._begun().tools.get(tool)
         return facts.effect if facts else None
 
-    def count(self, tool: str, args: dict[str, Any]) -> int:
-        """Answer, from 1, the how-manieth call of this tool with these arguments this is."""
+    def done(self, tool: str, args: dict[str, Any]) -> int:
+        """Answer how many calls of this tool with these arguments the run has had the result of.
+
+        A try that was refused, that failed, or that nobody knows the end of is none: the next one is a try at the same piece of work.
+        """
+        with self._lock:
+            return self._done.get(digest_of([tool, args]), 0)
+
+    def note_done(self, tool: str, args: dict[str, Any]) -> None:
+        """Count one more call whose result the run has."""
         key = digest_of([tool, args])
         with self._lock:
-            self._made[key] = self._made.get(key, 0) + 1
-            return self._made[key]
+            self._done[key] = self._done.get(key, 0) + 1
 
     def step(self, kind: StepKind | str, name: str, **facts: Any) -> str:
         """Record what the run did besides tool calls, and answer the step's id.
@@ -171,7 +178,7 @@ class GuardedRun:
         self._finished = True
 
     def _ending(self, error: BaseException | None) -> Request[Any] | None:
-        if isinstance(error, CallWaiting) or self._tokens:
+        if isinstance(error, CallWaiting) or self._tokens or self._finished:
             return None
         if error is None:
             return FinishRun(run=self.id, status=RunStatus.SUCCEEDED)

@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from stopwork.control import protocol as p
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
-from stopwork.control.keys import derived, standing
+from stopwork.control.keys import derived, occurrence, standing
 from stopwork.kernel.canonical import digest_of, plain
-from stopwork.kernel.errors import Conflict, NotFound, Unavailable
+from stopwork.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from stopwork.ledger.records import Approval, Decision, Hold, Key, ObjectRef, Principal, Run, Workflow
 from stopwork.ledger.words import (
     ApprovalState,
@@ -55,6 +55,7 @@ class _Call:
         self.request = request
         self.key = key
         self.effect = effect
+        self.session = request.session
         self.verdict = Verdict.DENY
         self.outcome: Outcome | None = None
         self.result: Any = None
@@ -160,7 +161,12 @@ class FakeDesk:
             version=self.workflow.version,
             mode=self.workflow.mode,
             stage=self.workflow.stage,
-            tools={name: p.ToolFacts(effect=tool.effect, risk=tool.risk) for name, tool in tools.items()},
+            tools={
+                name: p.ToolFacts(
+                    effect=tool.effect, risk=tool.risk, system=tool.object.system if tool.object else None
+                )
+                for name, tool in tools.items()
+            },
         )
 
     def _FinishRun(self, request: p.FinishRun) -> p.RunFinished:  # noqa: N802
@@ -181,7 +187,8 @@ class FakeDesk:
         known = self.calls.get(request.call)
         if known is not None:
             self._check_same(known, request)
-        key = derived(run.workflow, run.trigger_id, request.tool, args, request.nth)
+        which = occurrence(request.nth, lambda each: self._is_done(self._key(run, request, each)))
+        key = self._key(run, request, which)
         asked = CallRequest(
             id=request.call,
             workflow=run.workflow,
@@ -203,7 +210,7 @@ class FakeDesk:
         decided = decide(asked, controls, self.now)
         call = known or _Call(request, key, decided.effect)
         self.calls[request.call] = call
-        call.verdict = decided.verdict
+        call.verdict, call.session = decided.verdict, request.session
         approval = self._asked_of_people(asked, controls, decided)
         if decided.verdict is Verdict.ALLOW and decided.effect is not EffectKind.READ:
             self._take(call, args)
@@ -216,6 +223,7 @@ class FakeDesk:
             would=decided.would,
             reasons=decided.reasons,
             args=args,
+            effect=decided.effect,
             capture=self._named(request.tool, args) if decided.verdict is Verdict.ALLOW else (),
             epoch=self.epoch,
             valid_for_s=self.valid_for_s if decided.verdict is Verdict.ALLOW else None,
@@ -225,14 +233,22 @@ class FakeDesk:
         )
 
     def _RecordAttempt(self, request: p.RecordAttempt) -> p.AttemptRecorded:  # noqa: N802
-        self._in_flight(request.call).attempted = True
+        call = self._in_flight(request.call, request.session)
+        if call.attempted and request.session is None:
+            raise Conflict(f"{request.call} is running already")
+        if not call.attempted and self.holds:
+            raise Conflict(f"the permit of {request.call} was overtaken")
+        call.attempted = True
         return p.AttemptRecorded()
 
     def _RecordOutcome(self, request: p.RecordOutcome) -> p.OutcomeRecorded:  # noqa: N802
         known = self._call(request.call)
         if known.outcome is request.outcome:
             return p.OutcomeRecorded()
-        call = self._in_flight(request.call)
+        call = self._in_flight(request.call, request.session)
+        began = call.attempted or call.effect is EffectKind.READ
+        if not began and request.outcome is not Outcome.FAILED:
+            raise Conflict(f"{request.call} was never attempted")
         call.outcome, call.result = request.outcome, request.result
         if self._holds_key(call):
             self.keys[call.key] = replace(self.keys[call.key], outcome=request.outcome)
@@ -250,13 +266,15 @@ class FakeDesk:
     def _RegisterPoint(self, request: p.RegisterPoint) -> p.Registration:  # noqa: N802
         if request.workflow != self.workflow.id:
             raise NotFound(f"there is no workflow {request.workflow!r}")
-        point = f"point_{len(self.points) + 1:04d}"
+        point = request.point or f"point_{len(self.points) + 1:04d}"
         self.points[point] = self.epoch
         return p.Registration(point=point, epoch=self.epoch)
 
     def _Heartbeat(self, request: p.Heartbeat) -> p.Pulse:  # noqa: N802
         if request.point not in self.points:
             raise NotFound(f"there is no point {request.point!r}")
+        if request.epoch > self.epoch:
+            raise Invalid(f"epoch {request.epoch} has not come yet")
         self.points[request.point] = request.epoch
         return p.Pulse(epoch=self.epoch)
 
@@ -276,8 +294,10 @@ class FakeDesk:
             raise NotFound(f"there is no call {call!r}")
         return self.calls[call]
 
-    def _in_flight(self, call: str) -> _Call:
+    def _in_flight(self, call: str, session: str | None) -> _Call:
         known = self._call(call)
+        if known.session != session:
+            raise Conflict(f"{call} is another session's")
         if known.verdict is not Verdict.ALLOW or known.outcome is not None:
             raise Conflict(f"{call} is not in flight")
         return known
@@ -287,6 +307,14 @@ class FakeDesk:
         before = (known.request.run, known.request.tool, digest_of(plain(known.request.args)))
         if asked != before or known.outcome is not None or known.attempted:
             raise Conflict(f"{request.call} is another call, or has run already")
+        if known.verdict is Verdict.ALLOW and known.session != request.session:
+            raise Conflict(f"{request.call} is another session's")
+
+    def _key(self, run: Run, request: p.AskPermit, nth: int) -> str:
+        return derived(run.workflow, run.trigger_id, request.tool, plain(request.args), nth)
+
+    def _is_done(self, key: str) -> bool:
+        return key in self.keys and self.keys[key].outcome is Outcome.SUCCEEDED
 
     def _holds_key(self, call: _Call) -> bool:
         held = self.keys.get(call.key)

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from stopwork.control import protocol as p
-from stopwork.kernel.errors import Conflict, Denied, NotFound
+from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound
 from stopwork.ledger.records import Image, ObjectRef, Observed
 from stopwork.ledger.words import EffectKind, Operation, Outcome, ReasonKind, RunStatus, Verdict
 from tests.contract.desk.benches import BENCHES, Bench
 
 ACME = ObjectRef(system="crm", type="account", id="acme")
 UPDATE = {"id": "acme", "due": "June"}
+SESSION = "session_1"
 
 
 # The two HTTP desks differ in how they wait only; the second is for `make test-all`.
@@ -48,6 +49,7 @@ class Agent:
         run: str = "run_0001",
         call: str = "",
         nth: int = 1,
+        session: str | None = SESSION,
     ) -> p.PermitAnswer:
         self.calls += 1
         return self.desk.send(
@@ -57,16 +59,20 @@ class Agent:
                 tool=tool,
                 args=UPDATE if args is None else args,
                 nth=nth,
+                session=session,
             )
         )
 
+    def attempt(self, call: str, session: str | None = SESSION) -> p.AttemptRecorded:
+        return self.desk.send(p.RecordAttempt(call=call, session=session))
+
     def done(self, call: str, outcome: Outcome = Outcome.SUCCEEDED, **more: Any) -> p.OutcomeRecorded:
-        return self.desk.send(p.RecordOutcome(call=call, outcome=outcome, **more))
+        return self.desk.send(p.RecordOutcome(call=call, outcome=outcome, **({"session": SESSION} | more)))
 
     def update(self, outcome: Outcome = Outcome.SUCCEEDED, **more: Any) -> str:
         permit = self.ask(**more)
         assert permit.verdict is Verdict.ALLOW
-        self.desk.send(p.RecordAttempt(call=permit.call))
+        self.attempt(permit.call)
         self.done(permit.call, outcome, result={"due": "June"})
         return permit.call
 
@@ -135,7 +141,7 @@ def test_a_call_id_means_one_call(agent: Agent) -> None:
 
 
 def test_a_call_that_has_begun_is_not_permitted_again(agent: Agent) -> None:
-    agent.desk.send(p.RecordAttempt(call=agent.ask(call="call_0001").call))
+    agent.attempt(agent.ask(call="call_0001").call)
     with pytest.raises(Conflict):
         agent.ask(call="call_0001")
 
@@ -184,6 +190,20 @@ def test_a_call_that_failed_may_be_tried_again(agent: Agent) -> None:
     assert agent.ask(run="run_0002").verdict is Verdict.ALLOW
 
 
+def test_a_failed_call_is_tried_again_as_the_same_piece_of_work(agent: Agent) -> None:
+    agent.update(Outcome.FAILED)
+    agent.update(nth=2)
+    agent.start("run_0002")
+    assert agent.ask(run="run_0002").verdict is Verdict.REPLAY
+
+
+@pytest.mark.parametrize("nth", [2, 2**53 - 1])
+def test_no_further_occurrence_begins_while_one_before_it_has_no_known_end(agent: Agent, nth: int) -> None:
+    agent.update(Outcome.UNKNOWN)
+    answer = agent.ask(nth=nth)
+    assert (answer.verdict, kinds(answer)) == (Verdict.DENY, [ReasonKind.IDEMPOTENCY])
+
+
 def test_a_permit_that_is_taken_back_leaves_the_work_to_others(bench: Bench, agent: Agent) -> None:
     agent.ask(call="call_0001")
     bench.pause()
@@ -209,6 +229,8 @@ def test_a_gated_call_waits_is_approved_and_runs_once(bench: Bench, agent: Agent
     assert agent.ask("mail.send", call="call_0001").approval == waiting.approval
     bench.answer(waiting.approval, approve=True)
     assert agent.ask("mail.send", call="call_0001").verdict is Verdict.ALLOW
+    agent.attempt("call_0001")
+    agent.done("call_0001")
     assert agent.ask("mail.send", call="call_0002", nth=2).verdict is Verdict.WAIT
 
 
@@ -237,7 +259,7 @@ def test_nothing_begins_or_ends_without_a_permit(bench: Bench, agent: Agent) -> 
     bench.pause()
     agent.ask(call="call_0001")
     with pytest.raises(Conflict):
-        agent.desk.send(p.RecordAttempt(call="call_0001"))
+        agent.attempt("call_0001")
     with pytest.raises(Conflict):
         agent.done("call_0001")
     with pytest.raises(NotFound):
@@ -253,13 +275,53 @@ def test_an_outcome_can_be_said_again_but_not_changed(agent: Agent) -> None:
 
 def test_an_attempt_can_be_said_again(agent: Agent) -> None:
     call = agent.ask().call
-    agent.desk.send(p.RecordAttempt(call=call))
-    agent.desk.send(p.RecordAttempt(call=call))
+    agent.attempt(call)
+    agent.attempt(call)
+
+
+def test_an_attempt_that_names_no_session_is_said_once(agent: Agent) -> None:
+    call = agent.ask(session=None).call
+    agent.attempt(call, None)
+    with pytest.raises(Conflict):
+        agent.attempt(call, None)
+
+
+def test_a_call_is_one_session_s_from_permit_to_outcome(agent: Agent) -> None:
+    call = agent.ask(call="call_0001").call
+    for other in ("session_2", None):
+        with pytest.raises(Conflict):
+            agent.ask(call="call_0001", session=other)
+        with pytest.raises(Conflict):
+            agent.attempt(call, other)
+    agent.attempt(call)
+    for other in ("session_2", None):
+        with pytest.raises(Conflict):
+            agent.attempt(call, other)
+        with pytest.raises(Conflict):
+            agent.done(call, Outcome.FAILED, session=other)
+    agent.done(call)
+
+
+def test_a_change_that_was_never_attempted_can_only_have_failed(agent: Agent) -> None:
+    call = agent.ask().call
+    for outcome in (Outcome.SUCCEEDED, Outcome.UNKNOWN):
+        with pytest.raises(Conflict):
+            agent.done(call, outcome)
+    agent.done(call, Outcome.FAILED)
+    agent.done(agent.ask("crm.read").call)
+
+
+def test_a_pause_overtakes_a_permit_that_was_not_used_yet(bench: Bench, agent: Agent) -> None:
+    call = agent.ask(call="call_0001").call
+    bench.pause()
+    with pytest.raises(Conflict):
+        agent.attempt(call)
+    assert agent.ask(call="call_0001").verdict is Verdict.DENY
 
 
 def test_an_object_that_only_the_result_names_is_asked_for(agent: Agent) -> None:
     call = agent.ask("crm.create", {"title": "Call"}).call
-    agent.desk.send(p.RecordAttempt(call=call))
+    agent.attempt(call)
     task = ObjectRef(system="crm", type="task", id="t1")
     assert agent.done(call, result={"id": "t1"}).capture == (task,)
     seen = Observed(
@@ -273,7 +335,7 @@ def test_an_object_that_only_the_result_names_is_asked_for(agent: Agent) -> None
 
 def test_an_object_that_was_seen_is_not_asked_for_again(agent: Agent) -> None:
     call = agent.ask("crm.create", {"title": "Call"}).call
-    agent.desk.send(p.RecordAttempt(call=call))
+    agent.attempt(call)
     task = ObjectRef(system="crm", type="task", id="t1")
     seen = Observed(
         object=task,
@@ -294,6 +356,18 @@ def test_a_point_hears_of_a_pause_at_its_next_heartbeat(bench: Bench, agent: Age
     bench.pause()
     assert agent.desk.send(p.Heartbeat(point=known.point, epoch=known.epoch)).epoch > known.epoch
     agent.desk.send(p.RetirePoint(point=known.point))
+
+
+def test_a_point_may_choose_its_id_and_say_so_twice(agent: Agent) -> None:
+    for _ in range(2):
+        known = agent.desk.send(p.RegisterPoint(workflow="renewals", name="agent-1", point="point_x"))
+        assert known.point == "point_x"
+
+
+def test_a_point_cannot_confirm_what_has_not_happened_yet(agent: Agent) -> None:
+    known = agent.desk.send(p.RegisterPoint(workflow="renewals", name="agent-1"))
+    with pytest.raises(Invalid):
+        agent.desk.send(p.Heartbeat(point=known.point, epoch=known.epoch + 1))
 
 
 def test_a_point_that_nobody_knows_is_told_so(agent: Agent) -> None:

@@ -17,10 +17,11 @@ class Call(Record):
     effect: EffectKind = EffectKind.SEND
     permission: str | None = "mail.out"
     source: str | None = "inbox"
-    destination: str | None = "x@customer.test"
+    source_class: str | None = "external"
+    destinations: tuple[str, ...] | None = ("y@customer.test", "x@customer.test")
 
 
-BARE = Call(permission=None, source=None, destination=None)
+BARE = Call(permission=None, source=None, source_class=None, destinations=())
 K = ScopeKind
 
 COVERS: dict[str, tuple[Scope, Call, bool]] = {
@@ -40,7 +41,14 @@ COVERS: dict[str, tuple[Scope, Call, bool]] = {
     "the source": (Scope(kind=K.SOURCE, name="inbox"), Call(), True),
     "the class of the source": (Scope(kind=K.SOURCE, name="class:external"), Call(), True),
     "another class": (Scope(kind=K.SOURCE, name="class:internal"), Call(), False),
-    "the destination": (Scope(kind=K.DESTINATION, name="x@customer.test"), Call(), True),
+    "one of the destinations": (Scope(kind=K.DESTINATION, name="x@customer.test"), Call(), True),
+    "the same destination in other letters": (Scope(kind=K.DESTINATION, name="X@Customer.test"), Call(), True),
+    "another destination": (Scope(kind=K.DESTINATION, name="customer.test"), Call(), False),
+    "a destination, on a call whose destinations cannot be read": (
+        Scope(kind=K.DESTINATION, name="x@customer.test"),
+        Call(destinations=None),
+        True,
+    ),
     "a destination, on a call without one": (Scope(kind=K.DESTINATION, name="x@customer.test"), BARE, False),
 }
 
@@ -48,7 +56,7 @@ COVERS: dict[str, tuple[Scope, Call, bool]] = {
 @pytest.mark.parametrize("name", COVERS)
 def test_a_scope_covers(name: str) -> None:
     scope, call, covered = COVERS[name]
-    assert holds.covers(scope, call, source_class="external") is covered
+    assert holds.covers(scope, call) is covered
 
 
 ANSWERS = [

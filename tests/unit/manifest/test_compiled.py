@@ -152,9 +152,9 @@ def test_recipients_and_destination() -> None:
     assert rules.recipients("t", {"to": "a@acme.test"}) == ("a@acme.test",)
     assert rules.recipients("t", {"to": ["a@acme.test", "b@acme.test"]}) == ("a@acme.test", "b@acme.test")
     assert rules.recipients("t", {"to": []}) == ()
-    assert rules.destination("t", {"channel": "#ops"}) == "#ops"
+    assert rules.destinations("t", {"channel": "#ops"}) == ("#ops",)
     assert RULES.recipients(TASK, ARGS) == ()
-    assert RULES.destination(TASK, ARGS) is None
+    assert RULES.destinations(TASK, ARGS) == ()
     for wrong in (1, None, [""], [{"mail": "a@acme.test"}]):
         with pytest.raises(ExpressionError, match="text or a list of text"):
             rules.recipients("t", {"to": wrong})

@@ -22,6 +22,7 @@ def _manifest_applied(entry: e.Entry, event: e.ManifestApplied) -> Iterator[Chan
         stage = known.stage if known else event.stage
         incident = known.incident if known else None
         since = known.stage_since if known else entry.at
+        stage_epoch = known.stage_epoch if known else 0
         return same_fields(
             r.Workflow,
             event,
@@ -29,6 +30,7 @@ def _manifest_applied(entry: e.Entry, event: e.ManifestApplied) -> Iterator[Chan
             stage=stage,
             incident=incident,
             stage_since=since,
+            stage_epoch=stage_epoch,
             applied_at=entry.at,
             applied_by=entry.actor,
         )
@@ -38,7 +40,7 @@ def _manifest_applied(entry: e.Entry, event: e.ManifestApplied) -> Iterator[Chan
 
 @on(e.StageChanged)
 def _stage_changed(entry: e.Entry, event: e.StageChanged) -> Iterator[Change]:
-    yield to(r.Workflow, event.workflow, stage=event.after, stage_since=entry.at)
+    yield to(r.Workflow, event.workflow, stage=event.after, stage_since=entry.at, stage_epoch=event.epoch)
     yield new_epoch(event.epoch)
 
 
@@ -75,6 +77,7 @@ def _step_recorded(entry: e.Entry, event: e.StepRecorded) -> Iterator[Change]:
 @on(e.CallDecided)
 def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
     permitted = event.verdict is w.Verdict.ALLOW
+    destinations = (event.destination,) if event.destination else event.destinations
 
     def evolve(known: r.Call | None) -> r.Call:
         return same_fields(
@@ -84,6 +87,7 @@ def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
             requested_at=known.requested_at if known else entry.at,
             permitted_at=entry.at if permitted else known.permitted_at if known else None,
             in_flight=permitted,
+            destinations=destinations,
         )
 
     yield Upsert(r.Call, event.call, evolve)
@@ -94,19 +98,22 @@ def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
         yield Update(
             r.Run, event.run, lambda run: replace(run, calls=run.calls + calls, writes=run.writes + writes)
         )
-        if event.effect is not w.EffectKind.READ:
-            yield Upsert(
-                r.Key,
-                f"{event.workflow}/{event.key}",
-                lambda _known: r.Key(
-                    id=f"{event.workflow}/{event.key}",
-                    workflow=event.workflow,
-                    call=event.call,
-                    tool=event.tool,
-                    args_digest=event.args_digest,
-                    taken_at=entry.at,
-                ),
+
+        def taken(known: r.Key | None) -> r.Key | None:
+            # Where nothing is enforced a call may be permitted although its work is done, or may be: that stays known.
+            if known is not None and known.outcome in (w.Outcome.SUCCEEDED, w.Outcome.UNKNOWN):
+                return None
+            return r.Key(
+                id=f"{event.workflow}/{event.key}",
+                workflow=event.workflow,
+                call=event.call,
+                tool=event.tool,
+                args_digest=event.args_digest,
+                taken_at=entry.at,
             )
+
+        if event.effect is not w.EffectKind.READ:
+            yield Upsert(r.Key, f"{event.workflow}/{event.key}", taken)
         return
 
     def given_back(known: r.Key | None) -> r.Key | None:
@@ -142,12 +149,14 @@ def _call_finished(entry: e.Entry, event: e.CallFinished) -> Iterator[Change]:
     # Only calls that write hold a key. A call that failed after it had changed something must not be tried again unseen.
     failed_halfway = event.outcome is w.Outcome.FAILED and bool(event.effects)
     outcome = w.Outcome.UNKNOWN if failed_halfway else event.outcome
-    key_id = f"{event.workflow}/{event.key}"
-    yield Upsert(
-        r.Key,
-        key_id,
-        lambda known: replace(known, outcome=outcome) if known and known.call == event.call else known,
-    )
+    without_result = event.reconciled and event.result is None and outcome is w.Outcome.SUCCEEDED
+
+    def ended(known: r.Key | None) -> r.Key | None:
+        if known is None or known.call != event.call:
+            return known
+        return replace(known, outcome=outcome, settled_by=entry.actor.id if without_result else None)
+
+    yield Upsert(r.Key, f"{event.workflow}/{event.key}", ended)
     yield from (Put(effect) for effect in event.effects)
 
 

@@ -39,6 +39,7 @@ class Workflow(Record):
     applied_at: datetime
     applied_by: Principal
     stage_since: datetime | None = None
+    stage_epoch: int = 0
     incident: str | None = None
 
 
@@ -103,7 +104,9 @@ class Call(Record):
     """One tool call: what was asked, what was answered, what came of it.
 
     ``key`` is its idempotency key. ``verdict`` with no ``outcome`` is, when it is ``allow``, a call in flight.
-    ``would`` is what enforcement would have answered while the workflow is only observed.
+    ``would`` is what enforcement would have answered while the workflow is only observed. ``session`` is the guard's one
+    way through this call: permit, attempt and outcome are of the same. ``point`` is the guard itself. ``destinations`` is
+    ``None`` where the manifest names them and they could not be read.
     """
 
     id: str
@@ -124,7 +127,10 @@ class Call(Record):
     reasons: tuple[Reason, ...]
     epoch: int
     source: str | None = None
-    destination: str | None = None
+    source_class: str | None = None
+    destinations: tuple[str, ...] | None = ()
+    session: str | None = None
+    point: str | None = None
     permitted_at: datetime | None = None
     not_after: datetime | None = None
     approval: str | None = None
@@ -140,9 +146,22 @@ class Call(Record):
     in_flight: bool = False
     reconciled: bool = False
 
+    @property
+    def destination(self) -> str | None:
+        """Where its effect goes, in words."""
+        return ", ".join(self.destinations or ()) or None
+
+    @property
+    def never_began(self) -> bool:
+        """Whether it would change something and was never attempted."""
+        return self.effect is not EffectKind.READ and self.attempted_at is None
+
 
 class Key(Record):
-    """An idempotency key and the call that holds it. ``id`` is ``workflow/key``."""
+    """An idempotency key and the call that holds it. ``id`` is ``workflow/key``.
+
+    ``settled_by`` is who has said that the call succeeded, without knowing its result.
+    """
 
     id: str
     workflow: str
@@ -151,6 +170,7 @@ class Key(Record):
     args_digest: str
     taken_at: datetime
     outcome: Outcome | None = None
+    settled_by: str | None = None
 
 
 class Effect(Record):

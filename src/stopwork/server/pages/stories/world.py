@@ -267,7 +267,7 @@ WAITING_CALL = call(
         ),
     ),
     approval="apr_01ke6b",
-    destination="procurement@brightwater.test",
+    destinations=("procurement@brightwater.test",),
     permitted_at=None,
     attempted_at=None,
     finished_at=None,
