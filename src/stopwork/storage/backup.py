@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from stopwork.kernel.errors import Conflict, Unavailable
-from stopwork.storage.connections import BUSY_MS, translated
+from stopwork.storage.connections import translated
+from stopwork.storage.sqlite import BUSY_MS
 
 
 def backup(database: Path, target: Path) -> None:

@@ -25,8 +25,9 @@ from stopwork.ledger.fold import Put, changes
 from stopwork.ledger.merkle import MemoryNodes, Tree
 from stopwork.ledger.notes import read_checkpoint, verify
 from stopwork.ledger.records import Record
-from stopwork.storage.connections import is_damage, translated
-from stopwork.storage.store import Store
+from stopwork.storage.connections import cause_of, translated
+from stopwork.storage.sqlite_errors import is_damage
+from stopwork.storage.store import Store, is_address
 from stopwork.storage.tables import (
     JOURNAL_KEYS,
     TABLES,
@@ -34,6 +35,7 @@ from stopwork.storage.tables import (
     column_values,
     id_of,
     journal,
+    journal_head,
     merkle_node,
 )
 from stopwork.storage.view import View, decode, entry_of
@@ -67,8 +69,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return not self.faults
 
 
-def fsck(source: Store | Path, *, vkeys: Sequence[str] = ()) -> Report:
-    """Check a store, or the database file of one, which may be in use; nothing is changed.
+def fsck(source: Store | str | Path, *, vkeys: Sequence[str] = ()) -> Report:
+    """Check a store, or the database of one by its file or address, which may be in use; nothing is changed.
 
     ``vkeys`` are the keys of which one must have signed each checkpoint; without any, signatures are not checked. Needs memory for
     every record. Raises ``Unavailable`` when the file is no database or cannot be read.
@@ -78,12 +80,23 @@ def fsck(source: Store | Path, *, vkeys: Sequence[str] = ()) -> Report:
     try:
         with _read_only(source) as connection:
             return _Examination(View(connection), vkeys).report()
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
-        raise translated(error) from error
+    except Exception as error:
+        found = translated(error)
+        if found is error:
+            raise
+        raise found from error
 
 
 @contextlib.contextmanager
-def _read_only(path: Path) -> Iterator[sa.Connection]:
+def _read_only(location: str | Path) -> Iterator[sa.Connection]:
+    if is_address(location):
+        from stopwork.storage.postgres import BEGIN_READING, postgres_engine
+
+        with postgres_engine(str(location)).connect() as connection:
+            connection.exec_driver_sql(BEGIN_READING)
+            yield connection
+        return
+    path = Path(location)
     if not path.is_file():
         raise Unavailable(
             f"there is no database at {path}", hint="Name the file stopwork.db of an installation."
@@ -119,7 +132,7 @@ class _Examination:
             # Records of a journal that cannot be folded to its end would all differ, which says nothing new.
             records = self._check_records() if self._folds else 0
         except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
-            if not is_damage(error):
+            if not is_damage(cause_of(error)):
                 raise
             self._fault("database file", f"cannot be read further: {translated(error).__cause__}")
         return Report(
@@ -136,6 +149,8 @@ class _Examination:
             self._faults.append(Fault(where=where, what=what))
 
     def _check_file(self) -> None:
+        if self._view.database != "sqlite":
+            return  # a server looks after its own files
         for (line,) in self._view.execute(sa.text(f"PRAGMA integrity_check({MAX_FAULTS})")):
             if line != "ok":
                 self._fault("database file", line)
@@ -162,6 +177,17 @@ class _Examination:
                 continue
             self._check_envelope(where, row, entry)
             self._fold(where, entry)
+        self._check_head()
+
+    def _check_head(self) -> None:
+        """Compare the last entry with the number that the next one will be counted from, where that is kept."""
+        if self._view.database == "sqlite":
+            return
+        counted = self._view.execute(sa.select(journal_head.c.seq)).scalar()
+        if counted != self._tree.size:
+            self._fault(
+                f"journal entry {self._tree.size + 1}", f"is missing: entries were counted up to {counted}"
+            )
 
     def _rows(self) -> Iterator[sa.Row[Any]]:
         after = -1

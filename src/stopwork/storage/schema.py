@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from stopwork.kernel.errors import Unavailable
 
 #: The newest migration. Comparing it first keeps Alembic out of an ordinary start.
-HEAD: Final = "0001"
+HEAD: Final = "0002"
+#: The key of the advisory lock under which a PostgreSQL database is migrated.
+MIGRATION_LOCK: Final = 0x53_54_4F_51
 
 
 def version_of(engine: sa.Engine) -> str | None:
@@ -21,7 +23,7 @@ def version_of(engine: sa.Engine) -> str | None:
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Run the migrations that are missing, in one transaction each; a newer database is refused."""
+    """Run the migrations that are missing, in one transaction; a newer database is refused."""
     found = version_of(engine)
     if found == HEAD:
         return

@@ -1,13 +1,12 @@
 """The statements that records and the journal are read and written with: each is made once and given to the driver as it is.
 
 A permit takes about a dozen of them. Building and compiling one anew costs ten times what SQLite needs to run it, so they are written
-with SQLAlchemy, compiled by their shape and kept (docs/decisions/0008-compiled-statements.md).
+with SQLAlchemy, compiled for a database by their shape and kept (docs/decisions/0008-compiled-statements.md).
 """
 
 from __future__ import annotations
 
 import functools
-import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import Enum
@@ -15,28 +14,48 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import psycopg
 
 from stopwork.kernel.errors import Internal
-from stopwork.storage.connections import driver_of
-from stopwork.storage.tables import journal, micros
+from stopwork.storage.connections import Cursor, driver_of
+from stopwork.storage.tables import journal, journal_head, micros
 
 MAX_KEPT: Final = 1_024
 
-_DIALECT: Final = sqlite.dialect(paramstyle="named")
+#: Whoever follows the journal on PostgreSQL is told here that there is something new.
+CHANNEL: Final = "stopwork_journal"
+
+_DIALECTS: Final[dict[str, sa.Dialect]] = {
+    "sqlite": sqlite.dialect(paramstyle="named"),
+    "postgresql": psycopg.dialect(),  # type: ignore[no-untyped-call]
+}
+
+
+class Compiled(NamedTuple):
+    """SQL as one database takes it, and the values that are always the same."""
+
+    sql: str
+    constants: dict[str, Any]
 
 
 class Statement:
-    """SQL with named values, compiled."""
+    """SQL with named values, compiled once for each database it is run on."""
 
     def __init__(self, statement: sa.sql.ClauseElement) -> None:
-        compiled = statement.compile(dialect=_DIALECT)
-        self._sql = str(compiled)
-        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+        self._statement = statement
+        self._compiled: dict[str, Compiled] = {}
 
-    def run(self, connection: sa.Connection, values: dict[str, Any]) -> sqlite3.Cursor:
-        """Run it with these values; ``sqlite3.Error`` when it fails."""
-        stored = self._constants | {name: as_stored(value) for name, value in values.items()}
-        return driver_of(connection).execute(self._sql, stored)
+    def run(self, connection: sa.Connection, values: dict[str, Any]) -> Cursor:
+        """Run it with these values; the driver's own error when it fails."""
+        compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect.name)
+        stored = compiled.constants | {name: as_stored(value) for name, value in values.items()}
+        return driver_of(connection).execute(compiled.sql, stored)
+
+    def _compile(self, dialect: str) -> Compiled:
+        compiled = self._statement.compile(dialect=_DIALECTS[dialect])
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        self._compiled[dialect] = found = Compiled(str(compiled), constants)
+        return found
 
 
 def as_stored(value: Any) -> Any:
@@ -73,9 +92,10 @@ def shape_of(asked: dict[str, Any]) -> tuple[tuple[Condition, ...], dict[str, An
 
 
 @functools.lru_cache(MAX_KEPT)
-def by_id(table: sa.Table) -> Statement:
-    """The record with ``id``."""
-    return Statement(sa.select(table.c.record).where(table.c.id == sa.bindparam("id")))
+def by_id(table: sa.Table, *, locked: bool = False) -> Statement:
+    """The record with ``id``; nobody else changes a ``locked`` one before the transaction ends."""
+    query = sa.select(table.c.record).where(table.c.id == sa.bindparam("id"))
+    return Statement(query.with_for_update() if locked else query)  # SQLite's one writer needs no lock
 
 
 @functools.lru_cache(MAX_KEPT)
@@ -136,6 +156,16 @@ def column_of(table: sa.Table, name: str) -> sa.Column[Any]:
 
 
 LAST_SEQ: Final = Statement(sa.select(sa.func.coalesce(sa.func.max(journal.c.seq), 0)))
+
+#: The last of the next ``count`` numbers. The row is locked until the commit: numbers have no gap, and who sees one sees all before it.
+TAKE_NUMBERS: Final = Statement(
+    sa.update(journal_head)
+    .values(seq=journal_head.c.seq + sa.bindparam("count", type_=sa.BigInteger))
+    .returning(
+        journal_head.c.seq,
+        sa.func.pg_notify(sa.literal(CHANNEL, sa.Text), sa.cast(journal_head.c.seq, sa.Text)),
+    )
+)
 
 
 def _tests(table: sa.Table, shape: Iterable[Condition]) -> Iterator[sa.ColumnElement[bool]]:

@@ -50,6 +50,11 @@ def micros(moment: datetime) -> int:
     return (in_utc(moment) - _EPOCH) // timedelta(microseconds=1)
 
 
+def text(length: int) -> sa.types.TypeEngine[str]:
+    """Text that is compared by code point on every database, whatever the language of its server."""
+    return sa.String(length).with_variant(sa.Text(collation="C"), "postgresql")
+
+
 #: The attributes of an event that the journal is indexed by.
 JOURNAL_KEYS: Final = ("workflow", "run", "call", "incident")
 
@@ -60,16 +65,34 @@ journal: Final = sa.Table(
         "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False
     ),
     sa.Column("at", Moment, nullable=False),
-    sa.Column("kind", sa.String(48), nullable=False),
-    sa.Column("workflow", sa.String(128)),
-    sa.Column("run", sa.String(64)),
-    sa.Column("call", sa.String(64)),
-    sa.Column("incident", sa.String(64)),
+    sa.Column("kind", text(48), nullable=False),
+    sa.Column("workflow", text(128)),
+    sa.Column("run", text(64)),
+    sa.Column("call", text(64)),
+    sa.Column("incident", text(64)),
     sa.Column("body", Bytes, nullable=False),
     sa.Column("leaf", Bytes(32), nullable=False),
     sa.Index("journal_run", "run", "seq"),
     sa.Index("journal_incident", "incident", "seq"),
     sa.Index("journal_kind", "kind", "seq"),
+)
+
+#: The newest number of the journal, for several writers to count from. SQLite's single writer looks at the journal itself.
+journal_head: Final = sa.Table(
+    "journal_head",
+    metadata,
+    sa.Column("single", sa.Boolean, sa.CheckConstraint("single"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+)
+
+#: Which replica does a duty: until when unless it says so again, and how often that has changed hands.
+lease: Final = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("duty", text(64), primary_key=True),
+    sa.Column("owner", text(64), nullable=False),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("until", Moment, nullable=False),
 )
 
 merkle_node: Final = sa.Table(
@@ -94,7 +117,7 @@ checkpoint: Final = sa.Table(
 heartbeat: Final = sa.Table(
     "heartbeat",
     metadata,
-    sa.Column("point", sa.String(64), primary_key=True),
+    sa.Column("point", text(64), primary_key=True),
     sa.Column("seen_at", Moment, nullable=False),
     sa.Column("epoch", sa.BigInteger, nullable=False),
 )
@@ -102,7 +125,7 @@ heartbeat: Final = sa.Table(
 duty: Final = sa.Table(
     "duty",
     metadata,
-    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("name", text(64), primary_key=True),
     sa.Column("position", sa.BigInteger, nullable=False, default=0),
     sa.Column("state", sa.LargeBinary, nullable=False, default=b""),
     sa.Column("succeeded_at", Moment),
@@ -113,7 +136,7 @@ duty: Final = sa.Table(
 blob: Final = sa.Table(
     "blob",
     metadata,
-    sa.Column("digest", sa.String(80), primary_key=True),
+    sa.Column("digest", text(80), primary_key=True),
     sa.Column("content", sa.LargeBinary, nullable=False),
 )
 
@@ -162,7 +185,7 @@ def _column_type(kind: type[r.Record], name: str) -> Any:
         return sa.Boolean
     if "int" in hint.split("|", maxsplit=1)[0]:
         return sa.Integer
-    return sa.String(256)
+    return text(256)
 
 
 def _table(kind: type[r.Record], indexed: tuple[str, ...]) -> sa.Table:
@@ -171,7 +194,7 @@ def _table(kind: type[r.Record], indexed: tuple[str, ...]) -> sa.Table:
     return sa.Table(
         name,
         metadata,
-        sa.Column("id", sa.String(256), primary_key=True),
+        sa.Column("id", text(256), primary_key=True),
         *(sa.Column(column, _column_type(kind, column)) for column in columns),
         sa.Column("record", sa.LargeBinary, nullable=False),
         *(sa.Index(f"{name}_{index.replace('+', '_')}", *index.split("+")) for index in indexed),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar, Union
@@ -15,6 +14,7 @@ from stopwork.kernel.errors import Invalid, NotFound, Tampered
 from stopwork.ledger.events import EVENT_TYPES, Entry, Event
 from stopwork.ledger.records import Principal, Record
 from stopwork.storage import statements
+from stopwork.storage.connections import Cursor
 from stopwork.storage.statements import Statement
 from stopwork.storage.tables import TABLES, checkpoint, id_of, journal, merkle_node
 
@@ -66,6 +66,13 @@ def _unreadable(what: str, error: Exception) -> Tampered:
     )
 
 
+def missing(kind: type[Record], record_id: str) -> NotFound:
+    """Answer the error for a record that is needed and not there."""
+    return NotFound(
+        f"there is no {kind.__name__.lower()} {record_id!r}", hint="List what there is and use an id from it."
+    )
+
+
 class Stored(msgspec.Struct, frozen=True):
     """One journal row as it is stored: ``body`` are the exact bytes that ``leaf`` is the RFC 6962 hash of."""
 
@@ -80,13 +87,18 @@ class View:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
+    @property
+    def database(self) -> str:
+        """The kind of database, where that makes a difference: ``sqlite`` or ``postgresql``."""
+        return self._connection.dialect.name
+
     def execute(
         self, statement: sa.Executable, rows: Sequence[dict[str, Any]] | None = None
     ) -> sa.CursorResult[Any]:
         """Run a statement on tables that are not records: heartbeats, duties, blobs, the Merkle log."""
         return self._connection.execute(statement, rows)
 
-    def _run(self, statement: Statement, values: dict[str, Any]) -> sqlite3.Cursor:
+    def _run(self, statement: Statement, values: dict[str, Any]) -> Cursor:
         return statement.run(self._connection, values)
 
     def get(self, kind: type[R], record_id: str) -> R | None:
@@ -98,10 +110,7 @@ class View:
         """Answer the record with this id; ``NotFound`` when there is none."""
         record = self.get(kind, record_id)
         if record is None:
-            word = kind.__name__.lower()
-            raise NotFound(
-                f"there is no {word} {record_id!r}", hint="List what there is and use an id from it."
-            )
+            raise missing(kind, record_id)
         return record
 
     def find(

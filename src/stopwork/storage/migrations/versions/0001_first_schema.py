@@ -11,15 +11,19 @@ branch_labels = None
 depends_on = None
 
 
+def text(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.Text(collation="C"), "postgresql")
+
+
 def upgrade() -> None:
     op.create_table(
         "approval",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("state", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("state", text(256), nullable=True),
         sa.Column("requested_at", sa.BigInteger(), nullable=True),
-        sa.Column("subject", sa.String(length=256), nullable=True),
-        sa.Column("incident", sa.String(length=256), nullable=True),
-        sa.Column("call", sa.String(length=256), nullable=True),
+        sa.Column("subject", text(256), nullable=True),
+        sa.Column("incident", text(256), nullable=True),
+        sa.Column("call", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -29,8 +33,8 @@ def upgrade() -> None:
     op.create_index("approval_subject", "approval", ["subject"])
     op.create_table(
         "audit",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("incident", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("incident", text(256), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -38,28 +42,28 @@ def upgrade() -> None:
     op.create_index("audit_incident_at", "audit", ["incident", "at"])
     op.create_table(
         "blob",
-        sa.Column("digest", sa.String(length=80), nullable=False),
+        sa.Column("digest", text(80), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_table(
         "bundle",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("incident", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("incident", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("bundle_incident", "bundle", ["incident"])
     op.create_table(
         "call",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("run", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("run", text(256), nullable=True),
         sa.Column("requested_at", sa.BigInteger(), nullable=True),
-        sa.Column("workflow", sa.String(length=256), nullable=True),
+        sa.Column("workflow", text(256), nullable=True),
         sa.Column("in_flight", sa.Boolean(), nullable=True),
-        sa.Column("tool", sa.String(length=256), nullable=True),
-        sa.Column("verdict", sa.String(length=256), nullable=True),
-        sa.Column("outcome", sa.String(length=256), nullable=True),
+        sa.Column("tool", text(256), nullable=True),
+        sa.Column("verdict", text(256), nullable=True),
+        sa.Column("outcome", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -71,8 +75,8 @@ def upgrade() -> None:
     op.create_index("call_workflow_requested_at", "call", ["workflow", "requested_at"])
     op.create_table(
         "check",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("incident", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("incident", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -89,29 +93,29 @@ def upgrade() -> None:
     )
     op.create_table(
         "containment_item",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("incident", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("incident", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("containment_item_incident", "containment_item", ["incident"])
     op.create_table(
         "control",
-        sa.Column("id", sa.String(length=256), nullable=False),
+        sa.Column("id", text(256), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "credential",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("secret_digest", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("secret_digest", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("credential_secret_digest", "credential", ["secret_digest"])
     op.create_table(
         "duty",
-        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("name", text(64), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.LargeBinary(), nullable=False),
         sa.Column("succeeded_at", sa.BigInteger(), nullable=True),
@@ -121,12 +125,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "effect",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("call", sa.String(length=256), nullable=True),
-        sa.Column("run", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("call", text(256), nullable=True),
+        sa.Column("run", text(256), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=True),
-        sa.Column("object_key", sa.String(length=256), nullable=True),
-        sa.Column("workflow", sa.String(length=256), nullable=True),
+        sa.Column("object_key", text(256), nullable=True),
+        sa.Column("workflow", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -136,16 +140,16 @@ def upgrade() -> None:
     op.create_index("effect_workflow_at", "effect", ["workflow", "at"])
     op.create_table(
         "heartbeat",
-        sa.Column("point", sa.String(length=64), nullable=False),
+        sa.Column("point", text(64), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("point"),
     )
     op.create_table(
         "hold",
-        sa.Column("id", sa.String(length=256), nullable=False),
+        sa.Column("id", text(256), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=True),
-        sa.Column("incident", sa.String(length=256), nullable=True),
+        sa.Column("incident", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -153,11 +157,11 @@ def upgrade() -> None:
     op.create_index("hold_incident", "hold", ["incident"])
     op.create_table(
         "incident",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("status", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("status", text(256), nullable=True),
         sa.Column("opened_at", sa.BigInteger(), nullable=True),
-        sa.Column("workflow", sa.String(length=256), nullable=True),
-        sa.Column("cause", sa.String(length=256), nullable=True),
+        sa.Column("workflow", text(256), nullable=True),
+        sa.Column("cause", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -166,11 +170,11 @@ def upgrade() -> None:
     op.create_index("incident_workflow_opened_at", "incident", ["workflow", "opened_at"])
     op.create_table(
         "item",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("plan", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("plan", text(256), nullable=True),
         sa.Column("order", sa.Integer(), nullable=True),
-        sa.Column("incident", sa.String(length=256), nullable=True),
-        sa.Column("state", sa.String(length=256), nullable=True),
+        sa.Column("incident", text(256), nullable=True),
+        sa.Column("state", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -183,11 +187,11 @@ def upgrade() -> None:
             "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
         ),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("kind", sa.String(length=48), nullable=False),
-        sa.Column("workflow", sa.String(length=128), nullable=True),
-        sa.Column("run", sa.String(length=64), nullable=True),
-        sa.Column("call", sa.String(length=64), nullable=True),
-        sa.Column("incident", sa.String(length=64), nullable=True),
+        sa.Column("kind", text(48), nullable=False),
+        sa.Column("workflow", text(128), nullable=True),
+        sa.Column("run", text(64), nullable=True),
+        sa.Column("call", text(64), nullable=True),
+        sa.Column("incident", text(64), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("leaf", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
@@ -197,14 +201,14 @@ def upgrade() -> None:
     op.create_index("journal_run", "journal", ["run", "seq"])
     op.create_table(
         "key",
-        sa.Column("id", sa.String(length=256), nullable=False),
+        sa.Column("id", text(256), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "manifest_version",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("workflow", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("workflow", text(256), nullable=True),
         sa.Column("version", sa.Integer(), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -219,10 +223,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "message",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("incident", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("incident", text(256), nullable=True),
         sa.Column("drafted_at", sa.BigInteger(), nullable=True),
-        sa.Column("state", sa.String(length=256), nullable=True),
+        sa.Column("state", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -230,16 +234,16 @@ def upgrade() -> None:
     op.create_index("message_state", "message", ["state"])
     op.create_table(
         "note",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("incident", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("incident", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("note_incident", "note", ["incident"])
     op.create_table(
         "plan",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("incident", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("incident", text(256), nullable=True),
         sa.Column("proposed_at", sa.BigInteger(), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -247,8 +251,8 @@ def upgrade() -> None:
     op.create_index("plan_incident_proposed_at", "plan", ["incident", "proposed_at"])
     op.create_table(
         "point",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("workflow", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("workflow", text(256), nullable=True),
         sa.Column("retired_at", sa.BigInteger(), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -257,19 +261,19 @@ def upgrade() -> None:
     op.create_index("point_workflow", "point", ["workflow"])
     op.create_table(
         "postmortem",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("incident", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("incident", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("postmortem_incident", "postmortem", ["incident"])
     op.create_table(
         "run",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("workflow", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("workflow", text(256), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
-        sa.Column("status", sa.String(length=256), nullable=True),
-        sa.Column("trigger_id", sa.String(length=256), nullable=True),
+        sa.Column("status", text(256), nullable=True),
+        sa.Column("trigger_id", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -278,11 +282,11 @@ def upgrade() -> None:
     op.create_index("run_workflow_started_at", "run", ["workflow", "started_at"])
     op.create_table(
         "signal",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("incident", sa.String(length=256), nullable=True),
-        sa.Column("workflow", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("incident", text(256), nullable=True),
+        sa.Column("workflow", text(256), nullable=True),
         sa.Column("raised_at", sa.BigInteger(), nullable=True),
-        sa.Column("key", sa.String(length=256), nullable=True),
+        sa.Column("key", text(256), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -291,8 +295,8 @@ def upgrade() -> None:
     op.create_index("signal_workflow_raised_at", "signal", ["workflow", "raised_at"])
     op.create_table(
         "step",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("run", sa.String(length=256), nullable=True),
+        sa.Column("id", text(256), nullable=False),
+        sa.Column("run", text(256), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -300,7 +304,7 @@ def upgrade() -> None:
     op.create_index("step_run_at", "step", ["run", "at"])
     op.create_table(
         "workflow",
-        sa.Column("id", sa.String(length=256), nullable=False),
+        sa.Column("id", text(256), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )

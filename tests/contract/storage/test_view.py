@@ -1,4 +1,4 @@
-"""Contract of a view: records by id, by condition and a page at a time, in an order without gaps or repetitions; the journal by
+"""Contract of a view, on every database: records by id, by condition and a page at a time, in an order without gaps or repetitions; the journal by
 number and by what it is about. What cannot be asked is a fault of whoever asks, not an empty answer.
 """
 
@@ -17,17 +17,18 @@ from stopwork.ledger.records import Hold, Run
 from stopwork.ledger.words import RunStatus
 from stopwork.storage.store import Store
 from stopwork.storage.tables import micros
+from tests.support.databases import DATABASES, location_of
 from tests.support.told import START, held, recording, run_finished, run_started, stepped
 
 EARLY = tuple(f"run_{n:02d}" for n in range(10))
 LATE = tuple(f"run_{n:02d}" for n in range(10, 15))
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+@pytest.fixture(scope="module", params=DATABASES)
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Fifteen runs, the first ten of them begun at one and the same moment; two have ended."""
     clock = ManualClock(START)
-    with Store.open(tmp_path_factory.mktemp("view") / "test.db", clock=clock, ids=CountingIds()) as opened:
+    with Store.open(location_of(request, tmp_path_factory), clock=clock, ids=CountingIds()) as opened:
         for run in EARLY:
             opened.write(recording(run_started(run)))
         for run in LATE:

@@ -1,0 +1,327 @@
+"""The store on PostgreSQL: any number of servers, each with a few writers, and none of them owning anything.
+
+One advisory lock stands for everything that may be decided. Work is alone by default and takes it exclusively; a guard's work (a permit,
+an attempt, an outcome) shares it with other guards' work. So a pause waits for the permits that are in flight of commit, and permits
+that come later see the pause: what SQLite's single writer gives by being single. Guards' work among itself is kept in order by the
+locks on the rows it decides by and by unique keys; whoever loses such a race is run again, alone.
+
+Numbers in the journal have no gap, and come in the order of the commits: the row that counts them is locked from the moment a transaction
+has nothing left to do but to append and commit. NOTIFY is a hint to look; looking every second is what followers rely on.
+
+A server that is cut off or suspended in the middle of a transaction would keep everybody waiting: the database ends such a session
+(``idle_in_transaction_session_timeout``), and a server gives up a connection that does not answer. Why not otherwise: docs/decisions/0010.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Self
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
+
+from stopwork.kernel.errors import Internal, Invalid, Unavailable
+from stopwork.storage.connections import Readers, is_of_database, translated
+from stopwork.storage.database import Done, Scribe
+from stopwork.storage.jobs import Job, Line
+from stopwork.storage.news import News
+from stopwork.storage.postgres_errors import lost_a_race
+from stopwork.storage.schema import upgrade
+from stopwork.storage.statements import CHANNEL
+from stopwork.storage.view import View
+
+WRITERS: Final = 4
+CONNECT_WITHIN_S: Final = 5
+#: Work does nothing but ask the database, so a session that is silent for this long in a transaction belongs to a server that is gone.
+IDLE_WITHIN_S: Final = 3
+#: How long one statement may take, and how long it may wait for others.
+STATEMENT_WITHIN_S: Final = 30
+LOCKED_WITHIN_S: Final = 10
+#: A connection on which one transaction takes longer than this is given up.
+ANSWERED_WITHIN_S: Final = 15.0
+POLL_S: Final = 1.0
+
+#: The key of the advisory lock that stands for everything that may be decided.
+_DECISIONS: Final = 0x53_54_4F_50
+_BEGIN_BESIDE_OTHERS: Final = f"BEGIN; SELECT pg_advisory_xact_lock_shared({_DECISIONS})"
+_BEGIN_ALONE: Final = f"BEGIN; SELECT pg_advisory_xact_lock({_DECISIONS})"
+
+BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+log = logging.getLogger(__name__)
+
+
+def postgres_engine(url: str) -> sa.Engine:
+    """Answer the engine of a database: transactions begun by hand, sessions that never keep others waiting for long."""
+    try:
+        address = sa.make_url(url).set(drivername="postgresql+psycopg")
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise Invalid(
+            "this is no address of a database",
+            hint="Write it as postgresql://user:password@host:5432/name",
+            field="database",
+        ) from error
+    engine = sa.create_engine(
+        address,
+        isolation_level="AUTOCOMMIT",  # transactions are begun by hand
+        poolclass=sa.pool.NullPool,
+        pool_reset_on_return=None,  # closing ends what is open, also where the connection is lost already
+        connect_args={
+            "connect_timeout": CONNECT_WITHIN_S,
+            "application_name": "stopwork",
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        },
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: psycopg.Connection, _record: Any) -> None:
+        connection.execute(
+            "SELECT set_config('idle_in_transaction_session_timeout', %s, false),"
+            " set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)",
+            [f"{seconds}s" for seconds in (IDLE_WITHIN_S, STATEMENT_WITHIN_S, LOCKED_WITHIN_S)],
+        )
+        # What is answered is durable, whatever this database does for others.
+        connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        connection.commit()
+
+    return engine
+
+
+class Postgres:
+    """A database that other servers may use as well."""
+
+    shared: Final = True
+
+    def __init__(self, engine: sa.Engine, *, writers: int = WRITERS) -> None:
+        self.writers = writers
+        self._engine = engine
+        self._open_writers: list[PostgresWriter] = []
+        self._follower: Follower | None = None
+        # Ended by a commit: after a rollback the driver would prepare every statement again.
+        self.readers = Readers(engine.connect, begin=BEGIN_READING, end="COMMIT")
+
+    @classmethod
+    def open(cls, url: str, *, writers: int = WRITERS) -> Self:
+        """Reach the database and bring its schema up to date."""
+        engine = postgres_engine(url)
+        with engine.connect() as connection:
+            encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+        if encoding != "UTF8":
+            raise Unavailable(
+                f"the database's encoding is {encoding}",
+                hint="Make one with: CREATE DATABASE stopwork ENCODING 'UTF8' TEMPLATE template0",
+            )
+        upgrade(engine)
+        return cls(engine, writers=writers)
+
+    def writer(self, scribe: Scribe) -> PostgresWriter:
+        opened = PostgresWriter(self._engine, scribe, begin_beside_others=self.begin_beside_others)
+        self._open_writers.append(opened)
+        return opened
+
+    def follow(self, news: News) -> None:
+        self._follower = Follower(self._engine, news, self._open_writers)
+        self._follower.start()
+
+    def begin_beside_others(self, connection: sa.Connection) -> None:
+        """Begin a transaction that keeps every change of the rules waiting until it has ended: the share lock of promise 1."""
+        _psycopg(connection).execute(_BEGIN_BESIDE_OTHERS, prepare=False)
+
+    def close(self) -> None:
+        if self._follower is not None:
+            self._follower.stop()
+        self.readers.close()
+        self._engine.dispose()
+
+
+class PostgresWriter:
+    """One connection that writes. It is opened when it is needed, and again after it was lost."""
+
+    def __init__(
+        self, engine: sa.Engine, scribe: Scribe, *, begin_beside_others: Callable[[sa.Connection], None]
+    ) -> None:
+        self._engine = engine
+        self._scribe = scribe
+        self._begin_beside_others = begin_beside_others
+        self._connection: sa.Connection | None = None
+        self._busy_since: float | None = None
+
+    def run(self, first: Job, line: Line) -> Done:  # noqa: ARG002 - each job has a transaction of its own
+        """Commit this job. PostgreSQL itself makes the commits of several writers durable together."""
+        if not first.future.set_running_or_notify_cancel():
+            return Done([])
+        self._busy_since = time.monotonic()
+        try:
+            return self._run(first)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the caller is told
+            first.refuse(translated(error))
+            return Done([])
+        finally:
+            self._busy_since = None
+
+    def give_up_if_silent(self) -> None:
+        """Cut a connection that has not answered for too long; whoever waits for it is told. Called by another thread."""
+        since, connection = self._busy_since, self._connection
+        if since is not None and connection is not None and time.monotonic() - since > ANSWERED_WITHIN_S:
+            log.warning("a connection to the database does not answer and is given up")
+            cut(connection)
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sa.exc.DBAPIError, psycopg.Error):
+                connection.close()
+
+    def _run(self, job: Job) -> Done:
+        if job.beside_others:
+            try:
+                return self._once(job, alone=False)
+            except Exception as error:
+                if not lost_a_race(error):
+                    raise
+        return self._once(job, alone=True)
+
+    def _once(self, job: Job, *, alone: bool) -> Done:
+        connection = self._begun(alone=alone)
+        tx = self._scribe.begin(connection, job, alone=alone)
+        driver = _psycopg(connection)
+        try:
+            result = job.work(tx)
+            tx.complete()
+            if driver.info.transaction_status is not TransactionStatus.INTRANS:
+                # Its COMMIT would be answered with a rollback and no error.
+                raise Internal("a statement failed and its error was ignored", hint="Please report this.")
+        except BaseException:
+            self._scribe.take_back(tx.recorded)
+            self._roll_back(driver)
+            raise
+        try:
+            driver.execute("COMMIT")
+        except psycopg.Error as error:
+            self._scribe.take_back(tx.recorded)
+            if not driver.broken:
+                self._roll_back(driver)
+                raise
+            self.close()
+            raise Unavailable(
+                "the connection to the database was lost: it is not known whether this was recorded",
+                hint="Ask again; what was recorded already is not recorded twice.",
+            ) from error
+        return Done([(job, result)], tx.recorded[-1].seq if tx.recorded else 0)
+
+    def _begun(self, *, alone: bool) -> sa.Connection:
+        """Answer a connection in a transaction; one that was lost while it lay idle is replaced once."""
+        if self._connection is not None:
+            try:
+                return self._begin(self._connection, alone=alone)
+            except Exception as error:
+                broken = _psycopg(self._connection).broken
+                self.close()
+                if not broken or not is_of_database(error):
+                    raise
+        self._connection = self._engine.connect()
+        try:
+            return self._begin(self._connection, alone=alone)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, connection: sa.Connection, *, alone: bool) -> sa.Connection:
+        if alone:
+            _psycopg(connection).execute(_BEGIN_ALONE, prepare=False)
+        else:
+            self._begin_beside_others(connection)
+        return connection
+
+    def _roll_back(self, driver: psycopg.Connection) -> None:
+        try:
+            driver.execute("ROLLBACK")
+        except psycopg.Error:
+            self.close()
+
+
+class Follower:
+    """Looks for what other servers commit, at every hint and every second, and for writers whose connection does not answer."""
+
+    def __init__(self, engine: sa.Engine, news: News, writers: list[PostgresWriter]) -> None:
+        self._engine = engine
+        self._news = news
+        self._writers = writers
+        self._stopping = threading.Event()
+        self._listening: sa.Connection | None = None
+        self._threads = [
+            threading.Thread(target=self._follow, name="stopwork-follower", daemon=True),
+            threading.Thread(target=self._watch, name="stopwork-watch", daemon=True),
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._listening is not None:
+            cut(self._listening)
+        for thread in self._threads:
+            thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(POLL_S):
+            for writer in self._writers:
+                writer.give_up_if_silent()
+
+    def _follow(self) -> None:
+        failing = False
+        while not self._stopping.is_set():
+            try:
+                with self._engine.connect() as self._listening:
+                    for seq in self._looks(self._listening):
+                        failing = False
+                        self._news.announce(seq)
+            except (psycopg.Error, sa.exc.DBAPIError, OSError) as error:
+                if not failing and not self._stopping.is_set():
+                    log.warning("news of the journal does not come: %s", translated(error))
+                failing = True
+                self._stopping.wait(POLL_S)
+
+    def _looks(self, connection: sa.Connection) -> Iterator[int]:
+        driver = _psycopg(connection)
+        driver.execute(f"LISTEN {CHANNEL}")
+        while not self._stopping.is_set():
+            yield View(connection).last_seq()
+            self._wait_for_others(driver)
+
+    def _wait_for_others(self, driver: psycopg.Connection) -> None:
+        """Wait for a hint of something that is not known here, and never longer than until the next look."""
+        until = time.monotonic() + POLL_S
+        while (left := until - time.monotonic()) > 0 and not self._stopping.is_set():
+            for hint in driver.notifies(timeout=left, stop_after=1):
+                if not hint.payload.isdecimal() or int(hint.payload) > self._news.newest:
+                    return
+
+
+def cut(connection: sa.Connection) -> None:
+    """End a connection under the thread that waits on it: its next read finds the end, instead of waiting on."""
+    with contextlib.suppress(psycopg.Error, sa.exc.SQLAlchemyError, OSError):
+        descriptor = os.dup(_psycopg(connection).fileno())
+        with socket.socket(fileno=descriptor) as end:
+            end.shutdown(socket.SHUT_RDWR)
+
+
+def _psycopg(connection: sa.Connection) -> psycopg.Connection:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise Internal(f"{type(driver).__qualname__} is no connection to PostgreSQL")
+    return driver

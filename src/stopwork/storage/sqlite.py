@@ -1,0 +1,156 @@
+"""The store on SQLite: one process owns the file, one writer, group commit.
+
+Everything that changes state runs on one thread and one connection, so a permit and a pause can never overtake each other. Jobs that
+are waiting are put into one transaction, each behind its own savepoint, and made durable by one commit (WAL, ``synchronous=FULL``).
+A job that fails takes nothing of its neighbours with it; a database that fails (full disk, damaged file) takes the whole batch, and
+every caller is told. Readers have connections of their own that can neither write nor checkpoint.
+
+The single writer is also the only connection that ever resets the write-ahead log, which is what SQLite's WAL-reset fault (before
+3.51.3) needs two of: see docs/decisions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any, Final, Self
+
+import sqlalchemy as sa
+
+from stopwork.kernel.errors import Internal, Unavailable
+from stopwork.storage import sqlite_errors
+from stopwork.storage.connections import Readers, cause_of, translated
+from stopwork.storage.database import MAX_BATCH, Done, Scribe
+from stopwork.storage.jobs import Job, Line
+from stopwork.storage.lock import FileLock
+from stopwork.storage.news import News
+from stopwork.storage.schema import upgrade
+from stopwork.storage.transaction import Tx
+
+BUSY_MS: Final = 5_000
+
+
+def sqlite_engine(path: Path) -> sa.Engine:
+    """Answer the engine of a database file: every commit durable, every transaction begun by hand."""
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        isolation_level="AUTOCOMMIT",  # transactions are begun by hand, IMMEDIATE for the writer
+        poolclass=sa.pool.NullPool,
+        connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={BUSY_MS}",
+            "trusted_schema=OFF",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+class Sqlite:
+    """One database file, owned by this process until it is closed."""
+
+    writers: Final = 1
+    shared: Final = False
+
+    def __init__(self, engine: sa.Engine, lock: FileLock) -> None:
+        self._engine = engine
+        self._lock = lock
+        self.readers = Readers(self._connect_reader, begin="BEGIN", end="ROLLBACK")
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open or create the file and bring its schema up to date; ``Conflict`` when another process has it."""
+        if not path.parent.is_dir():
+            raise Unavailable(
+                f"the folder of the database does not exist: {path.parent}",
+                hint="Make it, or name another path.",
+            )
+        lock = FileLock.take(path)
+        try:
+            engine = sqlite_engine(path)
+            upgrade(engine)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(engine, lock)
+
+    def writer(self, scribe: Scribe) -> SqliteWriter:
+        return SqliteWriter(self._engine.connect(), scribe)
+
+    def follow(self, news: News) -> None:
+        """Nobody else writes to the file."""
+
+    def close(self) -> None:
+        self.readers.close()
+        self._engine.dispose()
+        self._lock.release()
+
+    def _connect_reader(self) -> sa.Connection:
+        connection = self._engine.connect()
+        connection.exec_driver_sql("PRAGMA query_only=ON")
+        connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0")
+        return connection
+
+
+class SqliteWriter:
+    """The one connection that writes."""
+
+    def __init__(self, connection: sa.Connection, scribe: Scribe) -> None:
+        driver = connection.connection.driver_connection
+        if not isinstance(driver, sqlite3.Connection):
+            raise Internal(f"{type(driver).__qualname__} is no connection to SQLite")
+        self._connection = connection
+        self._driver = driver
+        self._scribe = scribe
+
+    def run(self, first: Job, line: Line) -> Done:
+        """Commit this job together with those that wait behind it."""
+        taken: list[Job] = []
+        kept: list[Tx] = []
+        results: list[tuple[Job, Any]] = []
+        try:
+            self._driver.execute("BEGIN IMMEDIATE")
+            for job in line.behind(first, MAX_BATCH):
+                taken.append(job)
+                if not job.future.set_running_or_notify_cancel():
+                    continue
+                tx = self._scribe.begin(self._connection, job, alone=True)
+                self._driver.execute("SAVEPOINT job")
+                try:
+                    result = job.work(tx)
+                    tx.complete()
+                except BaseException as error:
+                    if self._is_fatal(error):
+                        kept.append(tx)
+                        raise
+                    self._driver.execute("ROLLBACK TO job")
+                    self._driver.execute("RELEASE job")
+                    self._scribe.take_back(tx.recorded)
+                    job.refuse(translated(error))
+                else:
+                    self._driver.execute("RELEASE job")
+                    results.append((job, result))
+                    kept.append(tx)
+            self._driver.execute("COMMIT")
+        except BaseException as error:  # noqa: BLE001 - whatever it was, every caller is told
+            with contextlib.suppress(sqlite3.Error):
+                self._driver.execute("ROLLBACK")
+            self._scribe.take_back([entry for tx in kept for entry in tx.recorded])
+            for job in taken or [first]:
+                job.refuse(translated(error))
+            return Done([])
+        return Done(results, max((tx.recorded[-1].seq for tx in kept if tx.recorded), default=0))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _is_fatal(self, error: BaseException) -> bool:
+        """Answer whether the error ended, or may have ended, the whole transaction and not only one job in it."""
+        return sqlite_errors.is_fatal(cause_of(error)) or not self._driver.in_transaction
