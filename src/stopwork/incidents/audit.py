@@ -8,19 +8,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from stopwork.incidents.case import Case
-from stopwork.kernel.phrases import count_of
+from stopwork.incidents.unfinished import unfinished
+from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.manifest.model import Tool
 
 
 class AffectedObject(Struct, frozen=True, kw_only=True):
-    """One object the incident's calls changed: ``before`` the first change, ``after`` the last."""
+    """One object the incident's calls changed: ``before`` the first change, ``after`` the last.
+
+    ``seen`` is what the audit found there, where nobody saw what the last call had left.
+    """
 
     object: r.ObjectRef
     operation: w.Operation
@@ -32,6 +37,7 @@ class AffectedObject(Struct, frozen=True, kw_only=True):
     approvals: tuple[str, ...]
     reversible: bool
     transient: bool
+    seen: r.Image | None = None
 
 
 _IRREVERSIBLE = frozenset({w.Operation.SENT, w.Operation.PAID, w.Operation.APPROVED, w.Operation.TRIGGERED})
@@ -46,10 +52,13 @@ def affected_objects(case: Case) -> tuple[AffectedObject, ...]:
     for effect in sorted(case.effects, key=lambda effect: effect.at):
         grouped.setdefault(effect.object_key, []).append(effect)
     approvals = {call.id: call.approval for call in case.calls if call.approval}
-    return tuple(_net(effects, approvals) for effects in grouped.values())
+    seen = {each.object: each.image for each in case.audit.seen} if case.audit else {}
+    return tuple(_net(effects, approvals, seen) for effects in grouped.values())
 
 
-def _net(effects: list[r.Effect], approvals: dict[str, str]) -> AffectedObject:
+def _net(
+    effects: list[r.Effect], approvals: dict[str, str], seen: dict[r.ObjectRef, r.Image]
+) -> AffectedObject:
     first, last = effects[0], effects[-1]
     born = first.before.state is r.ImageState.ABSENT
     gone = last.after.state is r.ImageState.ABSENT
@@ -67,13 +76,15 @@ def _net(effects: list[r.Effect], approvals: dict[str, str]) -> AffectedObject:
         approvals=tuple(dict.fromkeys(approvals[e.call] for e in effects if e.call in approvals)),
         reversible=_reversible(effects),
         transient=born and gone,
+        seen=seen.get(first.object) if last.after.state is r.ImageState.UNKNOWN else None,
     )
 
 
 def _reversible(effects: list[r.Effect]) -> bool:
     if any(effect.operation in _IRREVERSIBLE for effect in effects):
         return False
-    return effects[0].before.state is not r.ImageState.UNKNOWN
+    images = (effects[0].before, *(effect.after for effect in effects))
+    return all(image.state is not r.ImageState.UNKNOWN for image in images)
 
 
 def answers(case: Case) -> tuple[r.Answer, ...]:
@@ -135,12 +146,14 @@ def _inputs_read(case: Case) -> r.Answer:
         summary=f"{count_of(len(steps), 'retrieval')} and {count_of(len(reads), 'read call')} recorded.",
         findings=tuple(findings),
         records=tuple(step.id for step in steps) + tuple(call.id for call in reads),
-        missing=tuple(f"Run {run} recorded no input at all." for run in without),
+        missing=_of_runs(without, "recorded no input at all"),
     )
 
 
 def _freshness(case: Case) -> r.Answer:
-    findings, missing = [], []
+    findings = []
+    sourceless: list[str] = []
+    ageless: list[str] = []
     runs = {run.id: run for run in case.runs}
     for step in case.steps:
         if step.kind is not w.StepKind.RETRIEVAL:
@@ -149,11 +162,11 @@ def _freshness(case: Case) -> r.Answer:
         source = manifest.sources.get(step.source) if manifest and step.source else None
         verdicts = []
         if step.source is None:
-            missing.append(f"Retrieval {step.name} of run {step.run} names no source.")
+            sourceless.append(step.name)
         elif source is None:
             verdicts.append("not declared in the manifest")
         if step.as_of is None:
-            missing.append(f"Retrieval {step.name} of run {step.run} does not say how old its data was.")
+            ageless.append(step.name)
         elif source is not None and source.fresh_within is not None:
             age = step.at - step.as_of
             if age > source.fresh_within:
@@ -171,10 +184,15 @@ def _freshness(case: Case) -> r.Answer:
     wrong = [finding for finding in findings if finding["verdict"] != "in order"]
     return r.Answer(
         question=w.Question.INPUT_FRESHNESS_AND_AUTHORITY,
-        summary=f"{count_of(len(wrong), 'input')} of {len(findings)} stale or not allowed.",
+        summary=f"{len(wrong) or 'None'} of {count_of(len(findings), 'input')} stale or not allowed."
+        if findings
+        else "No input is recorded.",
         findings=tuple(findings),
         records=tuple(str(finding["step"]) for finding in findings),
-        missing=tuple(missing),
+        missing=(
+            *_each("Retrieval {} names no source{}.", sourceless),
+            *_each("Retrieval {} does not say how old its data was{}.", ageless),
+        ),
     )
 
 
@@ -191,10 +209,13 @@ def _prompts_and_policies(case: Case) -> r.Answer:
         for run in case.runs
     )
     missing = tuple(
-        f"Run {finding['run']} did not report its {what}."
-        for finding in findings
+        gap
         for what in ("prompt", "model")
-        if finding[what] is None
+        for gap in _of_runs(
+            [str(finding["run"]) for finding in findings if finding[what] is None],
+            f"did not report its {what}",
+            f"did not report their {what}",
+        )
     )
     versions = sorted({run.version for run in case.runs})
     return r.Answer(
@@ -231,7 +252,7 @@ def _tool_calls(case: Case) -> r.Answer:
         (call.tool, str(call.verdict), str(call.outcome or ("in flight" if call.in_flight else "not run")))
         for call in case.calls
     )
-    unknown = [call for call in case.calls if call.outcome is w.Outcome.UNKNOWN or call.in_flight]
+    unknown = [call.tool for call in case.calls if call.outcome is w.Outcome.UNKNOWN or call.in_flight]
     return r.Answer(
         question=w.Question.TOOL_CALLS,
         summary=f"{count_of(len(case.calls), 'call')}, {len(case.permitted)} permitted, "
@@ -241,7 +262,7 @@ def _tool_calls(case: Case) -> r.Answer:
             for (tool, verdict, outcome), number in sorted(outcomes.items())
         ),
         records=tuple(call.id for call in case.calls),
-        missing=tuple(f"The outcome of call {call.id} ({call.tool}) is not known." for call in unknown),
+        missing=_each("How a call of {} ended is not known{}.", unknown),
     )
 
 
@@ -250,7 +271,8 @@ def _writes(case: Case) -> r.Answer:
     for effect in case.effects:
         by_call.setdefault(effect.call, []).append(effect)
     findings = []
-    missing = []
+    nameless: list[str] = []
+    unseen = []
     for call in case.permitted:
         effects = by_call.get(call.id, [])
         declared_read = call.effect is w.EffectKind.READ
@@ -266,16 +288,34 @@ def _writes(case: Case) -> r.Answer:
             }
         )
         tool = case.tool(call)
-        if not effects and call.outcome is not w.Outcome.FAILED and (tool is None or tool.object is None):
-            missing.append(
-                f"Call {call.id} ({call.tool}) may have changed something; its tool declares no object."
-            )
+        if unfinished(call) and not declared_read:
+            unseen.append(_nobody_saw(call, tool, effects))
+        elif not effects and call.outcome is not w.Outcome.FAILED and (tool is None or tool.object is None):
+            nameless.append(call.tool)
     return r.Answer(
         question=w.Question.WRITES,
         summary=f"{count_of(len(findings), 'writing call')} changed {count_of(len(affected_objects(case)), 'object')}.",
         findings=tuple(findings),
         records=tuple(str(finding["call"]) for finding in findings),
-        missing=tuple(missing),
+        missing=(
+            *unseen,
+            *_each("A call of {} may have changed something that it does not name{}.", nameless),
+        ),
+    )
+
+
+def _nobody_saw(call: r.Call, tool: Tool | None, effects: list[r.Effect]) -> str:
+    """Say what follows from a call that began and whose end nobody saw, and how to find out."""
+    objects = listed(dict.fromkeys(str(effect.object) for effect in effects))
+    if objects:
+        held = f"it may have changed {objects}"
+    elif tool is not None and tool.object is not None:
+        held = "what it may have changed is named only by its result"
+    else:
+        held = "what it may have changed is named nowhere"
+    return (
+        f"Nobody saw how {call.id} ({call.tool}) ended; {held}. "
+        f"Look, then settle it: stopwork calls reconcile {call.id} succeeded|failed"
     )
 
 
@@ -392,18 +432,43 @@ def _records_to_correct(case: Case) -> r.Answer:
         }
         for each in objects
     )
-    unknown = [each for each in objects if each.before.state is r.ImageState.UNKNOWN and not each.transient]
+    lasting = [each for each in objects if not each.transient]
     return r.Answer(
         question=w.Question.RECORDS_TO_CORRECT,
-        summary=f"{count_of(sum(not each.transient for each in objects), 'object')} to look at, "
-        f"{sum(each.reversible and not each.transient for each in objects)} can be put back.",
+        summary=f"{count_of(len(lasting), 'object')} to look at, "
+        f"{sum(each.reversible for each in lasting) or 'none'} can be put back.",
         findings=findings,
         records=tuple(effect for each in objects for effect in each.effects),
-        missing=tuple(
-            f"What {each.object} held before is not recorded: {each.before.note}".strip(": ")
-            for each in unknown
+        missing=(
+            *_not_seen(lasting, "held before", lambda each: each.before),
+            *_not_seen(lasting, "was left holding", lambda each: each.after),
         ),
     )
+
+
+def _not_seen(
+    objects: list[AffectedObject], what: str, image: Callable[[AffectedObject], r.Image]
+) -> Iterator[str]:
+    """Say of which objects an image is missing, those with one reason together."""
+    names: dict[str, list[str]] = {}
+    for each in objects:
+        if image(each).state is r.ImageState.UNKNOWN:
+            names.setdefault(image(each).note, []).append(str(each.object))
+    for note, those in names.items():
+        yield f"What {listed(those)} {what} is not recorded" + (f": {note}." if note else ".")
+
+
+def _of_runs(runs: Sequence[str], one: str, many: str = "") -> tuple[str, ...]:
+    """Say one thing of one run or of many; which ones stands in the findings."""
+    if not runs:
+        return ()
+    return (f"Run {runs[0]} {one}." if len(runs) == 1 else f"{len(runs)} runs {many or one}.",)
+
+
+def _each(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Say one thing once for each name, and how often it holds."""
+    counted = Counter(names).items()
+    return tuple(text.format(name, f" ({number} times)" if number > 1 else "") for name, number in counted)
 
 
 _ANSWERS: dict[w.Question, Callable[[Case], r.Answer]] = {

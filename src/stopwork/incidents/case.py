@@ -12,7 +12,8 @@ from stopwork.manifest.model import Manifest, Tool
 class Case(Struct, frozen=True, kw_only=True):
     """The incident with its runs and what happened in them, oldest first.
 
-    ``manifests`` are the versions under which the runs ran, and ``current`` is the one in force now.
+    ``manifests`` are the versions under which the runs ran, and ``current`` is the one in force now. ``effects`` are those that are
+    recorded, and those that calls may have had whose end nobody saw (:mod:`stopwork.incidents.unfinished`).
     """
 
     incident: r.Incident

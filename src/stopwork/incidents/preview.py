@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from stopwork.incidents.images import NO_FIELD
 from stopwork.incidents.net import Course, Net, maker
+from stopwork.incidents.unfinished import ATTEMPT
 from stopwork.kernel.phrases import listed
 from stopwork.ledger.records import Effect, ImageState, ObjectRef
 from stopwork.ledger.words import Operation
@@ -48,12 +49,15 @@ def inverse(net: Net, tool: str, args: Mapping[str, Any], original: ObjectRef | 
 
 
 def unseen(net: Net) -> str:
-    """Say that nothing is changed unless a person looks: what the calls left there is not known."""
+    """Say that nothing is changed unless a person looks, and how to have it put back: what the calls left there is not known."""
     earlier = "gone" if net.back.state is ImageState.ABSENT else "as it was before"
-    return (
-        f"check that {net.object} is {earlier}; what {net.effects[-1].tool} left there was not seen, "
-        "so anything else is reported and left alone"
+    unseen = [effect for effect in net.effects if effect.after.state is ImageState.UNKNOWN] or net.effects
+    doubtful = listed(dict.fromkeys(effect.call for effect in unseen if effect.source == ATTEMPT))
+    words = (
+        f"check that {net.object} is {earlier}; what {listed(dict.fromkeys(e.tool for e in unseen))} left there "
+        "was not seen, so anything else is reported and left alone"
     )
+    return f"{words}; to have it put back, first settle {doubtful}" if doubtful else words
 
 
 def nothing_to_do(net: Net) -> str:

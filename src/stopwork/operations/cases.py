@@ -8,6 +8,7 @@ from stopwork.incidents.case import Case
 from stopwork.ledger import records as r
 from stopwork.ledger.words import IncidentStatus, ScopeKind
 from stopwork.operations.manifests import Manifests
+from stopwork.operations.settling import unseen_effects
 from stopwork.storage.view import View
 
 MAX_CALLS: Final = 50_000
@@ -22,6 +23,8 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
     versions = {run.version for run in runs} | {incident.version, workflow.version}
     calls = tuple(view.find(r.Call, run=of_runs, order="requested_at", limit=MAX_CALLS)) if runs else ()
     versions |= {call.version for call in calls if call.version}
+    effects = list(view.find(r.Effect, run=of_runs, order="at", limit=MAX_CALLS)) if runs else []
+    effects += unseen_effects(view, manifests, calls, effects)
     later = [
         run
         for run in view.find(
@@ -35,7 +38,7 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
         runs=runs,
         steps=tuple(view.find(r.Step, run=of_runs, order="at", limit=MAX_CALLS)) if runs else (),
         calls=calls,
-        effects=tuple(view.find(r.Effect, run=of_runs, order="at", limit=MAX_CALLS)) if runs else (),
+        effects=tuple(sorted(effects, key=lambda effect: effect.at)),
         approvals=tuple(
             approval
             for call in calls

@@ -27,6 +27,7 @@ from stopwork.incidents.attempt import (
 from stopwork.incidents.case import Case
 from stopwork.incidents.lifecycle import require_before
 from stopwork.incidents.recover import Means, Undoing, propose_plan
+from stopwork.incidents.unfinished import NAMED
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError
 from stopwork.ledger.events import (
@@ -43,6 +44,7 @@ from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import refuse_agent, require_business_owner, require_person
+from stopwork.operations.settling import unseen_effects
 from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View, entry_of
@@ -81,7 +83,7 @@ def propose(
     plan = tx.new_id("plan")
     items = propose_plan(
         case.incident,
-        _histories(tx, case, chosen),
+        _histories(tx, manifests, case, chosen),
         chosen=chosen,
         plan=plan,
         means=Means(
@@ -369,14 +371,20 @@ def require_sealed(incident: Incident) -> None:
         )
 
 
-def _histories(tx: Tx, case: Case, chosen: Collection[str]) -> list[Effect]:
-    """Answer every effect on the objects that the chosen calls changed, in the order in which they happened."""
+def _histories(tx: Tx, manifests: Manifests, case: Case, chosen: Collection[str]) -> list[Effect]:
+    """Answer every effect on the objects that the chosen calls changed, in the order in which they happened.
+
+    What calls may have changed whose end nobody saw counts like any other effect.
+    """
     objects = dict.fromkeys(effect.object_key for effect in case.effects if effect.call in chosen)
     found = [
         effect
         for key in objects
         for effect in tx.find(Effect, object_key=key, order="at", limit=MAX_EFFECTS_PER_OBJECT)
     ]
+    calls = {call.id: call for call in (*case.calls, *tx.each(Call, in_flight=True))}
+    unseen = unseen_effects(tx, manifests, calls.values(), found)
+    found += [effect for effect in unseen if effect.object_key in objects]
     return sorted(found, key=lambda effect: (effect.at, effect.id))
 
 
@@ -387,7 +395,7 @@ def _undoing(tx: Tx, manifests: Manifests) -> Callable[[Effect], Undoing]:
         tool = rules.manifest.tools.get(call.tool)
         if tool is None:
             return Undoing(kind=call.effect)
-        named = effect.source == "declared" or (
+        named = effect.source in NAMED or (
             tool.object is not None and tool.object.type == effect.object.type
         )
         # A system that undoes a call puts back all that the call changed there, whether a scan or the manifest named it.

@@ -150,6 +150,7 @@ class AuditCompleted(Event, tag="audit.completed"):
     runs: tuple[str, ...]
     answers: tuple[r.Answer, ...]
     objects: int
+    seen: tuple[r.Captured, ...] = ()
 
 
 class PlanProposed(Event, tag="plan.proposed"):

@@ -7,6 +7,7 @@ from typing import Any
 
 from stopwork.ledger.records.parts import (
     Answer,
+    Captured,
     Factor,
     Image,
     ObjectRef,
@@ -126,7 +127,10 @@ class ContainmentItem(Record):
 
 
 class Audit(Record):
-    """The side-effect audit of an incident: twelve answers and the list of affected objects."""
+    """The side-effect audit of an incident: twelve answers and the number of affected objects.
+
+    ``seen`` is what it found in objects of which nobody had seen what the calls left there.
+    """
 
     id: str
     incident: str
@@ -135,6 +139,7 @@ class Audit(Record):
     objects: int
     at: datetime
     by: Principal
+    seen: tuple[Captured, ...] = ()
 
 
 class Item(Record):

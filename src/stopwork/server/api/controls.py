@@ -11,8 +11,8 @@ from stopwork.kernel.errors import Denied
 from stopwork.ledger import records as r
 from stopwork.ledger.words import ApprovalState, HoldMode, Outcome, PrincipalKind, ScopeKind, Stage
 from stopwork.manifest.diff import Change
-from stopwork.operations import approvals, holds, manifests, outcomes, preparedness, returning
-from stopwork.server.api.endpoint import Access, Endpoint, Given, Page, Read, Write
+from stopwork.operations import approvals, holds, manifests, preparedness, returning, settling
+from stopwork.server.api.endpoint import Access, Act, Endpoint, Given, Page, Read, Write
 
 Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Manifest = Annotated[str, Meta(max_length=300_000)]
@@ -82,8 +82,11 @@ class LowerStage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Reconcile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``result`` is what a later call with the same key is answered; without one it is denied."""
+
     outcome: Outcome
     note: Reason
+    result: Any = None
 
 
 def _applied(found: manifests.Preview) -> Applied:
@@ -332,9 +335,14 @@ ENDPOINTS = (
         path="/v1/calls/{call}/reconcile",
         name="reconcile_call",
         summary="Settle a call whose outcome is unknown, after someone has looked",
-        does=Write(
-            lambda tx, g: outcomes.reconcile(
-                tx, call=g.path["call"], outcome=g.body.outcome, note=g.body.note
+        does=Act(
+            lambda g: settling.settle(
+                g.installation,
+                g.actor,
+                call=g.path["call"],
+                outcome=g.body.outcome,
+                note=g.body.note,
+                result=g.body.result,
             )
         ),
         body=Reconcile,

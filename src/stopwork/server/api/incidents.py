@@ -302,7 +302,7 @@ ENDPOINTS = (
         "/audit",
         "complete_audit",
         "Compute the twelve answers and record them",
-        Write(lambda tx, g: audits.complete(tx, g.installation.manifests, incident=incident_of(g))),
+        Act(lambda g: audits.audit(g.installation, g.actor, incident=incident_of(g))),
         r.Audit,
         status=201,
     ),

@@ -25,11 +25,11 @@ from stopwork.operations import (
     holds,
     incidents,
     messages,
-    outcomes,
     postmortems,
     preparedness,
     recovery,
     returning,
+    settling,
 )
 from stopwork.operations.installation import Installation
 from stopwork.server.pages.builders.controls import chosen_hold
@@ -130,8 +130,8 @@ def answer_approval(sent: Sent) -> Landed:
 def settle(sent: Sent) -> Landed:
     """Say what came of a call whose outcome nobody knows."""
     outcome = _choice(w.Outcome, sent.get("outcome"), "outcome")
-    sent.write(
-        lambda tx: outcomes.reconcile(tx, call=sent.path["call"], outcome=outcome, note=sent.get("note"))
+    settling.settle(
+        sent.installation, sent.person, call=sent.path["call"], outcome=outcome, note=sent.get("note")
     )
     happened = {w.Outcome.SUCCEEDED: "it happened", w.Outcome.FAILED: "it did not happen"}[outcome]
     return Landed(f"Settled in your name: {happened}.", f"/runs/{sent.path['run']}#{sent.path['call']}")
@@ -247,7 +247,7 @@ def contain(sent: Sent) -> Landed:
 
 def audit(sent: Sent) -> Landed:
     """Compute the twelve answers."""
-    found = sent.write(lambda tx: audits.complete(tx, sent.installation.manifests, incident=sent.incident))
+    found = audits.audit(sent.installation, sent.person, incident=sent.incident)
     return Landed(f"Audited: {count_of(found.objects, 'object')} changed.", sent.at(w.Phase.AUDIT))
 
 
