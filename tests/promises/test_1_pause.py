@@ -19,8 +19,9 @@ from stopwork.kernel.ids import TimeOrderedIds
 from stopwork.ledger import events as e
 from stopwork.ledger.records import Call, Principal, Scope
 from stopwork.ledger.words import HoldMode, PrincipalKind, RunStatus, ScopeKind, Stage, Verdict
-from stopwork.operations import holds, permits, points, returning, runs
+from stopwork.operations import holds, incidents, manifests, permits, points, returning, runs
 from stopwork.operations.holds import PauseState
+from stopwork.operations.scopes import MAX_HOLDS_OF_AN_AGENT
 from stopwork.storage.view import PAGE, View
 from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
 from tests.support.told import held, recording
@@ -254,6 +255,54 @@ def test_an_agent_stops_its_own_work_only(office: Office) -> None:
         office.pause(ScopeKind.WORKFLOW, WORKFLOW, actor=stranger)
     with pytest.raises(Denied):
         office.pause(ScopeKind.EVERYTHING, actor=AGENT)
+
+
+@pytest.mark.parametrize(
+    ("scope", "meant"),
+    [
+        (Scope(kind=ScopeKind.TOOL, name="crm.creat_task", workflow=WORKFLOW), "crm.create_task"),
+        (Scope(kind=ScopeKind.TOOL, name="create_task"), "crm.create_task"),
+        (Scope(kind=ScopeKind.PERMISSION, name="crm.tasks.writes"), "crm.tasks.write"),
+        (Scope(kind=ScopeKind.TRIGGER, name="scheduled", workflow=WORKFLOW), "schedule"),
+        (Scope(kind=ScopeKind.SOURCE, name="class:extern"), "class:external"),
+    ],
+    ids=str,
+)
+def test_a_hold_that_would_hold_nothing_is_not_set(office: Office, scope: Scope, meant: str) -> None:
+    with pytest.raises(Invalid, match=f'is named .* Did you mean "{meant}"'):
+        office.write(partial(holds.pause, scope=scope, reason="it floods"), actor=LEE)
+
+
+def test_a_tool_that_nobody_declared_can_be_held_once_it_was_called(office: Office) -> None:
+    office.ask(office.begin(), "crm.magic")
+    assert office.pause(ScopeKind.TOOL, "crm.magic", workflow=WORKFLOW).hold.active
+
+
+def test_an_agent_sets_a_few_holds_and_can_always_stop_all_of_its_work(office: Office) -> None:
+    run = office.begin()
+    for n in range(MAX_HOLDS_OF_AN_AGENT + 1):
+        office.ask(run, f"tool_{n}")
+    for n in range(MAX_HOLDS_OF_AN_AGENT):
+        office.pause(ScopeKind.TOOL, f"tool_{n}", workflow=WORKFLOW, actor=AGENT)
+    with pytest.raises(Denied, match="has set 20 holds"):
+        office.pause(ScopeKind.TOOL, f"tool_{MAX_HOLDS_OF_AN_AGENT}", workflow=WORKFLOW, actor=AGENT)
+    assert office.pause(ScopeKind.WORKFLOW, WORKFLOW, actor=AGENT).hold.active
+    assert office.pause(ScopeKind.TOOL, f"tool_{MAX_HOLDS_OF_AN_AGENT}", workflow=WORKFLOW).hold.active
+
+
+def test_an_agent_does_not_pause_an_incident_of_another_workflow(office: Office) -> None:
+    other = MANIFEST.replace("workflow: renewals", "workflow: other")
+    office.write(partial(manifests.apply, text=other, reason="another one"), actor=LEE)
+    opened = office.write(
+        partial(incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW), actor=DANA
+    )
+    stranger = Principal(kind=PrincipalKind.AGENT, id="other")
+    scope = Scope(kind=ScopeKind.TOOL, name="mail.send", workflow="other")
+    for who in (stranger, LEE):
+        with pytest.raises(Conflict, match="is about renewals, the hold about other"):
+            office.write(partial(holds.pause, scope=scope, reason="x", incident=opened.id), actor=who)
+    everything = Scope(kind=ScopeKind.EVERYTHING)
+    office.write(partial(holds.pause, scope=everything, reason="x", incident=opened.id), actor=LEE)
 
 
 def test_a_permit_from_before_a_pause_that_has_run_out_is_not_renewed(office: Office) -> None:

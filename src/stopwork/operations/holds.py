@@ -15,9 +15,9 @@ from stopwork.control.holds import covers
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import HoldLifted, HoldSet, IncidentPaused
 from stopwork.ledger.records import Call, Hold, Incident, Scope
-from stopwork.ledger.words import HoldMode, IncidentStatus, PrincipalKind, ScopeKind
-from stopwork.operations.manifests import known_workflow
+from stopwork.ledger.words import HoldMode, IncidentStatus, PrincipalKind
 from stopwork.operations.points import PointView, current_epoch, live
+from stopwork.operations.scopes import require_holdable, require_room, require_shared, workflow_of
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
@@ -48,15 +48,23 @@ def pause(
     mode: HoldMode = HoldMode.BLOCK,
     incident: str | None = None,
 ) -> Pause:
-    """Hold a scope. Anyone may stop the work; the same active hold again is answered and not set twice."""
-    _check_scope(tx, scope)
+    """Hold a scope. Anyone may stop the work; the same active hold again is answered and not set twice.
+
+    A hold that belongs to an incident covers its workflow, or more.
+    """
+    require_holdable(tx, scope)
     if not reason.strip():
         raise Invalid("a reason is needed", hint="Say in a sentence why this is held.", field="reason")
-    if incident is not None and tx.need(Incident, incident).status is IncidentStatus.CLOSED:
-        raise Conflict(f"{incident} is closed", hint="Open a new incident.", incident=incident)
-    for known in tx.each(Hold, active=True):
+    home = tx.need(Incident, incident) if incident is not None else None
+    if home is not None:
+        if home.status is IncidentStatus.CLOSED:
+            raise Conflict(f"{incident} is closed", hint="Open a new incident.", incident=incident)
+        require_shared(scope, home)
+    active = tuple(tx.each(Hold, active=True))
+    for known in active:
         if (known.scope, known.mode, known.incident) == (scope, mode, incident):
             return status(tx, known, now=tx.now)
+    require_room(tx, scope, mode, active)
     hold_id = tx.new_id("hold")
     tx.record(
         HoldSet(
@@ -65,14 +73,12 @@ def pause(
             mode=mode,
             reason=reason.strip(),
             epoch=current_epoch(tx) + 1,
-            workflow=scope.name if scope.kind is ScopeKind.WORKFLOW else scope.workflow,
+            workflow=workflow_of(scope),
             incident=incident,
         )
     )
-    if incident is not None:
-        tx.record(
-            IncidentPaused(incident=incident, workflow=tx.need(Incident, incident).workflow, hold=hold_id)
-        )
+    if home is not None:
+        tx.record(IncidentPaused(incident=home.id, workflow=home.workflow, hold=hold_id))
     return status(tx, tx.need(Hold, hold_id), now=tx.now)
 
 
@@ -109,7 +115,7 @@ def release(tx: Tx, hold: Hold, *, reason: str) -> None:
             scope=hold.scope,
             reason=reason,
             epoch=current_epoch(tx) + 1,
-            workflow=hold.scope.name if hold.scope.kind is ScopeKind.WORKFLOW else hold.scope.workflow,
+            workflow=workflow_of(hold.scope),
             incident=hold.incident,
         )
     )
@@ -117,7 +123,7 @@ def release(tx: Tx, hold: Hold, *, reason: str) -> None:
 
 def status(view: View, hold: Hold, *, now: datetime) -> Pause:
     """Answer what the hold has achieved so far. Nothing is ever called stopped while a set is not empty."""
-    workflow = hold.scope.name if hold.scope.kind is ScopeKind.WORKFLOW else hold.scope.workflow
+    workflow = workflow_of(hold.scope)
     of_workflow = {} if workflow is None else {"workflow": workflow}
     in_flight = tuple(
         call for call in view.each(Call, in_flight=True, **of_workflow) if covers(hold.scope, call)
@@ -127,16 +133,3 @@ def status(view: View, hold: Hold, *, now: datetime) -> Pause:
         unconfirmed = ()
     state = PauseState.PAUSING if unconfirmed else PauseState.ENFORCED if in_flight else PauseState.DRAINED
     return Pause(hold=hold, state=state, closed=hold.scope, in_flight=in_flight, unconfirmed=unconfirmed)
-
-
-def _check_scope(tx: Tx, scope: Scope) -> None:
-    if scope.kind is ScopeKind.EVERYTHING:
-        if scope.name or scope.workflow:
-            raise Invalid("everything has no name", hint="Leave name and workflow out.", field="scope.name")
-    elif not scope.name:
-        raise Invalid(f"a hold on a {scope.kind} needs its name", hint="Say which one.", field="scope.name")
-    workflow = scope.name if scope.kind is ScopeKind.WORKFLOW else scope.workflow
-    if workflow is not None:
-        known_workflow(tx, workflow)
-    if tx.actor.kind is PrincipalKind.AGENT and workflow != tx.actor.id:
-        raise Denied("an agent holds only its own workflow", hint="A person can hold any.", found=str(scope))
