@@ -64,11 +64,12 @@ def ask(
     decides afresh, and repeating a question whose answer was lost gives the same permit. ``nth`` says of which of equal calls this
     is one try, counted from 1. Raises ``Conflict`` when ``call`` was used for something else, has ended, or is another session's.
     """
-    known_run = tx.need(Run, run)
+    # Permits run beside each other. These locks, in this order, give one run's calls and one key's calls a turn each.
+    known_run = tx.need_locked(Run, run)
     require_own_workflow(tx, known_run.workflow)
     args_digest = digest_of(args)
     call_id = call or tx.new_id("call")
-    earlier = tx.get(Call, call_id)
+    earlier = tx.get_locked(Call, call_id)
     if earlier is not None:
         _check_same_call(earlier, run=run, tool=tool, args_digest=args_digest)
         _check_nobody_elses(earlier, session, tx.now)
@@ -76,7 +77,7 @@ def ask(
     workflow = tx.get(Workflow, known_run.workflow)
     rules = manifests.version(tx, workflow.id, workflow.version) if workflow else None
     key, business_key, key_error = _key(tx, rules, known_run, tool, args, nth)
-    held = tx.get(Key, f"{known_run.workflow}/{key}")
+    held = tx.get_locked(Key, f"{known_run.workflow}/{key}")
     request = CallRequest(
         id=call_id,
         workflow=known_run.workflow,
@@ -234,7 +235,7 @@ def require_session(known: Call, session: str | None) -> None:
 
 def in_flight(tx: Tx, call: str, session: str | None) -> Call:
     """Answer the call if it has a permit and no outcome, and actor and session may speak for it; else ``Conflict``."""
-    known = tx.need(Call, call)
+    known = tx.need_locked(Call, call)
     require_own_workflow(tx, known.workflow)
     require_session(known, session)
     if known.outcome is not None:
@@ -303,6 +304,7 @@ def _usage(tx: Tx, run: Run, rules: CompiledManifest | None) -> Usage:
         (budget.day_usd, budget.day_tokens, budget.day_calls, budget.day_writes, limited)
     ):
         return own
+    tx.need_locked(Workflow, run.workflow)  # what all its runs may use together, they use one after another
     midnight = tx.now.replace(hour=0, minute=0, second=0, microsecond=0)
     today = tx.find(Run, workflow=run.workflow, started_at_from=midnight, order="-started_at")
     return Usage(

@@ -61,7 +61,11 @@ class LocalDesk:
         store = self.installation.store
         workflow = store.read(lambda view: workflow_of(view, request))
         actor = Principal(kind=PrincipalKind.AGENT, id=workflow)
-        return store.write(lambda tx: desk.answer(tx, self.installation.manifests, request), actor=actor)
+        return store.write(
+            lambda tx: desk.answer(tx, self.installation.manifests, request),
+            actor=actor,
+            beside_others=desk.runs_beside_others(type(request)),
+        )
 
     def close(self) -> None:
         """Stop the duties and give the folder back."""

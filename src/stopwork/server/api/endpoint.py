@@ -43,10 +43,11 @@ class Given(Struct, frozen=True, kw_only=True):
 
 
 class Write(Struct, frozen=True):
-    """One transaction of the writer; an ``urgent`` one stops others and goes before them."""
+    """One transaction; an ``urgent`` one stops others and goes before them, and some run ``beside_others``: see ``Store.write``."""
 
     work: Callable[[Tx, Given], Any]
     urgent: bool = False
+    beside_others: bool = False
 
 
 class Read(Struct, frozen=True):

@@ -84,9 +84,14 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Handler:
 
 async def _perform(does: Write | Read | Act | Fetch, installation: Installation, given: Given) -> Any:
     match does:
-        case Write(write, urgent):
+        case Write(write, urgent, beside_others):
             return await asyncio.wrap_future(
-                installation.store.submit(lambda tx: write(tx, given), actor=given.actor, urgent=urgent)
+                installation.store.submit(
+                    lambda tx: write(tx, given),
+                    actor=given.actor,
+                    urgent=urgent,
+                    beside_others=beside_others,
+                )
             )
         case Read(read):
             return await run_in_threadpool(installation.store.read, lambda view: read(view, given))
