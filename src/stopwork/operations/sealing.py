@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from stopwork.kernel.errors import Tampered
 from stopwork.ledger.merkle import Tree
@@ -37,15 +38,23 @@ class StoredNodes:
     def put(self, level: int, index: int, node: bytes) -> None:
         self._new[level, index] = node
 
-    def store(self, tx: Tx) -> None:
-        """Write the new nodes above the leaves."""
-        rows = [
+    def rows(self) -> list[dict[str, Any]]:
+        """Answer the new nodes above the leaves, as rows of their table."""
+        return [
             {"level": level, "position": index, "hash": node}
             for (level, index), node in self._new.items()
             if level > 0
         ]
-        if rows:
-            tx.execute(sa.insert(merkle_node), rows)
+
+
+class _Extension(Struct, frozen=True, kw_only=True):
+    """What seals the entries from ``before`` to ``size``: the new nodes, the root and its signed note."""
+
+    before: int
+    size: int
+    rows: list[dict[str, Any]]
+    root: bytes
+    note: str
 
 
 def seal(store: Store, signer: Signer) -> int:
@@ -55,7 +64,9 @@ def seal(store: Store, signer: Signer) -> int:
     """
     size = store.read(_sealed)
     while size < (newest := store.last_seq):
-        size = store.write(partial(_seal_batch, signer=signer, newest=newest))
+        # Hashing and signing take a while, and need no more than a snapshot: only what came of it waits in line with the permits.
+        extension = store.read(partial(_extension, signer=signer, newest=newest))
+        size = store.write(partial(_append, extension=extension))
     return size
 
 
@@ -67,26 +78,33 @@ def _sealed(view: View) -> int:
     return size
 
 
-def _seal_batch(tx: Tx, signer: Signer, newest: int) -> int:
-    size = _sealed(tx)
-    if tx.last_seq() < newest:
-        raise _tampered(tx.last_seq() + 1, "is missing")
-    rows = tx.stored(after=size, limit=BATCH)
-    if not rows:
-        return size
-    nodes = StoredNodes(tx)
+def _extension(view: View, *, signer: Signer, newest: int) -> _Extension:
+    size = _sealed(view)
+    if view.last_seq() < newest:
+        raise _tampered(view.last_seq() + 1, "is missing")
+    nodes = StoredNodes(view)
     tree = Tree(nodes, size)
-    for row in rows:
+    for row in view.stored(after=size, limit=BATCH):
         if row.seq != tree.size + 1:
             raise _tampered(tree.size + 1, "is missing")
         if hashlib.sha256(b"\x00" + row.body).digest() != row.leaf:
             raise _tampered(row.seq, "is not what was written")
         tree.append(row.leaf)
-    nodes.store(tx)
     root = tree.root()
     note = signer.sign(checkpoint_text(Checkpoint(origin=signer.key.name, size=tree.size, root=root)))
-    tx.execute(sa.insert(checkpoint).values(size=tree.size, root=root, note=note, at=tx.now))
-    return tree.size
+    return _Extension(before=size, size=tree.size, rows=nodes.rows(), root=root, note=note)
+
+
+def _append(tx: Tx, *, extension: _Extension) -> int:
+    """Make a seal durable, unless somebody else has sealed meanwhile; answer how many entries are sealed."""
+    sealed = _sealed(tx)
+    if sealed != extension.before or extension.size == extension.before:
+        return sealed
+    if extension.rows:
+        tx.execute(sa.insert(merkle_node), extension.rows)
+    row = {"size": extension.size, "root": extension.root, "note": extension.note, "at": tx.now}
+    tx.execute(sa.insert(checkpoint), [row])
+    return extension.size
 
 
 def _tampered(seq: int, how: str) -> Tampered:

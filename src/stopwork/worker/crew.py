@@ -14,11 +14,12 @@ from stopwork.ledger.words import PrincipalKind, RunStatus
 from stopwork.operations import approvals, outcomes, points, sealing
 from stopwork.operations.installation import Installation
 from stopwork.storage.transaction import Tx
-from stopwork.worker.detection import DUTY, Detection
+from stopwork.worker.detection import DUTY, REST_S, Detection
 from stopwork.worker.duty import Duty, DutyLoop, Health, health
 
 AS_HOUSEKEEPING: Final = Principal(kind=PrincipalKind.SYSTEM, id="housekeeping")
-#: A call in flight whose permit ran out this long ago, and whose guard has fallen silent, is given up as unknown.
+#: A call in flight whose permit ran out this long ago has failed if it was never attempted; else, once its guard is silent, nobody
+#: knows how it ended.
 GIVE_UP_AFTER: Final = timedelta(minutes=2)
 REGISTERS_WITHIN: Final = timedelta(seconds=30)
 #: A run without any live guard of its workflow and without a call for this long is abandoned.
@@ -31,7 +32,13 @@ class Crew:
     def __init__(self, installation: Installation, *, detectors: Iterable[Detector[Any]] = DETECTORS) -> None:
         self.installation = installation
         self.duties = [
-            Duty(name=DUTY, period_s=1.0, work=Detection(installation, detectors).follow, follows=True),
+            Duty(
+                name=DUTY,
+                period_s=1.0,
+                work=Detection(installation, detectors).follow,
+                follows=True,
+                rest_s=REST_S,
+            ),
             Duty(name="sealer", period_s=1.0, work=self._seal),
             Duty(name="housekeeping", period_s=2.0, work=self._keep_house),
         ]
@@ -68,7 +75,11 @@ def _keep_house(tx: Tx) -> None:
     points.retire_silent(tx)
     live = points.live(tx, now=tx.now)
     for call in tuple(tx.each(Call, in_flight=True)):
-        if _guard_is_gone(tx, call, live):
+        if call.not_after is None or tx.now <= call.not_after + GIVE_UP_AFTER:
+            continue
+        if call.never_began:
+            outcomes.never_started(tx, call)
+        elif _guard_is_gone(call, live):
             outcomes.give_up(tx, call, why="its guard has been silent since before the permit ran out")
     watched = {point.workflow for point in live}
     for run in tx.find(Run, status=RunStatus.RUNNING, started_at_before=tx.now - ABANDON_AFTER):
@@ -83,13 +94,15 @@ def _keep_house(tx: Tx) -> None:
             )
 
 
-def _guard_is_gone(tx: Tx, call: Call, live: list[points.PointView]) -> bool:
+def _guard_is_gone(call: Call, live: list[points.PointView]) -> bool:
     """Answer whether no guard that is alive can be the one that was permitted the call.
 
-    A guard registers within moments of its first call, so one that registered later is another. Should this be wrong, the
-    guard's own outcome still counts when it comes.
+    A guard that does not say who it is registers within moments of its first call, so one that registered later is another. Should
+    this be wrong, the guard's own outcome still counts when it comes.
     """
-    if call.not_after is None or call.permitted_at is None or tx.now <= call.not_after + GIVE_UP_AFTER:
+    if call.point is not None:
+        return all(point.point != call.point for point in live)
+    if call.permitted_at is None:
         return False
     latest = call.permitted_at + REGISTERS_WITHIN
     return not any(point.workflow == call.workflow and point.registered_at <= latest for point in live)

@@ -34,6 +34,8 @@ REST_S: Final = 0.01
 #: How much may have to be folded again after a crash, where nothing was found.
 SAVED_EVERY: Final = timedelta(seconds=5)
 MOST_UNSAVED: Final = 5_000
+#: How often the detectors are told that time has passed.
+TICKS_EVERY: Final = timedelta(seconds=1)
 #: What a detector missed it will never see again: it counts as well when it has followed for this long without a fault.
 WELL_AFTER: Final = timedelta(minutes=15)
 
@@ -51,6 +53,7 @@ class _Seen(Struct, frozen=True, kw_only=True):
     watch: Watch
     at: int
     entries: int
+    ticked_at: datetime | None
     findings: tuple[Finding, ...]
     failures: tuple[DetectorFailed, ...]
 
@@ -64,6 +67,7 @@ class Detection:
         self._one_at_a_time = threading.Lock()
         self._stored: _Stored | None = None
         self._saved_at: datetime | None = None
+        self._ticked_at: datetime | None = None
         self._watch = Watch(detectors=self._detectors)
         self._at = 0
 
@@ -85,7 +89,7 @@ class Detection:
             self._stored, self._saved_at = stored, now
             if stored is None:
                 return True
-        self._watch, self._at = seen.watch, seen.at
+        self._watch, self._at, self._ticked_at = seen.watch, seen.at, seen.ticked_at
         return seen.entries == BATCH
 
     def _look(self, view: View, now: datetime) -> _Seen:
@@ -106,13 +110,17 @@ class Detection:
             watch, found, failed = watch.step(entry, rules)
             findings += found
             failures += failed
-        watch, found, failed = watch.tick(now, rules)
+        if ticks := self._ticked_at is None or now - self._ticked_at >= TICKS_EVERY:
+            watch, found, failed = watch.tick(now, rules)
+            findings += found
+            failures += failed
         return _Seen(
             watch=watch,
             at=entries[-1].seq if entries else self._at,
             entries=len(entries),
-            findings=(*findings, *found),
-            failures=(*failures, *failed),
+            ticked_at=now if ticks else self._ticked_at,
+            findings=tuple(findings),
+            failures=tuple(failures),
         )
 
     def _due(self, seen: _Seen, now: datetime) -> bool:
