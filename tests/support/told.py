@@ -52,6 +52,52 @@ def held(hold: str, epoch: int = 1, *, tool: str = "") -> e.HoldSet:
     )
 
 
+def incident_with_evidence(incident: str, *, path: str, digest: str) -> tuple[e.Event, ...]:
+    """Answer how a workflow is declared, how an incident of it is opened, and how that is sealed into one file."""
+    declared = e.ManifestApplied(
+        workflow="renewals",
+        version=1,
+        title="Renewals",
+        mode=w.Mode.ENFORCE,
+        stage=w.Stage.NORMAL,
+        owners={},
+        text="",
+        digest="",
+        reason="first",
+    )
+    opened = e.IncidentOpened(
+        incident=incident,
+        type=w.IncidentType.TOOL_MISUSE,
+        title="Wrong tool",
+        workflow="renewals",
+        version=1,
+        detected_by=w.DetectedBy.OWNER,
+        detected_at=START,
+        commander="lee@acme.test",
+        business_owner="dana@acme.test",
+        technical_owner="lee@acme.test",
+        backup_owner="",
+        communication_owner="dana@acme.test",
+        postmortem_owner="lee@acme.test",
+        severity=w.Severity.SEV2,
+        factors=(),
+        cause="",
+    )
+    sealed = e.EvidenceSealed(
+        incident=incident,
+        workflow="renewals",
+        bundle="bundle_1",
+        digest=digest,
+        size_bytes=0,
+        entries=0,
+        tree_size=0,
+        kinds={},
+        missing=(),
+        path=path,
+    )
+    return declared, opened, sealed
+
+
 def recording(*events: e.Event) -> Callable[[Tx], e.Entry]:
     """Answer the work of a transaction that records these events, and answers the last entry."""
 

@@ -57,6 +57,7 @@ def _show_checked(paper: Paper, found: Any) -> None:
             "entries": f"{found['entries']:,}, of which {found['sealed']:,} are sealed",
             "checkpoints": f"{found['checkpoints']:,}",
             "signatures": "checked" if found["signatures_checked"] else "not checked: no key is known",
+            "evidence": count_of(found["bundles"], "bundle"),
             "records": f"{found['records']:,}",
         }
     )
@@ -86,14 +87,14 @@ def fsck(_cli: Invocation, data: Path, keys: tuple[str, ...]) -> Any:
         import msgspec
 
         from stopwork.ledger.notes import read_key
-        from stopwork.operations.installation import KEY_FILE, read_signer
+        from stopwork.operations.installation import EVIDENCE, KEY_FILE, read_signer
         from stopwork.storage.fsck import fsck as examine
 
         database, own = _database_in(data), data / KEY_FILE
         for key in keys:
             read_key(key)
         known = keys or ((read_signer(own).vkey,) if own.is_file() else ())
-        report = examine(database, vkeys=known)
+        report = examine(database, vkeys=known, evidence=data / EVIDENCE)
     value = {"database": str(database), "clean": report.clean, **msgspec.to_builtins(report)}
     return value if report.clean else Answer(value=value, exit=Exit.TAMPERED)
 

@@ -23,9 +23,17 @@ from stopwork.kernel.ids import CountingIds
 from stopwork.ledger.notes import Signer
 from stopwork.operations.sealing import seal
 from stopwork.storage.backup import backup
-from stopwork.storage.fsck import Report, fsck
+from stopwork.storage.fsck import Fault, Report, fsck
 from stopwork.storage.store import Store
-from tests.support.told import START, held, recording, run_finished, run_started, stepped
+from tests.support.told import (
+    START,
+    held,
+    incident_with_evidence,
+    recording,
+    run_finished,
+    run_started,
+    stepped,
+)
 
 SIGNER = Signer("log.acme.test", b"\x01" * 32)
 STRANGER = Signer("log.acme.test", b"\x02" * 32)
@@ -100,7 +108,12 @@ def swap(one: int, other: int) -> Tampering:
 def test_what_nobody_touched_is_clean(database: Path) -> None:
     report = fsck(database, vkeys=[SIGNER.vkey])
     assert report == Report(
-        entries=ENTRIES, sealed=SEALED, checkpoints=2, records=6 + 5 + 1 + 1, signatures_checked=True
+        entries=ENTRIES,
+        sealed=SEALED,
+        checkpoints=2,
+        bundles=0,
+        records=6 + 5 + 1 + 1,
+        signatures_checked=True,
     )
     assert report.clean
 
@@ -228,6 +241,48 @@ def test_without_a_key_it_says_that_signatures_were_not_checked(database: Path) 
             "cannot be read",
             id="a record is garbled",
         ),
+        pytest.param(
+            sql("UPDATE journal SET body = replace(body, '2026', '2027') WHERE seq = 3"),
+            "journal entry 3",
+            "does not have the hash",
+            id="an entry's bytes become text",
+        ),
+        pytest.param(
+            sql("UPDATE journal SET at = 'yesterday' WHERE seq = 3"),
+            "journal entry 3",
+            "holds text under at",
+            id="an entry's time becomes text",
+        ),
+        pytest.param(
+            sql("UPDATE checkpoint SET note = x'ff' WHERE size = 6"),
+            "checkpoint 6",
+            "holds blob under note",
+            id="a checkpoint's text becomes bytes",
+        ),
+        pytest.param(
+            sql("UPDATE run SET record = 5 WHERE id = 'run_4'"),
+            "run run_4",
+            "holds integer under record",
+            id="a record becomes a number",
+        ),
+        pytest.param(
+            sql("UPDATE journal SET at = 9000000000000000000 WHERE seq = 3"),
+            "database file",
+            "cannot be read further",
+            id="a time that no calendar has",
+        ),
+        pytest.param(
+            lambda connection: _ignore(connection.execute("DROP TABLE hold")),
+            "table hold",
+            "is missing",
+            id="a table is dropped",
+        ),
+        pytest.param(
+            lambda connection: _ignore(connection.execute("ALTER TABLE journal RENAME leaf TO loaf")),
+            "table journal",
+            "has no leaf",
+            id="a column is renamed",
+        ),
         pytest.param(sql("DELETE FROM hold"), "hold hold_1", "is missing", id="a record is dropped"),
         pytest.param(
             sql(
@@ -279,6 +334,33 @@ def test_an_older_copy_put_back_is_found_by_whoever_kept_a_later_checkpoint(
     kept = "INSERT INTO checkpoint (size, root, note, at) VALUES (20, zeroblob(32), ?, 0)"
     report = tampered(older, lambda connection: _ignore(connection.execute(kept, (note,))))
     assert report.faults[0].where == f"journal entry {ENTRIES + 1}"
+
+
+def test_a_database_of_another_version_is_not_called_tampered_with(database: Path) -> None:
+    with pytest.raises(Unavailable, match="the database has schema 0000") as caught:
+        tampered(database, sql("UPDATE alembic_version SET version_num = '0000'"))
+    assert "stopwork db upgrade" in caught.value.hint
+
+
+def test_evidence_files_are_compared_with_what_was_sealed(database: Path) -> None:
+    evidence = database.parent / "evidence"
+    evidence.mkdir()
+    bundle = evidence / "AI-INC-1-001.zip"
+    bundle.write_bytes(b"sealed")
+    digest = f"sha256:{hashlib.sha256(b'sealed').hexdigest()}"
+    with Store.open(database, clock=ManualClock(START)) as store:
+        store.write(recording(*incident_with_evidence("AI-INC-1", path=bundle.name, digest=digest)))
+    report = fsck(database, evidence=evidence)
+    assert (report.clean, report.bundles) == (True, 1)
+
+    bundle.write_bytes(b"seaied")
+    assert fsck(database, evidence=evidence).faults == (
+        Fault(where=f"evidence file {bundle.name}", what="is not the one that was sealed"),
+    )
+    bundle.unlink()
+    assert fsck(database, evidence=evidence).faults == (
+        Fault(where=f"evidence file {bundle.name}", what="is missing; AI-INC-1 was sealed into it"),
+    )
 
 
 def test_damage_to_the_file_itself_is_found(database: Path) -> None:
