@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 DATA_VARIABLE: Final = "STOPWORK_DATA"
+DATABASE_VARIABLE: Final = "STOPWORK_DATABASE"
 
 
 def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -28,4 +29,14 @@ def data_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., 
         default=default_folder,
         metavar="DIR",
         help=f"{help_text} Otherwise {DATA_VARIABLE}, or ~/.local/share/stopwork.",
+    )
+
+
+def database_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command its ``--database``."""
+    return click.option(
+        "--database",
+        metavar="URL",
+        envvar=DATABASE_VARIABLE,
+        help=f"{help_text} As postgresql://user@host/name, better in {DATABASE_VARIABLE} where it holds a password.",
     )

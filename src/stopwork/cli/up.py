@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from stopwork.cli.extras import server_extra
-from stopwork.cli.folders import data_option
+from stopwork.cli.folders import data_option, database_option
 from stopwork.cli.invocation import paper
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ PASSWORD_VARIABLE: Final = "STOPWORK_SMTP_PASSWORD"  # noqa: S105 - a name, not 
 
 @click.command()
 @data_option("The folder that holds the database, the signing key and the evidence.")
+@database_option("A PostgreSQL database that several servers share, instead of the file in the folder.")
 @click.option(
     "--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The address to listen on."
 )
@@ -52,6 +53,7 @@ PASSWORD_VARIABLE: Final = "STOPWORK_SMTP_PASSWORD"  # noqa: S105 - a name, not 
 def up(
     *,
     data: Path,
+    database: str | None,
     host: str,
     port: int,
     systems: Path | None,
@@ -84,6 +86,7 @@ def up(
             serve(
                 data,
                 ready=ready,
+                database=database,
                 host=host,
                 port=port,
                 public_url=public_url,

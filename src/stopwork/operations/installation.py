@@ -14,7 +14,8 @@ from stopwork.kernel.ids import IdSource
 from stopwork.ledger.notes import Signer
 from stopwork.notify.outlet import Outlet
 from stopwork.operations.manifests import Manifests
-from stopwork.storage.store import Store
+from stopwork.storage.store import Store, is_address
+from stopwork.storage.view import View
 from stopwork.systems.base import System
 
 DATABASE = "stopwork.db"
@@ -51,12 +52,17 @@ class Installation:
         cls,
         folder: str | Path,
         *,
+        database: str | None = None,
         systems: Mapping[str, System] | None = None,
         outlet: Outlet | None = None,
         clock: Clock | None = None,
         ids: IdSource | None = None,
     ) -> Installation:
-        """Open the installation in ``folder``, or make one there. Raises ``Conflict`` when another process has it."""
+        """Open the installation in ``folder``, or make one there.
+
+        Its database is a file in the folder, which one process owns (``Conflict`` when another has it), or the PostgreSQL database at
+        the address ``database``, which several servers share: then they share the signing key and the evidence as well.
+        """
         folder = Path(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -66,10 +72,15 @@ class Installation:
                 f"the data folder {folder} cannot be made: {error.strerror}",
                 hint="Name a folder you can write to.",
             ) from error
-        store = Store.open(folder / DATABASE, clock=clock or SystemClock(), ids=ids)
+        if database is not None and not is_address(database):
+            raise Invalid(
+                "this is no address of a PostgreSQL database",
+                hint="Write it as postgresql://user:password@host:5432/name, or leave it out for a file.",
+                field="database",
+            )
+        store = Store.open(database or folder / DATABASE, clock=clock or SystemClock(), ids=ids)
         try:
-            sealed = store.read(lambda view: view.checkpoint()) is not None
-            signer = _signer(folder / KEY_FILE, sealed=sealed)
+            signer = _signer(folder / KEY_FILE, sealed_as=store.read(_origin))
         except BaseException:
             store.close()
             raise
@@ -105,17 +116,29 @@ def read_signer(path: Path) -> Signer:
         raise Tampered(f"{path} is not a signing key", hint="Restore it from a backup.") from error
 
 
-def _signer(path: Path, *, sealed: bool) -> Signer:
+def _origin(view: View) -> str | None:
+    """Answer the name under which the journal has been sealed so far."""
+    newest = view.checkpoint()
+    return None if newest is None else newest[1].partition("\n")[0]
+
+
+def _signer(path: Path, *, sealed_as: str | None) -> Signer:
     """Read the signing key or make one. The key's name is the log's origin and never changes."""
     if path.exists():
-        return read_signer(path)
-    if sealed:
+        known = read_signer(path)
+        if sealed_as not in (None, known.key.name):
+            raise Unavailable(
+                f"the journal is sealed by {sealed_as}, and {path} is the key of {known.key.name}",
+                hint="Use the folder that belongs to this database; servers that share one share its signing key.",
+            )
+        return known
+    if sealed_as is not None:
         raise Unavailable(
             f"the signing key {path} is gone, and the journal is sealed with it",
             hint="Restore it from a backup: with another key nobody could tell this log from a forged one.",
         )
     origin, private = f"stopwork.local/{secrets.token_hex(8)}", secrets.token_bytes(32)
-    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
         unfinished.unlink(missing_ok=True)
         handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -123,7 +146,12 @@ def _signer(path: Path, *, sealed: bool) -> Signer:
             file.write(f"{origin} {private.hex()}\n")
             file.flush()
             os.fsync(file.fileno())
-        unfinished.rename(path)
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:
+            return read_signer(path)  # another server that shares the folder was first
+        finally:
+            unfinished.unlink()
     except OSError as error:
         raise Unavailable(
             f"the signing key cannot be written to {path}: {error.strerror}", hint="Free some space."

@@ -92,6 +92,7 @@ class _Server(uvicorn.Server):
 def prepared(
     folder: str | Path,
     *,
+    database: str | None = None,
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     public_url: str | None = None,
@@ -107,7 +108,7 @@ def prepared(
         _check_public_url(public_url)
     listener = _listen(host, port)
     try:
-        with Installation.open(folder, systems=systems, outlet=outlet) as installation:
+        with Installation.open(folder, database=database, systems=systems, outlet=outlet) as installation:
             bound = listener.getsockname()[1]
             shown = f"[{host}]" if ":" in host else host
             yield Serving(installation, listener, (public_url or f"http://{shown}:{bound}").rstrip("/"))
