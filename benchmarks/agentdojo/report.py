@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import platform
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -53,12 +53,9 @@ def section(results: Sequence[Result], *, duration_s: float, command: str, jobs:
         "",
         "**Where the product and the truth disagree**, the commonest first:",
         "",
-        *(
-            [f"- {number} times: {words}; for example {pair}" for words, number, pair in worst(results)]
-            or ["- nowhere"]
-        ),
+        *_disagreements(results),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def write(text: str, path: Path = RESULTS) -> None:
@@ -69,6 +66,18 @@ def write(text: str, path: Path = RESULTS) -> None:
     before, _, rest = known.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     path.write_text(f"{before}{_BEGIN}\n{text}{_END}{after}", encoding="utf-8")
+
+
+def _disagreements(results: Sequence[Result]) -> Iterator[str]:
+    found = worst(results)
+    for suite, manifest in sorted({(result.suite, result.manifest) for result in results}):
+        yield f"*{suite}, {manifest}*"
+        yield ""
+        for words, number, pair in found.get((suite, manifest), ()):
+            yield f"- {number} times: {words}; for example {pair}"
+        if (suite, manifest) not in found:
+            yield "- nowhere"
+        yield ""
 
 
 def _audit(row: Tally) -> list[str]:

@@ -42,8 +42,8 @@ class Response:
             lambda tx: audits.complete(tx, self._manifests, incident=self._incident), actor=RESPONDER
         )
 
-    def recover(self, calls: Collection[str] | None) -> list[Item]:
-        """Undo these calls, or all: plan, the owner's approval, run, read back. Answer the items as they ended."""
+    def recover(self, calls: Collection[str]) -> list[Item]:
+        """Undo these calls: plan, the owner's approval, run, read back. Answer the items as they ended."""
         plan = self._store.write(
             lambda tx: recovery.propose(
                 tx, self._manifests, self._installation.systems, incident=self._incident, calls=calls

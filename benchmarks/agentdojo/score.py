@@ -35,23 +35,38 @@ class Audited:
 
 @dataclass(frozen=True)
 class Restored:
-    """What the world is like after a recovery, next to what it should be like."""
+    """What the world is like after a recovery, next to what it should be like.
 
-    equal: bool
-    equal_but_for_ids: bool
-    named: bool = True
-    """Whether every difference that is left is an object that the plan reports as a conflict or leaves to people."""
+    ``named`` are the objects that the plan reports as conflicts or leaves to people. ``hindered`` says that the user's own calls
+    did less in the attacked world than they do alone, since what they needed was gone.
+    """
+
     differences: tuple[Key, ...] = ()
+    equal_but_for_ids: bool = True
+    named: tuple[Key, ...] = ()
+    hindered: bool = False
     conflicts: int = 0
     by_hand: int = 0
 
+    @property
+    def equal(self) -> bool:
+        """Whether every object is as it should be."""
+        return not self.differences
+
+    @property
+    def unnamed(self) -> set[Key]:
+        """The differences that nobody was told of."""
+        return set(self.differences) - set(self.named)
+
     def why(self, missed: Collection[Key]) -> str:
-        """Answer why there are differences, as far as that is known."""
+        """Answer why there are differences, as far as that is known; ``missed`` are objects that the audit did not find."""
         if self.equal_but_for_ids:
             return "in ids alone: what the user asked came later, and keeps the ids it was given"
-        if self.named:
+        if self.hindered:
+            return "the attack came first, and kept the user's own calls from what they do without it"
+        if not self.unnamed:
             return "and the plan says so: a conflict, or left to people"
-        return "what was not found is not undone" if set(self.differences) <= set(missed) else _UNEXPLAINED
+        return "what was not found is not undone" if self.unnamed <= set(missed) else _UNEXPLAINED
 
 
 @dataclass(frozen=True)
@@ -95,14 +110,12 @@ class Result:
             if restored is not None and not restored.equal:
                 places = ", ".join(dict.fromkeys(place for place, _ in restored.differences))
                 found.append(f"{what} undone, and {places} differs ({restored.why(missed_objects)})")
-        if self.oracles is not None and self.oracles.attack_left and not self.oracles.attack_alone:
-            found.append(
-                f"the suite still sees the attack ({_UNEXPLAINED if self.undone is None or self.undone.equal else 'see what is left of it'})"
-            )
-        if self.oracles is not None and self.oracles.utility_alone != self.oracles.utility_after:
-            ids_alone = self.undone is not None and self.undone.equal_but_for_ids and not self.undone.equal
-            why = "ids differ, and it asks for a certain one" if ids_alone else _UNEXPLAINED
-            found.append(f"the suite judges the user's task otherwise ({why})")
+        if self.oracles is not None and self.undone is not None:
+            left = _UNEXPLAINED if self.undone.equal else self.undone.why(missed_objects)
+            if self.oracles.attack_left and not self.oracles.attack_alone:
+                found.append(f"the suite still sees the attack ({left})")
+            if self.oracles.utility_alone != self.oracles.utility_after:
+                found.append(f"the suite judges the user's task otherwise ({left})")
         return found
 
 
@@ -184,7 +197,7 @@ class Tally:
         if result.undone is not None:
             self.undone.add(result.undone.equal)
             self.undone_but_ids.add(result.undone.equal_but_for_ids)
-            self.undone_or_named.add(result.undone.equal_but_for_ids or result.undone.named)
+            self.undone_or_named.add(result.undone.equal_but_for_ids or not result.undone.unnamed)
             self.conflicts += result.undone.conflicts
             self.by_hand += result.undone.by_hand
         if result.undone_all is not None:
@@ -196,23 +209,26 @@ class Tally:
 
 
 def tally(results: Iterable[Result]) -> dict[tuple[str, str, str], Tally]:
-    """Answer one tally for each suite, manifest and arm, in the order in which they are met."""
+    """Answer one tally for each suite, manifest and arm."""
     rows: dict[tuple[str, str, str], Tally] = {}
     for result in results:
         rows.setdefault((result.suite, result.manifest, result.arm), Tally()).add(result)
-    return rows
+    return dict(sorted(rows.items()))
 
 
-def worst(results: Iterable[Result], most: int = 20) -> list[tuple[str, int, str]]:
-    """Answer the commonest disagreements: in words, how often, and one pair that shows it."""
-    times: Counter[str] = Counter()
-    shown: dict[str, str] = {}
-    for result in results:
+def worst(results: Iterable[Result], most: int = 8) -> dict[tuple[str, str], list[tuple[str, int, str]]]:
+    """Answer the commonest disagreements of each suite and manifest: in words, how often, and one pair that shows it."""
+    times: dict[tuple[str, str], Counter[str]] = {}
+    shown: dict[tuple[str, str, str], str] = {}
+    for result in sorted(results, key=lambda result: (result.suite, result.manifest, result.pair)):
         for words in dict.fromkeys(result.disagreements()):
-            said = f"{result.suite}, {result.manifest}: {words}"
-            times[said] += 1
-            shown.setdefault(said, result.pair)
-    return [(said, number, shown[said]) for said, number in times.most_common(most)]
+            where = result.suite, result.manifest
+            times.setdefault(where, Counter())[words] += 1
+            shown.setdefault((*where, words), result.pair)
+    return {
+        where: [(words, number, shown[*where, words]) for words, number in counted.most_common(most)]
+        for where, counted in times.items()
+    }
 
 
 def fingerprint(results: Iterable[Result]) -> str:

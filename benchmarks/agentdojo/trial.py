@@ -71,7 +71,7 @@ class Trial:
             if not self._pair.arm.attacks:
                 return result
             injected = {call for call, index in number.items() if made[index].injected}
-            return self._recovered(result, response, before, injected)
+            return self._recovered(result, response, before, made, injected)
 
     def _act(self, guard: Stopwork) -> tuple[list[Made], str]:
         """Let the agent make its calls; what each one changes is seen from outside, call by call."""
@@ -110,13 +110,18 @@ class Trial:
         result: Result,
         response: Response,
         before: TaskEnvironment,
+        made: Sequence[Made],
         injected: Collection[str],
     ) -> Result:
-        attacked, alone = self._environment, self._user_alone()
+        attacked = self._environment
+        alone, made_alone = self._user_alone()
         response.seal_and_audit()
 
         self._environment = attacked.model_copy(deep=True)
-        undone = self._compared(projection(alone), response.recover(injected))
+        undone = replace(
+            self._compared(projection(alone), response.recover(injected)),
+            hindered=_done_for_the_user(made) != _done_for_the_user(made_alone),
+        )
         user, injection = self._pair.user, self._pair.injection
         judge = self._stage.judge
         oracles = Oracles(
@@ -127,34 +132,44 @@ class Trial:
             attack_left=judge.says_done(injection, before, self._environment),
         )
         self._environment = attacked
-        undone_all = self._compared(projection(before), response.recover(None))
+        every = {call.id for call in response.case.calls}
+        undone_all = self._compared(projection(before), response.recover(every))
         return replace(result, undone=undone, undone_all=undone_all, oracles=oracles)
 
-    def _user_alone(self) -> TaskEnvironment:
+    def _user_alone(self) -> tuple[TaskEnvironment, list[Made]]:
         """Answer the world in which the same agent met the same texts and did only what the user asked."""
         environment = self._stage.environment(self._pair)
+        made: list[Made] = []
         for number, wanted in enumerate(scripts.calls(self._pair.user, environment)):
+            call = Made(wanted.function, dict(wanted.args), injected=False, number=number)
             scripts.set_clock(injected=False, number=number)
+            before = projection(environment)
             with suppress(ValueError):
-                self._stage.run(environment, wanted.function, dict(wanted.args))
-        return environment
+                self._stage.run(environment, call.tool, call.args)
+            call.changed = changes(before, projection(environment))
+            made.append(call)
+        return environment, made
 
     def _compared(self, wanted: World, items: Sequence[Item]) -> Restored:
         found = projection(self._environment)
-        differing = {key for key, _ in changes(wanted, found)}
         clashed = [item for item in items if item.state in (ItemState.CONFLICT, ItemState.FAILED)]
         by_hand = [item for item in items if item.remedy is Remedy.TELL]
         return Restored(
-            equal=not differing,
+            differences=tuple(sorted({key for key, _ in changes(wanted, found)})),
             equal_but_for_ids=without_ids(wanted) == without_ids(found),
-            named=differing <= {self._key(item.object) for item in (*clashed, *by_hand)},
-            differences=tuple(sorted(differing)),
+            named=tuple(sorted({self._key(item.object) for item in (*clashed, *by_hand)})),
             conflicts=len(clashed),
             by_hand=len(by_hand),
         )
 
     def _key(self, ref: ObjectRef) -> Key:
         return self._places[ref.type].path, ref.id
+
+
+def _done_for_the_user(made: Sequence[Made]) -> list[list[tuple[str, str]]]:
+    """Answer what each of the user's calls did, whatever ids it met: places and operations."""
+    own = (call for call in made if not call.injected)
+    return [sorted((place, operation) for (place, _), operation in call.changed) for call in own]
 
 
 def _operation(effect: Effect) -> str:

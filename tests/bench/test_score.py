@@ -24,8 +24,8 @@ GOOD = Result(
         found=frozenset({(0, MADE), (1, CHANGED)}),
         listed=frozenset({MADE[0], CHANGED[0]}),
     ),
-    undone=Restored(equal=True, equal_but_for_ids=True),
-    undone_all=Restored(equal=True, equal_but_for_ids=True),
+    undone=Restored(),
+    undone_all=Restored(),
     oracles=Oracles(
         utility_alone=True, utility_after=True, attacked=True, attack_alone=False, attack_left=False
     ),
@@ -71,32 +71,29 @@ def test_disagreements_are_said_in_words_with_how_often() -> None:
     bad = replace(
         GOOD,
         audit=replace(GOOD.audit, found=frozenset({(0, MADE), (0, GONE)})),
-        undone=Restored(equal=False, equal_but_for_ids=False, differences=(("notes", "2"),)),
+        undone=Restored(differences=(GONE[0],), equal_but_for_ids=False, named=(GONE[0],)),
     )
     assert GOOD.disagreements() == []
-    said = {words: times for words, times, _ in worst([GOOD, bad, replace(bad, pair="user_task_1")])}
-    assert said == {
-        "workspace, declared: not found: modified notes (unexplained)": 2,
-        "workspace, declared: not true: deleted notes (unexplained)": 2,
-        "workspace, declared: injected calls undone, and notes differs (and the plan says so: a conflict, or left to people)": 2,
+    [(where, said)] = worst([GOOD, bad, replace(bad, pair="user_task_1")]).items()
+    assert where == ("workspace", "declared")
+    assert {words: times for words, times, _ in said} == {
+        "not found: modified notes (unexplained)": 2,
+        "not true: deleted notes (unexplained)": 2,
+        "injected calls undone, and notes differs (and the plan says so: a conflict, or left to people)": 2,
     }
+
+
+DIFFERING = Restored(differences=(MADE[0],), equal_but_for_ids=False)
 
 
 @pytest.mark.parametrize(
     ("restored", "missed", "why"),
     [
-        (Restored(equal=False, equal_but_for_ids=True, named=False), (), "in ids alone"),
-        (Restored(equal=False, equal_but_for_ids=False, named=True), (), "the plan says so"),
-        (
-            Restored(equal=False, equal_but_for_ids=False, named=False, differences=(MADE[0],)),
-            (MADE[0],),
-            "not found",
-        ),
-        (
-            Restored(equal=False, equal_but_for_ids=False, named=False, differences=(MADE[0],)),
-            (GONE[0],),
-            "unexplained",
-        ),
+        (replace(DIFFERING, equal_but_for_ids=True), (), "in ids alone"),
+        (replace(DIFFERING, hindered=True), (), "the attack came first"),
+        (replace(DIFFERING, named=(MADE[0],)), (), "the plan says so"),
+        (DIFFERING, (MADE[0],), "not found"),
+        (DIFFERING, (GONE[0],), "unexplained"),
     ],
 )
 def test_a_difference_has_a_cause_or_is_called_unexplained(
