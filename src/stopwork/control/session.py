@@ -12,6 +12,7 @@ What it holds to:
 
 - The tool runs at most once, only on a permit that is still valid, and, if it changes something, only after the attempt is
   durable.
+- A change that raised is *unknown*, unless it certainly did not take effect or everything is seen to be as it was.
 - A permit that did not lead to a run is closed as failed, "not started".
 - Once the tool has begun, an outcome is recorded whatever happens: succeeded, failed, or *unknown* where nobody can tell, as
   after a time-out or a cancellation. If it cannot be recorded, that is said; the tool is never run again.
@@ -84,17 +85,31 @@ class Returned(Event):
     result: Any = None
 
 
+class Doubt(StrEnum):
+    """What is open after a tool raised: ``none``, it did not take effect; ``open``, it may have, and looking tells; ``lasting``, it
+    may even now, so that nothing seen yet tells that it did not.
+    """
+
+    NONE = "none"
+    OPEN = "open"
+    LASTING = "lasting"
+
+
 class Raised(Event):
-    """The tool raised; ``in_doubt`` when it may have taken effect all the same."""
+    """The tool raised."""
 
     error: str
-    in_doubt: bool = False
+    doubt: Doubt = Doubt.OPEN
 
 
 class Seen(Event):
-    """The objects were looked at after the call; ``observed`` are those that had changed."""
+    """The objects were looked at after the call; ``observed`` are those that had changed.
+
+    ``unchanged`` when all that the call is for was seen before and after, and is as it was.
+    """
 
     observed: tuple[Observed, ...] = ()
+    unchanged: bool = False
 
 
 class Woke(Event):
@@ -222,6 +237,7 @@ class CallSession:
         self._tries = 0
         self._cancellations = 0
         self._outcome = Outcome.UNKNOWN
+        self._looking_tells = False
         self._result: Any = None
         self._error: str | None = None
 
@@ -356,7 +372,9 @@ class CallSession:
         return self._see(Outcome.SUCCEEDED, Return(), result=event.result)
 
     def _raised(self, event: Raised, _at: float) -> Step:
-        return self._see(Outcome.UNKNOWN if event.in_doubt else Outcome.FAILED, Reraise(), error=event.error)
+        failed = event.doubt is Doubt.NONE or (event.doubt is Doubt.OPEN and not self._changes)
+        self._looking_tells = event.doubt is Doubt.OPEN
+        return self._see(Outcome.FAILED if failed else Outcome.UNKNOWN, Reraise(), error=event.error)
 
     def _cancelled_running(self, _event: Cancelled, _at: float) -> Step:
         self._cancellations += 1
@@ -367,6 +385,8 @@ class CallSession:
         return self._to(State.SEEING, ReadAfter(objects=self._permit.capture if self._permit else ()))
 
     def _seen(self, event: Seen, _at: float) -> Step:
+        if self._looking_tells and event.unchanged:
+            self._outcome = Outcome.FAILED
         record = RecordOutcome(
             call=self.call,
             outcome=self._outcome,

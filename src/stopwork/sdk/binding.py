@@ -19,7 +19,7 @@ _RECEIVERS: Final = frozenset({"self", "cls"})
 
 
 class Binding:
-    """One call's arguments: ``args`` as plain content, and how to run the function with what is permitted."""
+    """One call's arguments: ``args`` as plain content, and the function made ready to run with what is permitted."""
 
     def __init__(
         self, function: Callable[..., Any], bound: inspect.BoundArguments, left_out: frozenset[str]
@@ -29,8 +29,8 @@ class Binding:
         self._recorded = _flat(bound, left_out)
         self.args: dict[str, Any] = plain(self._recorded)
 
-    def invoke(self, permitted: Mapping[str, Any]) -> Any:
-        """Run the function with the permitted arguments; ``Conflict`` when one of the caller's values has changed since."""
+    def ready(self, permitted: Mapping[str, Any]) -> Callable[[], Any]:
+        """Answer the function with the permitted arguments; ``Conflict`` when one of the caller's values has changed since."""
         values = {name: self._value(name, permitted[name]) for name in self._recorded if name in permitted}
         strangers = permitted.keys() - self._recorded.keys()
         missing = self._recorded.keys() - permitted.keys()
@@ -41,7 +41,7 @@ class Binding:
                 hint="A permit may change the values of arguments, not add or drop them.",
             )
         positional, named = self._spread(values)
-        return self._function(*positional, **named)
+        return functools.partial(self._function, *positional, **named)
 
     def _value(self, name: str, permitted: Any) -> Any:
         own = self._recorded[name]

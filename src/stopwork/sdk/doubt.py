@@ -1,13 +1,17 @@
-"""Which exceptions leave it open whether a tool took effect.
+"""What an exception of a tool says about whether it took effect.
 
-A time-out after the request was sent, or a connection that broke, says nothing about what the other side did: the outcome is
-*unknown*. A connection that was never made is a plain failure. Classes are known by name, so that no HTTP library has to
-be installed to recognise its exceptions.
+Nothing, unless something is known of it: a change that raised may have been made. It has *certainly not* been made where the request
+never left, or was turned down. It may be made *even now* where the other side was left with it: after a time-out, a connection that
+broke off, a gateway that gave up. In between, looking at what it would have changed settles it. Classes are known by name, so that
+no HTTP library has to be installed to recognise its exceptions.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+from stopwork.control.session import Doubt
+from stopwork.ledger.records import Record
 
 _NEVER_SENT: Final = frozenset(
     {
@@ -35,24 +39,52 @@ _BROKE_OFF: Final = frozenset(
         "ServerDisconnectedError",
     }
 )
+_ANSWERED: Final = frozenset({"HTTPStatusError", "HTTPError", "ClientResponseError"})
+_GAVE_UP: Final = frozenset({408, 502, 504})
+_TURNED_DOWN: Final = range(400, 500)
 _MAX_CAUSES: Final = 10
 
 
-def in_doubt(error: BaseException, more: tuple[type[BaseException], ...] = ()) -> bool:
-    """Answer whether the tool may have taken effect although it raised ``error``.
+class AuthorSays(Record):
+    """What a tool's author knows of its exceptions: after which nobody can say, and after which it has not taken effect."""
 
-    ``more`` are exceptions of which the tool's author says so. An exception raised *from* another is as doubtful as that one.
-    """
+    unknown: tuple[type[BaseException], ...] = ()
+    failed: tuple[type[BaseException], ...] = ()
+
+
+def doubt_of(error: BaseException, author: AuthorSays) -> Doubt:
+    """Answer what is open after ``error``. An exception raised *from* another says what that one says."""
     cause: BaseException | None = error
     for _ in range(_MAX_CAUSES):
         if cause is None:
-            return False
-        if more and isinstance(cause, more):
-            return True
-        names = {kind.__name__ for kind in type(cause).__mro__}
-        if names & _NEVER_SENT:
-            return False
-        if names & _BROKE_OFF or any("timeout" in name.lower() for name in names):
-            return True
+            break
+        known = _known(cause, author)
+        if known is not None:
+            return known
         cause = cause.__cause__
-    return True
+    return Doubt.OPEN
+
+
+def _known(error: BaseException, author: AuthorSays) -> Doubt | None:
+    if isinstance(error, author.unknown):
+        return Doubt.LASTING
+    if isinstance(error, author.failed):
+        return Doubt.NONE
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & _NEVER_SENT:
+        return Doubt.NONE
+    if names & _BROKE_OFF or any("timeout" in name.lower() for name in names):
+        return Doubt.LASTING
+    if names & _ANSWERED:
+        status = _status(error)
+        if status in _GAVE_UP:
+            return Doubt.LASTING
+        if status in _TURNED_DOWN:
+            return Doubt.NONE
+    return None
+
+
+def _status(error: Any) -> int | None:
+    """Answer the HTTP status, wherever this library keeps it."""
+    places = (getattr(getattr(error, "response", None), "status_code", None), getattr(error, "status", None))
+    return next((each for each in (*places, getattr(error, "code", None)) if isinstance(each, int)), None)

@@ -22,6 +22,7 @@ from stopwork.kernel.errors import Invalid, NotFound
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
 from stopwork.sdk.binding import Binding, Signature, bind_mapping
 from stopwork.sdk.desk import AsyncDesk, Desk, InThread
+from stopwork.sdk.doubt import AuthorSays
 from stopwork.sdk.errors import CallWaiting
 from stopwork.sdk.heartbeat import Health, Heartbeat
 from stopwork.sdk.observer import Observer
@@ -41,13 +42,11 @@ MAX_WAITING: Final = 1_000
 class _Waiting:
     """What it takes to ask again about a call that waits for approval."""
 
-    def __init__(
-        self, request: AskPermit, run: GuardedRun, binding: Binding, doubtful: tuple[Any, ...]
-    ) -> None:
+    def __init__(self, request: AskPermit, run: GuardedRun, binding: Binding, author: AuthorSays) -> None:
         self.request = request
         self.run = run
         self.binding = binding
-        self.doubtful = doubtful
+        self.author = author
 
 
 class Stopwork:
@@ -179,14 +178,17 @@ class Stopwork:
         source: str | None = None,
         leave_out: tuple[str, ...] = (),
         unknown: tuple[type[BaseException], ...] = (),
+        failed: tuple[type[BaseException], ...] = (),
         approval_wait_s: float | None = None,
     ) -> Callable[[F], F]:
         """Guard a function, sync or async, as the tool of this name; its arguments are the call's.
 
         ``source`` says where the input it reads comes from. ``leave_out`` names parameters that are passed through and not recorded.
-        ``unknown`` are exceptions of the tool after which nobody can say whether it took effect; time-outs and broken
-        connections are that by themselves.
+        An exception of a tool that changes something leaves its outcome unknown, unless the request certainly was not carried out or
+        everything is seen to be as it was. ``failed`` are exceptions after which it has certainly not taken effect, ``unknown`` those
+        after which nothing that is seen can tell; time-outs and broken connections are that by themselves.
         """
+        author = AuthorSays(unknown=unknown, failed=failed)
 
         def guard(function: F) -> F:
             signature = Signature(function, leave_out)
@@ -194,14 +196,14 @@ class Stopwork:
             @functools.wraps(function)
             def guarded(*args: Any, **kwargs: Any) -> Any:
                 call, waiting = self._call(
-                    name, signature.bind(args, kwargs), None, source, unknown, approval_wait_s
+                    name, signature.bind(args, kwargs), None, source, author, approval_wait_s
                 )
                 return self._carried(call, waiting)
 
             @functools.wraps(function)
             async def aguarded(*args: Any, **kwargs: Any) -> Any:
                 call, waiting = self._call(
-                    name, signature.bind(args, kwargs), None, source, unknown, approval_wait_s
+                    name, signature.bind(args, kwargs), None, source, author, approval_wait_s
                 )
                 return await self._acarried(call, waiting)
 
@@ -220,6 +222,7 @@ class Stopwork:
         nth: int | None = None,
         source: str | None = None,
         unknown: tuple[type[BaseException], ...] = (),
+        failed: tuple[type[BaseException], ...] = (),
     ) -> Any:
         """Run ``function(**args)`` as a call of ``tool``, for callers that have no decorated function.
 
@@ -227,7 +230,14 @@ class Stopwork:
         caller counts them better than this process can: one more than those whose result it has.
         """
         guarded, waiting = self._call(
-            tool, bind_mapping(function, args), run, source, unknown, None, call=call, nth=nth
+            tool,
+            bind_mapping(function, args),
+            run,
+            source,
+            AuthorSays(unknown=unknown, failed=failed),
+            None,
+            call=call,
+            nth=nth,
         )
         return self._carried(guarded, waiting)
 
@@ -242,10 +252,18 @@ class Stopwork:
         nth: int | None = None,
         source: str | None = None,
         unknown: tuple[type[BaseException], ...] = (),
+        failed: tuple[type[BaseException], ...] = (),
     ) -> Any:
         """Run an async ``function`` as a call of ``tool``; otherwise as :meth:`call`."""
         guarded, waiting = self._call(
-            tool, bind_mapping(function, args), run, source, unknown, None, call=call, nth=nth
+            tool,
+            bind_mapping(function, args),
+            run,
+            source,
+            AuthorSays(unknown=unknown, failed=failed),
+            None,
+            call=call,
+            nth=nth,
         )
         return await self._acarried(guarded, waiting)
 
@@ -287,7 +305,7 @@ class Stopwork:
         binding: Binding,
         run: GuardedRun | None,
         source: str | None,
-        unknown: tuple[type[BaseException], ...],
+        author: AuthorSays,
         approval_wait_s: float | None,
         *,
         call: str | None = None,
@@ -304,7 +322,7 @@ class Stopwork:
             nth=nth or run.done(tool, binding.args) + 1,
             source=source,
         )
-        waiting = _Waiting(request, run, binding, unknown)
+        waiting = _Waiting(request, run, binding, author)
         return self._guarded(waiting, approval_wait_s), waiting
 
     def _guarded(self, waiting: _Waiting, approval_wait_s: float | None = None) -> GuardedCall:
@@ -319,7 +337,8 @@ class Stopwork:
             point=self._heartbeat.point_of(waiting.run.workflow),
         )
         session = CallSession(request, effect, patience)
-        return GuardedCall(tool, waiting.binding, session, self._observer.window(effect), waiting.doubtful)
+        window = self._observer.window(effect, waiting.run.system_of(tool))
+        return GuardedCall(tool, waiting.binding, session, window, waiting.author)
 
     def _carried(self, call: GuardedCall, waiting: _Waiting) -> Any:
         try:

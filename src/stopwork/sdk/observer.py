@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stopwork.incidents.images import operation_of, same
 from stopwork.kernel.errors import Unavailable
-from stopwork.ledger.records import Captured, Image, ObjectRef, Observed
+from stopwork.ledger.records import Captured, Image, ImageState, ObjectRef, Observed
 from stopwork.ledger.words import EffectKind, Operation
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ class Observer:
         self._open: set[Window] = set()
         self._lock = threading.Lock()
 
-    def window(self, effect: EffectKind | None) -> Window:
-        """Answer the view around one call that has this effect."""
-        return Window(self, effect)
+    def window(self, effect: EffectKind | None, system: str | None = None) -> Window:
+        """Answer the view around one call that has this effect on an object of this system."""
+        return Window(self, effect, system)
 
     def opened(self, window: Window) -> None:
         """Note that a call is being watched."""
@@ -60,12 +60,18 @@ class Observer:
 
 
 class Window:
-    """What was there before one call, and what has changed after it."""
+    """What was there before one call, and what has changed after it.
 
-    def __init__(self, observer: Observer, effect: EffectKind | None) -> None:
+    ``unchanged`` is whether all that the call is for, its objects or else the whole system that they live in, has been seen to be as
+    it was, and so has everything that was scanned.
+    """
+
+    def __init__(self, observer: Observer, effect: EffectKind | None, system: str | None) -> None:
         self.claimed: dict[ObjectRef, Any] = {}
+        self.unchanged = False
         self._observer = observer
         self._effect = effect
+        self._system = system
         self._before: dict[ObjectRef, Image] = {}
         self._scanned: _Scans = {}
         self._reported: dict[ObjectRef, Observed] = {}
@@ -90,6 +96,10 @@ class Window:
         for ref in objects:
             before = self._before.get(ref, Image.unknown("it was not read before the call"))
             found[ref] = self._observed(ref, before, self._read_after(ref), self._effect, "declared")
+        looked_at = bool(found) or self._system in self._scanned
+        self.unchanged = looked_at and all(
+            seen.before.state is not ImageState.UNKNOWN and _unchanged(seen) for seen in found.values()
+        )
         found |= {ref: seen for ref, seen in self._changed_in_scans().items() if ref not in found}
         self._reported = found
         self._observer.closed(self)
@@ -133,11 +143,14 @@ class Window:
             except Unavailable as error:
                 # Nothing is known of this system now; the declared objects still say so one by one.
                 log.warning("%s could not be scanned after the call: %s", name, error.__cause__)
+                self.unchanged = False
                 continue
             for ref in before.keys() | after.keys():
                 seen = self._observed(ref, _image(before, ref), _image(after, ref), None, "scan")
                 if not _unchanged(seen):
                     changed[ref] = seen
+        # Also what a call that overlapped has claimed may have been this one's doing.
+        self.unchanged = self.unchanged and not changed
         own = self._observer.claim(self, {ref: seen.after.content for ref, seen in changed.items()})
         return {ref: changed[ref] for ref in sorted(own, key=str)}
 

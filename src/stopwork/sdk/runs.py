@@ -96,6 +96,11 @@ class GuardedRun:
         facts = self._begun().tools.get(tool)
         return facts.effect if facts else None
 
+    def system_of(self, tool: str) -> str | None:
+        """Answer where the manifest says that the object lives which the tool changes."""
+        facts = self._begun().tools.get(tool)
+        return facts.system if facts else None
+
     def done(self, tool: str, args: dict[str, Any]) -> int:
         """Answer how many calls of this tool with these arguments the run has had the result of.
 

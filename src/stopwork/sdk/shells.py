@@ -18,6 +18,7 @@ from stopwork.control.session import (
     CallSession,
     Cancelled,
     DeskFailed,
+    Doubt,
     Ending,
     Event,
     Fail,
@@ -44,7 +45,7 @@ from stopwork.kernel.clock import boottime
 from stopwork.kernel.errors import Internal, StopworkError, Unavailable
 from stopwork.sdk.binding import Binding
 from stopwork.sdk.desk import AsyncDesk, Desk
-from stopwork.sdk.doubt import in_doubt
+from stopwork.sdk.doubt import AuthorSays, doubt_of
 from stopwork.sdk.errors import CallRefused, OutcomeNotRecorded
 from stopwork.sdk.observer import Window
 
@@ -64,13 +65,13 @@ class GuardedCall:
         binding: Binding,
         session: CallSession,
         window: Window,
-        doubtful: tuple[type[BaseException], ...] = (),
+        author: AuthorSays,
     ) -> None:
         self.tool = tool
         self.binding = binding
         self.session = session
         self._window = window
-        self._doubtful = doubtful
+        self._author = author
         self._value: Any = None
         self._caught: BaseException | None = None
 
@@ -86,8 +87,9 @@ class GuardedCall:
                 return ImagesRead(before=self._window.before(command.objects))
             except Unavailable as error:
                 return ImagesFailed(why=error.detail)
-        look = self._window.after if isinstance(command, ReadAfter) else self._window.new
-        return Seen(observed=look(command.objects))
+        if isinstance(command, ReadNew):
+            return Seen(observed=self._window.new(command.objects))
+        return Seen(observed=self._window.after(command.objects), unchanged=self._window.unchanged)
 
     def returned(self, value: Any) -> Returned:
         """Keep what the tool returned for the caller, and answer what will be on record."""
@@ -102,7 +104,12 @@ class GuardedCall:
     def raised(self, error: Exception) -> Raised:
         """Keep the tool's exception for the caller, and answer what will be on record."""
         self._caught = error
-        return Raised(error=_in_words(error), in_doubt=in_doubt(error, self._doubtful))
+        return Raised(error=_in_words(error), doubt=doubt_of(error, self._author))
+
+    def not_begun(self, error: Exception) -> Raised:
+        """Keep for the caller why the tool could not even be started."""
+        self._caught = error
+        return Raised(error=_in_words(error), doubt=Doubt.NONE)
 
     def cancelled(self, error: BaseException) -> Cancelled:
         """Keep the interruption for the caller."""
@@ -158,7 +165,11 @@ def _perform(call: GuardedCall, command: Step, desk: Desk) -> Any:
             return call.look(command)
         case Invoke(args=args):
             try:
-                value = call.binding.invoke(args)
+                tool = call.binding.ready(args)
+            except Exception as error:  # noqa: BLE001 - recorded, then raised again unchanged
+                return call.not_begun(error)
+            try:
+                value = tool()
             except Exception as error:  # noqa: BLE001 - recorded, then raised again unchanged
                 return call.raised(error)
             return call.returned(value)
@@ -200,7 +211,11 @@ async def _aperform(
             return await _uninterrupted(asyncio.to_thread(call.look, command))
         case Invoke(args=args):
             try:
-                value = call.binding.invoke(args)
+                tool = call.binding.ready(args)
+            except Exception as error:  # noqa: BLE001 - recorded, then raised again unchanged
+                return call.not_begun(error), None
+            try:
+                value = tool()
                 if inspect.isawaitable(value):
                     value = await value
             except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit) as error:

@@ -42,7 +42,11 @@ COVERS: dict[str, tuple[Scope, Call, bool]] = {
     "the class of the source": (Scope(kind=K.SOURCE, name="class:external"), Call(), True),
     "another class": (Scope(kind=K.SOURCE, name="class:internal"), Call(), False),
     "one of the destinations": (Scope(kind=K.DESTINATION, name="x@customer.test"), Call(), True),
-    "the same destination in other letters": (Scope(kind=K.DESTINATION, name="X@Customer.test"), Call(), True),
+    "the same destination in other letters": (
+        Scope(kind=K.DESTINATION, name="X@Customer.test"),
+        Call(),
+        True,
+    ),
     "another destination": (Scope(kind=K.DESTINATION, name="customer.test"), Call(), False),
     "a destination, on a call whose destinations cannot be read": (
         Scope(kind=K.DESTINATION, name="x@customer.test"),

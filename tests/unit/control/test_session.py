@@ -10,6 +10,7 @@ from copy import copy
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stopwork.control import session as s
 from stopwork.control.protocol import (
@@ -27,7 +28,7 @@ from stopwork.ledger.records import Captured, Image, ObjectRef, Observed
 from stopwork.ledger.words import EffectKind, Operation, Outcome, Verdict
 
 TASK = ObjectRef(system="crm", type="task", id="t1")
-ASK = AskPermit(call="call_1", run="run_1", tool="crm.update", args={"id": "t1"})
+ASK = AskPermit(call="call_1", session="session_1", run="run_1", tool="crm.update", args={"id": "t1"})
 BEFORE = (Captured(object=TASK, image=Image.present({"due": "May"})),)
 CHANGED = (
     Observed(
@@ -55,15 +56,19 @@ DRAFTED = PermitAnswer(call="call_1", verdict=Verdict.DRAFT, would=Verdict.DRAFT
 REPLAY = PermitAnswer(call="call_1", verdict=Verdict.REPLAY, would=Verdict.REPLAY, replay=True, result=7)
 
 READ_BEFORE = s.ReadBefore(objects=(TASK,))
-ATTEMPT = RecordAttempt(call="call_1", before=BEFORE)
+ATTEMPT = RecordAttempt(call="call_1", session="session_1", before=BEFORE)
 INVOKE = s.Invoke(args={"id": "t1"})
 READ_AFTER = s.ReadAfter(objects=(TASK,))
 SEEN = s.Seen(observed=CHANGED)
-SUCCEEDED = RecordOutcome(call="call_1", outcome=Outcome.SUCCEEDED, result=7, observed=CHANGED)
+SUCCEEDED = RecordOutcome(
+    call="call_1", session="session_1", outcome=Outcome.SUCCEEDED, result=7, observed=CHANGED
+)
 
 
 def not_started(why: str) -> RecordOutcome:
-    return RecordOutcome(call="call_1", outcome=Outcome.FAILED, error=f"not started: {why}")
+    return RecordOutcome(
+        call="call_1", session="session_1", outcome=Outcome.FAILED, error=f"not started: {why}"
+    )
 
 
 class Playbook:
@@ -117,12 +122,24 @@ def test_a_write_that_succeeds() -> None:
 def test_a_read_records_no_attempt() -> None:
     book = Playbook(EffectKind.READ)
     book >> ASK << PERMIT >> READ_BEFORE << s.ImagesRead() >> INVOKE << s.Returned(result=7)
-    book >> READ_AFTER << s.Seen() >> RecordOutcome(call="call_1", outcome=Outcome.SUCCEEDED, result=7)
+    (
+        book
+        >> READ_AFTER
+        << s.Seen()
+        >> RecordOutcome(call="call_1", session="session_1", outcome=Outcome.SUCCEEDED, result=7)
+    )
     (book << OutcomeRecorded()).ends_with(s.Return)
 
 
 def test_a_tool_that_nobody_declared_is_treated_as_a_write() -> None:
     Playbook(None) >> ASK << PERMIT >> READ_BEFORE << s.ImagesRead(before=BEFORE) >> ATTEMPT
+
+
+def test_what_the_permit_says_of_the_tool_counts_not_what_the_run_began_with() -> None:
+    writes = replace(PERMIT, effect=EffectKind.UPDATE)
+    Playbook(EffectKind.READ) >> ASK << writes >> READ_BEFORE << s.ImagesRead(before=BEFORE) >> ATTEMPT
+    reads = replace(PERMIT, effect=EffectKind.READ)
+    Playbook(EffectKind.UPDATE) >> ASK << reads >> READ_BEFORE << s.ImagesRead(before=BEFORE) >> INVOKE
 
 
 def test_an_object_that_only_the_result_names_is_read_and_reported() -> None:
@@ -131,15 +148,35 @@ def test_an_object_that_only_the_result_names_is_read_and_reported() -> None:
     (book << EffectsRecorded()).ends_with(s.Return)
 
 
-def test_a_tool_that_raises_has_failed_and_its_exception_goes_on() -> None:
-    book = up_to_run() << s.Raised(error="KeyError: 'due'") >> READ_AFTER << s.Seen()
-    book >> RecordOutcome(call="call_1", outcome=Outcome.FAILED, error="KeyError: 'due'")
+@pytest.mark.parametrize(
+    ("effect", "doubt", "unchanged", "outcome"),
+    [
+        (EffectKind.UPDATE, s.Doubt.NONE, False, Outcome.FAILED),
+        (EffectKind.UPDATE, s.Doubt.OPEN, False, Outcome.UNKNOWN),
+        (EffectKind.UPDATE, s.Doubt.OPEN, True, Outcome.FAILED),
+        (EffectKind.UPDATE, s.Doubt.LASTING, True, Outcome.UNKNOWN),
+        (None, s.Doubt.OPEN, False, Outcome.UNKNOWN),
+        (EffectKind.READ, s.Doubt.OPEN, False, Outcome.FAILED),
+        (EffectKind.READ, s.Doubt.LASTING, False, Outcome.UNKNOWN),
+    ],
+)
+def test_a_tool_that_raises_has_failed_or_nobody_knows_and_its_exception_goes_on(
+    effect: EffectKind | None, doubt: s.Doubt, unchanged: bool, outcome: Outcome
+) -> None:
+    book = Playbook(effect) >> ASK << PERMIT >> READ_BEFORE << s.ImagesRead(before=BEFORE)
+    if effect is not EffectKind.READ:
+        book >> ATTEMPT << AttemptRecorded()
+    book >> INVOKE << s.Raised(error="KeyError: 'due'", doubt=doubt)
+    book >> READ_AFTER << s.Seen(unchanged=unchanged)
+    book >> RecordOutcome(call="call_1", session="session_1", outcome=outcome, error="KeyError: 'due'")
     (book << OutcomeRecorded()).ends_with(s.Reraise)
 
 
 def test_a_tool_that_timed_out_leaves_unknown_with_what_was_seen() -> None:
-    book = up_to_run() << s.Raised(error="ReadTimeout", in_doubt=True) >> READ_AFTER << SEEN
-    book >> RecordOutcome(call="call_1", outcome=Outcome.UNKNOWN, error="ReadTimeout", observed=CHANGED)
+    book = up_to_run() << s.Raised(error="ReadTimeout", doubt=s.Doubt.LASTING) >> READ_AFTER << SEEN
+    book >> RecordOutcome(
+        call="call_1", session="session_1", outcome=Outcome.UNKNOWN, error="ReadTimeout", observed=CHANGED
+    )
     (book << OutcomeRecorded()).ends_with(s.Reraise)
 
 
@@ -269,8 +306,9 @@ def test_cancelled_between_permit_and_run_the_permit_is_closed() -> None:
 
 def test_cancelled_while_running_the_outcome_is_unknown() -> None:
     book = up_to_run() << s.Cancelled() >> READ_AFTER << SEEN
+    error = "cancelled while it ran"
     book >> RecordOutcome(
-        call="call_1", outcome=Outcome.UNKNOWN, error="cancelled while it ran", observed=CHANGED
+        call="call_1", session="session_1", outcome=Outcome.UNKNOWN, error=error, observed=CHANGED
     )
     (book << OutcomeRecorded()).ends_with(s.Reraise)
 

@@ -53,7 +53,7 @@ def test_calling(name: str) -> None:
     function, args, kwargs, recorded, result = CALLS[name]
     binding = Signature(function).bind(args, kwargs)
     assert binding.args == recorded
-    assert binding.invoke(binding.args) == result
+    assert binding.ready(binding.args)() == result
 
 
 def test_wrong_arguments_are_python_s_own_error() -> None:
@@ -68,7 +68,7 @@ def test_what_is_left_out_is_passed_on_and_not_recorded() -> None:
     client = object()
     binding = Signature(send, ("client",)).bind((client, "x"), {})
     assert binding.args == {"to": "x"}
-    assert binding.invoke({"to": "x"}) == (client, "x")
+    assert binding.ready({"to": "x"})() == (client, "x")
 
 
 def test_a_method_leaves_its_object_out() -> None:
@@ -78,7 +78,7 @@ def test_a_method_leaves_its_object_out() -> None:
 
     binding = Signature(Crm.read).bind((Crm(), "a"), {})
     assert binding.args == {"account": "a"}
-    assert binding.invoke({"account": "a"}) == "Crm:a"
+    assert binding.ready({"account": "a"})() == "Crm:a"
 
 
 def test_leaving_out_what_is_not_there_is_told() -> None:
@@ -101,20 +101,20 @@ def echo(when: Any = None, rows: Any = None) -> Any:
 def test_values_that_json_has_no_word_for_reach_the_function_as_they_are() -> None:
     binding = Signature(echo).bind((MONDAY, (Decimal("1.10"),)), {})
     assert binding.args == {"when": "2026-03-02T08:00:00Z", "rows": [{"$decimal": "1.10"}]}
-    assert binding.invoke(binding.args) == (MONDAY, (Decimal("1.10"),))
+    assert binding.ready(binding.args)() == (MONDAY, (Decimal("1.10"),))
 
 
 def test_edited_arguments_run_as_edited() -> None:
     binding = Signature(echo).bind((Decimal("1.10"), ["a"]), {})
     edited = {"when": {"$decimal": "0.90"}, "rows": ["b"]}
-    assert binding.invoke(edited) == (Decimal("0.90"), ["b"])
+    assert binding.ready(edited)() == (Decimal("0.90"), ["b"])
 
 
 def test_a_list_that_the_caller_changes_meanwhile_runs_as_permitted() -> None:
     rows = ["a"]
     binding = Signature(echo).bind((None, rows), {})
     rows.append("b")
-    assert binding.invoke(binding.args) == (None, ["a"])
+    assert binding.ready(binding.args)() == (None, ["a"])
 
 
 def test_a_value_of_another_kind_that_changes_meanwhile_does_not_run() -> None:
@@ -122,16 +122,16 @@ def test_a_value_of_another_kind_that_changes_meanwhile_does_not_run() -> None:
     binding = Signature(echo).bind((None, names), {})
     names.add("b")
     with pytest.raises(Conflict, match="'rows' was changed"):
-        binding.invoke(binding.args)
+        binding.ready(binding.args)
 
 
 @pytest.mark.parametrize("permitted", [{"when": 1}, {"when": 1, "rows": [], "more": 2}])
 def test_a_permit_for_other_arguments_does_not_run(permitted: dict[str, Any]) -> None:
     with pytest.raises(Conflict, match="other arguments"):
-        Signature(echo).bind((1, []), {}).invoke(permitted)
+        Signature(echo).bind((1, []), {}).ready(permitted)
 
 
 def test_a_mapping_of_any_names_can_be_bound() -> None:
     binding = bind_mapping(lambda **args: args, {"function": "x", "self": 1})
     assert binding.args == {"function": "x", "self": 1}
-    assert binding.invoke(binding.args) == {"function": "x", "self": 1}
+    assert binding.ready(binding.args)() == {"function": "x", "self": 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,8 +17,8 @@ from stopwork.control import protocol as p
 from stopwork.control.session import Patience
 from stopwork.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from stopwork.kernel.ids import CountingIds
-from stopwork.ledger.records import Hold, Principal, Scope
-from stopwork.ledger.words import HoldMode, Outcome, PrincipalKind, RunStatus, ScopeKind
+from stopwork.ledger.records import Hold, ObjectRef, Principal, Scope
+from stopwork.ledger.words import HoldMode, Outcome, PrincipalKind, RunStatus, ScopeKind, Verdict
 from stopwork.sdk import CallDenied, CallDrafted, CallRefused, CallWaiting, OutcomeNotRecorded, Stopwork
 from stopwork.sdk.runs import GuardedRun
 from tests.contract.desk.fake import MANIFEST, START, FakeDesk
@@ -186,6 +187,42 @@ def test_a_tool_that_raises_has_failed_and_its_own_exception_goes_on(bench: Benc
     with pytest.raises(KeyError) as raised:
         bench.use()
     assert raised.value is own
+    assert bench.outcomes() == [Outcome.FAILED]
+
+
+@pytest.mark.parametrize("tool", ["crm.create", "crm.update"])
+def test_a_tool_that_raises_after_its_change_leaves_unknown(bench: Bench, tool: str) -> None:
+    """What a create has made is nowhere named, so looking at it is no help; an update is seen to have been made."""
+
+    def change_and_raise() -> None:
+        bench.world.objects["acme"] = {"due": "July"}
+        raise OSError("the answer to the commit is missing")
+
+    bench.does = change_and_raise
+    with pytest.raises(OSError, match="the answer"):
+        bench.use(tool)
+    assert bench.outcomes() == [Outcome.UNKNOWN]
+    with pytest.raises(CallDenied, match="reconciled"):
+        bench.use(tool)
+
+
+def test_a_create_that_raises_has_failed_where_its_system_is_scanned_and_shows_nothing_new(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(scans=True)
+    bench.does = raising(ValueError("no such account"))
+    with pytest.raises(ValueError, match="no such account"):
+        bench.use("crm.create")
+    assert bench.outcomes() == [Outcome.FAILED]
+
+
+def test_a_tool_s_author_can_say_that_it_has_not_taken_effect(bench: Bench) -> None:
+    @bench.guard.tool("crm.create", failed=(ValueError,))
+    def create(title: str) -> None:
+        raise ValueError(title)
+
+    with bench.guard.run("renewals"), pytest.raises(ValueError, match="Call"):
+        create("Call")
     assert bench.outcomes() == [Outcome.FAILED]
 
 
@@ -440,6 +477,61 @@ def test_the_same_call_twice_is_counted(bench: Bench) -> None:
     assert asked == [1, 2, 1]
 
 
+def test_a_failed_try_and_the_next_one_are_one_piece_of_work(bench: Bench) -> None:
+    failing = [ValueError("no route")]
+
+    @bench.guard.tool("crm.create", failed=(ValueError,))
+    def create(title: str) -> dict[str, str]:
+        if failing:
+            raise failing.pop()
+        return {"id": title}
+
+    with bench.guard.run("renewals", trigger_id="w10"):
+        with pytest.raises(ValueError, match="no route"):
+            create("Call")
+        create("Call")
+    with bench.guard.run("renewals", trigger_id="w10", attempt=2):
+        create("Call")
+    assert bench.outcomes() == [Outcome.FAILED, Outcome.SUCCEEDED, None]
+    assert bench.desk.calls["call_0003"].verdict is Verdict.REPLAY
+
+
+def test_every_session_and_the_point_are_named(bench: Bench) -> None:
+    bench.use()
+    permit, attempt, outcome = (
+        each for each in bench.desk.log if isinstance(each, p.AskPermit | p.RecordAttempt | p.RecordOutcome)
+    )
+    assert permit.session == attempt.session == outcome.session
+    assert permit.session is not None
+    bench.use(id="other")
+    again = [each for each in bench.desk.log if isinstance(each, p.AskPermit)][-1]
+    assert again.session != permit.session
+    deadline = time.monotonic() + 5
+    while not bench.desk.points:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    assert list(bench.desk.points) == [again.point]
+
+
+def test_one_call_that_two_guards_take_up_runs_once(bench: Bench) -> None:
+    other = Stopwork.at(bench.desk, systems={"crm": bench.world}, patience=QUICK)
+    ran = []
+
+    def take_up(guard: Stopwork) -> None:
+        guard.call("crm.update", lambda **args: ran.append(args), {"id": "acme"}, run=run, call="call_x")
+
+    def look_aside(_ref: ObjectRef) -> None:
+        bench.world.before_read = lambda _ref: None
+        with pytest.raises(Conflict, match="another session"):
+            take_up(other)
+
+    bench.world.before_read = look_aside
+    with bench.guard.run("renewals") as run:
+        take_up(bench.guard)
+    assert ran == [{"id": "acme"}]
+    other.close()
+
+
 def test_threads_enter_a_run_on_purpose(bench: Bench) -> None:
     @bench.guard.tool("crm.update")
     def update(id: str) -> str:  # noqa: A002 - the manifest's word
@@ -507,6 +599,20 @@ def test_a_run_ends_once(bench: Bench) -> None:
         pass
     with pytest.raises(Conflict), run:
         pass
+
+
+def _after(end: Callable[[], None]) -> Exception:
+    end()
+    return ValueError("afterwards")
+
+
+def test_a_run_that_was_ended_inside_its_block_stays_as_it_ended(bench: Bench) -> None:
+    with bench.guard.run("renewals") as run:
+        run.finish(RunStatus.FAILED, "nothing to do")
+    other = bench.guard.run("renewals")
+    with pytest.raises(ValueError, match="afterwards"), other:
+        raise _after(other.finish)
+    assert [each.status for each in bench.desk.runs.values()] == [RunStatus.FAILED, RunStatus.SUCCEEDED]
 
 
 def test_the_end_of_a_run_that_cannot_be_recorded_does_not_hide_why_it_failed(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from stopwork.ledger.records import Image, ObjectRef
@@ -18,9 +19,11 @@ class World:
         self.objects: dict[str, dict[str, Any]] = {"acme": {"due": "May"}}
         self.failing = ""
         self.reads = 0
+        self.before_read: Callable[[ObjectRef], None] = lambda _ref: None
 
     def read(self, ref: ObjectRef) -> Image:
         self.reads += 1
+        self.before_read(ref)
         if self.failing:
             raise OSError(self.failing)
         found = self.objects.get(ref.id)
