@@ -22,6 +22,7 @@ from stopwork.sdk import OutcomeNotRecorded, Stopwork
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.storage.fsck import fsck
 from stopwork.storage.store import Store
+from stopwork.storage.tables import blob
 from stopwork.storage.transaction import Tx
 from tests.support.doomed import acknowledged, doomed, write_until_refused
 from tests.support.office import LEE, MANIFEST, WORKFLOW, Office
@@ -65,6 +66,22 @@ def test_a_write_without_room_is_refused_and_leaves_no_trace(tmp_path: Path) -> 
             assert told - before < 100
         assert office.ask(run, "crm.create_task", title="small").verdict is Verdict.ALLOW
         assert fsck(office.store).clean
+
+
+def test_health_is_not_well_while_there_is_no_room_and_well_again_by_itself(tmp_path: Path) -> None:
+    with Office(tmp_path) as office:
+        run = office.begin()
+        with full(office.store):
+            with pytest.raises(Unavailable, match="disk is full"):
+                again_and_again(lambda: office.ask(run, "crm.create_task", title=LARGE))
+            office.store.write(lambda tx: tx.execute(sa.text("SELECT 1")).all())
+            assert "disk is full" in str(office.store.refused)
+            with pytest.raises(Unavailable, match="disk is full"):
+                office.crew.catch_up()
+            assert "disk is full" in str(office.store.refused), "what takes no room shows nothing"
+        office.store.try_again()
+        assert office.store.refused is None
+        assert office.read(lambda view: view.execute(sa.select(blob)).all()) == []
 
 
 def test_everybody_in_a_batch_that_did_not_fit_is_told(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def _show_health(paper: Paper, found: Any) -> None:
     paper.facts(
         {
             "well": "yes" if found["ok"] else "no",
+            "writing": f"refused: {found['refused']}" if found["refused"] else "works",
             "version": found["version"],
             "journal": f"{found['entries']:,} entries, {found['sealed']:,} of them sealed",
         }

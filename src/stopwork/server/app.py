@@ -31,9 +31,10 @@ STATIC: Final = Path(__file__).parent / "static"
 
 
 class ServerHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """``ok`` is false while a background duty fails or is silent."""
+    """``ok`` is false while a background duty fails or is silent, and while the database takes nothing: ``refused`` says why."""
 
     ok: bool
+    refused: str
     version: str
     sealed: int
     entries: int
@@ -87,13 +88,19 @@ def create_app(
 
 def all_endpoints(crew: Crew) -> tuple[Endpoint, ...]:
     """Answer every row of the API."""
+    installation = crew.installation
 
     def look(view: Any, _given: Given) -> ServerHealth:
         duties = crew.health()
         sealed = (view.checkpoint() or (0, ""))[0]
-        healthy = all(each.healthy for each in duties)
+        refused = installation.store.refused
         return ServerHealth(
-            ok=healthy, version=__version__, sealed=sealed, entries=view.last_seq(), duties=duties
+            ok=refused is None and all(each.healthy for each in duties),
+            refused=str(refused or ""),
+            version=__version__,
+            sealed=sealed,
+            entries=view.last_seq(),
+            duties=duties,
         )
 
     health = Endpoint(

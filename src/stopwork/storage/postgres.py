@@ -166,8 +166,11 @@ class PostgresWriter:
         try:
             return self._run(first)
         except BaseException as error:  # noqa: BLE001 - whatever it was, the caller is told
-            first.refuse(translated(error))
-            return Done([])
+            refused = translated(error)
+            first.refuse(refused)
+            return Done(
+                [], refused=refused if isinstance(refused, Unavailable) and refused is not error else None
+            )
         finally:
             self._busy_since = None
 

@@ -143,9 +143,10 @@ class SqliteWriter:
             with contextlib.suppress(sqlite3.Error):
                 self._driver.execute("ROLLBACK")
             self._scribe.take_back([entry for tx in kept for entry in tx.recorded])
+            refused = translated(error)
             for job in taken or [first]:
-                job.refuse(translated(error))
-            return Done([])
+                job.refuse(refused)
+            return Done([], refused=refused)
         return Done(results, max((tx.recorded[-1].seq for tx in kept if tx.recorded), default=0))
 
     def close(self) -> None:

@@ -14,6 +14,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
+import sqlalchemy as sa
+
 from stopwork.kernel.clock import Clock, SystemClock
 from stopwork.kernel.errors import Internal
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
@@ -25,10 +27,15 @@ from stopwork.storage.database import Database, Scribe, Writer
 from stopwork.storage.jobs import Job, Line, closed
 from stopwork.storage.news import News
 from stopwork.storage.sqlite import Sqlite
+from stopwork.storage.tables import blob
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
 T = TypeVar("T")
+
+#: What is written, and removed, to find out whether there is room.
+_TRIAL: Final = "trial"
+_TRIAL_BYTES: Final = 64 * 1024
 
 SYSTEM: Final = Principal(kind=PrincipalKind.SYSTEM, id="stopwork")
 
@@ -47,6 +54,7 @@ class Store:
         self._scribe = Scribe(clock, ids)
         self._line = Line()
         self._news = News()
+        self._refused: BaseException | None = None
         try:
             self._news.announce(self.read(View.last_seq))
             writers = [database.writer(self._scribe) for _ in range(database.writers)]
@@ -118,12 +126,35 @@ class Store:
         try:
             while (job := self._line.take()) is not None:
                 done = writer.run(job, self._line)
+                if done.refused or done.newest:
+                    self._refused = done.refused
                 self._news.announce(done.newest)
                 for answered, result in done.results:
                     answered.future.set_result(result)
         finally:
             writer.close()
             self._line.refuse_all()
+
+    @property
+    def refused(self) -> BaseException | None:
+        """Why the database took nothing, until it takes an entry again: what needs no room does not show that there is some."""
+        return self._refused
+
+    def try_again(self) -> None:
+        """Where the database took nothing, try whether it does now, with something of the size of an entry; raises if not."""
+        if self._refused is None:
+            return
+
+        def put(tx: Tx) -> None:
+            take(tx)
+            tx.execute(sa.insert(blob).values(digest=_TRIAL, content=bytes(_TRIAL_BYTES)))
+
+        def take(tx: Tx) -> None:
+            tx.execute(sa.delete(blob).where(blob.c.digest == _TRIAL))
+
+        self.write(put)
+        self.write(take)
+        self._refused = None
 
     # --- reading ---------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ class Crew:
         sealing.seal(self.installation.store, self.installation.signer)
 
     def _keep_house(self) -> None:
+        self.installation.store.try_again()
         self.installation.store.write(_keep_house, actor=AS_HOUSEKEEPING)
 
 
