@@ -28,9 +28,12 @@ async def provoke(server: Address) -> None:
         async with connected(server.port, 1) as [connection]:
             await connection.ask(work.begin)
             for number, tool in enumerate(DUPLICATED):
-                for copy in (1, 2):
-                    args = {"title": "call the customer"}
-                    await connection.ask(work.permit(f"twice_{number}_{copy}", tool, args, nth=copy))
+                first, again = f"twice_{number}_1", f"twice_{number}_2"
+                args = {"title": "call the customer"}
+                for asked in (work.permit(first, tool, args), *work.carried_through(first)):
+                    await connection.ask(asked)
+                # What would follow the second permit is refused, should the hold be there first.
+                await connection.ask(work.permit(again, tool, args, nth=2))
                 await asyncio.sleep(BETWEEN_S)
 
 

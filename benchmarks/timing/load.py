@@ -1,4 +1,4 @@
-"""``python -m benchmarks.timing.load ADDRESS AT_ONCE``: agents that ask for permits and end their calls, without a pause.
+"""``python -m benchmarks.timing.load ADDRESS AT_ONCE``: agents that carry one call through after the other.
 
 A process of its own, so that whoever is measured beside it does not wait for it. Ends with its standard input.
 """
@@ -17,7 +17,7 @@ import msgspec
 
 from benchmarks.timing.permits import Work
 from benchmarks.timing.server import Address
-from benchmarks.timing.wire import Connection, connected, request
+from benchmarks.timing.wire import Connection, connected
 
 READY: Final = b"ready\n"
 
@@ -62,7 +62,8 @@ async def _agent(server: Address, run: str, connection: Connection, over: asynci
         if over.is_set():
             return
         call = msgspec.json.decode(await connection.ask(asked))["call"]
-        await connection.ask(request(f"/v1/calls/{call}/outcome", server.agent, {"outcome": "failed"}))
+        for said in work.carried_through(call):
+            await connection.ask(said)
 
 
 if __name__ == "__main__":

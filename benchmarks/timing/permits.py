@@ -67,12 +67,19 @@ class Work:
         return request(PERMITS, self._token, asked)
 
     def endings(self, answers: Answers) -> Iterator[bytes]:
-        """Answer what ends each permitted call."""
+        """Answer what ends each permitted call, which was never begun."""
         for body in answers.bodies:
             answer = msgspec.json.decode(body, type=PermitAnswer)
             if answer.verdict is not Verdict.ALLOW:
                 raise ValueError(f"a call was not permitted: {answer.reasons}")
             yield request(f"/v1/calls/{answer.call}/outcome", self._token, {"outcome": "failed"})
+
+    def carried_through(self, call: str) -> tuple[bytes, bytes]:
+        """Answer what says that a permitted call begins, and that it has succeeded."""
+        return (
+            request(f"/v1/calls/{call}/attempt", self._token, {"before": []}),
+            request(f"/v1/calls/{call}/outcome", self._token, {"outcome": "succeeded"}),
+        )
 
 
 def _figures(
