@@ -6,6 +6,7 @@ import shlex
 from typing import Any, Final, NoReturn
 
 from stopwork.demo.agent import WORKFLOW
+from stopwork.demo.called import this_command
 from stopwork.demo.company import Company
 from stopwork.demo.detection import detection_of
 from stopwork.demo.keyboard import Keyboard
@@ -170,7 +171,7 @@ class Visit:
             self._say("The agent's developer has a patched manifest ready. To apply it as lee:")
             self._say(f"  STOPWORK_URL={self._company.url} STOPWORK_TOKEN={self._company.lee.token} \\")
             self._say(
-                f"  stopwork apply {shlex.quote(str(MANIFEST_FIXED))} --yes --reason {shlex.quote(reason)}"
+                f"  {this_command()} apply {shlex.quote(str(MANIFEST_FIXED))} --yes --reason {shlex.quote(reason)}"
             )
             if self._keyboard.listens:
                 self._say("or press Enter here.")
