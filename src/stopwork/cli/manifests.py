@@ -17,7 +17,7 @@ from stopwork.kernel.phrases import count_of
 if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
 
-MAX_CHARS: Final = 300_000
+MAX_BYTES: Final = 256 * 1024
 _MEANING: Final = {True: "gives the agent more room", False: "gives it less", None: "look at it yourself"}
 
 FILE = click.argument("file", type=click.Path(path_type=Path), default=Path("stopwork.yaml"))
@@ -38,11 +38,11 @@ def manifest() -> None:
 @answers(_show_checked, remote=False)
 def check_manifest(_cli: Invocation, file: Path) -> Any:
     """Check FILE (stopwork.yaml) on this machine; every problem is named with its line."""
-    text = _read(file)
+    source = _read(file)
     with server_extra("manifest check"):
         from stopwork.manifest.load import load
 
-        loaded = load(text, filename=str(file))
+        loaded = load(source, filename=str(file))
     return {
         "file": str(file),
         "workflow": loaded.manifest.workflow,
@@ -74,7 +74,7 @@ def apply(cli: Invocation, file: Path, reason: str | None, *, dry_run: bool, yes
     What changes is shown first, and what gives the agent more room is marked. Nothing is applied when somebody else
     applied another version in the meantime.
     """
-    text, name = _read(file), str(file)
+    text, name = _text(_read(file), file), str(file)
     preview = cli.server.post("/v1/manifests/preview", {"text": text, "filename": name})
     if dry_run or preview["unchanged"]:
         return preview | {"dry_run": dry_run}
@@ -118,16 +118,27 @@ def _show_warnings(paper: Paper, found: Any) -> None:
         paper.line(f"warning: line {warning['line']}: {warning['field']}: {warning['message']}")
 
 
-def _read(file: Path) -> str:
+def _read(file: Path) -> bytes:
     try:
-        text = file.read_text(encoding="utf-8")
+        with file.open("rb") as opened:
+            source = opened.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise NotFound(f"there is no file {file}", hint="Name the manifest's file.", file=str(file)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{file} cannot be read: {error}", hint="A manifest is YAML in UTF-8.") from error
-    if len(text) > MAX_CHARS:
+    except OSError as error:
+        raise Invalid(f"{file} cannot be read: {error.strerror}", hint="A manifest is a file.") from error
+    if len(source) > MAX_BYTES:
         raise Invalid(
-            f"{file} has {len(text):,} characters; a manifest has at most {MAX_CHARS:,}",
+            f"{file} is larger than {MAX_BYTES // 1024} KiB, the most that a manifest may have",
             hint="Is it the right file?",
         )
-    return text
+    return source
+
+
+def _text(source: bytes, file: Path) -> str:
+    try:
+        return source.decode()
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        raise Invalid(
+            f"{file}, line {line}: this is not UTF-8 text", hint="Save the file as UTF-8."
+        ) from None

@@ -50,6 +50,8 @@ _LOOP = re.compile(r"\.\s*(all|exists|exists_one|map|filter)\s*\(")
 _TEXT_AGAINST_NOW = re.compile(
     r"""\bargs(\.\w+|\[[^\]]*\])+\s*(<=?|>=?|==|!=)\s*now\b|\bnow\s*(<=?|>=?|==|!=)\s*args\b"""
 )
+_LITERAL = r"""[rR]?(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')"""
+_CONSTANT_PATTERN = re.compile(rf"\bmatches\s*\((?:[^()\"']*,)?\s*({_LITERAL})\s*\)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _WHERE = re.compile(r"<input>:(-?\d+):(-?\d+): ")
 _WORDS = {
@@ -156,8 +158,20 @@ def compile_expression(source: str, use: Use) -> Expression:
         raise InvalidExpression(
             "arguments are text, never a time", 'a conversion: "timestamp(args.due) < now"'
         )
+    _check_patterns(source)
     names = frozenset(name for name in use.names if not _compiles(source, use.names - {name}))
     return Expression(source, compiled, names, needs_truth=use.needs_truth)
+
+
+def _check_patterns(source: str) -> None:
+    """Refuse a pattern that is written out and can never match anything because it is none."""
+    for literal in _CONSTANT_PATTERN.findall(source):
+        try:
+            found = _environment(frozenset()).compile(f"''.matches({literal})").eval(data={})
+        except RuntimeError as error:
+            raise InvalidExpression(_cleaned(str(error)), "a regular expression (RE2)") from None
+        if found.type() == cel.Type.ERROR:
+            raise InvalidExpression(_cleaned(str(found.plain_value())), "a regular expression (RE2)")
 
 
 @cache

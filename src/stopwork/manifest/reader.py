@@ -32,6 +32,8 @@ MAX_DEPTH = 16
 MAX_KEY_CHARS = 200
 MAX_NUMBER_CHARS = 40
 
+#: What an escape can write and no text needs.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,2})?")
 _WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
@@ -258,6 +260,9 @@ def _at(event: Event) -> Position:
 def _text(event: ScalarEvent, path: Path) -> str:
     """Answer the scalar's text; JSON writes a character beyond U+FFFF as two escapes, which are joined here."""
     value: str = event.value
+    if found := _CONTROL.search(value):
+        message = f"this holds the control character U+{ord(found[0]):04X}"
+        raise _Refused(_at(event), path, message, "text only")
     try:
         return value.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from stopwork.kernel.phrases import count_of
 from stopwork.ledger.words import EffectKind, Risk, Role
 from stopwork.manifest.model import AutoHold, Manifest, SensitiveClass, Tool, Trust
 from stopwork.manifest.problems import Path, Problem, one_of
@@ -34,6 +35,7 @@ def doubts(manifest: Manifest, document: Document) -> Iterator[Problem]:
     if manifest.owners.backup is None:
         message = "nobody steps in when an owner does not answer"
         yield document.problem(("owners",), message, "backup: an address")
+    yield from _idle_holds(manifest, document)
     for name, tool in manifest.tools.items():
         if tool.writes:
             yield from _doubts_about_write(document, ("tools", name), tool)
@@ -64,10 +66,14 @@ def _approvers(manifest: Manifest, document: Document) -> Iterator[Problem]:
         if people and tool.gate.quorum > len(people):
             yield document.problem(
                 (*path, "quorum"),
-                f"{tool.gate.quorum} people must approve, but the roles named are {len(people)}",
-                f"at most {len(people)}, or more roles among the approvers",
+                f"{tool.gate.quorum} people must approve, but {_held_by(len(people))} the roles named",
+                f"at most {len(people)}, or a role among the approvers that somebody else holds",
                 value=tool.gate.quorum,
             )
+
+
+def _held_by(people: int) -> str:
+    return f"only {count_of(people, 'person', 'people')} {'holds' if people == 1 else 'hold'}"
 
 
 def _owned(manifest: Manifest, document: Document, path: Path, role: Role) -> Iterator[Problem]:
@@ -89,6 +95,16 @@ def _alert_holds(manifest: Manifest, document: Document) -> Iterator[Problem]:
                 one_of(word for word in AutoHold if word not in (AutoHold.TOOL, AutoHold.PERMISSION)),
                 value=hold,
             )
+
+
+def _idle_holds(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    if any(tool.permission for tool in manifest.tools.values()):
+        return
+    for name in manifest.alerts.__struct_fields__:
+        if getattr(manifest.alerts, name).hold is AutoHold.PERMISSION:
+            message = "no tool says which permission it uses, so there is none to hold"
+            expected = "permission at the tools, or another hold"
+            yield document.problem(("alerts", name, "hold"), message, expected, value=AutoHold.PERMISSION)
 
 
 def _downstream(manifest: Manifest, document: Document) -> Iterator[Problem]:

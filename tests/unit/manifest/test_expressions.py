@@ -137,7 +137,7 @@ NO_ANSWER = {
     "overflow": ("args.amount + 9223372036854775807", "overflow"),
     "no date": ("timestamp(args.name)", "Timestamp conversion failed"),
     "no zone": ("now.getHours('Nowhere/Land')", "timezone"),
-    "bad pattern": ("args.name.matches('(')", "regular expression"),
+    "bad pattern": ("args.name.matches('(' + args.name)", "regular expression"),
     "a field of text": ("run.id == args.name.first", ""),
     "a type": ("dyn(type(args.amount))", "type Type"),
     "no truth": ("args.amount ? 1 : 2", ""),
@@ -326,3 +326,18 @@ def test_one_expression_serves_many_threads() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(lambda start: all(answers(start)), range(0, 4_000, 500)))
+
+
+@pytest.mark.parametrize(
+    "source", ["args.name.matches('(')", 'matches(args.name, "[a")', r"args.name.matches(r'\1')"]
+)
+def test_a_pattern_that_is_none_is_found_when_it_is_written_out(source: str) -> None:
+    with pytest.raises(InvalidExpression, match="invalid regular expression"):
+        compile_expression(source, Use.CONDITION)
+
+
+@pytest.mark.parametrize(
+    "source", ["args.name.matches('(a)')", r"args.name.matches('\\d+') && args.to != '('"]
+)
+def test_a_pattern_that_is_one_stays(source: str) -> None:
+    assert evaluate(source, Use.CONDITION) is False

@@ -106,6 +106,11 @@ FILES = {
     "half a surrogate": ("a: 1\nworkflow: \ud800", 2, "not UTF-8"),
     "too large": ("#" * 300_000, 1, "300,000 bytes"),
     "control character": ("a: 1\nworkflow: a\x00b", 2, "control character U+0000"),
+    "control character in an escape": (
+        '{"workflow": "a",\n"title": "\\u0000"}',
+        2,
+        "control character U+0000",
+    ),
     "half an escape": ('{"workflow": "\\ud83d"}', 1, "half of an escaped character"),
     "tab": (spoiled("  business: dana", "\tbusiness: dana"), 4, "a tab indents this line"),
     "not closed": ("workflow: [a\nb", 2, "opened on line 1"),
@@ -206,7 +211,7 @@ def test_a_wrong_value_is_named_by_line_and_field(
 
 CONTRADICTIONS = {
     "approver whom nobody is": ("[business]", "[business, legal]", 26, "tools[crm.create_task].gate.approvers[1]", "legal"),
-    "quorum above the people": ("expires: 4h", "quorum: 2", 26, "tools[crm.create_task].gate.quorum", "2 people"),
+    "quorum above the people": ("expires: 4h", "quorum: 2", 26, "tools[crm.create_task].gate.quorum", "2 people must approve, but only 1 person holds the roles named"),
     "recovery approver": ("downstream:", "recovery: {approver: legal}\ndownstream:", 34, "recovery.approver", "legal"),
     "schedule that starts nothing": ("[schedule, manual]", "[manual]", 11, "triggers", "may not be started by it"),
     "trigger twice": ("[schedule, manual]", "[schedule, manual, manual]", 11, "triggers", "2 times"),
@@ -279,6 +284,16 @@ def test_what_is_probably_not_meant_is_a_warning(
     [warning] = load(spoiled(old, new)).warnings
     assert (warning.line, warning.field) == (line, field)
     assert expected in warning.expected
+
+
+def test_a_hold_of_a_permission_that_no_tool_uses_is_a_warning() -> None:
+    text = spoiled("alerts:\n", "alerts:\n  policy_violation: {hold: permission}\n")
+    assert load(text).warnings == ()
+    [warning] = load(text.replace("    permission: crm.tasks.write\n", "")).warnings
+    assert (warning.field, warning.expected) == (
+        "alerts.policy_violation.hold",
+        "permission at the tools, or another hold",
+    )
 
 
 def test_the_good_manifest_has_no_warnings() -> None:
