@@ -12,6 +12,7 @@ import pytest
 from stopwork.kernel.errors import Conflict, StopworkError, Tampered, Unavailable
 from stopwork.operations import sealing
 from stopwork.operations.installation import DATABASE, KEY_FILE, Installation
+from stopwork.storage.schema import HEAD
 from stopwork.storage.store import Store
 from tests.support.doomed import doomed, open_where_nothing_may_be_written, own, wait_for
 from tests.support.office import Office
@@ -98,7 +99,7 @@ def test_a_database_with_a_damaged_page_answers_what_it_can_and_says_what_it_can
 def test_a_schema_from_the_future(folder: Path) -> None:
     change(folder, "UPDATE alembic_version SET version_num = '9999'")
     refused(folder, Unavailable, "has schema 9999")
-    change(folder, "UPDATE alembic_version SET version_num = '0001'")
+    change(folder, f"UPDATE alembic_version SET version_num = '{HEAD}'")
     Installation.open(folder).close()
 
 

@@ -18,7 +18,7 @@ _SPANS: Final = {"run": "in this run", "day": "today"}
 
 
 class Usage(Record):
-    """What was spent before this call: by its run, and by all runs of the workflow since the day began (UTC).
+    """What was spent before this call: by its run, and by the workflow since the day began (UTC), whenever its runs began.
 
     ``run_unpriced`` and ``day_unpriced`` count model calls whose price is unknown; they are in no dollar figure.
     """

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from stopwork.control import holds, stages
 from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
@@ -27,6 +29,7 @@ from stopwork.ledger.records import (
     Approval,
     Call,
     Captured,
+    Day,
     Hold,
     Key,
     ObjectRef,
@@ -305,19 +308,16 @@ def _usage(tx: Tx, run: Run, rules: CompiledManifest | None) -> Usage:
     ):
         return own
     tx.need_locked(Workflow, run.workflow)  # what all its runs may use together, they use one after another
-    midnight = tx.now.replace(hour=0, minute=0, second=0, microsecond=0)
-    today = tx.find(Run, workflow=run.workflow, started_at_from=midnight, order="-started_at")
-    return Usage(
-        run_usd=own.run_usd,
-        run_tokens=own.run_tokens,
-        run_calls=own.run_calls,
-        run_writes=own.run_writes,
-        run_unpriced=own.run_unpriced,
-        day_usd=sum(each.cost_usd for each in today),
-        day_tokens=sum(each.tokens for each in today),
-        day_calls=sum(each.calls for each in today),
-        day_writes=sum(each.writes for each in today),
-        day_unpriced=sum(each.unpriced for each in today),
+    today = tx.get(Day, Day.id_of(run.workflow, tx.now))
+    if today is None:
+        return own
+    return replace(
+        own,
+        day_usd=today.cost_usd,
+        day_tokens=today.tokens,
+        day_calls=today.calls,
+        day_writes=today.writes,
+        day_unpriced=today.unpriced,
     )
 
 

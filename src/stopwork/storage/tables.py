@@ -146,6 +146,7 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.Workflow: (),
         r.ManifestVersion: ("workflow+version",),
         r.Run: ("workflow+started_at", "status+started_at", "trigger_id"),
+        r.Day: (),
         r.Step: ("run+at",),
         r.Call: (
             "run+requested_at",

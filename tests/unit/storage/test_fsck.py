@@ -112,7 +112,7 @@ def test_what_nobody_touched_is_clean(database: Path) -> None:
         sealed=SEALED,
         checkpoints=2,
         bundles=0,
-        records=6 + 5 + 1 + 1,
+        records=6 + 5 + 1 + 1 + 1,
         signatures_checked=True,
     )
     assert report.clean

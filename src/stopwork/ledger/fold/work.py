@@ -72,6 +72,23 @@ def _step_recorded(entry: e.Entry, event: e.StepRecorded) -> Iterator[Change]:
         )
 
     yield Update(r.Run, event.run, evolve)
+    yield _on_this_day(
+        entry,
+        event.workflow,
+        tokens=event.tokens,
+        cost_usd=event.cost_usd or 0.0,
+        unpriced=unpriced,
+    )
+
+
+def _on_this_day(entry: e.Entry, workflow: str, **more: float) -> Upsert:
+    day_id = r.Day.id_of(workflow, entry.at)
+
+    def evolve(known: r.Day | None) -> r.Day:
+        day = known or r.Day(id=day_id, workflow=workflow)
+        return replace(day, **{name: getattr(day, name) + count for name, count in more.items()})
+
+    return Upsert(r.Day, day_id, evolve)
 
 
 @on(e.CallDecided)
@@ -98,6 +115,7 @@ def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
         yield Update(
             r.Run, event.run, lambda run: replace(run, calls=run.calls + calls, writes=run.writes + writes)
         )
+        yield _on_this_day(entry, event.workflow, calls=calls, writes=writes)
 
         def taken(known: r.Key | None) -> r.Key | None:
             # Where nothing is enforced a call may be permitted although its work is done, or may be: that stays known.

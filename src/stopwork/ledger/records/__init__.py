@@ -38,6 +38,7 @@ from stopwork.ledger.records.parts import (
 from stopwork.ledger.records.work import (
     Call,
     Control,
+    Day,
     Effect,
     Key,
     ManifestVersion,
@@ -58,6 +59,7 @@ __all__ = [
     "ContainmentItem",
     "Control",
     "Credential",
+    "Day",
     "Decision",
     "Effect",
     "Factor",

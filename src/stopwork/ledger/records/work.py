@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from stopwork.ledger.records.parts import (
@@ -82,6 +82,22 @@ class Run(Record):
     tokens: int = 0
     cost_usd: float = 0.0
     unpriced: int = 0
+
+
+class Day(Record):
+    """What the runs of a workflow have been permitted and have spent on one UTC day, whenever they began. ``id`` is ``workflow/date``."""
+
+    id: str
+    workflow: str
+    calls: int = 0
+    writes: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0
+
+    @staticmethod
+    def id_of(workflow: str, at: datetime) -> str:
+        return f"{workflow}/{at.astimezone(UTC):%Y-%m-%d}"
 
 
 class Step(Record):
