@@ -59,15 +59,13 @@ class Tx(View):
     def get_locked(self, kind: type[R], record_id: str) -> R | None:
         """Answer the record with this id, or ``None``; nobody else changes it before this transaction has ended.
 
-        For work that runs beside others and decides by what it reads. That a record is not there cannot be locked: whoever
-        makes it second is turned back, and its work is run again.
+        For work that runs beside others and decides by what it reads. That a record is not there cannot be locked, so it is remembered:
+        whoever then makes the record second is turned back, and its work is run again.
         """
         if self._alone or (kind, record_id) in self._known:
             return self.get(kind, record_id)
         row = self._run(statements.by_id(TABLES[kind], locked=True), {"id": record_id}).fetchone()
-        if row is None:
-            return None
-        record = decode(kind, row[0])
+        record = None if row is None else decode(kind, row[0])
         self._known[kind, record_id] = record
         return record
 

@@ -1,0 +1,216 @@
+"""Contract of servers that share a database, and of one server alone: whatever guards and people do at the same time, on whichever
+server, the journal is one history in which every pause holds, every key and approval counts once, and no number is missing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+import sqlalchemy as sa
+
+from stopwork.kernel.errors import Conflict, StopworkError
+from stopwork.ledger.records import Approval, Hold, Incident, Run, Scope
+from stopwork.ledger.words import IncidentType, Outcome, ScopeKind, Verdict
+from stopwork.operations import approvals, incidents
+from stopwork.storage.fsck import fsck
+from stopwork.storage.postgres import Postgres
+from stopwork.storage.view import View
+from tests.support.databases import POSTGRESQL
+from tests.support.office import DANA, MANIFEST, WORKFLOW
+from tests.support.postgres import PostgresServer
+from tests.support.replicas import TOOL, Replica, at_once, history_faults, permits_beside_pauses
+from tests.support.told import recording, run_started
+
+GUARDS = 8
+SCOPES = [
+    Scope(kind=ScopeKind.TOOL, name=TOOL, workflow=WORKFLOW),
+    Scope(kind=ScopeKind.WORKFLOW, name=WORKFLOW),
+    Scope(kind=ScopeKind.PERMISSION, name="crm.tasks.write"),
+    Scope(kind=ScopeKind.EVERYTHING),
+]
+
+
+class WithoutShareLock(Postgres):
+    """A build in which permits do not keep a pause waiting."""
+
+    def begin_beside_others(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+@pytest.fixture
+def replicas(location: str) -> Iterator[list[Replica]]:
+    """Two servers on PostgreSQL; on SQLite the one that there can be, twice."""
+    shared = location.startswith(POSTGRESQL)
+    with Replica.several(2 if shared else 1, partial(Replica.open, location)) as opened:
+        opened[0].apply()
+        yield opened if shared else opened * 2
+
+
+@pytest.fixture
+def pair(postgres: PostgresServer) -> Iterator[list[Replica]]:
+    """Two servers on PostgreSQL."""
+    with Replica.several(2, partial(Replica.open, postgres.database())) as opened:
+        yield opened
+
+
+# --- promise 1 ---------------------------------------------------------------------------------------
+
+
+def test_no_permit_that_a_hold_covers_commits_after_its_pause(replicas: list[Replica]) -> None:
+    assert permits_beside_pauses(replicas, SCOPES * 2, guards=GUARDS) == []
+    assert fsck(replicas[0].store).clean
+
+
+def test_the_history_shows_a_build_whose_permits_take_no_share_lock(postgres: PostgresServer) -> None:
+    location = postgres.database()
+    with Replica.several(2, lambda: Replica.on(WithoutShareLock.open(location))) as broken:
+        broken[0].apply()
+        # Each pause meets several permits between their look at the holds and their commit; one that is late is enough.
+        faults = permits_beside_pauses(broken, SCOPES * 5, guards=GUARDS)
+    assert any("was permitted under" in fault for fault in faults)
+
+
+# --- promises 3 and 4 --------------------------------------------------------------------------------
+
+
+def test_equal_calls_at_the_same_moment_are_permitted_once(replicas: list[Replica]) -> None:
+    runs = [replicas[n % 2].begin("monday", run=f"run-{n}") for n in range(6)]
+    for round_ in range(5):
+        asked = [
+            partial(
+                replicas[n % 2].ask,
+                run,
+                "crm.update_account",
+                f"call-{round_}-{n}",
+                account_id=f"acme-{round_}",
+                renewal="2026-09-01",
+            )
+            for n, run in enumerate(runs)
+        ]
+        verdicts = [each.verdict for each in at_once(asked) if not isinstance(each, StopworkError)]
+        assert len(verdicts) == len(runs)
+        assert verdicts.count(Verdict.ALLOW) == 1
+    assert replicas[0].store.read(history_faults) == []
+
+
+def test_a_key_that_was_given_back_is_taken_once(replicas: list[Replica]) -> None:
+    runs = [replicas[n % 2].begin("monday", run=f"run-{n}") for n in range(4)]
+    ask = {"account_id": "acme", "renewal": "2026-09-01"}
+    replicas[0].ask(runs[0], "crm.update_account", "first", **ask)
+    replicas[0].finish("first", outcome=Outcome.FAILED)
+    again = [
+        partial(replicas[n % 2].ask, run, "crm.update_account", f"call-{n}", **ask)
+        for n, run in enumerate(runs)
+    ]
+    answers = at_once(again)
+    assert [each.verdict for each in answers if not isinstance(each, StopworkError)].count(Verdict.ALLOW) == 1
+    assert replicas[0].store.read(history_faults) == []
+
+
+def test_an_approval_is_used_once_by_whoever_comes_first(replicas: list[Replica]) -> None:
+    run = replicas[0].begin("monday")
+    waiting = replicas[0].ask(run, "mail.send", "mail-1", to="someone@customer.test")
+    assert waiting.verdict is Verdict.WAIT
+    asked = replicas[1].store.read(lambda view: view.first(Approval, call="mail-1"))
+    assert asked is not None
+    replicas[1].write(partial(approvals.decide, approval=asked.id, approve=True), actor=DANA)
+    at_once(
+        [
+            partial(replicas[n % 2].ask, run, "mail.send", "mail-1", to="someone@customer.test")
+            for n in range(6)
+        ]
+    )
+    assert replicas[0].store.read(history_faults) == []
+    used = replicas[0].store.read(lambda view: view.entries(kinds=("approval.consumed",)))
+    assert len(used) == 1
+
+
+def test_a_budget_is_not_overrun_by_calls_that_come_together(location: str) -> None:
+    shared = location.startswith(POSTGRESQL)
+    with Replica.several(2 if shared else 1, partial(Replica.open, location)) as opened:
+        opened[0].apply(MANIFEST + "budget: {run_calls: 5, day_calls: 8}\n")
+        runs = [opened[n % len(opened)].begin(f"run-{n}") for n in range(3)]
+        for round_ in range(4):
+            at_once(
+                [
+                    partial(
+                        opened[n % len(opened)].ask, run, TOOL, f"{run}-{round_}-{n}", title=f"{round_}/{n}"
+                    )
+                    for n, run in enumerate(runs * 2)
+                ]
+            )
+        calls = opened[0].store.read(lambda view: [view.need(Run, run).calls for run in runs])
+        assert max(calls) <= 5
+        assert sum(calls) == 8
+
+
+# --- one history -------------------------------------------------------------------------------------
+
+
+def test_numbers_are_dense_and_in_the_order_of_the_commits(pair: list[Replica]) -> None:
+    def write(n: int) -> None:
+        for count in range(40):
+            work = recording(run_started(f"run-{n}-{count}"), run_started(f"other-{n}-{count}"))
+            pair[n % 2].store.write(work, beside_others=bool(count % 4))
+
+    seen: list[int] = []
+    stop = threading.Event()
+
+    def follow() -> None:
+        while not stop.is_set() or seen[-1:] != [pair[0].store.read(View.last_seq)]:
+            page = partial(View.entries, after=seen[-1] if seen else 0)
+            seen.extend(entry.seq for entry in pair[1].store.read(page))
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    at_once([partial(write, n) for n in range(6)])
+    stop.set()
+    follower.join(30)
+    assert seen == list(range(1, 6 * 40 * 2 + 1))
+    assert fsck(pair[0].store).clean
+
+
+def test_who_loses_a_race_is_told_what_is_there(pair: list[Replica]) -> None:
+    for n in range(20):
+        work = recording(run_started(f"run-{n}"))
+        answers = at_once([partial(each.store.write, work, beside_others=True) for each in pair * 2])
+        refused = [each for each in answers if isinstance(each, StopworkError)]
+        assert len(refused) == 3
+        assert all(isinstance(each, Conflict) and "exists already" in each.detail for each in refused)
+    assert pair[0].store.read(lambda view: view.count(Run)) == 20
+
+
+def test_incidents_are_counted_without_gap_or_repetition(replicas: list[Replica]) -> None:
+    for each in replicas:
+        each.begin(f"run-of-{id(each)}")
+
+    def opened(number: int) -> None:
+        replica = replicas[number % 2]
+        kind = list(IncidentType)[number]
+        replica.write(lambda tx: incidents.open_by_hand(tx, replica.manifests, workflow=WORKFLOW, type=kind))
+
+    at_once([partial(opened, number) for number in range(6)])
+    ids = replicas[0].store.read(lambda view: [each.id for each in view.each(Incident)])
+    assert [name[-3:] for name in ids] == [f"{n:03d}" for n in range(1, len(ids) + 1)]
+
+
+def test_the_control_epoch_rises_with_every_hold_wherever_it_is_set(replicas: list[Replica]) -> None:
+    scopes = [Scope(kind=ScopeKind.EVERYTHING), *SCOPES[:3]]
+    at_once([partial(replicas[n % 2].pause, scope) for n, scope in enumerate(scopes)])
+    epochs = replicas[0].store.read(lambda view: sorted(hold.epoch for hold in view.each(Hold)))
+    assert epochs == sorted(set(epochs))
+
+
+def test_what_one_server_commits_is_read_and_heard_of_on_the_other(pair: list[Replica]) -> None:
+    heard = threading.Event()
+    with pair[1].store.listening(lambda _seq: heard.set()):
+        pair[0].store.write(recording(run_started("run-1")))
+        assert pair[1].store.read(lambda view: view.need(Run, "run-1").id) == "run-1"
+        began = time.monotonic()
+        assert heard.wait(5)
+        assert pair[1].store.wait_beyond(0, timeout_s=5)
+        assert time.monotonic() - began < 0.9, "the hint did not come; the next look found it"
