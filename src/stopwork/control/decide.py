@@ -301,10 +301,19 @@ def _gate(
         return None, (_deny(ReasonKind.GATE, text, where),)
     if not asks:
         return None, ()
-    who = " and ".join(role.value for role in tool.gate.approvers)
     always = tool.gate.when == "true"
-    text = f"{who} approval is needed" + ("" if always else f" when {tool.gate.when}")
+    text = f"approval by {_approvers(tool.gate)} is needed" + ("" if always else f" when {tool.gate.when}")
     return tool.gate, (Reason(kind=ReasonKind.GATE, verdict=Verdict.WAIT, text=text, source=where),)
+
+
+def _approvers(gate: Gate) -> str:
+    """Answer whose approval counts: any one of the roles, so many of them, or all."""
+    roles = [role.value for role in gate.approvers]
+    if gate.quorum == 1:
+        return " or ".join(roles)
+    if gate.quorum >= len(roles):
+        return " and ".join(roles)
+    return f"{gate.quorum} of {', '.join(roles)}"
 
 
 def _settled(found: list[Reason], standing: gates.Standing, approval: Approval | None) -> list[Reason]:

@@ -57,8 +57,8 @@ def money(amount_usd: float) -> str:
 
 
 def sentence(text: str) -> str:
-    """Answer the text with a capital and one full stop; a name such as ``crm.send`` stays as it is."""
+    """Answer the text with a capital and one full stop, or its question mark; a name such as ``crm.send`` stays as it is."""
     trimmed = text.strip().rstrip(".")
     first = trimmed.split(maxsplit=1)[0].rstrip(",;:") if trimmed else ""
     begun = f"{trimmed[:1].upper()}{trimmed[1:]}" if first.isalpha() else trimmed
-    return f"{begun}." if begun else ""
+    return f"{begun}." if begun and not begun.endswith(("?", "!")) else begun

@@ -73,6 +73,8 @@ def test_money_keeps_its_unit(amount: float, expected: str) -> None:
 
 def test_a_sentence_has_a_capital_and_one_full_stop() -> None:
     assert sentence("the run failed.") == "The run failed."
+    assert sentence("why did the system allow it?") == "Why did the system allow it?"
+    assert sentence("dana@acme.test has not signed") == "dana@acme.test has not signed."
     assert sentence("") == ""
 
 

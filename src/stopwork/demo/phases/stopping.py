@@ -60,10 +60,13 @@ def open_(play: Play) -> None:
         f"{detection.after_s:.3f} s",
     )
     board = play.lee.page("/")
+    shown = {"incident": play.incident in board, "hold": detection.hold["scope"]["name"] in board}
     check(
         "the console's board shows the incident, and what is held",
-        play.incident in board and detection.hold["scope"]["name"] in board,
-        "no incident on it" if play.incident not in board else "no hold on it",
+        all(shown.values()),
+        "both"
+        if all(shown.values())
+        else f"no {listed([what for what, there in shown.items() if not there])}",
     )
     exit_code = eventually(lambda: agent.exit_code, within_s=AGENT_WITHIN_S, what="the end of the run")
     check("the agent's next write is refused, and it ends", exit_code == STOPPED_BY_GUARD, exit_code)
