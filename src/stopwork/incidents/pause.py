@@ -285,6 +285,6 @@ _WHAT: Final = {
 _STOPS: Final = {
     HoldMode.BLOCK: "{what}",
     HoldMode.READ_ONLY: "{what} that changes something",
-    HoldMode.DRAFT_ONLY: "{what} that changes something is drafted, not made",
+    HoldMode.DRAFT_ONLY: "{what} that changes something, which is drafted instead",
     HoldMode.APPROVAL_REQUIRED: "{what} until a person approves it",
 }

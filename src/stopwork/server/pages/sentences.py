@@ -82,7 +82,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.MessageAttempted: lambda it: f"Message {short(it.message)} is about to leave",
     e.MessageSent: lambda it: (
         f"Message sent to {counted(len(it.delivery), 'person')}"
-        + ("" if it.complete else ", not to everyone")
+        + ("; everybody who has to be told has been" if it.complete else "")
     ),
     e.MessageFailed: lambda it: f"Message not delivered: {it.error}",
     e.MessageDiscarded: lambda it: f"Message discarded: {it.reason}",

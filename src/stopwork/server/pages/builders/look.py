@@ -12,6 +12,7 @@ from msgspec import Struct
 from stopwork.control import gates
 from stopwork.incidents import images
 from stopwork.kernel.errors import StopworkError
+from stopwork.kernel.phrases import sentence
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import holds
@@ -153,4 +154,4 @@ def shown(image: r.Image, name: str) -> Any:
 
 def sentence_of(text: str) -> str:
     """Answer an error's words as a sentence."""
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    return sentence(text)
