@@ -13,11 +13,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from stopwork.control import stages
+from stopwork.control.holds import answer, covers
 from stopwork.control.protocol import PermitAnswer
 from stopwork.kernel.clock import ManualClock
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger import events as e
-from stopwork.ledger.records import Call, Incident, Principal, Scope
+from stopwork.ledger.records import Call, Hold, Incident, Principal, Scope, Workflow
 from stopwork.ledger.words import (
     HoldMode,
     Outcome,
@@ -103,10 +105,14 @@ class Installations(RuleBasedStateMachine):
 
     @rule(permit=consumes(permitted), target=attempted)
     def attempt(self, permit: PermitAnswer) -> PermitAnswer:
+        may_start = self._may_start(permit)
+        again = self.office.call(permit.call).attempted_at is not None
         try:
             self.office.attempt(permit)
         except Conflict:
-            assert not self._may_start(permit)
+            assert not may_start
+        else:
+            assert may_start or again
         return permit
 
     @rule(permit=attempted, outcome=st.sampled_from(Outcome))
@@ -114,7 +120,11 @@ class Installations(RuleBasedStateMachine):
         try:
             self.office.finish(permit, outcome, result={"id": f"task-of-{permit.call}"})
         except Conflict:
-            assert self.office.call(permit.call).outcome is not None or not self._may_start(permit)
+            known = self.office.call(permit.call)
+            assert known.outcome is not None or not known.in_flight or known.never_began
+        else:
+            known = self.office.call(permit.call)
+            assert known.outcome is Outcome.FAILED or not known.never_began
 
     @rule(run=runs, status=st.sampled_from([RunStatus.SUCCEEDED, RunStatus.FAILED]))
     def end(self, run: str, status: RunStatus) -> None:
@@ -195,7 +205,19 @@ class Installations(RuleBasedStateMachine):
     def _may_start(self, permit: PermitAnswer) -> bool:
         known = self.office.call(permit.call)
         late = known.not_after is not None and self.office.clock.now() > known.not_after
-        return known.in_flight and not late
+        return known.in_flight and not late and not self._overtaken(known)
+
+    def _overtaken(self, known: Call) -> bool:
+        """Answer whether what people have set since the permit keeps the call from running."""
+        stopping = self.office.read(lambda view: view.find(Hold, active=True))
+        workflow = self.office.read(lambda view: view.need(Workflow, WORKFLOW))
+        held = any(
+            covers(hold.scope, known) and answer(hold.mode, known.effect) is not Verdict.ALLOW
+            for hold in stopping
+            if hold.epoch > known.epoch
+        )
+        lowered = workflow.stage_epoch > known.epoch
+        return held or (lowered and stages.answer(workflow.stage, known.effect) is not Verdict.ALLOW)
 
     def _try(self, work: object, who: Principal) -> None:
         try:
