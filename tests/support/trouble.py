@@ -69,7 +69,11 @@ class Trouble:
         )
 
     def approve(self, plan: Plan) -> Plan:
-        return self.office.write(partial(recovery.approve, plan=plan.id, digest=plan.digest), actor=DANA)
+        """Approve every item, also those that the plan proposes to leave as they are."""
+        every = {item.id for item in self.items(plan).values()}
+        return self.office.write(
+            partial(recovery.approve, plan=plan.id, digest=plan.digest, items=every), actor=DANA
+        )
 
     def approved_plan(self) -> Plan:
         """Seal, audit, propose and approve, in the order that the product asks for."""

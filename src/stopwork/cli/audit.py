@@ -14,18 +14,11 @@ if TYPE_CHECKING:
 
 
 def _show_audit(paper: Paper, found: Any) -> None:
-    if found["audit"] is None:
+    audit = found["audit"]
+    if audit is None:
         paper.line("There is no audit yet. Complete one with: stopwork audit INCIDENT")
     else:
-        paper.line(f"Audit of {paper.when(found['audit']['at'])} by {found['audit']['by']['id']}.")
-        paper.table(
-            ("question", "answer", "the records cannot tell"),
-            [
-                (each["question"], each["summary"], "; ".join(each["missing"]))
-                for each in found["audit"]["answers"]
-            ],
-            empty="",
-        )
+        paper.line(f"Audit of {paper.when(audit['at'])} by {audit['by']['id']}.")
     paper.heading("Objects that were changed")
     paper.table(
         ("object", "operation", "before", "after", "calls", "can be undone"),
@@ -34,7 +27,7 @@ def _show_audit(paper: Paper, found: Any) -> None:
                 object_name(each["object"]),
                 f"{each['operation']} and gone again" if each["transient"] else each["operation"],
                 content_of(each["before"]),
-                content_of(each["after"]),
+                _after(each),
                 len(each["calls"]),
                 "yes" if each["reversible"] else "no",
             )
@@ -42,6 +35,26 @@ def _show_audit(paper: Paper, found: Any) -> None:
         ],
         empty="None.",
     )
+    if audit is not None:
+        _show_answers(paper, audit["answers"])
+
+
+def _after(found: Any) -> str:
+    """Answer what the calls left, or that nobody saw it and what the audit found instead."""
+    if found["seen"] is None:
+        return content_of(found["after"])
+    return f"not seen; the audit found {content_of(found['seen'], most=60)}"
+
+
+def _show_answers(paper: Paper, given: Any) -> None:
+    paper.heading("Twelve answers from the records")
+    paper.table(
+        ("question", "answer"), [(each["question"], each["summary"]) for each in given], empty="None."
+    )
+    gaps = [(each["question"], gap) for each in given for gap in each["missing"]]
+    if gaps:
+        paper.heading("What the records cannot tell")
+        paper.table(("question", "missing"), gaps, empty="")
 
 
 @click.command()

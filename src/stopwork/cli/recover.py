@@ -16,7 +16,7 @@ from stopwork.cli.invocation import Answer, Invocation, answers, yes_option
 from stopwork.cli.printing import content_of, in_short, object_name
 from stopwork.kernel.errors import NotFound
 from stopwork.kernel.phrases import count_of, listed
-from stopwork.ledger.words import ItemState, Remedy
+from stopwork.ledger.words import ItemState, PlanState, Remedy
 
 if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
@@ -57,13 +57,17 @@ def _show_plan(paper: Paper, found: Any) -> None:
                 object_name(each["object"]),
                 each["remedy"],
                 each["preview"],
-                each["state"],
+                "to stay" if _proposed_to_stay(each) else each["state"],
                 _note(each),
             )
             for each in items
         ],
         empty="There is nothing to put right.",
     )
+    for each in items:
+        if _proposed_to_stay(each) and each["earlier"]:
+            paper.heading(f"{object_name(each['object'])}: {each['keep']}")
+            _show_columns(paper, each)
 
 
 @recover.command("plan")
@@ -71,17 +75,21 @@ def _show_plan(paper: Paper, found: Any) -> None:
 @click.option(
     "--call", "calls", multiple=True, metavar="ID", help="Undo only this call; give it once for each."
 )
+@click.option("--all", "everything", is_flag=True, help="Also what earlier plans have settled.")
 @click.option("--reverse", is_flag=True, help="Propose the undo of the plan that was run.")
 @answers(_show_plan)
-def propose(cli: Invocation, incident: str, calls: tuple[str, ...], *, reverse: bool) -> Any:
+def propose(
+    cli: Invocation, incident: str, calls: tuple[str, ...], *, everything: bool, reverse: bool
+) -> Any:
     """Propose how each object is put right. Nothing is changed by that.
 
-    Without --call every call of INCIDENT that wrote something is undone.
+    Without --call every call of INCIDENT that wrote something is undone. After a plan was run, a new one is about what
+    it left open.
     """
     if reverse:
         plan = cli.server.post("/v1/plans/{plan}/reverse", plan=_plan_of(cli, incident))
     else:
-        body = {"calls": list(calls) or None}
+        body = {"calls": list(calls) or None, "everything": everything}
         plan = cli.server.post("/v1/incidents/{incident}/plan", body, incident=incident)
     return _look(cli, plan["id"])
 
@@ -98,13 +106,14 @@ def _show_approved(paper: Paper, found: Any) -> None:
     paper.line(
         f"{found['plan']['id']} is approved by {found['plan']['approved_by']}: {_counted(found['items'])}."
     )
-    paper.line(f"Run it with: stopwork recover run {found['plan']['incident']}")
+    if found["plan"]["state"] == PlanState.APPROVED:
+        paper.line(f"Run it with: stopwork recover run {found['plan']['incident']}")
 
 
 @recover.command("approve")
 @_INCIDENT
 @click.option(
-    "--item", "chosen", multiple=True, metavar="ID", help="Approve this item; otherwise all that can run."
+    "--item", "chosen", multiple=True, metavar="ID", help="Approve this item; otherwise all that are to run."
 )
 @click.option("--accept", multiple=True, metavar="ID", help="Leave this one as it is; needs --note.")
 @click.option("--note", metavar="TEXT", default="", help="Why those stay as they are.")
@@ -113,7 +122,10 @@ def _show_approved(paper: Paper, found: Any) -> None:
 def approve(
     cli: Invocation, incident: str, chosen: tuple[str, ...], accept: tuple[str, ...], note: str, *, yes: bool
 ) -> Any:
-    """Approve the plan that is shown, as INCIDENT's business owner. Every item is approved or accepted."""
+    """Approve the plan that is shown, as INCIDENT's business owner.
+
+    Every item is run or stays as it is: as the plan proposes, or as --item and --accept say.
+    """
     shown = _look(cli, _plan_of(cli, incident))
     if not cli.as_json:
         cli.show(_show_plan, shown)
@@ -184,7 +196,13 @@ def _plan_of(cli: Invocation, incident: str) -> str:
 
 
 def _would_run(item: Any, chosen: tuple[str, ...], accept: tuple[str, ...]) -> bool:
-    return item["id"] in chosen if chosen else item["id"] not in accept and item["remedy"] not in _BY_HAND
+    if chosen:
+        return item["id"] in chosen
+    return item["id"] not in accept and item["remedy"] not in _BY_HAND and not item["keep"]
+
+
+def _proposed_to_stay(item: Any) -> bool:
+    return bool(item["keep"]) and item["state"] == ItemState.PROPOSED
 
 
 def _not_right(items: list[Any]) -> list[Any]:
@@ -198,15 +216,16 @@ def _counted(items: list[Any]) -> str:
 
 def _note(item: Any) -> str:
     told = f"tell {listed(item['must_tell'])}" if item["must_tell"] else ""
-    return "; ".join(filter(None, (in_short(item["note"], most=120), told)))
+    note = item["keep"] if _proposed_to_stay(item) else item["note"]
+    return "; ".join(filter(None, (in_short(note, most=120), told)))
 
 
 def _show_columns(paper: Paper, item: Any) -> None:
     """Show what it was, what the agent left and what is there now: what a person needs to decide."""
-    found = item["found"]
-    now = found["content"] if found and isinstance(found["content"], dict) else None
-    if item["changes"] and now is not None:
-        rows = [(field, back, left, now.get(field)) for field, (left, back) in item["changes"].items()]
+    images = [item[name] for name in ("target", "expected", "found")]
+    contents = [image["content"] for image in images if image and isinstance(image["content"], dict)]
+    if len(contents) == len(images):
+        rows = [(field, *(content.get(field) for content in contents)) for field in item["changes"]]
     else:
-        rows = [("object", content_of(item["target"]), content_of(item["expected"]), content_of(found))]
+        rows = [("object", *(content_of(image) for image in images))]
     paper.table(("field", "before", "agent's", "now"), rows, empty="")

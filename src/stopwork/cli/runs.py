@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Invocation, answers, paged
 from stopwork.cli.printing import content_of, in_short, object_name
+from stopwork.kernel.errors import Invalid
 from stopwork.kernel.phrases import money
 from stopwork.ledger.words import Outcome, RunStatus, Verdict
 
@@ -191,14 +193,33 @@ def _show_reconciled(paper: Paper, found: Any) -> None:
 @click.option(
     "--note", metavar="TEXT", help="What was looked at, and what was seen; asked for when left out."
 )
+@click.option(
+    "--result",
+    metavar="JSON",
+    help="What the tool answered: later calls with the same key are answered that.",
+)
 @answers(_show_reconciled)
-def reconcile_call(cli: Invocation, call: str, outcome: str, note: str | None) -> Any:
+def reconcile_call(cli: Invocation, call: str, outcome: str, note: str | None, result: str | None) -> Any:
     """Settle a call whose outcome is unknown, after you have looked in its system.
 
-    Until then nothing with its key runs again.
+    Until then nothing with its key runs again. What a call that succeeded has changed is read from its systems and recorded.
+    Without --result a later call with the same key is denied, since there is nothing to answer it with.
     """
-    body = {"outcome": outcome, "note": cli.ask(note, "What did you look at?", option="--note")}
+    body = {
+        "outcome": outcome,
+        "note": cli.ask(note, "What did you look at?", option="--note"),
+        "result": _json(result),
+    }
     return cli.server.post("/v1/calls/{call}/reconcile", body, call=call)
+
+
+def _json(text: str | None) -> Any:
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError as error:
+        raise Invalid(
+            f"--result is not JSON: {error}", hint="Put text in double quotes, inside single ones."
+        ) from None
 
 
 def _verdict(call: Any) -> str:

@@ -72,11 +72,11 @@ def step(item: Item, now: Image) -> Step:
     if item.remedy in (Remedy.TELL, Remedy.ACCEPT):
         return ByHand()
     if now.state is ImageState.UNKNOWN:
-        return Clash(fields=("",), why=f"{item.object} could not be read: {now.note}")
+        return Clash(fields=("",), why=f"it could not be read: {now.note}")
     if same_image(now, item.target):
         return AlreadyDone()
     if item.expected.state is ImageState.UNKNOWN:
-        return Clash(fields=("",), why=f"{item.object} is not as it was before, and {item.expected.note}")
+        return Clash(fields=("",), why=f"it is not as it was before, and {item.expected.note}")
     if _by_field(item):
         return _step_by_field(item, now)
     if same_image(now, item.expected):
@@ -100,9 +100,14 @@ def verify(item: Item, readback: Image) -> bool:
 
 def columns(item: Item, now: Image) -> tuple[Column, ...]:
     """Answer the fields a person compares: before the agent, as the agent left it, and now."""
-    differing = changed_fields(item.expected, now)
-    names = changed_fields(item.target, item.expected) if _by_field(item) else differing
-    blocking = merge_back(item.target, item.expected, now).conflicts if _by_field(item) else tuple(differing)
+    seen = item.expected.state is not ImageState.UNKNOWN
+    differing = changed_fields(item.expected if seen else item.target, now)
+    names = changed_fields(item.target, item.expected) if seen and _by_field(item) else differing
+    blocking = (
+        merge_back(item.target, item.expected, now).conflicts
+        if seen and _by_field(item)
+        else tuple(differing)
+    )
     return tuple(
         Column(
             field=name,
@@ -151,8 +156,8 @@ def _change(item: Item, now: Image, target: Image) -> Replace | Invoke:
 
 def _clash(item: Item, fields: tuple[str, ...]) -> Clash:
     if fields == ("",):
-        return Clash(fields=fields, why=f"{item.object} was removed or made by somebody else since")
-    return Clash(fields=fields, why=f"{item.object} was changed by somebody else since")
+        return Clash(fields=fields, why="it was removed or made by somebody else since")
+    return Clash(fields=fields, why="it was changed by somebody else since")
 
 
 def _reversed(item: Item, plan: str, new_id: str, order: int) -> Item:
@@ -178,6 +183,8 @@ def _reversed(item: Item, plan: str, new_id: str, order: int) -> Item:
         replaced=None,
         found=None,
         note="",
+        keep="",
+        earlier=None,
     )
 
 

@@ -13,7 +13,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """The incident with its runs and what happened in them, oldest first.
 
     ``manifests`` are the versions under which the runs ran, and ``current`` is the one in force now. ``effects`` are those that are
-    recorded, and those that calls may have had whose end nobody saw (:mod:`stopwork.incidents.unfinished`).
+    recorded, and those that calls may have had whose end nobody saw (:mod:`stopwork.incidents.unfinished`). ``items`` are those in force, of all
+    plans that were carried out and of the newest (:mod:`stopwork.incidents.followup`).
     """
 
     incident: r.Incident

@@ -17,6 +17,9 @@ from stopwork.ledger.words import EffectKind, Operation
 NO_FIELD: Final = {"absent": True}
 """How a field that is not there is shown among values, since ``null`` is a value of its own."""
 
+NOT_SEEN: Final = {"unknown": True}
+"""How a value is shown at which nobody looked."""
+
 _DECLARED: Final[dict[EffectKind, Operation]] = {
     EffectKind.CREATE: Operation.CREATED,
     EffectKind.UPDATE: Operation.MODIFIED,
@@ -155,7 +158,9 @@ def field_path(name: str) -> Path:
 
 
 def value_of(image: Image, name: str) -> Any:
-    """Answer the value of one named field for display: ``NO_FIELD`` where there is none."""
+    """Answer the value of one named field for display: ``NO_FIELD`` where there is none, ``NOT_SEEN`` where nobody looked."""
+    if image.state is ImageState.UNKNOWN:
+        return NOT_SEEN
     found = value_at(_content(image), field_path(name))
     return NO_FIELD if isinstance(found, Nothing) else found
 

@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from stopwork.incidents.images import NO_FIELD
+from stopwork.incidents.attempt import Column
+from stopwork.incidents.images import NO_FIELD, NOT_SEEN
 from stopwork.incidents.net import Course, Net, maker
 from stopwork.incidents.unfinished import ATTEMPT
-from stopwork.kernel.phrases import listed
+from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.records import Effect, ImageState, ObjectRef
 from stopwork.ledger.words import Operation
 from stopwork.manifest.model import DuplicateRule
@@ -75,6 +76,13 @@ def by_hand(net: Net, why: str) -> str:
     return f"{net.object} cannot be put back from here: {why}{_warnings(net)}"
 
 
+def stays(copies: int) -> str:
+    """Say why what is no copy is proposed to stay where work was done twice."""
+    if not copies:
+        return "it is no copy; only copies are taken back"
+    return f"it is the original of {count_of(copies, 'copy')}; only copies are taken back"
+
+
 def out_of_reach(effect: Effect, operation: Operation) -> str:
     """Say what has left the system for good."""
     return _OUT_OF_REACH[operation].format(tool=effect.tool)
@@ -93,10 +101,21 @@ def duplicate(rule: DuplicateRule, original: ObjectRef) -> str:
     return f"the rule for duplicates is to {wanted}, which takes a person"
 
 
+def in_columns(found: Sequence[Column]) -> str:
+    """Write a conflict on one line: each field before the agent, as the agent left it, and now."""
+    return "; ".join(
+        f"{each.field or 'content'}: before {value_in_words(each.before)}, agent's {value_in_words(each.left)}, "
+        f"now {value_in_words(each.now)}"
+        for each in found
+    )
+
+
 def value_in_words(value: Any) -> str:
     """Write one value on one line, bounded; text without blanks stands bare, a value in notation without its tag."""
     if value == NO_FIELD:
         return "nothing"
+    if value == NOT_SEEN:
+        return "not seen"
     if isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):
         return value_in_words(next(iter(value.values())))
     bare = isinstance(value, str) and value and not any(letter.isspace() for letter in value)

@@ -80,7 +80,7 @@ class Means(Record):
     """What recovery has at hand.
 
     ``restores`` and ``invokes`` name the systems that can put content back and that can run a tool. ``copies`` maps a call that
-    repeated another to the call it repeated.
+    repeated another to the call it repeated; with ``only_copies`` what any other call made is proposed to stay.
     """
 
     undoing: Callable[[Effect], Undoing]
@@ -88,6 +88,7 @@ class Means(Record):
     invokes: frozenset[str] = frozenset()
     duplicates: DuplicateRule = DuplicateRule.CLOSE
     copies: dict[str, str] = {}
+    only_copies: bool = False
 
 
 def propose_plan(
@@ -106,7 +107,7 @@ def propose_plan(
     """
     nets = net_effects(effects, chosen)
     originals = {effect.call: effect.object for effect in effects if effect.operation is Operation.CREATED}
-    drafts = [(net, _item(net, means, originals, incident.id, plan)) for net in nets]
+    drafts = [(net, _kept(_item(net, means, originals, incident.id, plan), net, means)) for net in nets]
     return [
         replace(item, id=new_id("item"), order=order) for order, item in enumerate(_in_order(drafts), start=1)
     ]
@@ -155,6 +156,16 @@ def _item(net: Net, means: Means, originals: Mapping[str, ObjectRef], incident: 
     if way is not None and way.tool is not None and not deletes_copies:
         return _by_inverse(draft, net, means, way.tool, way.args, original)
     return _by_system(draft, net, means, original)
+
+
+def _kept(item: Item, net: Net, means: Means) -> Item:
+    """Propose that what was made first stays: the work was wanted, its copies were not."""
+    if net.course is not Course.CAME or not means.only_copies or item.remedy is Remedy.TELL:
+        return item
+    made_by = maker(net).call
+    if made_by in means.copies:
+        return item
+    return replace(item, keep=preview.stays(sum(each == made_by for each in means.copies.values())))
 
 
 def _by_hand(draft: Item, net: Net, why: str) -> Item:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from stopwork.incidents.case import Case
+from stopwork.incidents.followup import in_force
 from stopwork.ledger import records as r
-from stopwork.ledger.words import IncidentStatus, ScopeKind
+from stopwork.ledger.words import IncidentStatus, PlanState, ScopeKind
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.settling import unseen_effects
 from stopwork.storage.view import View
@@ -32,6 +33,11 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
         )
         if run.id not in of_runs
     ]
+    plans = [
+        plan.id
+        for plan in view.find(r.Plan, incident=incident_id, order="proposed_at")
+        if plan.state is PlanState.FINISHED or plan.id == incident.plan
+    ]
     return Case(
         incident=incident,
         workflow=workflow,
@@ -47,9 +53,7 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
         ),
         signals=tuple(view.find(r.Signal, incident=incident_id, limit=MAX_CALLS)),
         holds=tuple(_holds(view, incident)),
-        items=tuple(view.find(r.Item, plan=incident.plan, order="order", limit=MAX_CALLS))
-        if incident.plan
-        else (),
+        items=in_force([view.find(r.Item, plan=plan, order="order", limit=MAX_CALLS) for plan in plans]),
         checks=tuple(view.find(r.Check, incident=incident_id)),
         manifests={
             version: manifests.version(view, workflow.id, version).manifest for version in sorted(versions)

@@ -25,11 +25,13 @@ from stopwork.incidents.attempt import (
     verify,
 )
 from stopwork.incidents.case import Case
+from stopwork.incidents.followup import still_open, stuck
 from stopwork.incidents.lifecycle import require_before
+from stopwork.incidents.preview import in_columns
 from stopwork.incidents.recover import Means, Undoing, propose_plan
 from stopwork.incidents.unfinished import NAMED
 from stopwork.kernel.canonical import digest_of
-from stopwork.kernel.errors import Conflict, Invalid, StopworkError
+from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.events import (
     ItemAttempted,
     ItemFinished,
@@ -37,11 +39,23 @@ from stopwork.ledger.events import (
     PlanFinished,
     PlanProposed,
 )
-from stopwork.ledger.records import Call, Effect, Image, Incident, Item, Plan, Principal, Run
-from stopwork.ledger.words import IncidentStatus, ItemState, Phase, PlanState, Remedy
+from stopwork.ledger.records import (
+    Call,
+    Effect,
+    Image,
+    ImageState,
+    Incident,
+    Item,
+    ObjectRef,
+    Plan,
+    Principal,
+    Run,
+)
+from stopwork.ledger.words import IncidentStatus, IncidentType, ItemState, Phase, PlanState, Remedy
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
+from stopwork.operations.looking import in_words, look
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import refuse_agent, require_business_owner, require_person
 from stopwork.operations.settling import unseen_effects
@@ -56,6 +70,33 @@ _CALL_ENTRIES: Final = ("call.decided", "call.attempted", "call.finished", "call
 _OPEN: Final = frozenset({ItemState.APPROVED, ItemState.IN_DOUBT})
 
 
+def plan(
+    installation: Installation,
+    actor: Principal,
+    *,
+    incident: str,
+    calls: Collection[str] | None = None,
+    everything: bool = False,
+) -> Plan:
+    """Look at what could not be put right so far, then propose a plan in view of it; see :func:`propose`."""
+    refuse_agent(actor, "propose a recovery")
+    store, manifests = installation.store, installation.manifests
+    objects = store.read(lambda view: stuck(gather(view, manifests, incident).items))
+    now = look(installation.systems, objects)
+    return store.write(
+        lambda tx: propose(
+            tx,
+            manifests,
+            installation.systems,
+            incident=incident,
+            calls=calls,
+            everything=everything,
+            now=now,
+        ),
+        actor=actor,
+    )
+
+
 def propose(
     tx: Tx,
     manifests: Manifests,
@@ -63,10 +104,14 @@ def propose(
     *,
     incident: str,
     calls: Collection[str] | None = None,
+    everything: bool = False,
+    now: Mapping[ObjectRef, Image] | None = None,
 ) -> Plan:
     """Propose how each object that the chosen calls changed is put right; without a choice, all writing calls of the incident.
 
-    Raises ``Conflict`` before the evidence is sealed and the audit is complete, and while a plan is being run.
+    Without a choice, what earlier plans have put right or left as it is for a reason is not proposed again, unless ``everything``
+    is asked for; ``now`` is what objects hold that could not be put right. Raises ``Conflict`` before the evidence is sealed and
+    the audit is complete, while a plan is being run, and when earlier plans have left nothing to decide.
     """
     require_person(tx, "propose a recovery")
     case = gather(tx, manifests, incident)
@@ -92,9 +137,19 @@ def propose(
             invokes=invoking(systems),
             duplicates=case.current.recovery.duplicate_records,
             copies=_copies(case),
+            only_copies=calls is None and case.incident.type is IncidentType.DUPLICATE_WORK,
         ),
         new_id=tx.new_id,
     )
+    earlier = [item for item in case.items if item.state is not ItemState.PROPOSED]
+    if earlier and calls is None and not everything:
+        items = still_open(items, earlier, now or {})
+        if not items:
+            raise Conflict(
+                "nothing is left: every object is put right or stays as it is for a reason",
+                hint=f"To decide again about all of them: stopwork recover plan {incident} --all",
+                incident=incident,
+            )
     return _record_plan(tx, case.incident, plan, items)
 
 
@@ -145,10 +200,10 @@ def approve(
     accept: Collection[str] = (),
     note: str = "",
 ) -> Plan:
-    """Approve items of a plan as the business owner: all that can be run, or those named.
+    """Approve a plan as the business owner: every item is run or stays as the plan proposes, or as is said here.
 
-    ``accept`` names items that stay as they are, with a reason in ``note``; what only people can do is accepted in the same way.
-    ``digest`` is that of the plan which was shown; every item is either approved or accepted.
+    ``items`` names those that are run, ``accept`` those that stay as they are, with a reason in ``note``; what only people can do is
+    accepted in the same way. ``digest`` is that of the plan which was shown. A plan of which nothing is run is finished at once.
     """
     known = tx.need(Plan, plan)
     incident = tx.need(Incident, known.incident)
@@ -163,10 +218,12 @@ def approve(
     every = {item.id: item for item in items_of(tx, plan)}
     by_hand = {item.id for item in every.values() if item.remedy in (Remedy.TELL, Remedy.ACCEPT)}
     accepted = set(accept) | (by_hand - set(items or ()))
-    chosen = set(items) if items is not None else set(every) - accepted
+    to_stay = {item.id for item in every.values() if item.keep} - accepted
+    chosen = set(items) if items is not None else set(every) - accepted - to_stay
+    kept = to_stay - chosen
     if unknown := sorted((chosen | accepted) - every.keys()):
         raise Invalid(f"{unknown[0]} is no item of {plan}", hint="Choose from its items.", field="items")
-    if undecided := sorted(every.keys() - chosen - accepted):
+    if undecided := sorted(every.keys() - chosen - accepted - kept):
         raise Invalid(
             f"{len(undecided)} items are neither approved nor accepted",
             hint="Decide about every item; accept those that stay, with a reason.",
@@ -186,11 +243,12 @@ def approve(
             items=tuple(sorted(chosen)),
             accepted=tuple(sorted(accepted)),
             note=note.strip() or "nothing to run; it is told or left as it is",
+            kept=tuple(sorted(kept)),
         )
     )
     if incident.status in (IncidentStatus.INVESTIGATING, IncidentStatus.CONTAINED):
         move(tx, incident.id, IncidentStatus.RECOVERING, reason=f"{plan} approved")
-    return tx.need(Plan, plan)
+    return _finish(tx, plan)
 
 
 class Progress(Struct, frozen=True, kw_only=True):
@@ -268,16 +326,13 @@ def _run_item(installation: Installation, actor: Principal, item: Item) -> Item:
         now = system.read(item.object)
         todo = step(item, now)
     except Exception as error:  # noqa: BLE001 - one adapter's fault keeps no other object from being put right
-        return finish(ItemState.FAILED, None, _in_words(error))
+        return finish(ItemState.FAILED, None, in_words(error))
     match todo:
         case AlreadyDone():
-            return finish(ItemState.VERIFIED, now, "it was there already")
+            gone = now.state is ImageState.ABSENT
+            return finish(ItemState.VERIFIED, now, "it was gone already" if gone else "it was right already")
         case Clash(why=why):
-            shown = "; ".join(
-                f"{c.field or 'object'}: before {c.before!r}, agent {c.left!r}, now {c.now!r}"
-                for c in columns(item, now)
-            )
-            return finish(ItemState.CONFLICT, now, f"{why}. {shown}")
+            return finish(ItemState.CONFLICT, now, f"{why}; {in_columns(columns(item, now))}")
         case ByHand():
             return finish(ItemState.ACCEPTED, now, "done by people, not by the software")
         case Replace() | Invoke():
@@ -301,10 +356,10 @@ def _apply(
             return finish(
                 ItemState.VERIFIED, found, "the answer was an error, and the object shows that it is done"
             )
-        return finish(ItemState.FAILED, found, _in_words(error))
+        return finish(ItemState.FAILED, found, in_words(error))
     found = _looked(system, item)
     if found is not None and verify(item, found):
-        return finish(ItemState.VERIFIED, found, "read back and compared")
+        return finish(ItemState.VERIFIED, found, "")
     return finish(ItemState.FAILED, found, "read back, and it does not hold what was put there")
 
 
@@ -313,10 +368,6 @@ def _looked(system: System, item: Item) -> Image | None:
         return system.read(item.object)
     except Exception:  # noqa: BLE001 - it could not be looked at, whyever
         return None
-
-
-def _in_words(error: Exception) -> str:
-    return str(error) if isinstance(error, StopworkError) else f"{type(error).__name__}: {error}"
 
 
 def _attempt(tx: Tx, item: Item, now: Image) -> None:
@@ -395,9 +446,7 @@ def _undoing(tx: Tx, manifests: Manifests) -> Callable[[Effect], Undoing]:
         tool = rules.manifest.tools.get(call.tool)
         if tool is None:
             return Undoing(kind=call.effect)
-        named = effect.source in NAMED or (
-            tool.object is not None and tool.object.type == effect.object.type
-        )
+        named = effect.source in NAMED or (tool.object is not None and tool.object.type == effect.object.type)
         # A system that undoes a call puts back all that the call changed there, whether a scan or the manifest named it.
         everywhere = tool.undo is not None and tool.undo.system == effect.object.system
         undo = tool.undo if named or everywhere else None

@@ -1,4 +1,4 @@
-"""Recover and communicate: what the agent changed is put back field by field, and people are told what to trust."""
+"""Recover and communicate: what the agent changed is put back field by field, its copies go, and people are told what to trust."""
 
 from __future__ import annotations
 
@@ -24,10 +24,17 @@ NOTE: Final = "Spoke with their new buyer; the renewal stands."
 def recover(play: Play) -> None:
     """Nothing runs before the owner approves; what somebody changed since is kept; success means read back."""
     check, refused = play.promises.check, play.promises.refused
-    expected = _edited_by_dana(play)
+    originals = _made_first(play)
+    expected = _edited_by_dana(play) | originals
     plan: Json = play.lee.post(play.at("/plan"))
     items = play.lee.get(f"/v1/plans/{plan['id']}/items")
     play.tell(f"The plan has {count_of(len(items), 'item')}; the first: {items[0]['preview']}")
+    to_stay = {item["object"]["id"] for item in items if item["keep"]}
+    check(
+        "of work done twice the copies go and the originals are proposed to stay",
+        to_stay == originals.keys(),
+        f"{count_of(len(to_stay), 'task')} to stay",
+    )
     path = f"/v1/plans/{plan['id']}"
     refused("nothing runs before it is approved", Conflict, lambda: play.lee.post(f"{path}/run"))
     refused(
@@ -61,6 +68,20 @@ def recover(play: Play) -> None:
     )
 
 
+def _made_first(play: Play) -> Contents:
+    """Answer the agent's tasks as the CRM holds them, without those that repeat an earlier one."""
+    contents = play.company.contents()
+    made = (
+        entry["object"]
+        for entry in play.company.activity()
+        if (entry["actor"], entry["action"]) == ("renewal agent", "created")
+    )
+    first: dict[str, str] = {}
+    for task in made:
+        first.setdefault(repr(sorted(contents[task].items())), task)
+    return {task: contents[task] for task in first.values()}
+
+
 def _edited_by_dana(play: Play) -> Contents:
     """Let dana work in the CRM, and answer what it must hold once the agent's changes are gone."""
     expected = {key: dict(content) for key, content in play.before.items()}
@@ -82,8 +103,9 @@ def _check_conflict(play: Play, items: list[Json]) -> None:
     states = Counter(item["state"] for item in items)
     conflicts = [item for item in items if item["state"] == ItemState.CONFLICT]
     check(
-        "every other object is put back and read back",
-        states[ItemState.VERIFIED] == len(items) - 1,
+        "every other object is put back and read back, or stays as proposed",
+        states[ItemState.VERIFIED] + states[ItemState.ACCEPTED] == len(items) - 1
+        and states[ItemState.ACCEPTED] == sum(bool(item["keep"]) for item in items),
         ", ".join(f"{number} {state}" for state, number in states.items()),
     )
     check(
@@ -95,23 +117,19 @@ def _check_conflict(play: Play, items: list[Json]) -> None:
 
 
 def _decide_conflict(play: Play) -> None:
-    """Let dana decide about the object in conflict: a second plan, in which it stays as it is, for a reason."""
+    """Let dana decide about the object in conflict: a second plan is about that only, and it stays as it is, for a reason."""
     plan: Json = play.lee.post(play.at("/plan"))
     items = play.lee.get(f"/v1/plans/{plan['id']}/items")
-    stays = [item["id"] for item in items if item["object"]["id"] == CORRECTED]
-    play.dana.post(
+    finished: Json = play.dana.post(
         f"/v1/plans/{plan['id']}/approve",
         digest=plan["digest"],
-        accept=stays,
+        accept=[item["id"] for item in items],
         note=f"{CORRECTED} holds what I entered from the signed contract.",
     )
-    finished: Json = play.lee.post(f"/v1/plans/{plan['id']}/run")
-    ended = Counter(item["state"] for item in play.lee.get(f"/v1/plans/{plan['id']}/items"))
     play.promises.check(
-        "the owner decides about the conflict, with a reason",
-        finished["state"] == PlanState.FINISHED
-        and ended == {ItemState.VERIFIED: len(items) - 1, ItemState.ACCEPTED: 1},
-        ", ".join(f"{number} {state}" for state, number in ended.items()),
+        "the owner decides about the conflict, and about nothing else again",
+        finished["state"] == PlanState.FINISHED and [item["object"]["id"] for item in items] == [CORRECTED],
+        f"{count_of(len(items), 'object')} asked about again",
     )
 
 

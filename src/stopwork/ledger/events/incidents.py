@@ -162,6 +162,8 @@ class PlanProposed(Event, tag="plan.proposed"):
 
 
 class PlanApproved(Event, tag="plan.approved"):
+    """``items`` are run. ``accepted`` stay as they are for the reason in ``note``, ``kept`` for the one that the plan gives."""
+
     incident: str
     workflow: str
     plan: str
@@ -169,6 +171,7 @@ class PlanApproved(Event, tag="plan.approved"):
     items: tuple[str, ...]
     accepted: tuple[str, ...] = ()
     note: str = ""
+    kept: tuple[str, ...] = ()
 
 
 class ItemAttempted(Event, tag="item.attempted"):

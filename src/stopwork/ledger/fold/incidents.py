@@ -157,6 +157,18 @@ def _plan_approved(entry: e.Entry, event: e.PlanApproved) -> Iterator[Change]:
             note=event.note,
         )
 
+    def kept(item: r.Item) -> r.Item:
+        return replace(
+            item,
+            state=w.ItemState.ACCEPTED,
+            approved_by=entry.actor.id,
+            finished_at=entry.at,
+            note=item.keep,
+        )
+
+    for item in event.kept:
+        yield Update(r.Item, item, kept)
+
 
 @on(e.ItemAttempted)
 def _item_attempted(entry: e.Entry, event: e.ItemAttempted) -> Iterator[Change]:

@@ -147,7 +147,8 @@ class Item(Record):
 
     ``changes`` maps a field to ``[value the agent left, value to put back]``; ``expected`` is the image that must still be
     there before anything is done; ``target`` is the image that must be there afterwards. ``replaced`` is what the first attempt
-    found, ``found`` what was there in the end.
+    found, ``found`` what was there in the end. ``keep`` says why it is proposed that the object stays as it is; empty where it is
+    proposed to be put right. ``earlier`` is the item of an earlier plan that this one takes up again.
     """
 
     id: str
@@ -175,6 +176,8 @@ class Item(Record):
     replaced: Image | None = None
     found: Image | None = None
     note: str = ""
+    keep: str = ""
+    earlier: str | None = None
 
 
 class Plan(Record):

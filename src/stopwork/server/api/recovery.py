@@ -30,13 +30,15 @@ from stopwork.storage.view import View
 
 
 class ProposePlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``calls`` are those to be undone; left out, every writing call of the incident."""
+    """``calls`` are those to be undone; left out, every writing call of the incident, without what earlier plans have settled unless
+    ``everything`` is asked for."""
 
     calls: Annotated[tuple[str, ...], Meta(max_length=50_000)] | None = None
+    everything: bool = False
 
 
 class ApprovePlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``items`` are run; ``accept`` stay as they are, for the reason in ``note``."""
+    """``items`` are run; ``accept`` stay as they are, for the reason in ``note``; of the rest what the plan proposes is done."""
 
     digest: str
     items: tuple[str, ...] | None = None
@@ -116,13 +118,13 @@ ENDPOINTS = (
         "/plan",
         "propose_plan",
         "Propose how each changed object is put right",
-        Write(
-            lambda tx, g: recovery.propose(
-                tx,
-                g.installation.manifests,
-                g.installation.systems,
+        Act(
+            lambda g: recovery.plan(
+                g.installation,
+                g.actor,
                 incident=incident_of(g),
                 calls=g.body.calls,
+                everything=g.body.everything,
             )
         ),
         r.Plan,

@@ -252,12 +252,8 @@ def audit(sent: Sent) -> Landed:
 
 
 def propose_plan(sent: Sent) -> Landed:
-    """Propose the recovery."""
-    plan = sent.write(
-        lambda tx: recovery.propose(
-            tx, sent.installation.manifests, sent.installation.systems, incident=sent.incident
-        )
-    )
+    """Propose the recovery, or what is left of it."""
+    plan = recovery.plan(sent.installation, sent.person, incident=sent.incident)
     return Landed(f"A plan with {count_of(plan.items, 'item')} is proposed.", sent.at(w.Phase.RECOVER))
 
 
@@ -266,14 +262,17 @@ def approve_plan(sent: Sent) -> Landed:
     ticked = set(sent.all("item"))
 
     def work(tx: Tx) -> r.Plan:
-        every = {item.id for item in tx.find(r.Item, plan=sent.get("plan"))}
+        note = sent.get("note")
+        every = tx.find(r.Item, plan=sent.get("plan"))
+        # Without a word from the owner, what the plan proposes to leave as it is stays for the reason that the plan gives.
+        stays = {item.id for item in every if note or not item.keep} - ticked
         return recovery.approve(
             tx,
             plan=sent.get("plan"),
             digest=sent.get("digest"),
             items=ticked,
-            accept=every - ticked,
-            note=sent.get("note") or "left as it is by the owner",
+            accept=stays,
+            note=note or "left as it is by the owner",
         )
 
     sent.write(work)

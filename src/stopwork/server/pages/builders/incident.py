@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from stopwork.incidents import (
     audit,
@@ -23,7 +23,7 @@ from stopwork.operations import points, postmortems, preparedness
 from stopwork.operations.cases import gather
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.incidents import affected_rows, timeline
-from stopwork.server.pages.builders.look import Look, hold_row, pending_approvals
+from stopwork.server.pages.builders.look import Look, field_changes, hold_row, pending_approvals
 from stopwork.server.pages.builders.workflow import ladder
 from stopwork.server.pages.held import goes_on
 from stopwork.server.pages.vocabulary import label
@@ -138,7 +138,8 @@ def _recover(look: Look, case: Case) -> c.RecoverPanel:
     mine = look.visit.person == owner
     return c.RecoverPanel(
         plan=case.plan,
-        items=tuple(_item(each) for each in case.items),
+        items=tuple(_item(each) for each in case.items if case.plan and each.plan == case.plan.id),
+        decided=tuple(each for each in case.items if case.plan and each.plan != case.plan.id),
         approver=owner,
         may_approve=mine and case.incident.sealed_at is not None,
         why_not=""
@@ -151,25 +152,22 @@ def _recover(look: Look, case: Case) -> c.RecoverPanel:
 
 def _item(item: r.Item) -> c.ItemRow:
     """Answer an item with its fields; in a conflict beside what is there now, otherwise beside what would be."""
-    conflict = item.state is w.ItemState.CONFLICT
-    fields = []
-    for name, (left, back) in item.changes.items():
-        gone = images.NO_FIELD
-        left, back = (None if value == gone else value for value in (left, back))
-        if not conflict:
-            fields.append(c.FieldChange(name=name or "content", before=left, after=back))
-            continue
-        now = images.value_of(item.found, name) if item.found else None
-        fields.append(
-            c.FieldChange(
-                name=name or "content",
-                before=back,
-                after=left,
-                now=None if now == gone else now,
-                now_known=item.found is not None and item.found.state is not r.ImageState.UNKNOWN,
-            )
+    stands_in_the_way = item.state is w.ItemState.CONFLICT or (item.earlier is not None and item.keep)
+    if stands_in_the_way and item.found is not None:
+        return c.ItemRow(
+            item=item,
+            fields=field_changes(item.target, item.expected, item.found),
+            conflict=item.keep or item.note.partition("; ")[0],
         )
+    fields = (
+        c.FieldChange(name=name or "content", before=_value(left), after=_value(back))
+        for name, (left, back) in item.changes.items()
+    )
     return c.ItemRow(item=item, fields=tuple(fields))
+
+
+def _value(value: Any) -> Any:
+    return None if value == images.NO_FIELD else value
 
 
 def _audience(case: Case, told: communicate.Told) -> c.AudienceRow:

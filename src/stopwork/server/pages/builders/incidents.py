@@ -143,13 +143,13 @@ def affected_rows(
     items: tuple[r.Item, ...],
     objects: tuple[audit.AffectedObject, ...],
 ) -> tuple[c.AffectedRow, ...]:
-    """Answer each touched object field by field; *now* is what recovery found there, where it has looked."""
+    """Answer each touched object field by field; *now* is what recovery found there, or else the audit, where it has looked."""
     run_of = {effect.call: effect.run for effect in effects}
     found = {item.object: item.found for item in items if item.found is not None}
     return tuple(
         c.AffectedRow(
             object=each,
-            fields=field_changes(each.before, each.after, found.get(each.object)),
+            fields=field_changes(each.before, each.after, found.get(each.object, each.seen)),
             calls=tuple((call, run_of[call]) for call in each.calls),
         )
         for each in objects

@@ -68,17 +68,19 @@ class AuditPanel(Context):
 
 
 class ItemRow(Context):
-    """One recovery item; its fields hold before, what the agent left and what is there now."""
+    """One recovery item. With a ``conflict``, in words, its fields hold before, what the agent left and what is there now."""
 
     item: r.Item
     fields: tuple[FieldChange, ...]
+    conflict: str = ""
 
 
 class RecoverPanel(Context):
-    """The plan with its items, and whether this visitor may approve it."""
+    """The plan with its items, and whether this visitor may approve it. ``decided`` are items of earlier plans that are not asked again."""
 
     plan: r.Plan | None
     items: tuple[ItemRow, ...] = ()
+    decided: tuple[r.Item, ...] = ()
     approver: str = ""
     may_approve: bool = False
     why_not: str = ""

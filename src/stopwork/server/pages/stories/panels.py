@@ -50,6 +50,7 @@ def _ran() -> c.RecoverPanel:
                     now_known=True,
                 ),
             ),
+            conflict="kim@acme.test set it to 2026-07-15 at 08:25 UTC",
         ),
         c.ItemRow(
             item=changed(third, state=w.ItemState.FAILED, note="The CRM answered 503 three times."),

@@ -1,0 +1,67 @@
+"""What a new plan takes up of the earlier ones of its incident.
+
+What was put right, or was decided to stay, is not asked again. What could not be put right comes back, and as long as the same
+thing stands in its way it is proposed to stay as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from stopwork.incidents.attempt import Clash, step
+from stopwork.ledger.records import Image, Item, ObjectRef
+from stopwork.ledger.words import ItemState
+
+_STUCK: Final = frozenset({ItemState.CONFLICT, ItemState.FAILED})
+
+
+def in_force(plans: Sequence[Sequence[Item]]) -> tuple[Item, ...]:
+    """Answer, of the items of several plans from the oldest to the newest, those that no later plan is about again."""
+    found: list[Item] = []
+    for items in plans:
+        found = [old for old in found if not any(_about_the_same(old, new) for new in items)]
+        found += items
+    return tuple(found)
+
+
+def stuck(earlier: Sequence[Item]) -> tuple[ObjectRef, ...]:
+    """Answer the objects that could not be put right: a new plan is made in view of what they hold now."""
+    return tuple(item.object for item in earlier if item.state in _STUCK)
+
+
+def still_open(
+    proposed: Sequence[Item], earlier: Sequence[Item], now: Mapping[ObjectRef, Image]
+) -> list[Item]:
+    """Answer which of the proposed items are to be decided still, given the items in force and what the stuck objects hold now."""
+    items = []
+    for item in proposed:
+        before = next((old for old in earlier if _about_the_same(old, item)), None)
+        if before is None:
+            items.append(item)
+        elif not _settled(before, item):
+            items.append(_again(item, before, now.get(item.object)))
+    return [replace(item, order=order) for order, item in enumerate(items, start=1)]
+
+
+def _about_the_same(one: Item, other: Item) -> bool:
+    return one.object == other.object and not set(one.calls).isdisjoint(other.calls)
+
+
+def _settled(before: Item, item: Item) -> bool:
+    """Answer whether the earlier item has decided about these very effects; one that was taken back since has not."""
+    if set(before.effects) != set(item.effects):
+        return False
+    return before.state is ItemState.ACCEPTED or (
+        before.state is ItemState.VERIFIED and before.target == item.target
+    )
+
+
+def _again(item: Item, before: Item, now: Image | None) -> Item:
+    if before.state not in _STUCK:
+        return item
+    todo = step(item, now) if now is not None else None
+    keep = todo.why if isinstance(todo, Clash) else item.keep
+    return replace(item, earlier=before.id, note=before.note, found=now, keep=keep)
