@@ -90,8 +90,9 @@ class Trial:
         scripts.set_clock(injected=call.injected, number=call.number)
         before = projection(self._environment)
         try:
-            guard.call(call.tool, tool, call.args)
-        except ValueError:  # what the suites' tools raise; anything else is the product's, and ends the bench
+            # The suites' tools raise it over their arguments; anything else is the product's, and ends the bench.
+            guard.call(call.tool, tool, call.args, failed=(ValueError,))
+        except ValueError:
             call.failed = True
         call.changed = changes(before, projection(self._environment))
 
