@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from stopwork.control import protocol as p
@@ -23,6 +25,7 @@ from stopwork.storage.database import Database
 from stopwork.storage.store import Store
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
+from tests.support.doomed import ACKNOWLEDGED
 from tests.support.office import AGENT, DANA, LEE, MANIFEST, WORKFLOW
 
 A = TypeVar("A")
@@ -183,3 +186,23 @@ def at_once(works: Sequence[Callable[[], T]]) -> list[T | StopworkError]:
     for thread in threads:
         thread.join(30)
     return [each for each in found if each is not None]
+
+
+def hammer_database(folder: Path, location: str, name: str) -> None:
+    """Carry calls through on a server of its own until killed, and note each permit that was acknowledged."""
+    log = os.open(folder / ACKNOWLEDGED, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    replica = Replica.open(location)
+
+    def work(thread: int) -> None:
+        run = replica.begin(f"{name}-{thread}")
+        for count in range(1_000_000):
+            call = f"{run}-{count}"
+            if replica.ask(run, TOOL, call, title=call).verdict is Verdict.ALLOW:
+                os.write(log, f"{call}\n".encode())
+                replica.finish(call)
+
+    threads = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 import sqlalchemy as sa
@@ -12,6 +13,8 @@ from stopwork.kernel.errors import Unavailable
 HEAD: Final = "0003"
 #: The key of the advisory lock under which a PostgreSQL database is migrated.
 MIGRATION_LOCK: Final = 0x53_54_4F_51
+#: Alembic keeps what it works on in a global.
+_one_at_a_time: Final = threading.Lock()
 
 
 def version_of(engine: sa.Engine) -> str | None:
@@ -37,6 +40,6 @@ def upgrade(engine: sa.Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", "stopwork:storage/migrations")
-    with engine.connect() as connection:
+    with _one_at_a_time, engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
