@@ -49,6 +49,8 @@ def occurrence(nth: int, is_done: Callable[[int], bool]) -> int:
     The one before it has to be done before another begins, so what is done is done from 1 on without a gap. What failed is tried
     again under its own key, and what is in flight or of unknown outcome stands in the way.
     """
+    if nth == 1 or is_done(nth - 1):
+        return nth
     return 1 + bisect_left(range(1, nth), True, key=lambda each: not is_done(each))
 
 

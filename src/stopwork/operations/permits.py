@@ -255,7 +255,8 @@ def _key(
 ) -> tuple[str, str | None, str]:
     """Answer the key that counts, the business key where the manifest makes one, and why it could not be made."""
     why = ""
-    if rules is not None and tool in rules.manifest.tools:
+    declared = rules.manifest.tools.get(tool) if rules is not None else None
+    if rules is not None and declared is not None:
         try:
             parts = rules.business_key(tool, args, run)
         except ExpressionError as error:
@@ -270,7 +271,8 @@ def _key(
         held = tx.get(Key, f"{run.workflow}/{key_of(each)}")
         return held is not None and held.outcome is Outcome.SUCCEEDED
 
-    return key_of(occurrence(nth, is_done)), None, why
+    reads = declared is not None and declared.effect is EffectKind.READ
+    return key_of(nth if reads else occurrence(nth, is_done)), None, why
 
 
 def _destinations(rules: CompiledManifest | None, tool: str, args: dict[str, Any]) -> tuple[str, ...] | None:

@@ -41,6 +41,23 @@ def test_a_business_key_depends_on_its_parts_alone_and_is_no_derived_key() -> No
     assert keys.business("renewals", "crm.create_task", ["2026-W10", ARGS, 1]) != keys.derived(*USUAL)
 
 
+@pytest.mark.parametrize(
+    ("nth", "done", "meant"),
+    [(1, 0, 1), (1, 1, 1), (2, 1, 2), (2, 0, 1), (3, 1, 2), (7, 3, 4), (2**53 - 1, 5, 6), (4, 9, 4)],
+)
+def test_an_occurrence_is_the_first_that_is_not_done_up_to_the_one_that_is_named(
+    nth: int, done: int, meant: int
+) -> None:
+    looked_at: list[int] = []
+
+    def is_done(each: int) -> bool:
+        looked_at.append(each)
+        return each <= done
+
+    assert keys.occurrence(nth, is_done) == meant
+    assert len(looked_at) <= 54, "whatever number a caller names, little is looked up"
+
+
 def held(outcome: Outcome | None, digest: str = "sha256:a") -> Key:
     return Key(
         id="renewals/k",
