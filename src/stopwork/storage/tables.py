@@ -92,7 +92,7 @@ lease: Final = sa.Table(
     sa.Column("duty", text(64), primary_key=True),
     sa.Column("owner", text(64), nullable=False),
     sa.Column("fence", sa.BigInteger, nullable=False),
-    sa.Column("until", Moment, nullable=False),
+    sa.Column("until_us", sa.BigInteger, nullable=False),
 )
 
 merkle_node: Final = sa.Table(

@@ -7,13 +7,16 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import sqlalchemy as sa
 from msgspec import Struct
 
+from stopwork.kernel.clock import boottime
 from stopwork.kernel.errors import StopworkError
 from stopwork.ledger.events import DutyFailed
+from stopwork.storage import leases
 from stopwork.storage.store import Store
 from stopwork.storage.tables import duty as duties
 from stopwork.storage.transaction import Tx
@@ -24,6 +27,8 @@ log = logging.getLogger(__name__)
 #: A duty counts as silent when it has not succeeded for this many of its periods, and never before the floor.
 SILENT_PERIODS: Final = 10
 SILENT_FLOOR: Final = timedelta(seconds=15)
+#: Where servers share a database, how long after one has died another does its duties.
+LEASE_S: Final = 10.0
 
 
 class Duty(Struct, frozen=True, kw_only=True):
@@ -54,7 +59,10 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 class DutyLoop:
-    """Runs one duty on a thread of its own until stopped. A failure is recorded once, and tried again."""
+    """Runs one duty on a thread of its own until stopped. A failure is recorded once, and tried again.
+
+    Of the servers that share a database one does the duty at a time; the others wait for it to be given back or to run out.
+    """
 
     def __init__(self, store: Store, duty: Duty) -> None:
         self._store = store
@@ -63,6 +71,8 @@ class DutyLoop:
         self._stop = threading.Event()
         self._failing = False
         self._noted_at: datetime | None = None
+        self._owner = store.ids.new("turn")
+        self._renew_at = 0.0
         self._thread = threading.Thread(target=self._loop, name=f"stopwork-{duty.name}", daemon=True)
 
     def start(self) -> None:
@@ -73,6 +83,9 @@ class DutyLoop:
         self._stop.set()
         self._wake.set()
         self._thread.join()
+        if self._renew_at:
+            with contextlib.suppress(StopworkError):
+                self._store.write(partial(leases.give_back, duty=self._duty.name, owner=self._owner))
 
     def _loop(self) -> None:
         follow = self._store.listening(lambda _seq: self._wake.set())
@@ -85,11 +98,23 @@ class DutyLoop:
 
     def _round(self) -> None:
         try:
+            if not self._is_its_turn():
+                return
             self._duty.work()
         except Exception as error:  # noqa: BLE001 - a duty that fails says so and tries again
             self._failed(error)
         else:
             self._succeeded()
+
+    def _is_its_turn(self) -> bool:
+        if not self._store.shared or boottime() < self._renew_at:
+            return True
+        asked_at = boottime()
+        turn = partial(leases.take, duty=self._duty.name, owner=self._owner, for_s=LEASE_S)
+        self._renew_at = (
+            asked_at + LEASE_S / 2 if self._store.write(turn, beside_others=True) is not None else 0.0
+        )
+        return self._renew_at > 0
 
     def _succeeded(self) -> None:
         now = self._store.clock.now()

@@ -26,6 +26,6 @@ def upgrade() -> None:
         sa.Column("duty", sa.Text(collation="C"), nullable=False),
         sa.Column("owner", sa.Text(collation="C"), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
-        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("until_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("duty"),
     )

@@ -1,0 +1,43 @@
+"""Whose turn a duty is, where several servers share a database.
+
+The database's clock counts, so the servers' clocks do not matter. A lease keeps work from being done several times; it does not by itself
+keep a server that was suspended from finishing what it began after its lease ran out. What a duty writes is therefore always conditional on
+what it read, in one transaction: whoever comes late changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from stopwork.storage.tables import lease
+from stopwork.storage.transaction import Tx
+
+_NOW_US: Final = sa.cast(sa.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
+
+
+def take(tx: Tx, duty: str, *, owner: str, for_s: float) -> int | None:
+    """Give the duty to ``owner`` for so long from now, again or for the first time; ``None`` while it is somebody else's.
+
+    The answer rises with every change of hands.
+    """
+    until_us = _NOW_US + int(for_s * 1_000_000)
+    made = insert(lease).values(duty=duty, owner=owner, fence=1, until_us=until_us)
+    taken = made.on_conflict_do_update(
+        index_elements=[lease.c.duty],
+        set_={
+            "owner": owner,
+            "until_us": until_us,
+            "fence": sa.case((lease.c.owner == owner, lease.c.fence), else_=lease.c.fence + 1),
+        },
+        where=sa.or_(lease.c.owner == owner, lease.c.until_us < _NOW_US),
+    )
+    fence: int | None = tx.execute(taken.returning(lease.c.fence)).scalar()
+    return fence
+
+
+def give_back(tx: Tx, duty: str, *, owner: str) -> None:
+    """Let somebody else take the duty at once."""
+    tx.execute(sa.update(lease).where(lease.c.duty == duty, lease.c.owner == owner).values(until_us=0))
