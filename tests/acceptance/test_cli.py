@@ -69,7 +69,7 @@ def test_an_incident_from_the_first_signal_to_the_first_stage(
     )
 
     # Preserve: nothing is put back before.
-    assert "seal" in office.ask("recover", "plan", name, code=Exit.REFUSED)["hint"]
+    assert "Seal the evidence" in office.ask("recover", "plan", name, code=Exit.REFUSED)["hint"]
     office.ask("incident", "seal", name)
     assert office.ask("evidence", "export", name)["file"] == f"{name}.zip"
     assert office.ask("evidence", "verify", f"{name}.zip")["outcome"] == "verified"
@@ -82,12 +82,19 @@ def test_an_incident_from_the_first_signal_to_the_first_stage(
     assert len(audit["audit"]["answers"]) == 12
     assert [each["object"]["id"] for each in audit["objects"]] == [each for each in made if each != "t-0"]
 
-    # Recover: the owner approves, and each object is read back.
-    office.ask("recover", "plan", name)
+    # Recover: the owner approves, the copies go, and each is read back; what was made first stays.
+    proposed = office.ask("recover", "plan", name)["items"]
+    kept = [each["object"]["id"] for each in proposed if each["keep"]]
+    assert len(kept) == 1
     office.ask("recover", "approve", name, "--yes", person=TECHNICAL, code=Exit.DENIED)
     office.ask("recover", "approve", name, "--yes")
-    assert {each["state"] for each in office.ask("recover", "run", name, "--yes")["items"]} == {"verified"}
-    assert office.tasks() == ["t-0"]
+    ended = {
+        each["object"]["id"]: each["state"] for each in office.ask("recover", "run", name, "--yes")["items"]
+    }
+    assert ended == {each["object"]["id"]: "verified" for each in proposed} | {kept[0]: "accepted"}
+    assert office.tasks() == ["t-0", *kept]
+    left = office.ask("recover", "plan", name, code=Exit.REFUSED)
+    assert "nothing is left" in left["detail"]
 
     # Communicate: approved word for word, then sent.
     for message in office.ask("message", "draft", name):
@@ -240,6 +247,25 @@ def test_a_pause_says_what_is_closed_and_waits_for_it(office: Office, running: d
     office.ask("holds", "lift", hold, "--reason", "it was nothing", person=TECHNICAL)
     assert office.run_agent(running["url"], running["agent"], "w2", repeats=1) == ["w2-0"]
     assert [call["verdict"] for call in office.ask("calls", "--workflow", WORKFLOW)] == ["allow", "deny"]
+
+
+def test_a_pause_without_a_scope_proposes_the_smallest(office: Office, running: dict[str, Any]) -> None:
+    nothing_known = office.command("pause", "--reason", "x", "--yes")
+    assert nothing_known.returncode == Exit.USAGE
+    assert "no incidents are open; give --incident, or --risk" in nothing_known.stderr
+    unasked = office.command("pause", "--workflow", WORKFLOW, "--risk", "tool_misuse", "--reason", "x")
+    assert (unasked.returncode, unasked.stdout) == (Exit.USAGE, "")
+    assert "smallest first" in unasked.stderr
+    assert f"Pause workflow {WORKFLOW}, mode read_only?" in unasked.stderr
+    assert office.ask("holds") == []
+
+    office.run_agent(running["url"], running["agent"], "w1", repeats=40)
+    (incident,) = eventually(lambda: office.ask("incident", "list"))
+    (alert,) = eventually(lambda: office.ask("holds"))
+    assert alert["scope"]["kind"] == "tool"
+    found = office.ask("pause", "--mode", "block", "--reason", "more of it", "--yes", "--wait")
+    assert (found["hold"]["scope"]["kind"], found["hold"]["incident"]) == ("trigger", incident["id"])
+    assert found["state"] == "drained"
 
 
 def test_an_agents_token_opens_nothing_here(office: Office, running: dict[str, Any]) -> None:

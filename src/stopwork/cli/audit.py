@@ -8,6 +8,7 @@ import click
 
 from stopwork.cli.invocation import Invocation, answers
 from stopwork.cli.printing import content_of, object_name
+from stopwork.ledger.records import ImageState
 
 if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
@@ -29,7 +30,7 @@ def _show_audit(paper: Paper, found: Any) -> None:
                 content_of(each["before"]),
                 _after(each),
                 len(each["calls"]),
-                "yes" if each["reversible"] else "no",
+                _undoable(each),
             )
             for each in found["objects"]
         ],
@@ -44,6 +45,12 @@ def _after(found: Any) -> str:
     if found["seen"] is None:
         return content_of(found["after"])
     return f"not seen; the audit found {content_of(found['seen'], most=60)}"
+
+
+def _undoable(found: Any) -> str:
+    if found["after"]["state"] == ImageState.UNKNOWN:
+        return "once it is known what was left"
+    return "yes" if found["reversible"] else "no"
 
 
 def _show_answers(paper: Paper, given: Any) -> None:

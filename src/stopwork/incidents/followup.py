@@ -33,15 +33,22 @@ def stuck(earlier: Sequence[Item]) -> tuple[ObjectRef, ...]:
 
 
 def still_open(
-    proposed: Sequence[Item], earlier: Sequence[Item], now: Mapping[ObjectRef, Image]
+    proposed: Sequence[Item],
+    earlier: Sequence[Item],
+    now: Mapping[ObjectRef, Image],
+    *,
+    everything: bool = False,
 ) -> list[Item]:
-    """Answer which of the proposed items are to be decided still, given the items in force and what the stuck objects hold now."""
+    """Answer which of the proposed items are to be decided still, given the items in force and what the stuck objects hold now.
+
+    With ``everything`` what is settled is to be decided again.
+    """
     items = []
     for item in proposed:
         before = next((old for old in earlier if _about_the_same(old, item)), None)
         if before is None:
             items.append(item)
-        elif not _settled(before, item):
+        elif everything or not _settled(before, item):
             items.append(_again(item, before, now.get(item.object)))
     return [replace(item, order=order) for order, item in enumerate(items, start=1)]
 

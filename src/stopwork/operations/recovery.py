@@ -142,8 +142,8 @@ def propose(
         new_id=tx.new_id,
     )
     earlier = [item for item in case.items if item.state is not ItemState.PROPOSED]
-    if earlier and calls is None and not everything:
-        items = still_open(items, earlier, now or {})
+    if earlier and calls is None:
+        items = still_open(items, earlier, now or {}, everything=everything)
         if not items:
             raise Conflict(
                 "nothing is left: every object is put right or stays as it is for a reason",

@@ -16,6 +16,7 @@ from stopwork.ledger.records import Image, Item, Plan
 from stopwork.ledger.words import CheckState, IncidentType, ItemState, PlanState, ReenableCheck, Remedy
 from stopwork.operations import incidents, recovery
 from stopwork.operations.cases import gather
+from stopwork.server.pages import forms
 from tests.support.office import DANA, LEE, WORKFLOW, Office
 from tests.support.trouble import Trouble
 
@@ -139,6 +140,24 @@ def test_what_was_taken_back_is_asked_again(trouble: Trouble) -> None:
     trouble.recover(trouble.approve(back))
     _, items = plan(trouble)
     assert set(items) == {"acme", "globex", "task-2"}
+
+
+@pytest.mark.parametrize(
+    ("note", "recorded"), [("", "it was changed by somebody else since"), ("I set it.", "I set it.")]
+)
+def test_what_is_left_unticked_stays_for_the_owner_s_reason_or_the_plan_s(
+    trouble: Trouble, note: str, recorded: str
+) -> None:
+    carried_out(trouble)
+    found, _ = plan(trouble)
+    sent = forms.Sent(
+        installation=trouble.office.inst,
+        person=DANA,
+        path={"incident": trouble.incident},
+        fields={"plan": [found.id], "digest": [found.digest], "note": [note]},
+    )
+    assert forms.approve_plan(sent).said == "no items approved."
+    assert trouble.items(found)["acme"].note == recorded
 
 
 # --- originals -------------------------------------------------------------------------------------
