@@ -27,10 +27,12 @@ SECTIONS: Final = {
         "apply": "stopwork.cli.manifests:apply",
         "workflows": "stopwork.cli.workflows:workflows",
         "check": "stopwork.cli.workflows:check",
+        "observed": "stopwork.cli.comparing:observed",
     },
     "Watch": {
         "runs": "stopwork.cli.runs:runs",
         "calls": "stopwork.cli.runs:calls",
+        "diff": "stopwork.cli.comparing:diff",
         "signals": "stopwork.cli.signals:signals",
         "approvals": "stopwork.cli.approvals:approvals",
     },

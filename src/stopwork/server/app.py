@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from stopwork import __version__
 from stopwork.kernel.errors import StopworkError
-from stopwork.server.api import controls, guard, incidents, records, recovery
+from stopwork.server.api import comparing, controls, guard, incidents, records, recovery
 from stopwork.server.api.endpoint import ROOT, Access, Endpoint, Given, Read
 from stopwork.server.api.openapi import document
 from stopwork.server.api.routing import routes
@@ -119,6 +119,7 @@ def all_endpoints(crew: Crew) -> tuple[Endpoint, ...]:
         *incidents.ENDPOINTS,
         *recovery.ENDPOINTS,
         *records.ENDPOINTS,
+        *comparing.ENDPOINTS,
         health,
     )
 

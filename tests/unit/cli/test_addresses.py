@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from stopwork.server.api import controls, guard, incidents, records, recovery
+from stopwork.server.api import comparing, controls, guard, incidents, records, recovery
 from tests.repository.tree import modules
 
 METHODS = {"get": "GET", "page": "GET", "text": "GET", "download": "GET", "post": "POST", "put": "PUT"}
 ROWS = {
     (row.method, row.path)
-    for table in (controls, guard, incidents, records, recovery)
+    for table in (comparing, controls, guard, incidents, records, recovery)
     for row in table.ENDPOINTS
 } | {("GET", "/v1/health")}
 

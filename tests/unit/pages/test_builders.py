@@ -44,7 +44,7 @@ from stopwork.server.pages.builders import incidents as listing
 from stopwork.server.pages.builders.look import Look, field_changes
 from stopwork.server.pages.rendering import Pages
 from stopwork.server.pages.sentences import _SENTENCES
-from tests.support.office import DANA, KIM, LEE, WORKFLOW, Office
+from tests.support.office import DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
 
 PAGES = Pages()
 
@@ -96,6 +96,18 @@ def flood(office: Office) -> tuple[str, str]:
     office.wait(seconds=1)
     (opened,) = office.read(lambda view: view.find(r.Incident))
     return run, opened.id
+
+
+def test_a_workflow_that_is_only_observed_shows_what_enforcement_would_have_done(tmp_path: Path) -> None:
+    with Office(tmp_path, manifest=MANIFEST.replace("title: W", "mode: observe\ntitle: W")) as office:
+        office.do(office.begin(), "crm.set_discount", account_id="acme", percent="1")
+        told = Console(office).html(workflow.workflow, WORKFLOW).get_text()
+    assert "What enforcement would have done" in told
+    assert "1 good call would have been stopped." in told
+
+
+def test_a_workflow_that_is_enforced_has_nothing_to_compare(console: Console) -> None:
+    assert console.see(workflow.workflow, WORKFLOW).observed is None
 
 
 def test_a_calm_board_shows_what_is_due_next(console: Console) -> None:

@@ -99,6 +99,8 @@ class Story:
     def agent_repeats_itself(self) -> None:
         """The same task three times over: the second is noticed, and an incident opens by itself."""
         point = self.post("/v1/points", who=AGENT, workflow=WORKFLOW, name="a guard")
+        self.start("run-0")
+        self.post("/v1/runs/run-0/finish", who=AGENT, status="succeeded")
         self.start("run-1")
         self.post(
             "/v1/runs/run-1/steps", who=AGENT, kind="model_call", name="think", tokens=10, cost_usd=0.01
@@ -130,6 +132,9 @@ class Story:
             self.get(f"/v1/{path}")
         for path in ("signals", "journal", "me", "tokens", "health", "workflows", "openapi.json"):
             self.get(f"/v1/{path}", who=ADMIN)
+        self.get(f"/v1/workflows/{WORKFLOW}/observed")
+        self.get("/v1/runs/run-1/difference", before="run-0")
+        self.get(self.at("/difference"))
         for path in ("", "/versions", "/preparedness"):
             self.get(f"/v1/workflows/{WORKFLOW}{path}")
         for rest in (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 
 from stopwork.control import stages
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.manifest.model import Gate, Tool
-from stopwork.operations import points, preparedness
+from stopwork.operations import comparing, points, preparedness
 from stopwork.operations.manifests import known_workflow
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.look import Look, concerns, field_changes, hold_row
@@ -17,6 +18,8 @@ from stopwork.server.pages.vocabulary import label
 RUNS_A_PAGE: Final = 25
 CALLS_A_PAGE: Final = 200
 STEPS_A_PAGE: Final = 500
+OBSERVED_FOR: Final = timedelta(days=7)
+OBSERVED_CALLS: Final = 2_000
 
 
 def workflow(look: Look, workflow_id: str) -> c.WorkflowContext:
@@ -55,6 +58,11 @@ def workflow(look: Look, workflow_id: str) -> c.WorkflowContext:
         preparedness=preparedness.assess(view, look.manifests, workflow=known.id, now=look.now),
         stages=ladder(known.stage),
         points=tuple(points.live(view, now=look.now, workflow=known.id)),
+        observed=comparing.enforcement(
+            view, workflow=known.id, since=look.now - OBSERVED_FOR, most=OBSERVED_CALLS
+        )
+        if known.mode is w.Mode.OBSERVE
+        else None,
     )
 
 

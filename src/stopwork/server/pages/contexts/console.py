@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from stopwork.incidents.observed import EnforcementReport
 from stopwork.incidents.pause import Impact, Proposal
 from stopwork.incidents.prepare import Preparedness
 from stopwork.ledger import records as r
@@ -99,7 +100,10 @@ class ToolRow(Context):
 
 
 class WorkflowContext(Context):
-    """One workflow: what it may do, what it did, and how ready it is."""
+    """One workflow: what it may do, what it did, and how ready it is.
+
+    ``observed`` is what enforcement would have done, while the workflow is only observed.
+    """
 
     frame: Frame
     workflow: r.Workflow
@@ -113,6 +117,7 @@ class WorkflowContext(Context):
     preparedness: Preparedness
     stages: tuple[StageStep, ...]
     points: tuple[PointView, ...]
+    observed: EnforcementReport | None = None
 
     @property
     def unsettled(self) -> Unsettled:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from stopwork.incidents.observed import Divergence, EnforcementReport, Example
 from stopwork.incidents.pause import Impact, Proposal
 from stopwork.incidents.prepare import Preparedness, Readiness
 from stopwork.ledger import records as r
@@ -124,6 +125,33 @@ CREATED = c.EffectRow(
     fields=(
         c.FieldChange(name="title", after="Prepare renewal of Brightwater Logistics"),
         c.FieldChange(name="status", after="open"),
+    ),
+)
+OBSERVED = EnforcementReport(
+    workflow=s.OBSERVED_WORKFLOW.id,
+    since=s.ago(days=7),
+    calls=120,
+    stopped=2,
+    asked=0,
+    good_stopped=1,
+    divergences=(
+        Divergence(
+            tool="crm.create_task",
+            would=w.Verdict.DENY,
+            kind=w.ReasonKind.CONDITION,
+            calls=2,
+            good=1,
+            examples=(
+                Example(
+                    call="call_1",
+                    run=s.RUN.id,
+                    args={"account_id": "acme"},
+                    at=s.ago(days=1),
+                    text='denied when args.account_id == "acme"',
+                    good=True,
+                ),
+            ),
+        ),
     ),
 )
 MOMENTS = (
@@ -317,6 +345,7 @@ def workflow_stories() -> Iterator[tuple[str, c.Context]]:
             paging=c.Paging(shown=0),
             points=(),
             versions=(s.MANIFEST,),
+            observed=OBSERVED,
         ),
     )
     run = c.RunContext(
