@@ -155,6 +155,11 @@ def incident_stories(
             whole, phases=steps(w.Phase.RECOVER), next=_next(w.Phase.RECOVER), **(known | {"recover": p.RAN})
         ),
     )
+    again = known | {"recover": p.ASKED_AGAIN}
+    yield (
+        "incident-recovering-what-is-left",
+        changed(whole, phases=steps(w.Phase.RECOVER), next=_next(w.Phase.RECOVER), **again),
+    )
     closing = NextAction(
         phase=w.Phase.PREPARE, title="Close the incident", why="all ten phases are done", who="lee@acme.test"
     )

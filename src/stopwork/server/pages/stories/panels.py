@@ -67,6 +67,34 @@ def _ran() -> c.RecoverPanel:
 RAN = _ran()
 
 
+def _asked_again() -> c.RecoverPanel:
+    """Answer the plan after that: what could not be put right, and a task that is proposed to stay."""
+    first, second, third, fourth = RAN.items
+    conflict = "it was changed by somebody else since"
+    again = changed(second.item, state=w.ItemState.PROPOSED, keep=conflict, earlier="item_0002", note="")
+    retried = changed(third.item, state=w.ItemState.PROPOSED, earlier="item_0003")
+    stays = changed(
+        third.item,
+        id="item_0009",
+        preview="Close task task-3317, made by crm.create_task",
+        state=w.ItemState.PROPOSED,
+        keep="it is the original of 1 copy; only copies are taken back",
+        note="",
+    )
+    return changed(
+        PROPOSED,
+        items=(
+            changed(second, item=again, conflict=conflict),
+            changed(third, item=retried),
+            c.ItemRow(item=stays, fields=()),
+        ),
+        decided=(first.item, fourth.item),
+    )
+
+
+ASKED_AGAIN = _asked_again()
+
+
 def _affected(
     ref: r.ObjectRef, operation: w.Operation, calls: tuple[r.Call, ...], *fields: c.FieldChange
 ) -> c.AffectedRow:
