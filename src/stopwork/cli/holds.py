@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from stopwork.cli.exits import Exit
 from stopwork.cli.group import Group
-from stopwork.cli.invocation import Answer, Invocation, answers, paged, reason_option
+from stopwork.cli.invocation import MAX_LIMIT, Answer, Invocation, answers, paged, reason_option, yes_option
 from stopwork.cli.printing import in_short
 from stopwork.kernel.phrases import count_of, lasting, listed
-from stopwork.ledger.words import HoldMode, ScopeKind
+from stopwork.ledger.words import HoldMode, IncidentStatus, PauseRisk, ScopeKind
 
 if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
 
 POLL_S: Final = 0.25
+WAIT_S: Final = 60
 #: What can be named together with a workflow, each with its option.
 _WITHIN_WORKFLOW: Final = (
     ScopeKind.TOOL,
@@ -44,6 +46,7 @@ def _show_pause(paper: Paper, found: Any) -> None:
             if hold["lifted_by"]
             else None,
             "lifted because": hold["lift_reason"],
+            "reminded": _reminder(paper, hold["nag"]) if hold["nag"] else None,
         }
     )
     if found["in_flight"]:
@@ -76,30 +79,51 @@ def _show_pause(paper: Paper, found: Any) -> None:
 @click.option(
     "--mode",
     type=click.Choice([each.value for each in HoldMode]),
-    default=HoldMode.BLOCK.value,
-    show_default=True,
-    help="What may still happen.",
+    help="What may still happen; nothing, when it is left out beside a scope.",
 )
 @reason_option("Why; asked for when it is left out.")
 @click.option("--incident", metavar="ID", help="The incident that this belongs to.")
 @click.option(
+    "--risk",
+    type=click.Choice([each.value for each in PauseRisk]),
+    help="What must not happen again: proposes the scope, for --workflow or for the incident.",
+)
+@yes_option
+@click.option(
     "--wait",
     "wait_s",
     type=click.FloatRange(0, 3600),
-    metavar="SECONDS",
-    help="Wait at most so long until every guard has confirmed and nothing is in flight.",
+    is_flag=False,
+    flag_value=str(WAIT_S),
+    metavar="[SECONDS]",
+    help=f"Wait until every guard has confirmed and nothing is in flight, at most so long; {WAIT_S} when it is not said.",
 )
 @answers(_show_pause)
 def pause(
-    cli: Invocation, mode: str, reason: str | None, incident: str | None, wait_s: float | None, **scope: Any
+    cli: Invocation,
+    *,
+    mode: str | None,
+    reason: str | None,
+    incident: str | None,
+    risk: str | None,
+    yes: bool,
+    wait_s: float | None,
+    **named: Any,
 ) -> Any:
     """Stop the smallest part that is unsafe.
+
+    Without a scope it proposes one for the incident, or for the only open one, or for a --risk, tells what it would have stopped, and
+    asks.
 
     When this returns, no new call in the scope starts. Calls that were permitted before may still be running: the
     answer names them, and the guards that have not confirmed. A hold never ends by itself.
     """
+    if risk or not any(named.values()):
+        scope, mode, incident = _proposed(cli, named, incident=incident, risk=risk, mode=mode, yes=yes)
+    else:
+        scope, mode = _scope(**named), mode or HoldMode.BLOCK
     body = {
-        "scope": _scope(**scope),
+        "scope": scope,
         "mode": mode,
         "reason": cli.ask(reason, "Why is it paused?", option="--reason"),
         "incident": incident,
@@ -115,7 +139,7 @@ def holds() -> None:
 
 def _show_holds(paper: Paper, found: Any) -> None:
     paper.table(
-        ("hold", "scope", "mode", "set", "by", "reason", "incident", "state"),
+        ("hold", "scope", "mode", "set", "by", "reason", "incident", "state", "reminded"),
         [
             (
                 hold["id"],
@@ -126,6 +150,7 @@ def _show_holds(paper: Paper, found: Any) -> None:
                 in_short(hold["reason"]),
                 hold["incident"],
                 "active" if hold["active"] else "lifted",
+                _reminder(paper, hold["nag"]) if hold["nag"] else None,
             )
             for hold in found
         ],
@@ -185,10 +210,84 @@ def _scope(*, workflow: str | None, everything: bool, **names: str | None) -> di
     if named:
         (kind, name), *_ = named
         return {"kind": kind, "name": name, "workflow": workflow}
-    if workflow:
-        return {"kind": ScopeKind.WORKFLOW, "name": workflow}
+    return {"kind": ScopeKind.WORKFLOW, "name": workflow}
+
+
+def _proposed(
+    cli: Invocation,
+    named: Mapping[str, Any],
+    *,
+    incident: str | None,
+    risk: str | None,
+    mode: str | None,
+    yes: bool,
+) -> tuple[Any, str, str | None]:
+    """Answer the smallest hold that is not set yet, once the person agrees: its scope, its mode, and the incident it is for."""
+    if [name for name, given in named.items() if given and name != "workflow"]:
+        raise click.UsageError("--risk proposes the scope; only --workflow may stand beside it")
+    workflow = named["workflow"]
+    if incident is None and workflow is None:
+        incident = _only_open_incident(cli)
+    if incident is not None:
+        workflow = cli.server.get("/v1/incidents/{incident}", incident=incident)["workflow"]
+    offers = cli.server.get(
+        "/v1/workflows/{workflow}/pause-proposals", workflow=workflow, incident=incident, risk=risk
+    )
+    if not cli.as_json:
+        cli.show(_show_offers, offers)
+    chosen = next(
+        (each for each in offers if not each["held"] and mode in (None, each["proposal"]["mode"])), None
+    )
+    if chosen is None:
+        raise click.UsageError("everything that fits is held already; name a scope to pause more")
+    proposal = chosen["proposal"]
+    named_so = f"{scope_name(proposal['scope'])}, mode {proposal['mode']}"
+    cli.confirm(
+        f"Pause {named_so}? It stops {proposal['stops']}; in 7 days it {_effect(chosen['impact'])}.", yes=yes
+    )
+    return proposal["scope"], proposal["mode"], incident
+
+
+def _only_open_incident(cli: Invocation) -> str:
+    latest = cli.server.get("/v1/incidents", limit=MAX_LIMIT)
+    opened = [each["id"] for each in latest if each["status"] != IncidentStatus.CLOSED]
+    if len(opened) == 1:
+        return str(opened[0])
     options = listed([*(f"--{kind}" for kind in _WITHIN_WORKFLOW), "--workflow", "--everything"], most=9)
-    raise click.UsageError(f"say what to pause, the smallest part that is unsafe: {options}")
+    found = f"{count_of(len(opened), 'incident')} are open"
+    raise click.UsageError(
+        f"{found}; give --incident, or --risk with --workflow, or say what to pause, the smallest part that is unsafe: {options}"
+    )
+
+
+def _show_offers(paper: Paper, found: Any) -> None:
+    paper.heading("What can be paused, smallest first")
+    paper.table(
+        ("scope", "mode", "last and next 7 days", "keeps running", "held by"),
+        [
+            (
+                scope_name(each["proposal"]["scope"]),
+                each["proposal"]["mode"],
+                _effect(each["impact"]),
+                each["proposal"]["keeps_running"],
+                each["held"]["id"] if each["held"] else None,
+            )
+            for each in found
+        ],
+        empty="",
+    )
+
+
+def _effect(impact: Any) -> str:
+    """Answer what a hold would have done, and will do."""
+    stopped, kept = impact["calls_stopped"], impact["calls_kept"]
+    runs = count_of(impact["runs_stopped"], "scheduled run")
+    return f"would have stopped {stopped} of {count_of(stopped + kept, 'call')}, will stop {runs}"
+
+
+def _reminder(paper: Paper, nag: Any) -> str:
+    cost = f"{count_of(nag['calls_stopped'], 'call')} stopped, {count_of(nag['runs_due'], 'scheduled run')} fell due"
+    return f"{paper.when(nag['at'])} to {nag['owner'] or 'everybody'}: {cost}"
 
 
 def _state(found: Any) -> str:
@@ -208,6 +307,7 @@ def _drained(cli: Invocation, found: Any, wait_s: float) -> Any:
     until, said = time.monotonic() + wait_s, ""
     while found["unconfirmed"] or found["in_flight"]:
         if time.monotonic() >= until:
+            cli.say(f"after {lasting(wait_s)}: {_state(found)}; the hold stands")
             return Answer(value=found, exit=Exit.REFUSED)
         if not cli.as_json and (state := _state(found)) != said:
             cli.say(state)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import takewhile
 from typing import Any, Final
 
@@ -19,25 +18,11 @@ from stopwork.detect.detector import Finding
 from stopwork.detect.missed_run import TRIGGER, occasions
 from stopwork.kernel.phrases import listed
 from stopwork.ledger.records import Call, Scope, Signal
-from stopwork.ledger.words import EffectKind, HoldMode, IncidentType, ScopeKind, Verdict
+from stopwork.ledger.words import EffectKind, HoldMode, IncidentType, PauseRisk, ScopeKind, Verdict
 from stopwork.manifest.model import Manifest, Trust
 
 LOOK_BACK: Final = timedelta(days=7)
 MOST_RUNS_DUE: Final = 10_000
-
-
-class PauseRisk(StrEnum):
-    """What a pause is meant to keep from happening again."""
-
-    BAD_SCHEDULED_RUN = "bad_scheduled_run"
-    BAD_WRITEBACK = "bad_writeback"
-    EXTERNAL_SEND = "external_send"
-    PROMPT_INJECTION = "prompt_injection"
-    SENSITIVE_DATA_EXPOSURE = "sensitive_data_exposure"
-    DUPLICATE_WORK = "duplicate_work"
-    BROWSER_ERROR = "browser_error"
-    TOOL_MISUSE = "tool_misuse"
-    COST_RUNAWAY = "cost_runaway"
 
 
 RISK: Final = {

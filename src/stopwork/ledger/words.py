@@ -199,6 +199,20 @@ class IncidentStatus(StrEnum):
     CLOSED = "closed"
 
 
+class PauseRisk(StrEnum):
+    """What a pause is meant to keep from happening again."""
+
+    BAD_SCHEDULED_RUN = "bad_scheduled_run"
+    BAD_WRITEBACK = "bad_writeback"
+    EXTERNAL_SEND = "external_send"
+    PROMPT_INJECTION = "prompt_injection"
+    SENSITIVE_DATA_EXPOSURE = "sensitive_data_exposure"
+    DUPLICATE_WORK = "duplicate_work"
+    BROWSER_ERROR = "browser_error"
+    TOOL_MISUSE = "tool_misuse"
+    COST_RUNAWAY = "cost_runaway"
+
+
 class DetectedBy(StrEnum):
     ALERT = "alert"
     OWNER = "owner"

@@ -11,8 +11,9 @@ from stopwork.detect.registry import DETECTORS
 from stopwork.ledger.events import RunFinished
 from stopwork.ledger.records import Call, Principal, Run
 from stopwork.ledger.words import PrincipalKind, RunStatus
-from stopwork.operations import approvals, outcomes, points, sealing
+from stopwork.operations import approvals, nagging, outcomes, points, sealing
 from stopwork.operations.installation import Installation
+from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
 from stopwork.worker.detection import DUTY, REST_S, Detection
 from stopwork.worker.duty import Duty, DutyLoop, Health, health
@@ -68,12 +69,14 @@ class Crew:
 
     def _keep_house(self) -> None:
         self.installation.store.try_again()
-        self.installation.store.write(_keep_house, actor=AS_HOUSEKEEPING)
+        manifests = self.installation.manifests
+        self.installation.store.write(lambda tx: _keep_house(tx, manifests), actor=AS_HOUSEKEEPING)
 
 
-def _keep_house(tx: Tx) -> None:
+def _keep_house(tx: Tx, manifests: Manifests) -> None:
     approvals.expire_due(tx)
     points.retire_silent(tx)
+    nagging.nag(tx, manifests)
     live = points.live(tx, now=tx.now)
     for call in tuple(tx.each(Call, in_flight=True)):
         if call.not_after is None or tx.now <= call.not_after + GIVE_UP_AFTER:

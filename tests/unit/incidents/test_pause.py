@@ -10,7 +10,6 @@ from stopwork.detect.detector import Finding
 from stopwork.incidents.pause import (
     FIRST,
     RISK,
-    PauseRisk,
     facts_of,
     impact,
     proposals,
@@ -18,7 +17,7 @@ from stopwork.incidents.pause import (
     scope_asked_for,
 )
 from stopwork.ledger.records import Call, Scope
-from stopwork.ledger.words import EffectKind, HoldMode, IncidentType, ScopeKind, SignalKind
+from stopwork.ledger.words import EffectKind, HoldMode, IncidentType, PauseRisk, ScopeKind, SignalKind
 from tests.unit.detect.manifests import manifest
 from tests.unit.detect.story import START, WORKFLOW, Story
 from tests.unit.incidents.cases import Book, IncidentStory, bad_monday

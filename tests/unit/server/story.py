@@ -135,7 +135,7 @@ class Story:
         self.get(f"/v1/workflows/{WORKFLOW}/observed")
         self.get("/v1/runs/run-1/difference", before="run-0")
         self.get(self.at("/difference"))
-        for path in ("", "/versions", "/preparedness"):
+        for path in ("", "/versions", "/preparedness", "/pause-proposals"):
             self.get(f"/v1/workflows/{WORKFLOW}{path}")
         for rest in (
             "",

@@ -20,6 +20,7 @@ from stopwork.ledger.events.controls import (
     CredentialUsed,
     DutyFailed,
     HoldLifted,
+    HoldNagged,
     HoldSet,
 )
 from stopwork.ledger.events.incidents import (
@@ -96,6 +97,7 @@ __all__ = [
     "EvidenceSealed",
     "EvidenceViewed",
     "HoldLifted",
+    "HoldNagged",
     "HoldSet",
     "IncidentOpened",
     "IncidentPaused",

@@ -29,6 +29,19 @@ class HoldLifted(Event, tag="hold.lifted"):
     incident: str | None = None
 
 
+class HoldNagged(Event, tag="hold.nagged"):
+    """An active hold reminded its owner of its age and of what it has cost so far."""
+
+    hold: str
+    scope: r.Scope
+    owner: str | None
+    age_s: int
+    calls_stopped: int
+    runs_due: int
+    workflow: str | None = None
+    incident: str | None = None
+
+
 class ApprovalRequested(Event, tag="approval.requested"):
     approval: str
     subject: str

@@ -29,6 +29,11 @@ def _hold_lifted(entry: e.Entry, event: e.HoldLifted) -> Iterator[Change]:
     yield new_epoch(event.epoch)
 
 
+@on(e.HoldNagged)
+def _hold_nagged(entry: e.Entry, event: e.HoldNagged) -> Iterator[Change]:
+    yield to(r.Hold, event.hold, nag=same_fields(r.Nag, event, at=entry.at))
+
+
 @on(e.ApprovalRequested)
 def _approval_requested(entry: e.Entry, event: e.ApprovalRequested) -> Iterator[Change]:
     yield Put(

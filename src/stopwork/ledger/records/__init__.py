@@ -6,7 +6,7 @@ Times are aware and in UTC. Content that came from outside (arguments, results, 
 
 from __future__ import annotations
 
-from stopwork.ledger.records.controls import Approval, Credential, Hold
+from stopwork.ledger.records.controls import Approval, Credential, Hold, Nag
 from stopwork.ledger.records.incidents import (
     Audit,
     Bundle,
@@ -72,6 +72,7 @@ __all__ = [
     "Key",
     "ManifestVersion",
     "Message",
+    "Nag",
     "Note",
     "ObjectRef",
     "Observed",

@@ -17,6 +17,15 @@ from stopwork.ledger.words import (
 )
 
 
+class Nag(Record):
+    """The latest reminder of a hold: to whom, and what the hold had cost by then."""
+
+    at: datetime
+    owner: str | None
+    calls_stopped: int
+    runs_due: int
+
+
 class Hold(Record):
     """A pause of one scope. It never ends by itself."""
 
@@ -32,6 +41,7 @@ class Hold(Record):
     lifted_by: Principal | None = None
     lift_reason: str = ""
     active: bool = True
+    nag: Nag | None = None
 
 
 class Approval(Record):

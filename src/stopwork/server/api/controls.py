@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from stopwork.incidents.prepare import Preparedness
 from stopwork.kernel.errors import Denied
 from stopwork.ledger import records as r
-from stopwork.ledger.words import ApprovalState, HoldMode, Outcome, PrincipalKind, ScopeKind, Stage
+from stopwork.ledger.words import ApprovalState, HoldMode, Outcome, PauseRisk, PrincipalKind, ScopeKind, Stage
 from stopwork.manifest.diff import Change
-from stopwork.operations import approvals, holds, manifests, preparedness, returning, settling
+from stopwork.operations import approvals, holds, manifests, preparedness, proposing, returning, settling
 from stopwork.server.api.endpoint import Access, Act, Endpoint, Given, Page, Read, Write
+from stopwork.storage.view import View
 
 Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Manifest = Annotated[str, Meta(max_length=300_000)]
@@ -60,6 +62,18 @@ class LiftHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class HoldFilter(Page, frozen=True, kw_only=True):
     active: bool | None = None
     incident: str | None = None
+
+
+class ProposalFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of the danger: an incident, a risk, or what has to do with it."""
+
+    incident: str | None = None
+    risk: PauseRisk | None = None
+    tool: str | None = None
+    trigger: str | None = None
+    permission: str | None = None
+    source: str | None = None
+    destination: str | None = None
 
 
 class ApprovalFilter(Page, frozen=True, kw_only=True):
@@ -113,6 +127,19 @@ def _own(given: Given, record: Owned) -> Owned:
             found=given.actor.id,
         )
     return record
+
+
+def _offers(view: View, given: Given) -> tuple[proposing.Offer, ...]:
+    known = {name: found for name, found in asdict(given.query).items() if found is not None}
+    return proposing.offers(
+        view,
+        given.installation.manifests,
+        workflow=given.path["workflow"],
+        now=given.installation.store.clock.now(),
+        incident=known.pop("incident", None),
+        risk=known.pop("risk", None),
+        facts=known,
+    )
 
 
 def _workflow_of(record: r.Workflow | r.Hold | r.Approval) -> str | None:
@@ -211,6 +238,16 @@ ENDPOINTS = (
         ),
         answer=Preparedness,
         tag="workflows",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/workflows/{workflow}/pause-proposals",
+        name="propose_pause",
+        summary="The holds to choose from, smallest first, with what each would have stopped",
+        does=Read(_offers),
+        query=ProposalFilter,
+        answer=list[proposing.Offer],
+        tag="holds",
     ),
     Endpoint(
         method="POST",

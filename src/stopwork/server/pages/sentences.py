@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from stopwork.kernel.phrases import lasting
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
@@ -39,6 +40,11 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.PointRegistered: lambda it: f"Enforcement point connected: {it.name}",
     e.PointRetired: lambda it: f"Enforcement point gone: {it.reason}",
     e.HoldSet: lambda it: f"Held: {it.scope}, {_low(it.mode)}",
+    e.HoldNagged: lambda it: (
+        f"Still held after {lasting(it.age_s)}: {it.scope}. "
+        f"{counted(it.calls_stopped, 'call')} stopped, {counted(it.runs_due, 'scheduled run')} fell due; "
+        f"reminder to {it.owner or 'everybody'}"
+    ),
     e.HoldLifted: lambda it: f"Hold lifted: {it.scope}. {it.reason}",
     e.ApprovalRequested: lambda it: f"Approval asked: {it.title}",
     e.ApprovalDecided: lambda it: (

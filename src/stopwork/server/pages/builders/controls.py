@@ -11,11 +11,11 @@ from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import points
 from stopwork.operations.manifests import known_workflow
+from stopwork.operations.proposing import offers
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.look import Look, approval_row, hold_row, pending_approvals
 
 MAX_LISTED: Final = 50
-MAX_CALLS: Final = 20_000
 MAX_WORKFLOWS: Final = 100
 
 
@@ -100,30 +100,19 @@ def approval(look: Look, approval_id: str) -> c.ApprovalContext:
 
 
 def _options(look: Look, workflow: r.Workflow, incident: r.Incident | None) -> tuple[c.PauseOption, ...]:
-    manifest = look.manifests.version(look.view, workflow.id, workflow.version).manifest
     facts = {
         name: look.query[name] for name in ("tool", "trigger", "source", "permission") if look.query.get(name)
     }
-    if incident:
-        facts = pausing.facts_of(look.view.find(r.Signal, incident=incident.id)) | facts
-    kind = incident.type if incident else w.IncidentType.TOOL_MISUSE
-    calls = look.view.find(
-        r.Call,
+    offered = offers(
+        look.view,
+        look.manifests,
         workflow=workflow.id,
-        requested_at_from=look.now - pausing.LOOK_BACK,
-        order="-requested_at",
-        limit=MAX_CALLS,
+        now=look.now,
+        incident=incident.id if incident else None,
+        facts=facts,
     )
-    due = pausing.runs_due(manifest, look.now)
-    held = {(hold.scope, hold.mode): hold for hold in look.view.find(r.Hold, active=True)}
     return tuple(
-        _option(
-            each,
-            pausing.impact(each.scope, each.mode, calls, runs_due=due),
-            first=index == 0 and bool(facts),
-            held=held.get((each.scope, each.mode)),
-        )
-        for index, each in enumerate(pausing.proposals(kind, facts, manifest))
+        _option(each.proposal, each.impact, first=each.recommended, held=each.held) for each in offered
     )
 
 
@@ -168,6 +157,6 @@ def _option(proposal: Proposal, impact: Impact, *, first: bool, held: r.Hold | N
         value=f"{scope.kind}:{proposal.mode}:{scope.name}",
         proposal=proposal,
         impact=impact,
-        recommended=first and held is None,
+        recommended=first,
         held=held,
     )

@@ -15,13 +15,12 @@ from stopwork.kernel.errors import StopworkError
 from stopwork.kernel.phrases import sentence
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
-from stopwork.operations import holds
+from stopwork.operations import holds, nagging
 from stopwork.operations.manifests import Manifests
 from stopwork.server.pages import contexts as c
 from stopwork.storage.view import View
 
 MAX_PENDING: Final = 200
-MAX_STOPPED: Final = 1000
 OPEN_STATUSES: Final = tuple(status for status in w.IncidentStatus if status is not w.IncidentStatus.CLOSED)
 
 _COVERS: Final = {
@@ -105,19 +104,10 @@ def concerns(scope: r.Scope, workflow: str) -> bool:
 def hold_row(look: Look, hold: r.Hold) -> c.HoldRow:
     """Answer a hold with what it has achieved."""
     of = f" in {hold.scope.workflow}" if hold.scope.workflow else ""
-    workflow = hold.scope.name if hold.scope.kind is w.ScopeKind.WORKFLOW else hold.scope.workflow
-    stopped = look.view.find(
-        r.Call,
-        verdict=(w.Verdict.DENY, w.Verdict.DRAFT, w.Verdict.WAIT),
-        requested_at_from=hold.set_at,
-        order="-requested_at",
-        limit=MAX_STOPPED,
-        **({"workflow": workflow} if workflow else {}),
-    )
     return c.HoldRow(
         pause=holds.status(look.view, hold, now=look.now),
         covers=_COVERS[hold.scope.kind].format(name=hold.scope.name, of=of),
-        stopped_calls=sum(any(reason.source == hold.id for reason in call.reasons) for call in stopped),
+        stopped_calls=nagging.calls_stopped(look.view, hold),
     )
 
 
@@ -127,11 +117,11 @@ def field_changes(before: r.Image, after: r.Image, now: r.Image | None = None) -
     if before.state is present and after.state is present:
         names = list(images.changed_fields(before, after))
     else:
-        known = after if after.state is present else before
-        names = (
-            list(known.content) if isinstance(known.content, dict) else [""] if known.state is present else []
-        )
-        names = [images.field_name((name,)) if name else name for name in names]
+        contents = [image.content for image in (after, before, now) if image and image.state is present]
+        if all(isinstance(content, dict) for content in contents):
+            names = list(dict.fromkeys(images.field_name((key,)) for content in contents for key in content))
+        else:
+            names = [""]
     return tuple(
         c.FieldChange(
             name=name or "content",
@@ -149,7 +139,7 @@ def field_changes(before: r.Image, after: r.Image, now: r.Image | None = None) -
 def shown(image: r.Image, name: str) -> Any:
     """Answer one field's value; ``None`` where there is none."""
     found = images.value_of(image, name)
-    return None if found == images.NO_FIELD else found
+    return None if found in (images.NO_FIELD, images.NOT_SEEN) else found
 
 
 def sentence_of(text: str) -> str:

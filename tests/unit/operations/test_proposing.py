@@ -1,0 +1,90 @@
+"""Contract of the offers: smallest first, each with what it would have stopped, and what is set already is not recommended again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stopwork.kernel.errors import Conflict, NotFound
+from stopwork.ledger.records import Incident, Scope
+from stopwork.ledger.words import HoldMode, IncidentType, PauseRisk, ScopeKind
+from stopwork.operations import manifests
+from stopwork.operations.proposing import Offer, offers
+from tests.support.office import LEE, MANIFEST, WORKFLOW, Office
+
+TOOL = "crm.create_task"
+OTHER = MANIFEST.replace("workflow: renewals", "workflow: invoices")
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    with Office(tmp_path) as office:
+        yield office
+
+
+def offered(
+    office: Office,
+    *,
+    workflow: str = WORKFLOW,
+    incident: str | None = None,
+    risk: PauseRisk | None = None,
+    **facts: str,
+) -> tuple[Offer, ...]:
+    return office.read(
+        lambda view: offers(
+            view,
+            office.inst.manifests,
+            workflow=workflow,
+            now=office.clock.now(),
+            incident=incident,
+            risk=risk,
+            facts=facts,
+        )
+    )
+
+
+def repeat_a_task(office: Office) -> Incident:
+    run = office.begin()
+    for nth in (1, 2):
+        office.do(run, TOOL, nth=nth, account_id="acme", title="Call them")
+    office.do(run, "crm.update_account", account_id="acme", renewal="2026-06-02")
+    office.wait(seconds=1)
+    (incident,) = office.read(lambda view: view.find(Incident))
+    assert incident.type is IncidentType.DUPLICATE_WORK
+    return incident
+
+
+def test_the_smallest_that_removes_the_risk_comes_first_with_its_effect(office: Office) -> None:
+    office.do(office.begin(), TOOL, account_id="acme", title="Call them")
+    first, *_, widest = offered(office, tool=TOOL)
+    assert first.proposal.scope == Scope(kind=ScopeKind.TOOL, name=TOOL, workflow=WORKFLOW)
+    assert first.recommended
+    assert (first.impact.calls_stopped, first.impact.runs_stopped) == (1, 0)
+    assert widest.proposal.scope.kind is ScopeKind.EVERYTHING
+    assert (widest.impact.calls_kept, widest.impact.runs_stopped) == (0, 1)
+
+
+def test_a_risk_names_the_scope_where_no_incident_does(office: Office) -> None:
+    first = offered(office, risk=PauseRisk.EXTERNAL_SEND)[0]
+    assert (first.proposal.scope.name, first.proposal.mode) == ("mail.send", HoldMode.APPROVAL_REQUIRED)
+    assert first.recommended
+    assert not any(each.recommended for each in offered(office))
+
+
+def test_an_incident_brings_its_facts_and_what_is_held_is_said(office: Office) -> None:
+    first, *others = offered(office, incident=repeat_a_task(office).id)
+    assert first.proposal.scope == Scope(kind=ScopeKind.TOOL, name=TOOL, workflow=WORKFLOW)
+    assert first.held is not None, "the alert rule has held the tool"
+    assert not any(each.recommended for each in (first, *others))
+    assert all(each.held is None for each in others)
+
+
+def test_an_incident_is_of_its_own_workflow(office: Office) -> None:
+    office.write(lambda tx: manifests.apply(tx, OTHER, reason="another one"), actor=LEE)
+    incident = repeat_a_task(office)
+    with pytest.raises(Conflict):
+        offered(office, workflow="invoices", incident=incident.id)
+    with pytest.raises(NotFound):
+        offered(office, workflow="nothing")
