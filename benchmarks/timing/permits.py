@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.timing.figures import Figure, paired, percentile
-from benchmarks.timing.server import ECHO, PERMITS, Address
-from benchmarks.timing.wire import Answers, ask_all, connected, request
+from benchmarks.timing.figures import Figure, Round, paired, percentile
+from benchmarks.timing.server import ECHO, PERMITS, SPENT, Address
+from benchmarks.timing.wire import Answers, Connection, ask_all, connected, request
 from benchmarks.timing.workflow import WORKFLOW, WRITE, arguments
 from benchmarks.timing.yardsticks import COMMIT, BareDatabase
 from stopwork.control.protocol import PermitAnswer
@@ -26,7 +26,8 @@ async def measure(server: Address, bare: BareDatabase) -> list[Figure]:
     """Answer round trips at 1 and 16 at once beside a commit and an echo, and the rate at 64 beside an echo's."""
     permits: dict[int, list[Answers]] = {at_once: [] for at_once in REQUESTS}
     echoes: dict[int, list[Answers]] = {at_once: [] for at_once in REQUESTS}
-    commits_ms = []
+    commits_ms: list[float] = []
+    spent_us: list[Round] = []
     async with connected(server.port, max(REQUESTS)) as connections:
         work = Work(server)
         await connections[0].ask(work.begin)
@@ -37,12 +38,26 @@ async def measure(server: Address, bare: BareDatabase) -> list[Figure]:
                 used = connections[:at_once]
                 asked = list(islice(work.permits(), requests))
                 echoed = [each.replace(PERMITS.encode(), ECHO.encode(), 1) for each in asked]
+                spent = [await work.spent_s(connections[0])]
                 echoes[at_once].append(await ask_all(used, echoed))
+                spent.append(await work.spent_s(connections[0]))
                 answers = await ask_all(used, asked)
                 permits[at_once].append(answers)
+                spent.append(await work.spent_s(connections[0]))
+                if at_once == max(REQUESTS):
+                    before, between, after = spent
+                    spent_us.append(
+                        Round((after - between) / requests * 1e6, (between - before) / requests * 1e6)
+                    )
                 # Not counted: a call that was permitted and never ends would stay in flight for the rest of the rounds.
                 await ask_all(connections[:16], work.endings(answers))
-    return list(_figures(permits, echoes, commits_ms))
+    processor = Figure(
+        name="processor time of the server for one permit, 64 at once",
+        unit="µs",
+        yardstick=ECHOED,
+        rounds=tuple(spent_us),
+    )
+    return [*_figures(permits, echoes, commits_ms), processor]
 
 
 class Work:
@@ -73,6 +88,10 @@ class Work:
             if answer.verdict is not Verdict.ALLOW:
                 raise ValueError(f"a call was not permitted: {answer.reasons}")
             yield request(f"/v1/calls/{answer.call}/outcome", self._token, {"outcome": "failed"})
+
+    async def spent_s(self, connection: Connection) -> float:
+        """Ask how much processor time the server has spent so far."""
+        return msgspec.json.decode(await connection.ask(request(SPENT, self._token, {})), type=float)
 
     def carried_through(self, call: str) -> tuple[bytes, bytes]:
         """Answer what says that a permitted call begins, and that it has succeeded."""

@@ -1,4 +1,5 @@
-"""``python -m benchmarks.timing.server FOLDER``: the server as it is, with one more route that echoes what a permit asks.
+"""``python -m benchmarks.timing.server FOLDER``: the server as it is, with two more routes: an echo of what a permit asks, and the
+processor time spent so far.
 
 The echo goes through the same server, middleware and decoder, and does nothing else: what is left between the two is Stopwork's own work.
 Says on its first line where it is and by which tokens it is asked; ends with its standard input.
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -30,6 +32,7 @@ from stopwork.server.app import create_app
 from stopwork.worker.crew import Crew
 
 ECHO: Final = "/echo"
+SPENT: Final = "/spent"
 PERMITS: Final = "/v1/permits"
 
 
@@ -64,7 +67,8 @@ def main() -> None:
             installation.store.write(partial(credentials.issue, principal=person)).secret
             for person in (AGENT, DANA, LEE)
         )
-        app = create_app(Crew(installation), console=lambda: [Route(ECHO, _echo(), methods=["POST"])])
+        more = [Route(ECHO, _echo(), methods=["POST"]), Route(SPENT, _spent, methods=["POST"])]
+        app = create_app(Crew(installation), console=lambda: more)
         # Connections of a later round lie idle during an earlier one.
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=120
@@ -91,6 +95,10 @@ def _echo() -> Any:
         return Response(msgspec.json.encode(asked), media_type="application/json")
 
     return echo
+
+
+async def _spent(_request: Request) -> Response:
+    return Response(msgspec.json.encode(time.process_time()), media_type="application/json")
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ class Day(Record):
 
     @staticmethod
     def id_of(workflow: str, at: datetime) -> str:
-        return f"{workflow}/{at.astimezone(UTC):%Y-%m-%d}"
+        return f"{workflow}/{at.astimezone(UTC).date().isoformat()}"
 
 
 class Step(Record):
