@@ -10,7 +10,7 @@ import click
 
 from stopwork.cli.exits import Exit
 from stopwork.cli.extras import server_extra
-from stopwork.cli.folders import data_option
+from stopwork.cli.folders import data_option, database_option
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Answer, Invocation, answers
 from stopwork.kernel.errors import Conflict, NotFound, Unavailable
@@ -34,17 +34,18 @@ def _show_upgraded(paper: Paper, found: Any) -> None:
 
 @db.command("upgrade")
 @data_option("The folder of the server, which must be stopped.")
+@database_option("The PostgreSQL database of the servers, which must be stopped.")
 @answers(_show_upgraded, remote=False)
-def upgrade(_cli: Invocation, data: Path) -> Any:
+def upgrade(_cli: Invocation, data: Path, database: str | None) -> Any:
     """Bring the database to the schema of this version. Starting a server does the same."""
     with server_extra("db upgrade"):
         from stopwork.storage.store import Store
 
-        database = _database_in(data)
-        before = _schema_of(database)
-        with Store.open(database):
+        location = database or str(_database_in(data))
+        before = _schema_of(location)
+        with Store.open(location):
             pass
-    return {"database": str(database), "before": before, "after": _schema_of(database)}
+    return {"database": _shown(location), "before": before, "after": _schema_of(location)}
 
 
 def _show_checked(paper: Paper, found: Any) -> None:
@@ -70,6 +71,7 @@ def _show_checked(paper: Paper, found: Any) -> None:
 
 @db.command("fsck")
 @data_option("The folder of the server, which may be running.")
+@database_option("The PostgreSQL database of the servers, which may be running.")
 @click.option(
     "--key",
     "keys",
@@ -78,7 +80,7 @@ def _show_checked(paper: Paper, found: Any) -> None:
     help="A key that may have signed the checkpoints. Otherwise the one in the folder, which proves less.",
 )
 @answers(_show_checked, remote=False)
-def fsck(_cli: Invocation, data: Path, keys: tuple[str, ...]) -> Any:
+def fsck(_cli: Invocation, data: Path, database: str | None, keys: tuple[str, ...]) -> Any:
     """Recompute what can be recomputed, and name the first thing that is not as it was recorded.
 
     Nothing is changed. Exit code 6 when something differs.
@@ -90,12 +92,12 @@ def fsck(_cli: Invocation, data: Path, keys: tuple[str, ...]) -> Any:
         from stopwork.operations.installation import EVIDENCE, KEY_FILE, read_signer
         from stopwork.storage.fsck import fsck as examine
 
-        database, own = _database_in(data), data / KEY_FILE
+        location, own = database or str(_database_in(data)), data / KEY_FILE
         for key in keys:
             read_key(key)
         known = keys or ((read_signer(own).vkey,) if own.is_file() else ())
-        report = examine(database, vkeys=known, evidence=data / EVIDENCE)
-    value = {"database": str(database), "clean": report.clean, **msgspec.to_builtins(report)}
+        report = examine(location, vkeys=known, evidence=data / EVIDENCE)
+    value = {"database": _shown(location), "clean": report.clean, **msgspec.to_builtins(report)}
     return value if report.clean else Answer(value=value, exit=Exit.TAMPERED)
 
 
@@ -111,7 +113,10 @@ def _show_backup(paper: Paper, found: Any) -> None:
 @data_option("The folder of the server, which may be running.")
 @answers(_show_backup, remote=False)
 def backup(_cli: Invocation, to: Path, data: Path) -> Any:
-    """Copy database, signing key and evidence into the new FOLDER, while the server works."""
+    """Copy database, signing key and evidence into the new FOLDER, while the server works.
+
+    A PostgreSQL database has its own tools for that: copy it first, then the folder.
+    """
     with server_extra("db backup"):
         from stopwork.operations.installation import EVIDENCE, KEY_FILE
         from stopwork.storage.backup import backup as copy_database
@@ -146,10 +151,17 @@ def _database_in(folder: Path) -> Path:
     return database
 
 
-def _schema_of(database: Path) -> str | None:
+def _schema_of(location: str) -> str | None:
+    from stopwork.storage.schema import version_of
+    from stopwork.storage.store import engine_of
+
+    return version_of(engine_of(location))
+
+
+def _shown(location: str) -> str:
+    """Answer where a database is, without the password that its address may hold."""
     import sqlalchemy as sa
 
-    from stopwork.storage.schema import version_of
+    from stopwork.storage.store import is_address
 
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(database)), poolclass=sa.pool.NullPool)
-    return version_of(engine)
+    return sa.make_url(location).render_as_string(hide_password=True) if is_address(location) else location

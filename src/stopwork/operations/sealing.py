@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from msgspec import Struct
 
-from stopwork.kernel.errors import Tampered
+from stopwork.kernel.errors import Conflict, Tampered
 from stopwork.ledger.merkle import Tree
 from stopwork.ledger.notes import Signer, checkpoint_text
 from stopwork.ledger.offline.signed import Checkpoint
@@ -82,6 +82,7 @@ def _extension(view: View, *, signer: Signer, newest: int) -> _Extension:
     size = _sealed(view)
     if view.last_seq() < newest:
         raise _tampered(view.last_seq() + 1, "is missing")
+    _require_same_origin(view, signer)
     nodes = StoredNodes(view)
     tree = Tree(nodes, size)
     for row in view.stored(after=size, limit=BATCH):
@@ -93,6 +94,19 @@ def _extension(view: View, *, signer: Signer, newest: int) -> _Extension:
     root = tree.root()
     note = signer.sign(checkpoint_text(Checkpoint(origin=signer.key.name, size=tree.size, root=root)))
     return _Extension(before=size, size=tree.size, rows=nodes.rows(), root=root, note=note)
+
+
+def _require_same_origin(view: View, signer: Signer) -> None:
+    """Raise ``Conflict`` when the journal has been sealed with another key: two logs over one journal prove nothing."""
+    newest = view.checkpoint()
+    origin = None if newest is None else newest[1].partition("\n")[0]
+    if origin not in (None, signer.key.name):
+        raise Conflict(
+            f"the journal is sealed by {origin}, and this server would sign as {signer.key.name}",
+            hint="Servers that share a database share its signing key: give them one folder.",
+            expected=origin,
+            found=signer.key.name,
+        )
 
 
 def _append(tx: Tx, *, extension: _Extension) -> int:

@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from types import ModuleType
 from typing import Final, Self, TypeVar
 
 import sqlalchemy as sa
 
 from stopwork.kernel.clock import Clock, SystemClock
-from stopwork.kernel.errors import Internal
+from stopwork.kernel.errors import Internal, Unavailable
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
 from stopwork.ledger.events import Entry
 from stopwork.ledger.records import Principal
@@ -26,7 +27,7 @@ from stopwork.storage.connections import translated
 from stopwork.storage.database import Database, Scribe, Writer
 from stopwork.storage.jobs import Job, Line, closed
 from stopwork.storage.news import News
-from stopwork.storage.sqlite import Sqlite
+from stopwork.storage.sqlite import Sqlite, sqlite_engine
 from stopwork.storage.tables import blob
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -215,9 +216,23 @@ def is_address(location: str | Path) -> bool:
     return isinstance(location, str) and location.startswith(("postgresql://", "postgres://"))
 
 
-def _database(location: str | Path) -> Database:
-    if is_address(location):
-        from stopwork.storage.postgres import Postgres
+def engine_of(location: str | Path) -> sa.Engine:
+    """Answer the engine of a database, which is neither made nor owned by that."""
+    return (
+        _postgres().postgres_engine(str(location)) if is_address(location) else sqlite_engine(Path(location))
+    )
 
-        return Postgres.open(str(location))
-    return Sqlite.open(Path(location))
+
+def _database(location: str | Path) -> Database:
+    return _postgres().Postgres.open(str(location)) if is_address(location) else Sqlite.open(Path(location))
+
+
+def _postgres() -> ModuleType:
+    try:
+        from stopwork.storage import postgres
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            f"PostgreSQL needs a package that is not installed: {error.name}",
+            hint="Install it: pip install 'stopwork[server,postgres]'",
+        ) from error
+    return postgres
