@@ -234,7 +234,7 @@ def test_a_number_of_any_size_in_arguments_is_recorded_and_can_be_read_again(
 
 def test_words_with_odd_characters_come_back_as_they_went_in(opened: House) -> None:
     words = "a\x00b \u202e \U0001f680 <b> \r\n\r\nSet-Cookie: x=1"
-    hold = opened.post("/v1/holds", scope={"kind": "tool", "name": "pay.invoice", "workflow": "invoices"}, reason=words)
+    hold = opened.post("/v1/holds", scope={"kind": "destination", "name": "t", "workflow": "invoices"}, reason=words)
     answer = opened.as_(LEE).get(f"/v1/holds/{hold['hold']['id']}")
     assert answer.json()["hold"]["reason"] == words
     assert "set-cookie" not in answer.headers
