@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from stopwork.incidents.audit import AffectedObject, affected_objects
+from stopwork.incidents.affected import AffectedObject, affected_objects
 from stopwork.ledger.records import Item, Principal
 from stopwork.ledger.words import IncidentType, PrincipalKind
 from stopwork.operations import audits, evidence, incidents, recovery

@@ -2,7 +2,7 @@
 
 :func:`answers` gives one :class:`~stopwork.ledger.records.Answer` per question, in the order of
 :class:`~stopwork.ledger.words.Question`. What the records cannot tell stands in ``missing``.
-:func:`affected_objects` is the list the rest of the incident works on: one row per object, net over all its effects.
+The list of changed objects that goes with them is :mod:`stopwork.incidents.affected`.
 """
 
 from __future__ import annotations
@@ -11,80 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from msgspec import Struct
-
+from stopwork.incidents.affected import AffectedObject, affected_objects
 from stopwork.incidents.case import Case
 from stopwork.incidents.unfinished import unfinished
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.manifest.model import Tool
-
-
-class AffectedObject(Struct, frozen=True, kw_only=True):
-    """One object the incident's calls changed: ``before`` the first change, ``after`` the last.
-
-    ``seen`` is what the audit found there, where nobody saw what the last call had left.
-    """
-
-    object: r.ObjectRef
-    operation: w.Operation
-    before: r.Image
-    after: r.Image
-    runs: tuple[str, ...]
-    calls: tuple[str, ...]
-    effects: tuple[str, ...]
-    approvals: tuple[str, ...]
-    reversible: bool
-    transient: bool
-    seen: r.Image | None = None
-
-
-_IRREVERSIBLE = frozenset({w.Operation.SENT, w.Operation.PAID, w.Operation.APPROVED, w.Operation.TRIGGERED})
-
-
-def affected_objects(case: Case) -> tuple[AffectedObject, ...]:
-    """Answer every object that the case's calls changed, in the order of the first change.
-
-    An object made and removed again within the case is ``transient``: nothing of it is left, and it is still listed.
-    """
-    grouped: dict[str, list[r.Effect]] = {}
-    for effect in sorted(case.effects, key=lambda effect: effect.at):
-        grouped.setdefault(effect.object_key, []).append(effect)
-    approvals = {call.id: call.approval for call in case.calls if call.approval}
-    seen = {each.object: each.image for each in case.audit.seen} if case.audit else {}
-    return tuple(_net(effects, approvals, seen) for effects in grouped.values())
-
-
-def _net(
-    effects: list[r.Effect], approvals: dict[str, str], seen: dict[r.ObjectRef, r.Image]
-) -> AffectedObject:
-    first, last = effects[0], effects[-1]
-    born = first.before.state is r.ImageState.ABSENT
-    gone = last.after.state is r.ImageState.ABSENT
-    operation = last.operation
-    if born and not gone and last.operation is w.Operation.MODIFIED:
-        operation = w.Operation.CREATED
-    return AffectedObject(
-        object=first.object,
-        operation=operation,
-        before=first.before,
-        after=last.after,
-        runs=tuple(dict.fromkeys(effect.run for effect in effects)),
-        calls=tuple(dict.fromkeys(effect.call for effect in effects)),
-        effects=tuple(effect.id for effect in effects),
-        approvals=tuple(dict.fromkeys(approvals[e.call] for e in effects if e.call in approvals)),
-        reversible=_reversible(effects),
-        transient=born and gone,
-        seen=seen.get(first.object) if last.after.state is r.ImageState.UNKNOWN else None,
-    )
-
-
-def _reversible(effects: list[r.Effect]) -> bool:
-    if any(effect.operation in _IRREVERSIBLE for effect in effects):
-        return False
-    images = (effects[0].before, *(effect.after for effect in effects))
-    return all(image.state is not r.ImageState.UNKNOWN for image in images)
 
 
 def answers(case: Case) -> tuple[r.Answer, ...]:

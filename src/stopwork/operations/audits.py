@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stopwork.incidents.audit import affected_objects, answers
+from stopwork.incidents.affected import affected_objects
+from stopwork.incidents.audit import answers
 from stopwork.ledger.events import AuditCompleted
 from stopwork.ledger.records import Audit, Captured, Image, ImageState, ObjectRef, Principal
 from stopwork.operations.cases import gather

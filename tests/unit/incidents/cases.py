@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from stopwork.incidents.audit import affected_objects, answers
+from stopwork.incidents.affected import affected_objects
+from stopwork.incidents.audit import answers
 from stopwork.incidents.case import Case
 from stopwork.incidents.open import opening
 from stopwork.incidents.severity import Assessment, Circumstances, assess

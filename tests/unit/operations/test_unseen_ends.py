@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stopwork.control.protocol import PermitAnswer
-from stopwork.incidents.audit import AffectedObject, affected_objects
+from stopwork.incidents.affected import AffectedObject, affected_objects
 from stopwork.ledger.records import Audit, Effect, Image, ImageState, Item, ObjectRef, Plan
 from stopwork.ledger.words import ItemState, Operation, Outcome, Question, ReasonKind, Remedy, Verdict
 from stopwork.operations import audits, incidents, settling

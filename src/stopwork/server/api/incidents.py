@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from stopwork.incidents.audit import AffectedObject, affected_objects
+from stopwork.incidents.affected import AffectedObject, affected_objects
 from stopwork.incidents.case import Case
 from stopwork.incidents.lifecycle import NextAction, PhaseView, next_action, phase_states
 from stopwork.ledger import records as r

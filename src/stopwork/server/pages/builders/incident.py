@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from stopwork.incidents import (
-    audit,
+    affected,
     communicate,
     drafting,
     images,
@@ -66,7 +66,7 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
         containment=case.containment,
         audit=c.AuditPanel(
             audit=case.audit,
-            objects=affected_rows(case.effects, case.items, audit.affected_objects(case))
+            objects=affected_rows(case.effects, case.items, affected.affected_objects(case))
             if case.audit
             else (),
         ),

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from stopwork.incidents import audit, lifecycle, report
+from stopwork.incidents import affected, lifecycle, report
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.ledger.events import Event, ItemFinished, name_of
@@ -115,7 +115,7 @@ def incident_report(look: Look, incident_id: str) -> c.ReportContext:
         frame=look.frame(f"Report of {incident_id}", "incidents", watch="none"),
         incident=case.incident,
         lines=report.lines(page),
-        objects=affected_rows(case.effects, case.items, audit.affected_objects(case)),
+        objects=affected_rows(case.effects, case.items, affected.affected_objects(case)),
         timeline=timeline(look, incident_id, limit=REPORT_ENTRIES),
         durations=report.phase_lines(page),
     )
@@ -141,7 +141,7 @@ def _went_as_planned(event: Event) -> bool:
 def affected_rows(
     effects: tuple[r.Effect, ...],
     items: tuple[r.Item, ...],
-    objects: tuple[audit.AffectedObject, ...],
+    objects: tuple[affected.AffectedObject, ...],
 ) -> tuple[c.AffectedRow, ...]:
     """Answer each touched object field by field; *now* is what recovery found there, or else the audit, where it has looked."""
     run_of = {effect.call: effect.run for effect in effects}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from stopwork.incidents.audit import AffectedObject
+from stopwork.incidents.affected import AffectedObject
 from stopwork.incidents.communicate import Told
 from stopwork.incidents.lifecycle import NextAction, PhaseState, PhaseView
 from stopwork.incidents.prepare import Preparedness

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from stopwork.incidents.audit import AffectedObject
+from stopwork.incidents.affected import AffectedObject
 from stopwork.incidents.communicate import Told
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
