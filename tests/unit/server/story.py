@@ -5,9 +5,11 @@ Each chapter leaves the house as the next one finds it, so a test may stop where
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from stopwork.incidents.learn import FIELDS
+from stopwork.kernel.clock import ManualClock
 from stopwork.ledger.words import CheckState, ReenableCheck
 from tests.support.office import AGENT, DANA, KIM, LEE, WORKFLOW
 from tests.unit.server.house import ADMIN, PATCHED, House, Json, wait_for
@@ -101,6 +103,8 @@ class Story:
         point = self.post("/v1/points", who=AGENT, workflow=WORKFLOW, name="a guard")
         self.start("run-0")
         self.post("/v1/runs/run-0/finish", who=AGENT, status="succeeded")
+        if isinstance(clock := self.house.office.clock, ManualClock):
+            clock.advance(timedelta(seconds=1))
         self.start("run-1")
         self.post(
             "/v1/runs/run-1/steps", who=AGENT, kind="model_call", name="think", tokens=10, cost_usd=0.01
