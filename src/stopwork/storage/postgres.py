@@ -9,7 +9,7 @@ Numbers in the journal have no gap, and come in the order of the commits: the ro
 has nothing left to do but to append and commit. NOTIFY is a hint to look; looking every second is what followers rely on.
 
 A server that is cut off or suspended in the middle of a transaction would keep everybody waiting: the database ends such a session
-(``idle_in_transaction_session_timeout``), and a server gives up a connection that does not answer. Why not otherwise: docs/decisions/0010.
+(``idle_in_transaction_session_timeout``), and a server gives up a connection that does not answer. Why not otherwise: docs/decisions/0011.
 """
 
 from __future__ import annotations
