@@ -189,11 +189,10 @@ def test_the_page_leads_a_visitor_through_all_ten_phases(company: Company) -> No
     ):
         at(task)
         row = next(li for li in dana.page.select("#reenable li") if li.select_one("form") and _is_open(li))
-        check = row.select_one("input[name=check]")
-        button = row.select_one("button")
-        assert check is not None
-        assert button is not None
-        dana.press(button.get_text(strip=True), check=check["value"], note="as agreed with lee")
+        field, press = row.select_one("input[name=check]"), row.select_one("button")
+        assert field is not None
+        assert press is not None
+        dana.press(press.get_text(strip=True), check=str(field["value"]), note="as agreed with lee")
 
     for number, stage in enumerate(Stage, start=2):
         at(f"{'Return the workflow at' if stage is Stage.READ_ONLY else 'Raise'} the stage")

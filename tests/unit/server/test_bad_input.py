@@ -155,7 +155,9 @@ def test_a_body_in_another_format(opened: House, media_type: str) -> None:
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "Application/JSON"])
 def test_json_by_its_other_spellings(opened: House, media_type: str) -> None:
-    body = json.dumps({"scope": {"kind": "tool", "name": "pay.invoice", "workflow": "invoices"}, "reason": "a test"})
+    body = json.dumps(
+        {"scope": {"kind": "tool", "name": "pay.invoice", "workflow": "invoices"}, "reason": "a test"}
+    )
     answer = opened.as_(LEE).post("/v1/holds", content=body, headers={"content-type": media_type})
     assert answer.status_code == 201
 
@@ -234,7 +236,9 @@ def test_a_number_of_any_size_in_arguments_is_recorded_and_can_be_read_again(
 
 def test_words_with_odd_characters_come_back_as_they_went_in(opened: House) -> None:
     words = "a\x00b \u202e \U0001f680 <b> \r\n\r\nSet-Cookie: x=1"
-    hold = opened.post("/v1/holds", scope={"kind": "destination", "name": "t", "workflow": "invoices"}, reason=words)
+    hold = opened.post(
+        "/v1/holds", scope={"kind": "destination", "name": "t", "workflow": "invoices"}, reason=words
+    )
     answer = opened.as_(LEE).get(f"/v1/holds/{hold['hold']['id']}")
     assert answer.json()["hold"]["reason"] == words
     assert "set-cookie" not in answer.headers

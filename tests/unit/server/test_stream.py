@@ -59,7 +59,9 @@ def heard(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
 
 
 def hold(opened: House, name: str, *, workflow: str = WORKFLOW) -> None:
-    opened.post("/v1/holds", scope={"kind": "destination", "name": name, "workflow": workflow}, reason="a test")
+    opened.post(
+        "/v1/holds", scope={"kind": "destination", "name": name, "workflow": workflow}, reason="a test"
+    )
 
 
 def test_a_new_entry_is_told_at_once_and_says_what_it_is_about(opened: House) -> None:
