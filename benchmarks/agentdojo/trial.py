@@ -19,8 +19,8 @@ from benchmarks.agentdojo.truth import Change, Key, World, changes, projection, 
 from benchmarks.agentdojo.variants import Ground
 from stopwork import Stopwork
 from stopwork.incidents.images import operation_of
-from stopwork.ledger.records import Effect, ImageState, Item, ObjectRef
-from stopwork.ledger.words import ItemState, Operation, Remedy
+from stopwork.ledger.records import Effect, Item, ObjectRef
+from stopwork.ledger.words import ImageState, ItemState, Operation, Remedy
 
 _SEEN: Final = (Operation.CREATED, Operation.MODIFIED, Operation.DELETED)
 

@@ -12,8 +12,8 @@ import pytest
 
 from stopwork.kernel.clock import ManualClock, SystemClock
 from stopwork.kernel.errors import Conflict, Denied
-from stopwork.ledger.records import Call, Effect, Image, ImageState, ObjectRef, Observed, Run
-from stopwork.ledger.words import Operation, Outcome, RunStatus, Verdict
+from stopwork.ledger.records import Call, Effect, Image, ObjectRef, Observed, Run
+from stopwork.ledger.words import ImageState, Operation, Outcome, RunStatus, Verdict
 from stopwork.operations import outcomes, points
 from stopwork.operations.installation import Installation
 from stopwork.storage.fsck import fsck

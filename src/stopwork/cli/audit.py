@@ -8,7 +8,7 @@ import click
 
 from stopwork.cli.invocation import Invocation, answers
 from stopwork.cli.printing import content_of, object_name
-from stopwork.ledger.records import ImageState
+from stopwork.ledger.words import ImageState
 
 if TYPE_CHECKING:
     from stopwork.cli.printing import Paper

@@ -52,8 +52,8 @@ def _net(
     effects: list[r.Effect], approvals: dict[str, str], seen: dict[r.ObjectRef, r.Image]
 ) -> AffectedObject:
     first, last = effects[0], effects[-1]
-    born = first.before.state is r.ImageState.ABSENT
-    gone = last.after.state is r.ImageState.ABSENT
+    born = first.before.state is w.ImageState.ABSENT
+    gone = last.after.state is w.ImageState.ABSENT
     operation = last.operation
     if born and not gone and last.operation is w.Operation.MODIFIED:
         operation = w.Operation.CREATED
@@ -68,7 +68,7 @@ def _net(
         approvals=tuple(dict.fromkeys(approvals[e.call] for e in effects if e.call in approvals)),
         reversible=_reversible(effects),
         transient=born and gone,
-        seen=seen.get(first.object) if last.after.state is r.ImageState.UNKNOWN else None,
+        seen=seen.get(first.object) if last.after.state is w.ImageState.UNKNOWN else None,
     )
 
 
@@ -76,4 +76,4 @@ def _reversible(effects: list[r.Effect]) -> bool:
     if any(effect.operation in _IRREVERSIBLE for effect in effects):
         return False
     images = (effects[0].before, *(effect.after for effect in effects))
-    return all(image.state is not r.ImageState.UNKNOWN for image in images)
+    return all(image.state is not w.ImageState.UNKNOWN for image in images)

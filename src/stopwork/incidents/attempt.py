@@ -21,8 +21,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from stopwork.incidents.images import changed_fields, merge_back, same_image, value_of
-from stopwork.ledger.records import Image, ImageState, Item, Record
-from stopwork.ledger.words import ItemState, Remedy
+from stopwork.ledger.records import Image, Item, Record
+from stopwork.ledger.words import ImageState, ItemState, Remedy
 
 
 class Replace(Record):

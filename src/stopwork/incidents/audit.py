@@ -385,7 +385,7 @@ def _not_seen(
     """Say of which objects an image is missing, those with one reason together."""
     names: dict[str, list[str]] = {}
     for each in objects:
-        if image(each).state is r.ImageState.UNKNOWN:
+        if image(each).state is w.ImageState.UNKNOWN:
             names.setdefault(image(each).note, []).append(str(each.object))
     for note, those in names.items():
         yield f"What {listed(those)} {what} is not recorded" + (f": {note}." if note else ".")

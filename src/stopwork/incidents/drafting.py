@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from stopwork.incidents.case import Case
 from stopwork.incidents.open import LATER_UPDATES
 from stopwork.kernel.phrases import count_of, lasting, listed, moment, sentence
-from stopwork.ledger.records import Call, ImageState, ObjectRef
-from stopwork.ledger.words import Audience, DetectedBy, EffectKind, ItemState, Operation, Outcome
+from stopwork.ledger.records import Call, ObjectRef
+from stopwork.ledger.words import Audience, DetectedBy, EffectKind, ImageState, ItemState, Operation, Outcome
 
 
 class SixFacts(NamedTuple):

@@ -11,8 +11,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Final
 
-from stopwork.ledger.records import Image, ImageState, Record
-from stopwork.ledger.words import EffectKind, Operation
+from stopwork.ledger.records import Image, Record
+from stopwork.ledger.words import EffectKind, ImageState, Operation
 
 NO_FIELD: Final = {"absent": True}
 """How a field that is not there is shown among values, since ``null`` is a value of its own."""

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 
 from stopwork.incidents.images import changed_fields, merge_back
-from stopwork.ledger.records import Effect, Image, ImageState, ObjectRef, Record
-from stopwork.ledger.words import Operation
+from stopwork.ledger.records import Effect, Image, ObjectRef, Record
+from stopwork.ledger.words import ImageState, Operation
 
 
 class Course(StrEnum):

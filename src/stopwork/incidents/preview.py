@@ -11,8 +11,8 @@ from stopwork.incidents.images import NO_FIELD, NOT_SEEN
 from stopwork.incidents.net import Course, Net, maker
 from stopwork.incidents.unfinished import ATTEMPT
 from stopwork.kernel.phrases import count_of, listed
-from stopwork.ledger.records import Effect, ImageState, ObjectRef
-from stopwork.ledger.words import Operation
+from stopwork.ledger.records import Effect, ObjectRef
+from stopwork.ledger.words import ImageState, Operation
 from stopwork.manifest.model import DuplicateRule
 
 _VALUE_CHARS: Final = 60

@@ -21,8 +21,16 @@ from msgspec.structs import replace
 from stopwork.incidents import preview
 from stopwork.incidents.images import changed_fields
 from stopwork.incidents.net import Course, Net, maker, net_effects
-from stopwork.ledger.records import Effect, Image, ImageState, Incident, Item, ObjectRef, Record
-from stopwork.ledger.words import Audience, EffectKind, ItemState, Operation, RecoverySituation, Remedy
+from stopwork.ledger.records import Effect, Image, Incident, Item, ObjectRef, Record
+from stopwork.ledger.words import (
+    Audience,
+    EffectKind,
+    ImageState,
+    ItemState,
+    Operation,
+    RecoverySituation,
+    Remedy,
+)
 from stopwork.manifest.model import DuplicateRule
 
 _BEYOND: Final[dict[EffectKind, Operation]] = {

@@ -287,7 +287,7 @@ def _cannot_undo(found: Circumstances) -> Match | None:
 
 
 def _unknown_before(found: Circumstances) -> Match | None:
-    effects = [effect for effect in found.effects if effect.before.state is r.ImageState.UNKNOWN]
+    effects = [effect for effect in found.effects if effect.before.state is w.ImageState.UNKNOWN]
     objects = tuple(effect.object_key for effect in effects)
     return (
         Match(f"what {count_of(len(objects), 'object')} held before is not known", objects)

@@ -61,6 +61,14 @@ class Operation(StrEnum):
     TRIGGERED = "triggered"
 
 
+class ImageState(StrEnum):
+    """``unknown`` is not ``absent``: the first means that nobody looked, or that looking failed."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
 class Risk(StrEnum):
     LOW = "low"
     MEDIUM = "medium"

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from stopwork.incidents.affected import affected_objects
 from stopwork.incidents.audit import answers
 from stopwork.ledger.events import AuditCompleted
-from stopwork.ledger.records import Audit, Captured, Image, ImageState, ObjectRef, Principal
+from stopwork.ledger.records import Audit, Captured, Image, ObjectRef, Principal
+from stopwork.ledger.words import ImageState
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.operations.looking import look

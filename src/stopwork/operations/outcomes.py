@@ -15,8 +15,8 @@ from stopwork.incidents.images import operation_of
 from stopwork.incidents.unfinished import possible_effects
 from stopwork.kernel.errors import Conflict, Invalid, TooLarge
 from stopwork.ledger.events import CallFinished, EffectsObserved
-from stopwork.ledger.records import Call, Effect, Image, ImageState, Key, ObjectRef, Observed
-from stopwork.ledger.words import EffectKind, Operation, Outcome
+from stopwork.ledger.records import Call, Effect, Image, Key, ObjectRef, Observed
+from stopwork.ledger.words import EffectKind, ImageState, Operation, Outcome
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.manifests import Manifests

@@ -39,19 +39,16 @@ from stopwork.ledger.events import (
     PlanFinished,
     PlanProposed,
 )
-from stopwork.ledger.records import (
-    Call,
-    Effect,
-    Image,
+from stopwork.ledger.records import Call, Effect, Image, Incident, Item, ObjectRef, Plan, Principal, Run
+from stopwork.ledger.words import (
     ImageState,
-    Incident,
-    Item,
-    ObjectRef,
-    Plan,
-    Principal,
-    Run,
+    IncidentStatus,
+    IncidentType,
+    ItemState,
+    Phase,
+    PlanState,
+    Remedy,
 )
-from stopwork.ledger.words import IncidentStatus, IncidentType, ItemState, Phase, PlanState, Remedy
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from stopwork.incidents.images import operation_of
 from stopwork.incidents.unfinished import SETTLED, possible_effects, settled_unseen, unfinished
-from stopwork.ledger.records import Call, Effect, Image, ImageState, ObjectRef, Principal
-from stopwork.ledger.words import Outcome
+from stopwork.ledger.records import Call, Effect, Image, ObjectRef, Principal
+from stopwork.ledger.words import ImageState, Outcome
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations import outcomes
 from stopwork.operations.installation import Installation

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from stopwork.incidents.images import operation_of, same
 from stopwork.kernel.errors import Unavailable
-from stopwork.ledger.records import Captured, Image, ImageState, ObjectRef, Observed
-from stopwork.ledger.words import EffectKind, Operation
+from stopwork.ledger.records import Captured, Image, ObjectRef, Observed
+from stopwork.ledger.words import EffectKind, ImageState, Operation
 
 if TYPE_CHECKING:
     from stopwork.systems.base import System

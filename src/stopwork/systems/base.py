@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Protocol
 
 from stopwork.incidents.images import same_image
 from stopwork.kernel.errors import Conflict, Invalid
-from stopwork.ledger.records import Image, ImageState, ObjectRef
+from stopwork.ledger.records import Image, ObjectRef
+from stopwork.ledger.words import ImageState
 
 
 class Unsupported(Invalid):

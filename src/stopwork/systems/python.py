@@ -14,7 +14,8 @@ from typing import Any
 
 from stopwork.kernel.canonical import plain, revive
 from stopwork.kernel.errors import Invalid, NotFound, StopworkError, Unavailable
-from stopwork.ledger.records import Image, ImageState, ObjectRef
+from stopwork.ledger.records import Image, ObjectRef
+from stopwork.ledger.words import ImageState
 from stopwork.systems.base import Unsupported, require_expected, require_known
 
 Read = Callable[[str, str], Any]

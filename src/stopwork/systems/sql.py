@@ -25,7 +25,8 @@ from msgspec import Struct
 from stopwork.incidents.images import same
 from stopwork.kernel.canonical import plain, revive
 from stopwork.kernel.errors import Conflict, Invalid, TooLarge
-from stopwork.ledger.records import Image, ImageState, ObjectRef, Record
+from stopwork.ledger.records import Image, ObjectRef, Record
+from stopwork.ledger.words import ImageState
 from stopwork.systems.base import Unsupported, require_expected, require_known
 
 SCAN_ROWS_MAX: Final = 10_000

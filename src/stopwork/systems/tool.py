@@ -21,7 +21,8 @@ from msgspec import Struct
 from stopwork.incidents.images import Nothing, field_path, same, value_at
 from stopwork.kernel.canonical import plain, revive
 from stopwork.kernel.errors import Invalid, NotFound, StopworkError
-from stopwork.ledger.records import Image, ImageState, ObjectRef
+from stopwork.ledger.records import Image, ObjectRef
+from stopwork.ledger.words import ImageState
 from stopwork.systems.base import Unsupported, require_expected, require_known
 from stopwork.systems.python import Run, failed, require_own
 

@@ -13,8 +13,17 @@ import pytest
 
 from stopwork.control.protocol import PermitAnswer
 from stopwork.incidents.affected import AffectedObject, affected_objects
-from stopwork.ledger.records import Audit, Effect, Image, ImageState, Item, ObjectRef, Plan
-from stopwork.ledger.words import ItemState, Operation, Outcome, Question, ReasonKind, Remedy, Verdict
+from stopwork.ledger.records import Audit, Effect, Image, Item, ObjectRef, Plan
+from stopwork.ledger.words import (
+    ImageState,
+    ItemState,
+    Operation,
+    Outcome,
+    Question,
+    ReasonKind,
+    Remedy,
+    Verdict,
+)
 from stopwork.operations import audits, incidents, settling
 from stopwork.operations.cases import gather
 from stopwork.storage.fsck import fsck

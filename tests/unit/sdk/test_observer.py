@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stopwork.kernel.errors import Unavailable
-from stopwork.ledger.records import Image, ImageState
-from stopwork.ledger.words import EffectKind, Operation
+from stopwork.ledger.records import Image
+from stopwork.ledger.words import EffectKind, ImageState, Operation
 from stopwork.sdk.observer import Observer, Window
 from tests.unit.sdk.worlds import World, ref
 

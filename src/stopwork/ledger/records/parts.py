@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, dataclass_transform
 
 from msgspec import Struct, field
 
 from stopwork.ledger.words import (
+    ImageState,
     Operation,
     PrincipalKind,
     Question,
@@ -44,14 +44,6 @@ class ObjectRef(Record):
 
     def __str__(self) -> str:
         return f"{self.system}/{self.type}/{self.id}"
-
-
-class ImageState(StrEnum):
-    """``unknown`` is not ``absent``: the first means that nobody looked, or that looking failed."""
-
-    PRESENT = "present"
-    ABSENT = "absent"
-    UNKNOWN = "unknown"
 
 
 class Image(Record):

@@ -10,7 +10,6 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stopwork.incidents.lifecycle import PhaseState
-from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages import formatting, held, vocabulary
@@ -58,7 +57,6 @@ class Pages:
             "w": w,
             "PhaseState": PhaseState,
             "SignInState": c.SignInState,
-            "ImageState": r.ImageState,
             "timedelta": timedelta,
         }
         self._environment.filters |= {

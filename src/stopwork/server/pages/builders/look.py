@@ -113,7 +113,7 @@ def hold_row(look: Look, hold: r.Hold) -> c.HoldRow:
 
 def field_changes(before: r.Image, after: r.Image, now: r.Image | None = None) -> tuple[c.FieldChange, ...]:
     """Answer a change field by field; an object that came or went is taken apart into its fields."""
-    present = r.ImageState.PRESENT
+    present = w.ImageState.PRESENT
     if before.state is present and after.state is present:
         names = list(images.changed_fields(before, after))
     else:
@@ -128,9 +128,9 @@ def field_changes(before: r.Image, after: r.Image, now: r.Image | None = None) -
             before=shown(before, name),
             after=shown(after, name),
             now=shown(now, name) if now else None,
-            before_known=before.state is not r.ImageState.UNKNOWN,
-            after_known=after.state is not r.ImageState.UNKNOWN,
-            now_known=now is not None and now.state is not r.ImageState.UNKNOWN,
+            before_known=before.state is not w.ImageState.UNKNOWN,
+            after_known=after.state is not w.ImageState.UNKNOWN,
+            now_known=now is not None and now.state is not w.ImageState.UNKNOWN,
         )
         for name in names
     )
