@@ -7,8 +7,8 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, InvalidStateError
-from typing import Any, Final
+from concurrent.futures import InvalidStateError
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -19,6 +19,18 @@ from stopwork.storage.transaction import Tx
 MAX_WAITING: Final = 10_000
 
 
+class Waiting(Protocol):
+    """Whoever waits for the answer to a job: a :class:`concurrent.futures.Future`, or what behaves like one. Told by a writer's thread."""
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Answer whether the job is still wanted; from here on it is carried out."""
+        ...
+
+    def set_result(self, result: Any, /) -> None: ...
+
+    def set_exception(self, exception: BaseException | None, /) -> None: ...
+
+
 class Job(msgspec.Struct):
     """What one caller wants done in one transaction. Work that runs ``beside_others`` locks by itself what it decides by."""
 
@@ -26,7 +38,7 @@ class Job(msgspec.Struct):
     actor: Principal
     urgent: bool
     beside_others: bool
-    future: Future[Any]
+    future: Waiting
 
     def refuse(self, error: BaseException) -> None:
         """Answer a caller who is still waiting; one who has cancelled meanwhile is not."""

@@ -120,8 +120,12 @@ class Store:
     ) -> Future[T]:
         """Like :meth:`write`, but answer at once with a future."""
         future: Future[T] = Future()
-        self._line.put(Job(work=work, actor=actor, urgent=urgent, beside_others=beside_others, future=future))
+        self.put(Job(work=work, actor=actor, urgent=urgent, beside_others=beside_others, future=future))
         return future
+
+    def put(self, job: Job) -> None:
+        """Like :meth:`submit`, for who waits in a way of their own."""
+        self._line.put(job)
 
     def _write(self, writer: Writer) -> None:
         try:
