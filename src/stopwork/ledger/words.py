@@ -134,6 +134,18 @@ class ApprovalState(StrEnum):
     CONSUMED = "consumed"
 
 
+class DraftState(StrEnum):
+    """Where a drafted call stands; ``released`` is a person's yes that no guard has carried out yet."""
+
+    OPEN = "open"
+    RELEASED = "released"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    DISCARDED = "discarded"
+    SUPERSEDED = "superseded"
+
+
 class Role(StrEnum):
     """The part a person plays for a workflow."""
 

@@ -13,6 +13,8 @@ from stopwork.ledger.events.base import Entry, Event, name_of
 from stopwork.ledger.events.controls import (
     ApprovalConsumed,
     ApprovalDecided,
+    ApprovalEdited,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalRequested,
     CredentialIssued,
@@ -22,6 +24,14 @@ from stopwork.ledger.events.controls import (
     HoldLifted,
     HoldNagged,
     HoldSet,
+)
+from stopwork.ledger.events.drafts import (
+    DraftClaimed,
+    DraftDiscarded,
+    DraftEdited,
+    DraftReleased,
+    DraftReturned,
+    DraftSuperseded,
 )
 from stopwork.ledger.events.incidents import (
     AuditCompleted,
@@ -78,6 +88,8 @@ __all__ = [
     "EVENT_TYPES",
     "ApprovalConsumed",
     "ApprovalDecided",
+    "ApprovalEdited",
+    "ApprovalEscalated",
     "ApprovalExpired",
     "ApprovalRequested",
     "AuditCompleted",
@@ -90,6 +102,12 @@ __all__ = [
     "CredentialIssued",
     "CredentialRevoked",
     "CredentialUsed",
+    "DraftClaimed",
+    "DraftDiscarded",
+    "DraftEdited",
+    "DraftReleased",
+    "DraftReturned",
+    "DraftSuperseded",
     "DutyFailed",
     "EffectsObserved",
     "Entry",

@@ -58,6 +58,35 @@ class ApprovalRequested(Event, tag="approval.requested"):
     run: str | None = None
     call: str | None = None
     incident: str | None = None
+    editable: bool = False
+    edits: tuple[r.Edit, ...] = ()
+    escalates_at: datetime | None = None
+    escalates_to: tuple[str, ...] = ()
+
+
+class ApprovalEdited(Event, tag="approval.edited"):
+    """A reviewer changed the arguments: from now on the question is about ``digest``, and earlier answers are void."""
+
+    approval: str
+    workflow: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    digest: str
+    run: str | None = None
+    call: str | None = None
+    incident: str | None = None
+
+
+class ApprovalEscalated(Event, tag="approval.escalated"):
+    """Nobody had decided in time, so these people are asked as well."""
+
+    approval: str
+    workflow: str
+    title: str
+    to: tuple[str, ...]
+    run: str | None = None
+    call: str | None = None
+    incident: str | None = None
 
 
 class ApprovalDecided(Event, tag="approval.decided"):

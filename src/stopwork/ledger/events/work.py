@@ -66,8 +66,9 @@ class StepRecorded(Event, tag="step.recorded"):
 class CallDecided(Event, tag="call.decided"):
     """The guard answered a call. An ``allow`` is the permit: the intent, durable before the call runs.
 
-    ``session`` is the guard's one way through the call, ``point`` the guard. ``destination`` is how older journals name all
-    ``destinations`` in one text.
+    ``session`` is the guard's one way through the call, ``point`` the guard. ``asked_args`` are what the agent gave where a
+    reviewer's ``args`` take their place, ``draft`` the drafted call that this one carries out. ``destination`` is how older
+    journals name all ``destinations`` in one text.
     """
 
     call: str
@@ -97,6 +98,8 @@ class CallDecided(Event, tag="call.decided"):
     destinations: tuple[str, ...] | None = ()
     session: str | None = None
     point: str | None = None
+    asked_args: dict[str, Any] | None = None
+    draft: str | None = None
 
 
 class CallAttempted(Event, tag="call.attempted"):
@@ -121,6 +124,7 @@ class CallFinished(Event, tag="call.finished"):
     error: str | None = None
     effects: tuple[r.Effect, ...] = ()
     reconciled: bool = False
+    draft: str | None = None
 
 
 class EffectsObserved(Event, tag="call.effects_observed"):

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stopwork.ledger.events import Entry
-from stopwork.ledger.fold import controls, incidents, work
+from stopwork.ledger.fold import controls, drafts, incidents, work
 from stopwork.ledger.fold.change import HANDLERS, Change, Put, Update, Upsert
 
-__all__ = ["Change", "Put", "Update", "Upsert", "changes", "controls", "incidents", "work"]
+__all__ = ["Change", "Put", "Update", "Upsert", "changes", "controls", "drafts", "incidents", "work"]
 
 
 def changes(entry: Entry) -> Iterator[Change]:

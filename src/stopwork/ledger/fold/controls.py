@@ -43,6 +43,40 @@ def _approval_requested(entry: e.Entry, event: e.ApprovalRequested) -> Iterator[
     )
 
 
+@on(e.ApprovalEdited)
+def _approval_edited(entry: e.Entry, event: e.ApprovalEdited) -> Iterator[Change]:
+    def evolve(approval: r.Approval) -> r.Approval:
+        edit = r.Edit(
+            person=entry.actor.id,
+            at=entry.at,
+            before=event.before,
+            after=event.after,
+            void=approval.decisions,
+        )
+        return replace(
+            approval,
+            content={**approval.content, "args": event.after},
+            digest=event.digest,
+            decisions=(),
+            edits=(*approval.edits, edit),
+        )
+
+    yield Update(r.Approval, event.approval, evolve)
+
+
+@on(e.ApprovalEscalated)
+def _approval_escalated(entry: e.Entry, event: e.ApprovalEscalated) -> Iterator[Change]:
+    yield Update(
+        r.Approval,
+        event.approval,
+        lambda approval: replace(
+            approval,
+            approvers=tuple(dict.fromkeys((*approval.approvers, *event.to))),
+            escalated_at=entry.at,
+        ),
+    )
+
+
 @on(e.ApprovalDecided)
 def _approval_decided(entry: e.Entry, event: e.ApprovalDecided) -> Iterator[Change]:
     decision = r.Decision(person=event.person, approve=event.approve, note=event.note, at=entry.at)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.ledger.fold import drafts
 from stopwork.ledger.fold.change import Change, Put, Update, Upsert, on, replace, same_fields, to
 from stopwork.ledger.fold.controls import new_epoch
 
@@ -108,6 +109,8 @@ def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
         )
 
     yield Upsert(r.Call, event.call, evolve)
+    if event.verdict is w.Verdict.DRAFT and event.draft is None:
+        yield drafts.drafted(entry, event)
     if permitted:
         # A permit that is asked for again is still one call.
         calls = 0 if event.renewed else 1
@@ -176,6 +179,8 @@ def _call_finished(entry: e.Entry, event: e.CallFinished) -> Iterator[Change]:
 
     yield Upsert(r.Key, f"{event.workflow}/{event.key}", ended)
     yield from (Put(effect) for effect in event.effects)
+    if event.draft is not None:
+        yield drafts.ended(entry, event, event.draft)
 
 
 @on(e.EffectsObserved)

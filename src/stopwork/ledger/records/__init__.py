@@ -7,6 +7,7 @@ Times are aware and in UTC. Content that came from outside (arguments, results, 
 from __future__ import annotations
 
 from stopwork.ledger.records.controls import Approval, Credential, Hold, Nag
+from stopwork.ledger.records.drafts import Claim, Draft, Release
 from stopwork.ledger.records.incidents import (
     Audit,
     Bundle,
@@ -25,6 +26,7 @@ from stopwork.ledger.records.parts import (
     Answer,
     Captured,
     Decision,
+    Edit,
     Factor,
     Image,
     ObjectRef,
@@ -55,11 +57,14 @@ __all__ = [
     "Call",
     "Captured",
     "Check",
+    "Claim",
     "ContainmentItem",
     "Control",
     "Credential",
     "Day",
     "Decision",
+    "Draft",
+    "Edit",
     "Effect",
     "Factor",
     "FollowUp",
@@ -80,6 +85,7 @@ __all__ = [
     "Principal",
     "Reason",
     "Record",
+    "Release",
     "Run",
     "Scope",
     "Signal",

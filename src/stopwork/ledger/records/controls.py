@@ -7,6 +7,7 @@ from typing import Any
 
 from stopwork.ledger.records.parts import (
     Decision,
+    Edit,
     Principal,
     Record,
     Scope,
@@ -45,7 +46,11 @@ class Hold(Record):
 
 
 class Approval(Record):
-    """A question to people about exact bytes. ``digest`` is what they approve; it is consumed once."""
+    """A question to people about exact bytes. ``digest`` is what they approve; it is consumed once.
+
+    ``content`` is what is asked now; where reviewers changed its arguments, ``edits`` holds each version, the last in force. When
+    nobody has decided by ``escalates_at``, ``escalates_to`` are asked as well.
+    """
 
     id: str
     subject: str
@@ -66,6 +71,11 @@ class Approval(Record):
     call: str | None = None
     incident: str | None = None
     consumed_by: str | None = None
+    editable: bool = False
+    edits: tuple[Edit, ...] = ()
+    escalates_at: datetime | None = None
+    escalates_to: tuple[str, ...] = ()
+    escalated_at: datetime | None = None
 
 
 class Credential(Record):

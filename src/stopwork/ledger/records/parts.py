@@ -117,6 +117,16 @@ class Decision(Record):
     at: datetime
 
 
+class Edit(Record):
+    """A reviewer's change of the arguments that are asked about, with the answers to the earlier ones that it made void."""
+
+    person: str
+    at: datetime
+    before: dict[str, Any]
+    after: dict[str, Any]
+    void: tuple[Decision, ...] = ()
+
+
 class Factor(Record):
     """One severity factor: its level (``None`` where records cannot tell) and why."""
 

@@ -122,7 +122,8 @@ class Call(Record):
     ``key`` is its idempotency key. ``verdict`` with no ``outcome`` is, when it is ``allow``, a call in flight.
     ``would`` is what enforcement would have answered while the workflow is only observed. ``session`` is the guard's one
     way through this call: permit, attempt and outcome are of the same. ``point`` is the guard itself. ``destinations`` is
-    ``None`` where the manifest names them and they could not be read.
+    ``None`` where the manifest names them and they could not be read. ``asked_args`` are what the agent gave where a reviewer's
+    ``args`` take their place, and ``draft`` is the drafted call that this one carries out.
     """
 
     id: str
@@ -161,6 +162,8 @@ class Call(Record):
     effects: int = 0
     in_flight: bool = False
     reconciled: bool = False
+    asked_args: dict[str, Any] | None = None
+    draft: str | None = None
 
     @property
     def destination(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from stopwork.kernel.phrases import lasting
+from stopwork.kernel.phrases import lasting, listed
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
@@ -50,8 +50,16 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.ApprovalDecided: lambda it: (
         f"{'Approved' if it.approve else 'Rejected'} by {it.person}" + (f": {it.note}" if it.note else "")
     ),
+    e.ApprovalEdited: lambda it: f"What is asked was changed: {short(it.approval)}",
+    e.ApprovalEscalated: lambda it: f"Nobody had answered, so {listed(it.to)} is asked as well: {it.title}",
     e.ApprovalConsumed: lambda it: f"Approval used by {short(it.by)}",
     e.ApprovalExpired: lambda it: f"Approval {short(it.approval)} expired without an answer",
+    e.DraftEdited: lambda it: f"Draft {short(it.call)} edited: {it.reason}",
+    e.DraftReleased: lambda it: f"Draft released, {it.tool} will run: {it.reason}",
+    e.DraftClaimed: lambda it: f"A guard took the released draft {short(it.call)}",
+    e.DraftReturned: lambda it: f"Draft {short(it.call)} is open again: {it.why}",
+    e.DraftDiscarded: lambda it: f"Draft {short(it.call)} discarded: {it.reason}",
+    e.DraftSuperseded: lambda it: f"Draft {short(it.call)} superseded: {it.why}",
     e.SignalRaised: lambda it: f"Signal: {it.summary}",
     e.IncidentOpened: lambda it: f"Incident opened at {it.severity.value.upper()}: {it.title}",
     e.SignalJoined: lambda it: f"Signal {short(it.signal)} belongs to the incident",
@@ -140,6 +148,7 @@ _WITH_RECORD: dict[type[Event], tuple[type[r.Record], str, Callable[[Any, Any], 
             f"{'Approved' if it.approve else 'Rejected'}: {asked.title}" + (f". {it.note}" if it.note else "")
         ),
     ),
+    e.ApprovalEdited: (r.Approval, "approval", lambda _, asked: f"Arguments changed: {asked.title}"),
     e.ApprovalConsumed: (r.Approval, "approval", lambda _, asked: f"Done as approved: {asked.title}"),
     e.ApprovalExpired: (r.Approval, "approval", lambda _, asked: f"Nobody answered in time: {asked.title}"),
 }
