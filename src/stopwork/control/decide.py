@@ -58,7 +58,8 @@ class CallRequest(Record):
     """One tool call that an agent wants to make.
 
     ``id`` is the call's own id, ``key`` its idempotency key. ``source`` and ``destinations`` are where its input comes from and
-    where its effect goes, where that is known; ``destinations`` is ``None`` where it is declared and cannot be read.
+    where its effect goes, where that is known; ``destinations`` is ``None`` where it is declared and cannot be read. ``draft`` is
+    the drafted call that it carries out: then it runs on a person's release alone, also after its run has ended.
     """
 
     id: str
@@ -70,6 +71,7 @@ class CallRequest(Record):
     principal: Principal
     source: str | None = None
     destinations: tuple[str, ...] | None = ()
+    draft: str | None = None
 
 
 class Controls(Record):
@@ -130,7 +132,10 @@ def decide(request: CallRequest, controls: Controls, now: datetime) -> Decided:
     else:
         gate = None
     standing = gates.standing(controls.approval, binding(request, controls), now)
-    found = _settled(found, standing, controls.approval)
+    if request.draft is not None:
+        found = _released(found, standing, controls.approval)
+    else:
+        found = _settled(found, standing, controls.approval)
 
     would = strictest(reason.verdict for reason in found)
     if controls.workflow is not None and controls.workflow.mode is Mode.OBSERVE:
@@ -206,7 +211,7 @@ def _registration(request: CallRequest, controls: Controls) -> Iterator[Reason]:
             f"run {request.run.id} belongs to workflow {request.run.workflow}, not to {request.workflow}",
             request.run.id,
         )
-    if request.run.status is not RunStatus.RUNNING:
+    if request.run.status is not RunStatus.RUNNING and request.draft is None:
         yield _deny(
             ReasonKind.REGISTRATION,
             f"run {request.run.id} is not running any more: it {_ENDED[request.run.status]}",
@@ -334,6 +339,25 @@ def _settled(found: list[Reason], standing: gates.Standing, approval: Approval |
     if standing is gates.Standing.EXPIRED:
         return [*found, _deny(kind, f"approval {approval.id} expired without being used", approval.id)]
     return found
+
+
+def _released(found: list[Reason], standing: gates.Standing, approval: Approval | None) -> list[Reason]:
+    """Answer the reasons for a drafted call that a person has released: the release settles drafting and waiting, nothing else.
+
+    Without a release that still counts it stays a draft, whatever else would let it run, also while observing; nobody is asked.
+    """
+    asking = (Verdict.WAIT, Verdict.DRAFT)
+    if standing is gates.Standing.GRANTED and approval is not None:
+        by = " and ".join(decision.person for decision in approval.decisions)
+        kept = [replace(each, verdict=Verdict.ALLOW) if each.verdict in asking else each for each in found]
+        released = f"released by {by}"
+        return [
+            *kept,
+            Reason(kind=ReasonKind.STAGE, verdict=Verdict.ALLOW, text=released, source=approval.id),
+        ]
+    why = "nobody has released it" if approval is None else f"its release is {standing}"
+    source = approval.id if approval else ""
+    return [*found, Reason(kind=ReasonKind.STAGE, verdict=Verdict.DRAFT, text=why, source=source)]
 
 
 def _ask(gate: Gate | None, found: list[Reason]) -> gates.Ask:
