@@ -23,6 +23,7 @@ _FORMATS = {
     "timezone": "time zone",
     "cel-condition": "condition",
     "cel-verification": "condition",
+    "cel-found": "condition",
 }
 
 

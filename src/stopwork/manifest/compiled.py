@@ -42,9 +42,12 @@ class _Rules:
     __slots__ = (
         "deny_when",
         "destination",
+        "found_when",
         "gate",
         "idempotency",
         "object_id",
+        "probe_args",
+        "probe_result",
         "recipients",
         "undo",
         "verify",
@@ -58,6 +61,12 @@ class _Rules:
         self.recipients = _optional(tool.recipients, Use.ADDRESS)
         self.destination = _optional(tool.destination, Use.ADDRESS)
         self.idempotency = tuple(compile_expression(part, Use.KEY) for part in tool.idempotency)
+        probe = tool.probe
+        self.found_when = _optional(probe.found_when if probe else None, Use.FOUND)
+        self.probe_result = _optional(probe.result if probe else None, Use.VALUE)
+        self.probe_args = {
+            name: compile_expression(value, Use.KEY) for name, value in (probe.args if probe else {}).items()
+        }
         undo = tool.undo.args if tool.undo else {}
         self.undo = {name: compile_expression(value, Use.VALUE) for name, value in undo.items()}
 
@@ -131,6 +140,18 @@ class CompiledManifest:
         """Answer the arguments of the inverse tool for one call."""
         values = self._occasion(tool, args, run, source) | _after(result, ref)
         return {name: rule.evaluate(values) for name, rule in self._of(tool).undo.items()}
+
+    def probe_args(self, tool: str, args: Args, run: Occasion, source: str = "") -> dict[str, Any]:
+        """Answer the arguments with which the tool's probe looks for what one call would have done."""
+        values = self._occasion(tool, args, run, source)
+        return {name: rule.evaluate(values) for name, rule in self._of(tool).probe_args.items()}
+
+    def was_found(self, tool: str, args: Args, result: Any) -> tuple[bool, Any]:
+        """Answer whether the probe's ``result`` shows that a call took effect, and what that call is said to have returned."""
+        rules = self._of(tool)
+        values = self._call(tool, args) | {"result": result}
+        found = rules.found_when is not None and bool(rules.found_when.evaluate(values))
+        return found, rules.probe_result.evaluate(values) if found and rules.probe_result else None
 
     def took_hold(self, tool: str, args: Args, result: Any, ref: ObjectRef | None) -> bool | None:
         """Answer whether ``verify`` is true for a call that returned, or ``None`` when nothing is declared."""

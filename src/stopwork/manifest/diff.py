@@ -201,6 +201,7 @@ _JUDGES: dict[str, Judge] = {
     "tools/*/source": _safeguard,
     "tools/*/object": _safeguard,
     "tools/*/idempotency": _key_parts,
+    "tools/*/probe": _safeguard,
     "tools/*/undo": _safeguard,
     "tools/*/undo/none": _freedom,
     "tools/*/deny_when": _safeguard,
@@ -224,5 +225,10 @@ _JUDGES: dict[str, Judge] = {
     "stages/start": _rank(Stage),
     "stages/limited/sample_rate": _reach,
     "stages/limited/*": _limit,
+    "stages/demote/to": _rank(Stage),
+    "stages/demote/severity": _rank(reversed(Severity)),
+    "stages/demote/on": _fewer,
+    "pause_test/every": _limit,
+    "idempotency_keep": _reach,
     "response/*": _limit,
 }

@@ -47,6 +47,7 @@ Identity = Annotated[str, _format(Use.IDENTITY)]
 KeyPart = Annotated[str, _format(Use.KEY)]
 Value = Annotated[str, _format(Use.VALUE)]
 Whereto = Annotated[str, _format(Use.ADDRESS)]
+Found = Annotated[str, _format(Use.FOUND)]
 
 
 class Trust(StrEnum):
@@ -219,6 +220,24 @@ class Gate(Part, frozen=True):
     )
 
 
+class Probe(Part, frozen=True):
+    """How to find out whether a call whose end nobody saw has taken effect: by another tool, which only reads."""
+
+    tool: Annotated[ToolName, _says("The tool that looks.", "crm.find_task")]
+    found_when: Annotated[
+        Found,
+        _says("True of what it returned when the call has taken effect.", "size(result.tasks) > 0"),
+    ]
+    args: Annotated[
+        dict[str, KeyPart],
+        _says("Its arguments, from those of the call.", {"title": "args.title"}, max_length=MAX_ENTRIES),
+    ] = {}
+    result: Annotated[
+        Value | None,
+        _says("What the call is then said to have returned, to whoever repeats it.", "result.tasks[0]"),
+    ] = None
+
+
 class Tool(Part, frozen=True):
     """One tool the agent may call. A tool that is not listed is denied."""
 
@@ -240,6 +259,9 @@ class Tool(Part, frozen=True):
             max_length=MAX_KEY_PARTS,
         ),
     ] = ()
+    probe: Annotated[
+        Probe | None, _says("How to find out whether a call took effect whose end nobody saw.")
+    ] = None
     undo: Annotated[Undo | None, _says("How a call is undone.")] = None
     deny_when: Annotated[Condition | None, _says("Deny when this is true.", "timestamp(args.due) < now")] = (
         None
@@ -326,6 +348,7 @@ class Alerts(Part, frozen=True):
     write_failure: Annotated[Alert, _says("A write failed, or did not take hold.")] = field(
         default_factory=Alert
     )
+    pause_test: Annotated[Alert, _says("A pause test failed, or is overdue.")] = field(default_factory=Alert)
 
 
 class Recovery(Part, frozen=True):
@@ -345,12 +368,31 @@ class Limited(Part, frozen=True):
     day_writes: Annotated[Count | None, _says("Calls per day that change something.")] = None
 
 
+class Demotion(Part, frozen=True):
+    """When autonomy is taken back by itself, and down to which stage. It comes back only with its owner."""
+
+    to: Annotated[Stage, _says("The stage it goes down to.")] = Stage.READ_ONLY
+    severity: Annotated[
+        Severity,
+        _says(
+            "While autonomy is being given back: a signal of an incident this grave, or graver, takes it back."
+        ),
+    ] = Severity.SEV1
+    on: Annotated[
+        tuple[Slug, ...],
+        _says("The alert rules that take it back at any time.", ["duplicate_action"], max_length=MAX_ENTRIES),
+    ] = ()
+
+
 class Stages(Part, frozen=True):
     """How much autonomy the workflow starts with, and what ``limited`` means for it."""
 
     start: Annotated[Stage, _says("The stage a new workflow starts in.")] = Stage.NORMAL
     limited: Annotated[Limited, _says("The rules of the stage before full autonomy.")] = field(
         default_factory=Limited
+    )
+    demote: Annotated[Demotion, _says("When autonomy is taken back by itself.")] = field(
+        default_factory=Demotion
     )
 
 
@@ -366,6 +408,14 @@ class Response(Part, frozen=True):
         """Answer the time a responder has for this severity."""
         answer: Duration = getattr(self, severity.value)
         return answer
+
+
+class PauseTesting(Part, frozen=True):
+    """How often it is proved that a pause stops this workflow."""
+
+    every: Annotated[
+        Duration, _says("While the mode is enforce, a test is done when the last one is this old.")
+    ] = field(default_factory=lambda: Duration(days=30))
 
 
 class Downstream(Part, frozen=True):
@@ -448,6 +498,13 @@ class Manifest(Part, frozen=True):
         default_factory=Response
     )
     recovery: Annotated[Recovery, _says("How damage is put right.")] = field(default_factory=Recovery)
+    pause_test: Annotated[PauseTesting, _says("How often a pause is tested.")] = field(
+        default_factory=PauseTesting
+    )
+    idempotency_keep: Annotated[
+        Duration,
+        _says("How long after its last use an idempotency key is kept; then its call may be made again."),
+    ] = field(default_factory=lambda: Duration(days=90))
     downstream: Annotated[
         tuple[Downstream, ...],
         _says("Automations that react to what it changes.", max_length=MAX_ENTRIES),

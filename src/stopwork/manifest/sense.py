@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from stopwork.kernel.phrases import count_of
-from stopwork.ledger.words import EffectKind, Risk, Role
+from stopwork.ledger.words import EffectKind, Risk, Role, Stage
 from stopwork.manifest.model import AutoHold, Manifest, SensitiveClass, Tool, Trust
 from stopwork.manifest.problems import Path, Problem, one_of
 from stopwork.manifest.reader import Document
@@ -22,6 +22,7 @@ def contradictions(manifest: Manifest, document: Document) -> Iterator[Problem]:
     yield from _approvers(manifest, document)
     yield from _alert_holds(manifest, document)
     yield from _downstream(manifest, document)
+    yield from _demotion(manifest, document)
     for name, tool in manifest.tools.items():
         yield from _tool(manifest, document, name, tool)
 
@@ -107,6 +108,17 @@ def _idle_holds(manifest: Manifest, document: Document) -> Iterator[Problem]:
             yield document.problem(("alerts", name, "hold"), message, expected, value=AutoHold.PERMISSION)
 
 
+def _demotion(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    rules = manifest.alerts.__struct_fields__
+    for index, name in enumerate(manifest.stages.demote.on):
+        if name not in rules:
+            path: Path = ("stages", "demote", "on", index)
+            yield document.problem(path, f'there is no alert rule "{name}"', one_of(rules, name), value=name)
+    if manifest.stages.demote.to is Stage.NORMAL:
+        message = '"normal" is no stage to go down to'
+        yield document.problem(("stages", "demote", "to"), message, one_of(list(Stage)[:-1]), value="normal")
+
+
 def _downstream(manifest: Manifest, document: Document) -> Iterator[Problem]:
     for index, automation in enumerate(manifest.downstream):
         for place, tool in enumerate(automation.tools):
@@ -125,10 +137,18 @@ def _tool(manifest: Manifest, document: Document, name: str, tool: Tool) -> Iter
         message = f'there is no source "{tool.source}"'
         yield document.problem((*path, "source"), message, declared, value=tool.source)
     if not tool.writes:
-        for key in ("undo", "idempotency", "verify"):
+        for key in ("undo", "idempotency", "verify", "probe"):
             if getattr(tool, key):
                 message = f'"{key}" is for calls that change something, and this is a read'
                 yield document.problem((*path, key), message, "another effect, or no such line")
+    if tool.probe:
+        yield from _declared_tool(manifest, document, (*path, "probe", "tool"), tool.probe.tool)
+        looks = manifest.tools.get(tool.probe.tool)
+        if looks and looks.writes:
+            message = f'"{tool.probe.tool}" changes something, and a probe only looks'
+            yield document.problem(
+                (*path, "probe", "tool"), message, "a tool whose effect is read", value=tool.probe.tool
+            )
     if tool.undo:
         yield from _undo(manifest, document, name, tool)
 

@@ -14,11 +14,12 @@ class Use(StrEnum):
     KEY = "cel-key"
     VALUE = "cel-value"
     ADDRESS = "cel-address"
+    FOUND = "cel-found"
 
     @property
     def needs_truth(self) -> bool:
         """Whether the expression has to answer true or false."""
-        return self in (Use.CONDITION, Use.VERIFICATION)
+        return self in (Use.CONDITION, Use.VERIFICATION, Use.FOUND)
 
     @property
     def names(self) -> frozenset[str]:
@@ -39,4 +40,5 @@ _NAMES = {
     Use.KEY: _CALL | _OCCASION,
     Use.VALUE: _CALL | _OCCASION | _AFTER,
     Use.ADDRESS: _CALL,
+    Use.FOUND: _CALL | {"result"},
 }
