@@ -105,12 +105,15 @@ def identify(view: View, secret: str, *, now: datetime) -> Credential:
     """Answer the credential behind a bearer token or session; ``Unauthenticated`` when there is none that is valid."""
     found = _lookup(view, secret)
     if found is None or found.once or not _usable(found, now):
-        raise Unauthenticated(
-            "the token is not valid",
-            hint="Use a token of this server: stopwork token create",
-            scheme="Bearer",
-        )
+        raise _not_valid()
     return found
+
+
+def confirm(tx: Tx, credential: str) -> None:
+    """Raise ``Unauthenticated`` unless a credential that was valid a moment ago still is: nothing commits by one that was revoked."""
+    found = tx.get(Credential, credential)
+    if found is None or not _usable(found, tx.now):
+        raise _not_valid()
 
 
 def secret_digest(secret: str) -> str:
@@ -148,6 +151,14 @@ def _lookup(view: View, secret: str) -> Credential | None:
     if not 0 < len(secret) <= MAX_SECRET_LENGTH:
         return None
     return view.first(Credential, secret_digest=secret_digest(secret))
+
+
+def _not_valid() -> Unauthenticated:
+    return Unauthenticated(
+        "the token is not valid",
+        hint="Use a token of this server: stopwork token create",
+        scheme="Bearer",
+    )
 
 
 def _usable(credential: Credential, now: datetime) -> bool:

@@ -18,9 +18,11 @@ from starlette.staticfiles import StaticFiles
 from stopwork import __version__
 from stopwork.kernel.errors import StopworkError
 from stopwork.server.api import comparing, controls, guard, incidents, records, recovery
+from stopwork.server.api.direct import Direct
 from stopwork.server.api.endpoint import ROOT, Access, Endpoint, Given, Read
 from stopwork.server.api.openapi import document
 from stopwork.server.api.routing import routes
+from stopwork.server.auth import Remembered
 from stopwork.server.pages.rendering import CONTENT_SECURITY_POLICY
 from stopwork.server.problems import on_error
 from stopwork.server.stream import Stream
@@ -54,6 +56,7 @@ def create_app(
     installation = crew.installation
     stream = stream or Stream(installation)
     endpoints = all_endpoints(crew)
+    remembered = Remembered(installation)
     description = msgspec.json.encode(document(endpoints))
 
     async def openapi(_request: Request) -> Response:
@@ -69,7 +72,7 @@ def create_app(
             crew.stop()
 
     api = [
-        *routes(endpoints, installation),
+        *routes(endpoints, installation, remembered),
         Route("/stream", stream.serve),
         Route("/openapi.json", openapi),
     ]
@@ -83,7 +86,7 @@ def create_app(
         lifespan=lifespan,
     )
     # Around everything, so that an answer to an unforeseen error carries them too.
-    return SecurityHeaders(application)
+    return SecurityHeaders(Direct(application, endpoints, installation, remembered))
 
 
 def all_endpoints(crew: Crew) -> tuple[Endpoint, ...]:

@@ -9,17 +9,21 @@ from typing import Any, Final
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive
 
 from stopwork.kernel.errors import Denied, Invalid, Malformed, TooLarge
-from stopwork.ledger.records import Principal
+from stopwork.ledger.records import Credential, Principal
 from stopwork.ledger.words import PrincipalKind
+from stopwork.operations import credentials
 from stopwork.operations.installation import Installation
 from stopwork.server.api.endpoint import ROOT, Access, Act, Endpoint, Fetch, Given, Read, Rendered, Write
-from stopwork.server.auth import NOBODY, identify_request
+from stopwork.server.auth import NOBODY, Remembered, identify_request, shown
 from stopwork.server.problems import TooSlow, UnsupportedMediaType, as_stopwork_error, problem_response
+from stopwork.server.waiting import written
+from stopwork.storage.transaction import Tx
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -28,14 +32,16 @@ BODY_WITHIN_S: Final = 30.0
 JSON: Final = "application/json"
 _NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
-def routes(endpoints: tuple[Endpoint, ...], installation: Installation) -> list[Route]:
+def routes(
+    endpoints: tuple[Endpoint, ...], installation: Installation, remembered: Remembered
+) -> list[Route]:
     """Answer one route per address, below :data:`ROOT`; what an address does not answer it names."""
     handlers: dict[str, dict[str, Handler]] = {}
     for each in endpoints:
-        handlers.setdefault(each.path, {})[each.method] = _handler(each, installation)
+        handlers.setdefault(each.path, {})[each.method] = _handler(each, installation, remembered)
     return [
         Route(path.removeprefix(ROOT), _by_method(of_path), methods=[*of_path])
         for path, of_path in handlers.items()
@@ -49,15 +55,19 @@ def _by_method(handlers: dict[str, Handler]) -> Handler:
     return handle
 
 
-def _handler(endpoint: Endpoint, installation: Installation) -> Handler:
+def _handler(endpoint: Endpoint, installation: Installation, remembered: Remembered) -> Handler:
     decoder = msgspec.json.Decoder(endpoint.body) if endpoint.body else None
 
     async def handle(request: Request) -> Response:
         try:
-            actor = NOBODY
+            actor, credential = NOBODY, None
             if endpoint.access is not Access.PUBLIC:
                 # One look-up by index: handing it to a thread would take longer than waiting for it.
-                actor = identify_request(installation, request)
+                if isinstance(endpoint.does, Write):
+                    credential = shown(request, remembered.credential)
+                    actor = credential.principal
+                else:
+                    actor = identify_request(installation, request)
                 _authorise(endpoint, actor)
             query = _query(endpoint, request)
             body = await _body(request, decoder, endpoint.max_body_bytes) if decoder else None
@@ -68,7 +78,7 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Handler:
                 query=query,
                 body=body,
             )
-            answer = await _perform(endpoint.does, installation, given)
+            answer = await _perform(endpoint.does, given, credential)
         except Exception as error:  # noqa: BLE001 - the boundary: everything becomes an answer
             return problem_response(as_stopwork_error(error))
         if isinstance(endpoint.does, Fetch):
@@ -77,26 +87,36 @@ def _handler(endpoint: Endpoint, installation: Installation) -> Handler:
             )
         if isinstance(answer, Rendered):
             return Response(answer.content, media_type=answer.media_type, headers=_NOT_KEPT)
-        return Response(_encode(answer), status_code=endpoint.status, media_type=JSON, headers=_NOT_KEPT)
+        return Response(encode(answer), status_code=endpoint.status, media_type=JSON, headers=_NOT_KEPT)
 
     return handle
 
 
-async def _perform(does: Write | Read | Act | Fetch, installation: Installation, given: Given) -> Any:
+async def _perform(does: Write | Read | Act | Fetch, given: Given, credential: Credential | None) -> Any:
     match does:
-        case Write(write, urgent, beside_others):
-            return await asyncio.wrap_future(
-                installation.store.submit(
-                    lambda tx: write(tx, given),
-                    actor=given.actor,
-                    urgent=urgent,
-                    beside_others=beside_others,
-                )
-            )
+        case Write():
+            return await write(does, given, credential)
         case Read(read):
-            return await run_in_threadpool(installation.store.read, lambda view: read(view, given))
+            return await run_in_threadpool(given.installation.store.read, lambda view: read(view, given))
         case Act(act) | Fetch(act, _):
             return await run_in_threadpool(act, given)
+
+
+async def write(does: Write, given: Given, credential: Credential | None) -> Any:
+    """Answer what an endpoint writes; nothing is written by a credential that has ended meanwhile."""
+
+    def work(tx: Tx) -> Any:
+        if credential is not None:
+            credentials.confirm(tx, credential.id)
+        return does.work(tx, given)
+
+    return await written(
+        given.installation.store,
+        work,
+        actor=given.actor,
+        urgent=does.urgent,
+        beside_others=does.beside_others,
+    )
 
 
 def _authorise(endpoint: Endpoint, actor: Principal) -> None:
@@ -113,20 +133,28 @@ async def read_body(request: Request, limit: int, *, within_s: float = BODY_WITH
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and (len(declared) > len(str(limit)) or int(declared) > limit):
         raise _too_large(limit)
-    body = bytearray()
+    return await receive_body(request.receive, limit, within_s=within_s)
+
+
+async def receive_body(receive: Receive, limit: int, *, within_s: float = BODY_WITHIN_S) -> bytes:
+    """Answer the body of a request whose head is read; see :func:`read_body`."""
+    body = b""
     try:
         async with asyncio.timeout(within_s):
-            async for chunk in request.stream():
-                body += chunk
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Malformed("the body ended before its end", hint="Send it again.")
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
                 if len(body) > limit:
                     raise _too_large(limit)
     except TimeoutError as error:
         raise TooSlow(
             f"the body did not arrive within {within_s:g} s", hint="Send it again, in one go."
         ) from error
-    except ClientDisconnect as error:
-        raise Malformed("the body ended before its end", hint="Send it again.") from error
-    return bytes(body)
+    return body
 
 
 async def _body(request: Request, decoder: msgspec.json.Decoder[Any], limit: int) -> Any:
@@ -136,7 +164,7 @@ async def _body(request: Request, decoder: msgspec.json.Decoder[Any], limit: int
             f"the body is {media_type[:100]}, and only JSON is read here",
             hint=f"Send JSON with the header Content-Type: {JSON}",
         )
-    return _decoded(decoder, await read_body(request, limit))
+    return decoded(decoder, await read_body(request, limit))
 
 
 def _too_large(limit: int) -> TooLarge:
@@ -146,7 +174,8 @@ def _too_large(limit: int) -> TooLarge:
     )
 
 
-def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    """Answer what a body says; ``Malformed`` or ``Invalid`` where it cannot be read or does not fit."""
     if not body:
         raise Malformed("a JSON body is needed", hint="Compare with /v1/openapi.json.")
     try:
