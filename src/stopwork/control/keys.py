@@ -65,7 +65,12 @@ def standing(held: Key | None, args_digest: str, *, call: str | None = None) -> 
     ``call`` is the asking call's own id where it has one: what a call holds itself does not stand in its way.
     A failed call gives its key back.
     """
-    if held is None or held.outcome is Outcome.FAILED or (held.call == call and held.outcome is None):
+    if (
+        held is None
+        or held.expired
+        or held.outcome is Outcome.FAILED
+        or (held.call == call and held.outcome is None)
+    ):
         return KeyState()
     if held.outcome is Outcome.UNKNOWN:
         return KeyState(standing=KeyStanding.UNKNOWN, call=held.call)

@@ -156,7 +156,7 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
             "verdict",
             "outcome",
         ),
-        r.Key: (),
+        r.Key: ("workflow+idle_since",),
         r.Effect: ("call", "run+at", "object_key+at", "workflow+at"),
         r.Point: ("workflow", "retired_at"),
         r.Hold: ("active", "incident"),

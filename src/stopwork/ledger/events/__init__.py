@@ -66,11 +66,13 @@ from stopwork.ledger.events.incidents import (
     StatusChanged,
     UpdateScheduled,
 )
+from stopwork.ledger.events.pause_tests import PauseTestBegan, PauseTestFinished
 from stopwork.ledger.events.work import (
     CallAttempted,
     CallDecided,
     CallFinished,
     EffectsObserved,
+    KeysExpired,
     ManifestApplied,
     PointRegistered,
     PointRetired,
@@ -122,6 +124,7 @@ __all__ = [
     "IncidentReenabled",
     "ItemAttempted",
     "ItemFinished",
+    "KeysExpired",
     "ManifestApplied",
     "MessageApproved",
     "MessageAttempted",
@@ -130,6 +133,8 @@ __all__ = [
     "MessageFailed",
     "MessageSent",
     "NoteAdded",
+    "PauseTestBegan",
+    "PauseTestFinished",
     "PlanApproved",
     "PlanFinished",
     "PlanProposed",

@@ -137,6 +137,13 @@ class EffectsObserved(Event, tag="call.effects_observed"):
     total: int
 
 
+class KeysExpired(Event, tag="keys.expired"):
+    """Idempotency keys that nobody has used for as long as their manifest keeps them are free; none of an unknown outcome is."""
+
+    workflow: str
+    keys: tuple[str, ...]
+
+
 class PointRegistered(Event, tag="point.registered"):
     point: str
     workflow: str

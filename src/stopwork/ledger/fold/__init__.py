@@ -10,10 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stopwork.ledger.events import Entry
-from stopwork.ledger.fold import controls, drafts, incidents, work
+from stopwork.ledger.fold import controls, drafts, incidents, pause_tests, work
 from stopwork.ledger.fold.change import HANDLERS, Change, Put, Update, Upsert
 
-__all__ = ["Change", "Put", "Update", "Upsert", "changes", "controls", "drafts", "incidents", "work"]
+__all__ = [
+    "Change",
+    "Put",
+    "Update",
+    "Upsert",
+    "changes",
+    "controls",
+    "drafts",
+    "incidents",
+    "pause_tests",
+    "work",
+]
 
 
 def changes(entry: Entry) -> Iterator[Change]:

@@ -24,6 +24,8 @@ def _manifest_applied(entry: e.Entry, event: e.ManifestApplied) -> Iterator[Chan
         incident = known.incident if known else None
         since = known.stage_since if known else entry.at
         stage_epoch = known.stage_epoch if known else 0
+        stage_reason = known.stage_reason if known else ""
+        pause_test = known.pause_test if known else None
         return same_fields(
             r.Workflow,
             event,
@@ -32,6 +34,8 @@ def _manifest_applied(entry: e.Entry, event: e.ManifestApplied) -> Iterator[Chan
             incident=incident,
             stage_since=since,
             stage_epoch=stage_epoch,
+            stage_reason=stage_reason,
+            pause_test=pause_test,
             applied_at=entry.at,
             applied_by=entry.actor,
         )
@@ -41,7 +45,14 @@ def _manifest_applied(entry: e.Entry, event: e.ManifestApplied) -> Iterator[Chan
 
 @on(e.StageChanged)
 def _stage_changed(entry: e.Entry, event: e.StageChanged) -> Iterator[Change]:
-    yield to(r.Workflow, event.workflow, stage=event.after, stage_since=entry.at, stage_epoch=event.epoch)
+    yield to(
+        r.Workflow,
+        event.workflow,
+        stage=event.after,
+        stage_since=entry.at,
+        stage_epoch=event.epoch,
+        stage_reason=event.reason,
+    )
     yield new_epoch(event.epoch)
 
 
@@ -122,7 +133,11 @@ def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
 
         def taken(known: r.Key | None) -> r.Key | None:
             # Where nothing is enforced a call may be permitted although its work is done, or may be: that stays known.
-            if known is not None and known.outcome in (w.Outcome.SUCCEEDED, w.Outcome.UNKNOWN):
+            if (
+                known is not None
+                and not known.expired
+                and known.outcome in (w.Outcome.SUCCEEDED, w.Outcome.UNKNOWN)
+            ):
                 return None
             return r.Key(
                 id=f"{event.workflow}/{event.key}",
@@ -138,10 +153,12 @@ def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
         return
 
     def given_back(known: r.Key | None) -> r.Key | None:
+        if known is not None and event.verdict is w.Verdict.REPLAY and known.idle_since is not None:
+            return replace(known, idle_since=entry.at)
         # The call had a permit, asked again before it began, and is stopped now: its work is free for others.
         if known is None or known.call != event.call or known.outcome is not None:
             return None
-        return replace(known, outcome=w.Outcome.FAILED)
+        return replace(known, outcome=w.Outcome.FAILED, idle_since=entry.at)
 
     yield Upsert(r.Key, f"{event.workflow}/{event.key}", given_back)
 
@@ -175,7 +192,12 @@ def _call_finished(entry: e.Entry, event: e.CallFinished) -> Iterator[Change]:
     def ended(known: r.Key | None) -> r.Key | None:
         if known is None or known.call != event.call:
             return known
-        return replace(known, outcome=outcome, settled_by=entry.actor.id if without_result else None)
+        return replace(
+            known,
+            outcome=outcome,
+            settled_by=entry.actor.id if without_result else None,
+            idle_since=None if outcome is w.Outcome.UNKNOWN else entry.at,
+        )
 
     yield Upsert(r.Key, f"{event.workflow}/{event.key}", ended)
     yield from (Put(effect) for effect in event.effects)
@@ -191,6 +213,11 @@ def _effects_observed(entry: e.Entry, event: e.EffectsObserved) -> Iterator[Chan
 
 def _seen(effect: r.Effect, _known: r.Effect | None) -> r.Effect:
     return effect
+
+
+@on(e.KeysExpired)
+def _keys_expired(entry: e.Entry, event: e.KeysExpired) -> Iterator[Change]:
+    yield from (to(r.Key, key, expired=True, idle_since=None) for key in event.keys)
 
 
 @on(e.PointRegistered)

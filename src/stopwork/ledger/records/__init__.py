@@ -36,6 +36,7 @@ from stopwork.ledger.records.parts import (
     Record,
     Scope,
 )
+from stopwork.ledger.records.pause_tests import LevelTest, PauseTest
 from stopwork.ledger.records.work import (
     Call,
     Control,
@@ -73,12 +74,14 @@ __all__ = [
     "Incident",
     "Item",
     "Key",
+    "LevelTest",
     "ManifestVersion",
     "Message",
     "Nag",
     "Note",
     "ObjectRef",
     "Observed",
+    "PauseTest",
     "Plan",
     "Point",
     "Postmortem",

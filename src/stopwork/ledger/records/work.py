@@ -13,6 +13,7 @@ from stopwork.ledger.records.parts import (
     Reason,
     Record,
 )
+from stopwork.ledger.records.pause_tests import PauseTest
 from stopwork.ledger.words import (
     EffectKind,
     Mode,
@@ -28,7 +29,7 @@ from stopwork.ledger.words import (
 
 
 class Workflow(Record):
-    """A recurring agent job and how much it may do now. ``id`` is its name in the manifest."""
+    """A recurring agent job and how much it may do now. ``id`` is its name in the manifest; ``pause_test`` is the latest."""
 
     id: str
     title: str
@@ -41,6 +42,8 @@ class Workflow(Record):
     stage_since: datetime | None = None
     stage_epoch: int = 0
     incident: str | None = None
+    stage_reason: str = ""
+    pause_test: PauseTest | None = None
 
 
 class ManifestVersion(Record):
@@ -179,7 +182,8 @@ class Call(Record):
 class Key(Record):
     """An idempotency key and the call that holds it. ``id`` is ``workflow/key``.
 
-    ``settled_by`` is who has said that the call succeeded, without knowing its result.
+    ``settled_by`` is who has said that the call succeeded, without knowing its result. ``idle_since`` is when it was last used,
+    once it is known how the call ended; an ``expired`` key has been so for longer than the manifest keeps it, and is free.
     """
 
     id: str
@@ -190,6 +194,8 @@ class Key(Record):
     taken_at: datetime
     outcome: Outcome | None = None
     settled_by: str | None = None
+    idle_since: datetime | None = None
+    expired: bool = False
 
 
 class Effect(Record):

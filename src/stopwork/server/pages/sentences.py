@@ -39,6 +39,13 @@ _SENTENCES: dict[type[Event], Sentence] = {
     ),
     e.PointRegistered: lambda it: f"Enforcement point connected: {it.name}",
     e.PointRetired: lambda it: f"Enforcement point gone: {it.reason}",
+    e.KeysExpired: lambda it: (
+        f"{counted(len(it.keys), 'idempotency key')} of {it.workflow} not used for long: free again"
+    ),
+    e.PauseTestBegan: lambda it: f"Pause test of {it.workflow} began: its guards are to confirm",
+    e.PauseTestFinished: lambda it: (
+        f"Pause test of {it.workflow} " + ("passed" if it.passed else "FAILED: " + _unstopped(it))
+    ),
     e.HoldSet: lambda it: f"Held: {it.scope}, {_low(it.mode)}",
     e.HoldNagged: lambda it: (
         f"Still held after {lasting(it.age_s)}: {it.scope}. "
@@ -213,6 +220,12 @@ def address(event: Event) -> str:
 def _low(word: Any) -> str:
     text = label(word)
     return text[:1].lower() + text[1:]
+
+
+def _unstopped(it: e.PauseTestFinished) -> str:
+    """Answer what a pause would not have stopped."""
+    levels = [str(each.level) for each in it.levels if each.state is w.CheckState.FAILED]
+    return ", ".join([*levels, *(f"guard {name} did not confirm" for name in it.unconfirmed)])
 
 
 def _change(it: e.SeverityChanged | e.StatusChanged) -> str:
