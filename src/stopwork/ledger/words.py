@@ -83,6 +83,15 @@ class Mode(StrEnum):
     ENFORCE = "enforce"
 
 
+class VersionState(StrEnum):
+    """What became of a version of a manifest; of those that were applied the newest in force is the workflow's."""
+
+    APPLIED = "applied"
+    PROPOSED = "proposed"
+    DECLINED = "declined"
+    SUPERSEDED = "superseded"
+
+
 class ScopeKind(StrEnum):
     """What a hold covers."""
 

@@ -20,6 +20,42 @@ class ManifestApplied(Event, tag="manifest.applied"):
     text: str
     digest: str
     reason: str
+    basis: int | None = None
+    supersedes: int | None = None
+
+
+class ManifestProposed(Event, tag="manifest.proposed"):
+    """A version that gives the agent more room waits for a second person; until then ``basis`` stays in force."""
+
+    workflow: str
+    version: int
+    text: str
+    digest: str
+    reason: str
+    basis: int
+    approver: w.Role
+    loosens: tuple[str, ...]
+    supersedes: int | None = None
+
+
+class ManifestApproved(Event, tag="manifest.approved"):
+    """A second person signed a proposed version: it is in force."""
+
+    workflow: str
+    version: int
+    title: str
+    mode: w.Mode
+    owners: dict[w.Role, str]
+    digest: str
+    note: str = ""
+
+
+class ManifestDeclined(Event, tag="manifest.declined"):
+    """A proposed version will not come into force."""
+
+    workflow: str
+    version: int
+    reason: str
 
 
 class StageChanged(Event, tag="workflow.stage_changed"):
@@ -41,6 +77,7 @@ class RunStarted(Event, tag="run.started"):
     mode: w.Mode
     retry_of: str | None = None
     runtime: dict[str, Any] = {}
+    digests: dict[str, str] = {}
 
 
 class RunFinished(Event, tag="run.finished"):

@@ -15,12 +15,82 @@ from stopwork.ledger.fold.controls import new_epoch
 
 @on(e.ManifestApplied)
 def _manifest_applied(entry: e.Entry, event: e.ManifestApplied) -> Iterator[Change]:
-    version_id = f"{event.workflow}@{event.version}"
-    yield Put(same_fields(r.ManifestVersion, event, id=version_id, at=entry.at, by=entry.actor))
+    yield Put(
+        same_fields(
+            r.ManifestVersion,
+            event,
+            id=_version_id(event.workflow, event.version),
+            at=entry.at,
+            by=entry.actor,
+            in_force_since=entry.at,
+        )
+    )
+    yield from _superseded(entry, event)
+    yield _in_force(entry, event, event.stage)
 
+
+@on(e.ManifestProposed)
+def _manifest_proposed(entry: e.Entry, event: e.ManifestProposed) -> Iterator[Change]:
+    yield Put(
+        same_fields(
+            r.ManifestVersion,
+            event,
+            id=_version_id(event.workflow, event.version),
+            at=entry.at,
+            by=entry.actor,
+            state=w.VersionState.PROPOSED,
+        )
+    )
+    yield from _superseded(entry, event)
+
+
+@on(e.ManifestApproved)
+def _manifest_approved(entry: e.Entry, event: e.ManifestApproved) -> Iterator[Change]:
+    yield to(
+        r.ManifestVersion,
+        _version_id(event.workflow, event.version),
+        state=w.VersionState.APPLIED,
+        decided_by=entry.actor,
+        decided_at=entry.at,
+        note=event.note,
+        in_force_since=entry.at,
+    )
+    yield _in_force(entry, event, w.Stage.READ_ONLY)
+
+
+@on(e.ManifestDeclined)
+def _manifest_declined(entry: e.Entry, event: e.ManifestDeclined) -> Iterator[Change]:
+    yield to(
+        r.ManifestVersion,
+        _version_id(event.workflow, event.version),
+        state=w.VersionState.DECLINED,
+        decided_by=entry.actor,
+        decided_at=entry.at,
+        note=event.reason,
+    )
+
+
+def _version_id(workflow: str, version: int) -> str:
+    return f"{workflow}@{version}"
+
+
+def _superseded(entry: e.Entry, event: e.ManifestApplied | e.ManifestProposed) -> Iterator[Change]:
+    """A proposal was made against the version in force; a newer version leaves it nothing to be compared with."""
+    if event.supersedes is not None:
+        yield to(
+            r.ManifestVersion,
+            _version_id(event.workflow, event.supersedes),
+            state=w.VersionState.SUPERSEDED,
+            decided_by=entry.actor,
+            decided_at=entry.at,
+            note=f"version {event.version} came after it",
+        )
+
+
+def _in_force(entry: e.Entry, event: e.ManifestApplied | e.ManifestApproved, start: w.Stage) -> Upsert:
     def evolve(known: r.Workflow | None) -> r.Workflow:
         # The stage belongs to the workflow, not to the manifest: a new version never gives autonomy back.
-        stage = known.stage if known else event.stage
+        stage = known.stage if known else start
         incident = known.incident if known else None
         since = known.stage_since if known else entry.at
         stage_epoch = known.stage_epoch if known else 0
@@ -40,7 +110,7 @@ def _manifest_applied(entry: e.Entry, event: e.ManifestApplied) -> Iterator[Chan
             applied_by=entry.actor,
         )
 
-    yield Upsert(r.Workflow, event.workflow, evolve)
+    return Upsert(r.Workflow, event.workflow, evolve)
 
 
 @on(e.StageChanged)

@@ -25,6 +25,7 @@ from stopwork.ledger.words import (
     Stage,
     StepKind,
     Verdict,
+    VersionState,
 )
 
 
@@ -47,7 +48,11 @@ class Workflow(Record):
 
 
 class ManifestVersion(Record):
-    """One applied version of a manifest, as its exact text. ``id`` is ``workflow@version``."""
+    """One version of a manifest, as its exact text. ``id`` is ``workflow@version``.
+
+    A version that gives the agent more room may have to wait for a second person: it is then proposed against the version
+    ``basis``, for a person of the role ``approver``, and ``decided_by`` says who signed or declined it.
+    """
 
     id: str
     workflow: str
@@ -57,13 +62,21 @@ class ManifestVersion(Record):
     reason: str
     at: datetime
     by: Principal
+    state: VersionState = VersionState.APPLIED
+    basis: int | None = None
+    approver: Role | None = None
+    decided_by: Principal | None = None
+    decided_at: datetime | None = None
+    note: str = ""
+    in_force_since: datetime | None = None
 
 
 class Run(Record):
     """One execution of a workflow.
 
     ``trigger_id`` names the occasion (the same for a retry of the same occasion); ``runtime`` holds what ran:
-    prompt and model versions, agent name, connector versions.
+    prompt and model versions, agent name, connector versions, as the agent says. ``digests`` are what the server knows itself: of
+    the manifest and of the schedule in it.
     """
 
     id: str
@@ -78,6 +91,7 @@ class Run(Record):
     by: Principal
     retry_of: str | None = None
     runtime: dict[str, Any] = {}
+    digests: dict[str, str] = {}
     finished_at: datetime | None = None
     error: str | None = None
     calls: int = 0

@@ -19,6 +19,11 @@ Sentence = Callable[[Any], str]
 
 _SENTENCES: dict[type[Event], Sentence] = {
     e.ManifestApplied: lambda it: f"Manifest version {it.version} of {it.workflow} applied: {it.reason}",
+    e.ManifestProposed: lambda it: (
+        f"Manifest version {it.version} of {it.workflow} proposed, waits for the {it.approver} owner: {it.reason}"
+    ),
+    e.ManifestApproved: lambda it: f"Manifest version {it.version} of {it.workflow} signed, now in force",
+    e.ManifestDeclined: lambda it: f"Manifest version {it.version} of {it.workflow} declined: {it.reason}",
     e.StageChanged: lambda it: f"Stage changed from {_low(it.before)} to {_low(it.after)}: {it.reason}",
     e.RunStarted: lambda it: (
         f"Run started by {it.trigger}" + (f", attempt {it.attempt}" if it.attempt > 1 else "")
