@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import dataclasses
 import hashlib
 import math
@@ -50,6 +51,7 @@ _MAX_SAFE_INT: Final = 2**53 - 1
 _NOTATION: Final = re.compile(r"\$+(int|float|decimal|bytes|members)")
 _NOT_FINITE: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _encode: Final = msgspec.json.Encoder().encode
+_encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 def plain(value: Any) -> Any:
@@ -66,6 +68,11 @@ def canonical_bytes(value: Any) -> bytes:
 
     Raises as :func:`plain` does.
     """
+    if _is_spelled_alike(value, 0):
+        with contextlib.suppress(UnicodeEncodeError):
+            spelled = _encode_sorted(value)
+            if len(spelled) < MAX_VALUES:  # so there cannot be more values, or more text, than is allowed
+                return spelled
     spelled = _encode(_Walk(escaping=False, spelling=True).value(value, 0, None))
     if len(spelled) > MAX_BYTES:
         raise _too_large(f"{len(spelled)} bytes, where {MAX_BYTES} are allowed")
@@ -93,6 +100,56 @@ def revive(content: Any) -> Any:
         if _NOTATION.fullmatch(key):
             return {key[1:]: revive(inner)} if key.startswith("$$") else _revived(key, inner)
     return {key: revive(item) for key, item in content.items()}
+
+
+def _is_spelled_alike(value: Any, depth: int) -> bool:
+    """Answer whether the encoder by itself spells the value as RFC 8785 does: then it need not be walked through.
+
+    It does not for numbers that are spelled in another way or in a notation, and for keys that are sorted in another way.
+    """
+    kind: type = type(value)
+    if kind is int:
+        return bool(-_MAX_SAFE_INT <= value <= _MAX_SAFE_INT)
+    if kind is float:
+        return bool(math.isfinite(value) and not value.is_integer() and not 1e-6 <= abs(value) < 1e-5)
+    if kind is datetime:
+        return bool(value.tzinfo is UTC)
+    if _is_text(kind):
+        return True
+    if depth >= MAX_DEPTH:
+        return False
+    if kind is dict:
+        for key in value:
+            if type(key) is not str or not key.isascii():
+                return False
+        items = value.values()
+    elif kind is list or kind is tuple:
+        items = value
+    elif _is_written_out(kind):
+        items = msgspec.structs.astuple(value)
+    else:
+        return False
+    for item in items:  # noqa: SIM110 - every entry of the journal comes by here, and this takes half the time
+        if not (item is None or type(item) is str or _is_spelled_alike(item, depth + 1)):
+            return False
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _is_text(kind: type) -> bool:
+    """Answer whether values of this kind are text, or one of JSON's own words."""
+    if issubclass(kind, Enum):
+        return all(type(member.value) is str for member in kind)
+    return kind in (str, bool, type(None))
+
+
+@lru_cache(maxsize=1024)
+def _is_written_out(kind: type) -> bool:
+    """Answer whether the encoder writes every field of such a record, under its name."""
+    if not issubclass(kind, msgspec.Struct) or kind.__struct_config__.array_like:
+        return False
+    names = "".join(kind.__struct_encode_fields__) + str(kind.__struct_config__.tag_field)
+    return names.isascii() and not kind.__struct_config__.omit_defaults
 
 
 class _Walk:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-import sqlalchemy as sa
-
 from stopwork.kernel.clock import Clock
 from stopwork.kernel.ids import IdSource
 from stopwork.ledger.events import Entry
+from stopwork.storage.batch import Batch
 from stopwork.storage.connections import Readers
 from stopwork.storage.jobs import Job, Line
 from stopwork.storage.news import News
@@ -27,8 +26,8 @@ class Scribe:
         self._ids = ids
         self._listeners: list[Callable[[Sequence[Entry]], None]] = []
 
-    def begin(self, connection: sa.Connection, job: Job, *, alone: bool) -> Tx:
-        return Tx(connection, now=self._clock.now(), ids=self._ids, actor=job.actor, alone=alone)
+    def begin(self, batch: Batch, job: Job) -> Tx:
+        return Tx(batch, now=self._clock.now(), ids=self._ids, actor=job.actor)
 
     def when_taken_back(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         self._listeners.append(listener)

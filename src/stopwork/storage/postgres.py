@@ -28,9 +28,11 @@ import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 
 from stopwork.kernel.errors import Internal, Invalid, Unavailable
+from stopwork.storage.batch import Batch
 from stopwork.storage.connections import Readers, is_of_database, translated
 from stopwork.storage.database import Done, Scribe
 from stopwork.storage.jobs import Job, Line
+from stopwork.storage.memory import Memory
 from stopwork.storage.news import News
 from stopwork.storage.postgres_errors import lost_a_race
 from stopwork.storage.schema import upgrade
@@ -198,11 +200,15 @@ class PostgresWriter:
 
     def _once(self, job: Job, *, alone: bool) -> Done:
         connection = self._begun(alone=alone)
-        tx = self._scribe.begin(connection, job, alone=alone)
+        # Others change records too, so nothing that is known of them outlives the transaction.
+        batch = Batch(connection, Memory(), alone=alone)
+        tx = self._scribe.begin(batch, job)
         driver = _psycopg(connection)
         try:
             result = job.work(tx)
             tx.complete()
+            batch.take_over(tx.changes)
+            batch.write()
             if driver.info.transaction_status is not TransactionStatus.INTRANS:
                 # Its COMMIT would be answered with a rollback and no error.
                 raise Internal("a statement failed and its error was ignored", hint="Please report this.")

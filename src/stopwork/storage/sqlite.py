@@ -12,7 +12,9 @@ The single writer is also the only connection that ever resets the write-ahead l
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -20,15 +22,19 @@ import sqlalchemy as sa
 
 from stopwork.kernel.errors import Internal, Unavailable
 from stopwork.storage import sqlite_errors
+from stopwork.storage.batch import Batch
 from stopwork.storage.connections import Readers, cause_of, translated
 from stopwork.storage.database import MAX_BATCH, Done, Scribe
 from stopwork.storage.jobs import Job, Line
 from stopwork.storage.lock import FileLock
+from stopwork.storage.memory import Memory
 from stopwork.storage.news import News
 from stopwork.storage.schema import upgrade
 from stopwork.storage.transaction import Tx
 
 BUSY_MS: Final = 5_000
+#: Each number of rows is a statement of its own.
+CACHED_STATEMENTS: Final = 512
 
 
 def sqlite_engine(path: Path) -> sa.Engine:
@@ -37,7 +43,11 @@ def sqlite_engine(path: Path) -> sa.Engine:
         sa.URL.create("sqlite", database=str(path)),
         isolation_level="AUTOCOMMIT",  # transactions are begun by hand, IMMEDIATE for the writer
         poolclass=sa.pool.NullPool,
-        connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
+        connect_args={
+            "check_same_thread": False,
+            "timeout": BUSY_MS / 1000,
+            "cached_statements": CACHED_STATEMENTS,
+        },
     )
 
     @sa.event.listens_for(engine, "connect")
@@ -109,44 +119,67 @@ class SqliteWriter:
         self._connection = connection
         self._driver = driver
         self._scribe = scribe
+        self._memory = Memory()
 
     def run(self, first: Job, line: Line) -> Done:
         """Commit this job together with those that wait behind it."""
         taken: list[Job] = []
+        claimed = (job for job in line.behind(first, MAX_BATCH) if job.future.set_running_or_notify_cancel())
+        done = self._commit(claimed, taken)
+        if done is not None:
+            return done
+        # What they have decided could not be written together, so it is found out whose it is.
+        each = [self._commit(iter([job]), []) for job in taken]
+        return Done(
+            [result for done in each if done for result in done.results],
+            newest=max((done.newest for done in each if done), default=0),
+            refused=next((done.refused for done in each if done and done.refused), None),
+        )
+
+    def _commit(self, jobs: Iterator[Job], taken: list[Job]) -> Done | None:
+        """Run the jobs in one transaction; ``taken`` is filled with those that were begun and not refused for a fault of their own.
+
+        ``None`` where nothing of several was kept and none of them was told, because the tables do not take what they have decided.
+        """
+        batch = Batch(self._connection, self._memory, alone=True)
         kept: list[Tx] = []
         results: list[tuple[Job, Any]] = []
         try:
             self._driver.execute("BEGIN IMMEDIATE")
-            for job in line.behind(first, MAX_BATCH):
+            for job in jobs:
                 taken.append(job)
-                if not job.future.set_running_or_notify_cancel():
-                    continue
-                tx = self._scribe.begin(self._connection, job, alone=True)
-                self._driver.execute("SAVEPOINT job")
+                tx = self._scribe.begin(batch, job)
                 try:
                     result = job.work(tx)
                     tx.complete()
                 except BaseException as error:
-                    if self._is_fatal(error):
+                    if batch.failed or self._is_fatal(error):
                         kept.append(tx)
                         raise
-                    self._driver.execute("ROLLBACK TO job")
-                    self._driver.execute("RELEASE job")
+                    batch.take_back()
                     self._scribe.take_back(tx.recorded)
+                    taken.remove(job)
                     job.refuse(translated(error))
                 else:
-                    self._driver.execute("RELEASE job")
                     results.append((job, result))
                     kept.append(tx)
+                    batch.take_over(tx.changes)
+                if batch.failed:
+                    raise batch.failed
+            batch.write()
             self._driver.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 - whatever it was, every caller is told
+            ours = batch.failed is not None and not self._is_fatal(batch.failed)
             with contextlib.suppress(sqlite3.Error):
                 self._driver.execute("ROLLBACK")
             self._scribe.take_back([entry for tx in kept for entry in tx.recorded])
+            if ours and len(taken) > 1:
+                return None
             refused = translated(error)
-            for job in taken or [first]:
+            for job in taken or itertools.islice(jobs, 1):
                 job.refuse(refused)
-            return Done([], refused=refused)
+            return Done([], refused=None if ours else refused)
+        self._memory.learn_committed(batch.decided)
         return Done(results, max((tx.recorded[-1].seq for tx in kept if tx.recorded), default=0))
 
     def close(self) -> None:

@@ -7,20 +7,21 @@ with SQLAlchemy, compiled for a database by their shape and kept (docs/decisions
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from enum import Enum
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import psycopg
 
 from stopwork.kernel.errors import Internal
 from stopwork.storage.connections import Cursor, driver_of
-from stopwork.storage.tables import journal, journal_head, micros
+from stopwork.storage.tables import as_stored, journal, journal_head
 
 MAX_KEPT: Final = 1_024
+#: How many rows one statement writes: SQLite takes 32,766 values.
+MAX_ROWS: Final = 64
 
 #: Whoever follows the journal on PostgreSQL is told here that there is something new.
 CHANNEL: Final = "stopwork_journal"
@@ -28,6 +29,10 @@ CHANNEL: Final = "stopwork_journal"
 _DIALECTS: Final[dict[str, sa.Dialect]] = {
     "sqlite": sqlite.dialect(paramstyle="named"),
     "postgresql": psycopg.dialect(),  # type: ignore[no-untyped-call]
+}
+_POSITIONAL: Final[dict[str, sa.Dialect]] = {
+    "sqlite": sqlite.dialect(paramstyle="qmark"),
+    "postgresql": psycopg.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
 }
 
 
@@ -58,11 +63,40 @@ class Statement:
         return found
 
 
-def as_stored(value: Any) -> Any:
-    """Answer a value as the driver takes it."""
-    if isinstance(value, Enum):
-        return value.value
-    return micros(value) if isinstance(value, datetime) else value
+class Rows:
+    """Many rows of one table, written by as few statements as possible; those that are ``there`` get new values.
+
+    SQLite is given many rows with one statement: its driver lets other threads run before each, and has to wait for them to let it
+    go on. PostgreSQL is given one statement for each, without waiting for the answer to the one before.
+    """
+
+    def __init__(self, table: sa.Table, columns: tuple[str, ...], *, there: bool) -> None:
+        self._table = table
+        self._columns = columns
+        self._there = there
+        self._row = f"({', '.join('?' * len(columns))})"
+        self._sql: dict[str, str] = {}
+
+    def write(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write the rows, whose values are in the order of the columns; the driver's own error when that fails."""
+        dialect = connection.dialect.name
+        sql = self._sql.get(dialect) or self._compile(dialect)
+        driver = driver_of(connection)
+        if dialect != "sqlite":
+            driver.cursor().executemany(sql, rows)
+            return
+        for some in (rows[start : start + MAX_ROWS] for start in range(0, len(rows), MAX_ROWS)):
+            together = sql.replace(self._row, ", ".join([self._row] * len(some)), 1)
+            driver.execute(together, list(itertools.chain.from_iterable(some)))
+
+    def _compile(self, dialect: str) -> str:
+        row: dict[str, Any] = {name: sa.bindparam(name) for name in self._columns}
+        statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(self._table).values(row)
+        if self._there:
+            new = {name: statement.excluded[name] for name in self._columns if name != "id"}
+            statement = statement.on_conflict_do_update(index_elements=["id"], set_=new)
+        self._sql[dialect] = found = str(statement.compile(dialect=_POSITIONAL[dialect]))
+        return found
 
 
 class Condition(NamedTuple):
@@ -136,16 +170,9 @@ def entries(shape: tuple[Condition, ...], *, newest_first: bool) -> Statement:
 
 
 @functools.lru_cache(MAX_KEPT)
-def insert(table: sa.Table) -> Statement:
-    """A new row, with a value for every column."""
-    return Statement(sa.insert(table).values({column.name: sa.bindparam(column.name) for column in table.c}))
-
-
-@functools.lru_cache(MAX_KEPT)
-def update(table: sa.Table, columns: tuple[str, ...]) -> Statement:
-    """New values for these columns of the record with ``known_id``."""
-    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in columns}
-    return Statement(sa.update(table).where(table.c.id == sa.bindparam("known_id")).values(values))
+def rows(table: sa.Table, columns: tuple[str, ...], *, there: bool) -> Rows:
+    """Rows with values for these columns: new ones, or new values of those that are ``there``."""
+    return Rows(table, columns, there=there)
 
 
 def column_of(table: sa.Table, name: str) -> sa.Column[Any]:

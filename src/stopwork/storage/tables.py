@@ -209,10 +209,14 @@ def _snake(name: str) -> str:
 
 TABLES: Final = MappingProxyType({kind: _table(kind, indexed) for kind, indexed in INDEXED.items()})
 
-_COLUMNS: Final = {
-    kind: tuple(column.name for column in table.columns if column.name != "record")
-    for kind, table in TABLES.items()
-}
+#: The columns of each kind's table, in their order, but for the record itself.
+COLUMNS: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxyType(
+    {
+        kind: tuple(column.name for column in table.columns if column.name != "record")
+        for kind, table in TABLES.items()
+    }
+)
+_STORED_AS_THEY_ARE: Final = frozenset({str, int, bool, float, bytes, type(None)})
 
 
 def id_of(record: r.Record) -> str:
@@ -222,5 +226,19 @@ def id_of(record: r.Record) -> str:
 
 def column_values(record: r.Record) -> dict[str, Any]:
     """Answer what the record's table holds beside the record itself."""
-    values = {name: getattr(record, name) for name in _COLUMNS[type(record)]}
+    values = {name: getattr(record, name) for name in COLUMNS[type(record)]}
     return {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
+
+
+def stored_values(record: r.Record) -> tuple[Any, ...]:
+    """Answer the same as a driver takes it, in the order of :data:`COLUMNS`."""
+    return tuple(as_stored(getattr(record, name)) for name in COLUMNS[type(record)])
+
+
+def as_stored(value: Any) -> Any:
+    """Answer a value as a driver takes it."""
+    if type(value) in _STORED_AS_THEY_ARE:
+        return value
+    if isinstance(value, Enum):
+        return value.value
+    return micros(value) if isinstance(value, datetime) else value

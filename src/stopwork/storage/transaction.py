@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
 import sqlalchemy as sa
+from msgspec import UNSET, UnsetType
 
 from stopwork.kernel.canonical import canonical_bytes
 from stopwork.kernel.errors import Conflict, Internal, Invalid, Tampered
@@ -16,8 +18,11 @@ from stopwork.ledger.events import Entry, Event, name_of
 from stopwork.ledger.fold import Change, Put, Update, changes
 from stopwork.ledger.records import Principal, Record
 from stopwork.storage import statements
-from stopwork.storage.connections import is_duplicate
-from stopwork.storage.tables import JOURNAL_KEYS, TABLES, column_values, id_of, journal
+from stopwork.storage.batch import Batch
+from stopwork.storage.connections import Cursor
+from stopwork.storage.pending import Key, Pending
+from stopwork.storage.statements import Statement
+from stopwork.storage.tables import JOURNAL_KEYS, TABLES, id_of, micros
 from stopwork.storage.view import Stored, View, decode, entry_of, missing
 
 R = TypeVar("R", bound=Record)
@@ -29,32 +34,30 @@ _UNNUMBERED: Final = b'"seq":0}'
 class Tx(View):
     """One transaction: a view that sees its own writes, and the only place that makes any.
 
-    ``now`` is read once. ``actor`` is who everything in this transaction is recorded for. ``alone`` says that nobody else writes while
-    it runs. What is recorded gets its place in the journal when the work is done, so that nobody waits longer for a number than for
-    a commit.
+    ``now`` is read once. ``actor`` is who everything in this transaction is recorded for. What it changes stands in the tables when a
+    query asks them, or the commit is near. What is recorded gets its place in the journal when the work is done, so that nobody waits
+    longer for a number than for a commit.
     """
 
-    def __init__(
-        self, connection: sa.Connection, *, now: datetime, ids: IdSource, actor: Principal, alone: bool
-    ) -> None:
-        super().__init__(connection)
+    def __init__(self, batch: Batch, *, now: datetime, ids: IdSource, actor: Principal) -> None:
+        super().__init__(batch.connection)
         self.now = now
         self.actor = actor
         self._ids = ids
-        self._alone = alone
+        self._batch = batch
+        self.changes = Pending()
         self.recorded: list[Entry] = []
         self._unnumbered: list[tuple[Entry, bytes]] = []
-        self._known: dict[tuple[type[Record], str], Record | None] = {}
         self._broken: BaseException | None = None
+
+    # --- reading ---------------------------------------------------------------------------------
 
     def get(self, kind: type[R], record_id: str) -> R | None:
         """Answer the record with this id, or ``None``; what nobody else can change meanwhile is looked up once."""
-        if (kind, record_id) in self._known:
-            return cast("R | None", self._known[kind, record_id])
-        record = super().get(kind, record_id)
-        if self._alone:
-            self._known[kind, record_id] = record
-        return record
+        known = self._known((kind, record_id))
+        if known is UNSET:
+            return self._fetch(kind, record_id, locked=False, kept=self._batch.alone)
+        return cast("R | None", known)
 
     def get_locked(self, kind: type[R], record_id: str) -> R | None:
         """Answer the record with this id, or ``None``; nobody else changes it before this transaction has ended.
@@ -62,12 +65,59 @@ class Tx(View):
         For work that runs beside others and decides by what it reads. That a record is not there cannot be locked, so it is remembered:
         whoever then makes the record second is turned back, and its work is run again.
         """
-        if self._alone or (kind, record_id) in self._known:
-            return self.get(kind, record_id)
-        row = self._run(statements.by_id(TABLES[kind], locked=True), {"id": record_id}).fetchone()
+        known = self._known((kind, record_id))
+        if known is UNSET:
+            return self._fetch(kind, record_id, locked=not self._batch.alone, kept=True)
+        return cast("R | None", known)
+
+    def _known(self, key: Key) -> Record | UnsetType | None:
+        record = self.changes.records.get(key) or self._batch.decided.records.get(key)
+        return self._batch.memory.get(key) if record is None else record
+
+    def _fetch(self, kind: type[R], record_id: str, *, locked: bool, kept: bool) -> R | None:
+        """Answer what the table holds, where it holds the newest: nothing that is decided is about this record."""
+        query = statements.by_id(TABLES[kind], locked=locked)
+        row = query.run(self._connection, {"id": record_id}).fetchone()
         record = None if row is None else decode(kind, row[0])
-        self._known[kind, record_id] = record
+        if kept:
+            self._batch.memory.learn((kind, record_id), record, 0 if row is None else len(row[0]))
         return record
+
+    def search(self, kind: type[R], statement: Statement, values: dict[str, Any]) -> list[R]:
+        unchanged = kind not in self.changes.kinds and kind not in self._batch.decided.kinds
+        if not self._batch.alone or not unchanged:
+            return super().search(kind, statement, values)
+        asked = (statement, *values.values())
+        found = self._batch.memory.searched(kind, asked)
+        if found is None:
+            found = super().search(kind, statement, values)
+            self._batch.memory.learn_search(kind, asked, found)
+        return list(found)
+
+    def execute(
+        self, statement: sa.Executable, rows: Sequence[dict[str, Any]] | None = None
+    ) -> sa.CursorResult[Any]:
+        self._write()
+        self._batch.part()
+        return super().execute(statement, rows)
+
+    def _run(self, statement: Statement, values: dict[str, Any]) -> Cursor:
+        self._write()
+        return super()._run(statement, values)
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        """Bring the tables up to date with what is decided, so that they can be asked."""
+        self._batch.write()
+        if not self.changes.unwritten:
+            return
+        self._batch.part()
+        try:
+            self.changes.write(self._connection)
+        except BaseException as error:
+            self._broken = error
+            raise
 
     def need_locked(self, kind: type[R], record_id: str) -> R:
         """Answer the record with this id, locked; ``NotFound`` when there is none."""
@@ -98,6 +148,8 @@ class Tx(View):
             raise self._broken
         if not self._unnumbered:
             return
+        if self.database != "sqlite":
+            self._write()  # Whoever has taken numbers keeps all others waiting.
         try:
             self._append()
         except BaseException as error:
@@ -124,65 +176,33 @@ class Tx(View):
 
     def _append(self) -> None:
         waiting, self._unnumbered = self._unnumbered, []
-        for seq, (entry, body) in enumerate(waiting, start=self._first_of(len(waiting))):
+        for seq, (entry, body) in enumerate(waiting, start=self._batch.next_numbers(len(waiting))):
             # Whoever recorded the entry holds it: it gets its number once, here, and is as frozen as before.
             msgspec.structs.force_setattr(entry, "seq", seq)
             numbered = body.removesuffix(_UNNUMBERED) + b'"seq":%d}' % seq
-            row = {
-                "seq": seq,
-                "at": entry.at,
-                "kind": name_of(entry.event),
-                "body": numbered,
-                "leaf": hashlib.sha256(b"\x00" + numbered).digest(),
-            }
-            keys = {name: getattr(entry.event, name, None) for name in JOURNAL_KEYS}
-            self._run(statements.insert(journal), row | keys)
-
-    def _first_of(self, count: int) -> int:
-        """Answer the first of the next ``count`` numbers of the journal."""
-        if self.database == "sqlite":  # one process, one writer
-            return super().last_seq() + 1
-        newest = self._run(statements.TAKE_NUMBERS, {"count": count}).fetchone()[0]
-        return int(newest) - count + 1
+            keys = (getattr(entry.event, name, None) for name in JOURNAL_KEYS)
+            leaf = hashlib.sha256(b"\x00" + numbered).digest()
+            self.changes.append((seq, micros(entry.at), name_of(entry.event), *keys, numbered, leaf))
 
     def _apply(self, change: Change) -> None:
         if isinstance(change, Put):
-            self._insert(id_of(change.record), change.record)
+            key = (type(change.record), id_of(change.record))
+            # Who is not alone is told by the table: what others make at the same time cannot be looked up.
+            known = self.get(*key) if self._batch.alone else self.changes.records.get(key)
+            if known is not None:
+                raise Conflict(
+                    f"{key[0].__name__.lower()} {key[1]!r} exists already",
+                    hint="Look at the recorded one; it was not changed.",
+                    id=key[1],
+                )
+            self.changes.change(key, None, change.record)
             return
         known = self.get_locked(change.kind, change.id)
         if known is None and isinstance(change, Update):
             raise Internal(f"an event changes {change.kind.__name__} {change.id!r}, which does not exist")
         record = change.evolve(known)
-        if record is None or record == known:
-            return
-        if known is None:
-            self._insert(change.id, record)
-        else:
-            self._update(change.id, known, record)
-
-    def _insert(self, record_id: str, record: Record) -> None:
-        values = column_values(record) | {"record": msgspec.json.encode(record)}
-        try:
-            self._run(statements.insert(TABLES[type(record)]), values)
-        except Exception as error:
-            if not is_duplicate(error):
-                raise
-            kind = type(record).__name__.lower()
-            raise Conflict(
-                f"{kind} {record_id!r} exists already",
-                hint="Look at the recorded one; it was not changed.",
-                id=record_id,
-            ) from error
-        self._known[type(record), record_id] = record
-
-    def _update(self, record_id: str, known: Record, record: Record) -> None:
-        before = column_values(known)
-        # An index is written again for every column that is set, whether or not its value is another.
-        changed = {name: value for name, value in column_values(record).items() if value != before[name]}
-        changed["record"] = msgspec.json.encode(record)
-        values = {f"new_{name}": value for name, value in changed.items()} | {"known_id": record_id}
-        self._run(statements.update(TABLES[type(record)], tuple(changed)), values)
-        self._known[type(record), record_id] = record
+        if record is not None and record != known:
+            self.changes.change((change.kind, change.id), known, record)
 
 
 def _require_readable(body: bytes) -> None:

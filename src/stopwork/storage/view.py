@@ -138,8 +138,11 @@ class View:
                     f"the page marker {after!r} is not known", hint="Start again from the first page."
                 )
             values |= {"mark": marked[0], "after": after}
-        found = statements.search(table, shape, order, paged=after is not None)
-        return [decode(kind, body) for (body,) in self._run(found, values)]
+        return self.search(kind, statements.search(table, shape, order, paged=after is not None), values)
+
+    def search(self, kind: type[R], statement: Statement, values: dict[str, Any]) -> list[R]:
+        """Answer the records that a statement of :mod:`stopwork.storage.statements` finds."""
+        return [decode(kind, body) for (body,) in self._run(statement, values)]
 
     def first(self, kind: type[R], *, order: str = "id", **conditions: Any) -> R | None:
         """Answer the first record that meets every condition, or ``None``."""
@@ -200,7 +203,7 @@ class View:
             query = sa.select(merkle_node.c.hash).where(
                 merkle_node.c.level == level, merkle_node.c.position == position
             )
-        return self._connection.execute(query).scalar()
+        return self.execute(query).scalar()
 
     def checkpoint(self, at_least: int = 0) -> tuple[int, str] | None:
         """Answer size and signed note of the newest checkpoint, or ``None`` when none covers ``at_least`` entries."""
@@ -210,13 +213,13 @@ class View:
             .order_by(sa.desc(checkpoint.c.size))
             .limit(1)
         )
-        row = self._connection.execute(query).first()
-        return None if row is None else (row[0], row[1])
+        row = self.execute(query).first()
+        return None if row is None else (row.size, row.note)
 
     def checkpoint_at(self, size: int) -> str | None:
         """Answer the signed note of the checkpoint that covers exactly ``size`` entries."""
         query = sa.select(checkpoint.c.note).where(checkpoint.c.size == size)
-        return self._connection.execute(query).scalar()
+        return self.execute(query).scalar()
 
     def each(self, kind: type[R], **conditions: Any) -> Iterator[R]:
         """Answer every record that meets the conditions, a page at a time, by id."""

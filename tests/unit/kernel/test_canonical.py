@@ -80,15 +80,46 @@ def test_json_values_are_spelled_as_the_oracle_spells_them(value: Any) -> None:
     assert canonical_bytes(value) == rfc8785.dumps(value)
 
 
-# --- values JSON has no word for -------------------------------------------------------------------
-
-
 class Colour(StrEnum):
     RED = "red"
 
 
 class Shade(Enum):
     DARK = 1
+
+
+MOMENTS = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=2))]))
+
+
+class Everything(msgspec.Struct, frozen=True, kw_only=True, tag="everything"):
+    whole: int
+    number: float
+    at: datetime
+    colour: Enum
+    content: Any = None
+    unset: Any = msgspec.UNSET
+
+
+@given(
+    st.builds(
+        Everything,
+        whole=st.integers(),
+        number=st.floats(),
+        at=MOMENTS,
+        colour=st.sampled_from([*Colour, *Shade]),
+        content=json_values | st.decimals() | st.binary() | st.sets(st.integers()),
+        unset=st.just(msgspec.UNSET) | st.text(),
+    )
+)
+def test_whatever_is_spelled_without_a_walk_is_spelled_as_the_walk_spells_it(value: Everything) -> None:
+    # A list of a type of its own is always walked through.
+    class Walked(list[Any]):
+        pass
+
+    assert b"[%s]" % canonical_bytes(value) == canonical_bytes(Walked([value]))
+
+
+# --- values JSON has no word for -------------------------------------------------------------------
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True, tag="point", tag_field="kind"):
