@@ -43,7 +43,20 @@ class Change(Struct, frozen=True, kw_only=True):
 
 def diff(before: Manifest, after: Manifest) -> tuple[Change, ...]:
     """Answer every difference that matters, in the order of the manifest; text that reads the same is no difference."""
-    return tuple(_changes((), _plain(before), _plain(after)))
+    return tuple(change for _, change in _changes((), _plain(before), _plain(after)))
+
+
+def gives_room(before: Manifest, after: Manifest) -> tuple[Change, ...]:
+    """Answer the differences that a second person has to look at.
+
+    All but those that only tighten, and those of words that only people read. When in doubt a difference is one, and another owner
+    always is: owners sign.
+    """
+    return tuple(
+        change
+        for path, change in _changes((), _plain(before), _plain(after))
+        if path[0] == "owners" or (change.loosens is not False and not _is_any(path, _ONLY_READ))
+    )
 
 
 def render(changes: Sequence[Change]) -> str:
@@ -63,16 +76,19 @@ def _plain(manifest: Manifest) -> Any:
     return msgspec.to_builtins(manifest, enc_hook=str)
 
 
-def _changes(path: Path, before: Any, after: Any) -> Iterator[Change]:
+def _changes(path: Path, before: Any, after: Any) -> Iterator[tuple[Path, Change]]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in before | after:
             yield from _changes((*path, key), before.get(key), after.get(key))
     elif before != after:
-        yield Change(
-            field=field_name(path),
-            before=_tidy(before),
-            after=_tidy(after),
-            loosens=_judged(path, before, after),
+        yield (
+            path,
+            Change(
+                field=field_name(path),
+                before=_tidy(before),
+                after=_tidy(after),
+                loosens=_judged(path, before, after),
+            ),
         )
 
 
@@ -93,10 +109,16 @@ def _line(value: Any) -> str:
 
 def _judged(path: Path, before: Any, after: Any) -> bool | None:
     for pattern, judge in _JUDGES.items():
-        keys = pattern.split("/")
-        if len(keys) == len(path) and all(key in ("*", found) for key, found in zip(keys, path, strict=True)):
+        if _is_any(path, (pattern,)):
             return judge(before, after)
     return None
+
+
+def _is_any(path: Path, patterns: Iterable[str]) -> bool:
+    return any(
+        len(keys) == len(path) and all(key in ("*", found) for key, found in zip(keys, path, strict=True))
+        for keys in (pattern.split("/") for pattern in patterns)
+    )
 
 
 def _safeguard(before: Any, after: Any) -> bool | None:
@@ -179,6 +201,9 @@ def _hold(before: str, after: str) -> bool | None:
     return None if widths[0] == widths[1] else widths[1] < widths[0]
 
 
+#: What no rule depends on.
+_ONLY_READ = ("title", "description", "tools/*/title")
+
 _JUDGES: dict[str, Judge] = {
     "mode": _rank(("enforce", "observe")),
     "criticality": _rank(reversed(Criticality)),
@@ -229,6 +254,7 @@ _JUDGES: dict[str, Judge] = {
     "stages/demote/severity": _rank(reversed(Severity)),
     "stages/demote/on": _fewer,
     "pause_test/every": _limit,
+    "change_control": _safeguard,
     "idempotency_keep": _reach,
     "response/*": _limit,
 }

@@ -418,6 +418,14 @@ class PauseTesting(Part, frozen=True):
     ] = field(default_factory=lambda: Duration(days=30))
 
 
+class ChangeControl(Part, frozen=True):
+    """Who has to sign a new version that gives the agent more room before it is in force."""
+
+    approver: Annotated[Role, _says("The role that signs; whoever wrote the version never does.")] = (
+        Role.BUSINESS
+    )
+
+
 class Downstream(Part, frozen=True):
     """An automation that reacts to what the agent changes."""
 
@@ -456,6 +464,10 @@ class Manifest(Part, frozen=True):
     ]
     title: Annotated[Words | None, _says("What people call it.", "Weekly renewal risk prep")] = None
     description: Annotated[Words | None, _says("What it is for.")] = None
+    formerly: Annotated[
+        Slug | None,
+        _says("The name it had before: holds on that name, and its stage, hold for this one too."),
+    ] = None
     mode: Annotated[Mode, _says("enforce stops calls; observe records what would have been stopped.")] = (
         Mode.ENFORCE
     )
@@ -501,6 +513,10 @@ class Manifest(Part, frozen=True):
     pause_test: Annotated[PauseTesting, _says("How often a pause is tested.")] = field(
         default_factory=PauseTesting
     )
+    change_control: Annotated[
+        ChangeControl | None,
+        _says("When there, a version that gives the agent more room waits for a second person."),
+    ] = None
     idempotency_keep: Annotated[
         Duration,
         _says("How long after its last use an idempotency key is kept; then its call may be made again."),

@@ -23,6 +23,7 @@ def contradictions(manifest: Manifest, document: Document) -> Iterator[Problem]:
     yield from _alert_holds(manifest, document)
     yield from _downstream(manifest, document)
     yield from _demotion(manifest, document)
+    yield from _signer(manifest, document)
     for name, tool in manifest.tools.items():
         yield from _tool(manifest, document, name, tool)
 
@@ -71,6 +72,17 @@ def _approvers(manifest: Manifest, document: Document) -> Iterator[Problem]:
                 f"at most {len(people)}, or a role among the approvers that somebody else holds",
                 value=tool.gate.quorum,
             )
+
+
+def _signer(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    if manifest.formerly == manifest.workflow:
+        yield document.problem(
+            ("formerly",), "this is its name now", "the name it had before, or no such line"
+        )
+    if manifest.change_control and manifest.owners.holding(manifest.change_control.approver) is None:
+        yield from _owned(
+            manifest, document, ("change_control", "approver"), manifest.change_control.approver
+        )
 
 
 def _held_by(people: int) -> str:
