@@ -39,6 +39,7 @@ SECTIONS: Final = {
     "Stop": {
         "pause": "stopwork.cli.holds:pause",
         "holds": "stopwork.cli.holds:holds",
+        "pause-test": "stopwork.cli.pause_test:pause_test",
     },
     "Handle an incident": {
         "incident": "stopwork.cli.incident:incident",

@@ -30,7 +30,8 @@ class Finding(Record):
     ``key`` names the cause within workflow and type: findings with one key belong to one incident. ``facts``
     answer which rule, which threshold and which value. ``hold`` is the kind of hold that the manifest asks
     for; ``severity`` is the least that should be proposed. A finding that is not ``alarming`` is logged as a signal
-    and joins an incident that is open about its cause, but opens none by itself.
+    and joins an incident that is open about its cause, but opens none by itself. ``title`` is what an incident that it opens is called,
+    where the words for its type do not fit.
     """
 
     type: IncidentType
@@ -46,6 +47,7 @@ class Finding(Record):
     hold: ScopeKind | None = None
     severity: Severity | None = None
     alarming: bool = True
+    title: str = ""
 
 
 class Detector(ABC, Generic[S]):

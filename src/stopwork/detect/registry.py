@@ -16,6 +16,7 @@ from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.duplicate_action import DuplicateAction
 from stopwork.detect.failed_run import FailedRun
 from stopwork.detect.missed_run import MissedRun
+from stopwork.detect.pause_test import PauseTest
 from stopwork.detect.policy_violation import PolicyViolation
 from stopwork.detect.rulebook import Rulebook
 from stopwork.detect.stale_input import StaleInput
@@ -31,6 +32,7 @@ DETECTORS: tuple[Detector[Any], ...] = (
     PolicyViolation(),
     Cost(),
     WriteFailure(),
+    PauseTest(),
 )
 """Each serves the alert rule of its name. Findings of one entry come in this order, and the first opens the incident."""
 

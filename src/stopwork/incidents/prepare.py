@@ -8,6 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from stopwork.detect.registry import DETECTORS
+from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.manifest.model import Criticality, Manifest
@@ -36,13 +37,14 @@ class Preparedness(Struct, frozen=True, kw_only=True):
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """What the checks look at beside the manifest: the recent runs with their steps, versions, and past holds."""
+    """What the checks look at beside the manifest: the recent runs with their steps, the versions, and the latest pause test."""
 
     runs: tuple[r.Run, ...]
     steps: tuple[r.Step, ...]
     calls: tuple[r.Call, ...]
     versions: tuple[r.ManifestVersion, ...]
-    holds: tuple[r.Hold, ...]
+    pause_test: r.PauseTest | None = None
+    pause_test_due: bool = False
 
 
 def review(manifest: Manifest, history: History, now: datetime) -> Preparedness:
@@ -70,19 +72,29 @@ def _owner_map(manifest: Manifest, history: History) -> Readiness:
 
 
 def _pause_control(manifest: Manifest, history: History) -> Readiness:
-    if not history.holds:
-        return Readiness(
-            check=w.PreparednessCheck.PAUSE_CONTROL,
-            state=w.CheckState.FAILED,
-            found="No hold on this workflow was ever set.",
-            todo="Set one in a quiet hour and see that the agent stops.",
-        )
-    last = max(history.holds, key=lambda hold: hold.set_at)
-    return Readiness(
-        check=w.PreparednessCheck.PAUSE_CONTROL,
-        state=w.CheckState.PASSED,
-        found=f"Last held on {last.set_at:%Y-%m-%d %H:%M} UTC ({last.scope}).",
+    test, check = history.pause_test, w.PreparednessCheck.PAUSE_CONTROL
+    todo = f"Prove it: stopwork pause-test {manifest.workflow}"
+    if test is None:
+        found = "Nobody has tested yet whether a pause stops it."
+        return Readiness(check=check, state=w.CheckState.FAILED, found=found, todo=todo)
+    at = f"{test.at:%Y-%m-%d %H:%M} UTC"
+    if not test.passed:
+        failed = [*(each.text for each in test.levels if each.state is w.CheckState.FAILED)]
+        failed += [f"{name} did not confirm" for name in test.unconfirmed]
+        found = f"The pause test of {at} failed: {listed(failed)}."
+        return Readiness(check=check, state=w.CheckState.FAILED, found=found, todo=todo)
+    if history.pause_test_due:
+        found = f"Last tested on {at}; a test is due every {manifest.pause_test.every}."
+        return Readiness(check=check, state=w.CheckState.FAILED, found=found, todo=todo)
+    slowest_s = max((each.refused_after_s or 0.0 for each in test.levels), default=0.0)
+    proved = [str(each.level) for each in test.levels if each.state is w.CheckState.PASSED]
+    heard = test.points - len(test.silent)
+    found = f"Tested on {at}: {listed(proved)} stopped a call within {1_000 * slowest_s:.1f} ms, " + (
+        f"{count_of(heard, 'guard')} confirmed within {test.confirmed_after_s or 0.0:.1f} s."
+        if heard
+        else "no guard was connected."
     )
+    return Readiness(check=check, state=w.CheckState.PASSED, found=found)
 
 
 def _run_records(manifest: Manifest, history: History) -> Readiness:

@@ -7,8 +7,9 @@ from datetime import datetime
 from stopwork.incidents.prepare import RECENT_RUNS, History, Preparedness, review
 from stopwork.ledger import records as r
 from stopwork.ledger.events import PreparednessReviewed
-from stopwork.ledger.words import RunStatus, ScopeKind
-from stopwork.operations.manifests import Manifests
+from stopwork.ledger.words import RunStatus
+from stopwork.operations.manifests import Manifests, known_workflow
+from stopwork.operations.pause_tests import due_at
 from stopwork.operations.people import require_person
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -23,17 +24,14 @@ def assess(view: View, manifests: Manifests, *, workflow: str, now: datetime) ->
         if run.status is not RunStatus.RUNNING
     ]
     ids = tuple(run.id for run in runs)
-    holds = [
-        hold
-        for hold in view.find(r.Hold, order="-id")
-        if hold.scope.kind is ScopeKind.EVERYTHING or workflow in (hold.scope.workflow, hold.scope.name)
-    ]
+    known = known_workflow(view, workflow)
     history = History(
         runs=tuple(runs),
         steps=tuple(view.find(r.Step, run=ids)) if ids else (),
         calls=tuple(view.find(r.Call, run=ids)) if ids else (),
         versions=tuple(view.find(r.ManifestVersion, workflow=workflow)),
-        holds=tuple(holds),
+        pause_test=known.pause_test,
+        pause_test_due=now >= due_at(view, manifests, known),
     )
     return review(manifest, history, now)
 

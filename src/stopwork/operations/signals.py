@@ -145,6 +145,7 @@ def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment
         administrators=administrators(tx, tx.now),
         runs=_runs(finding),
         tools=opening.tools_of(finding),
+        title=finding.title,
     )
     tx.record(event)
     return incident

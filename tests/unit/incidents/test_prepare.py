@@ -13,7 +13,7 @@ from stopwork.manifest.model import Alerts
 from tests.unit.detect.manifests import manifest
 from tests.unit.detect.story import START
 
-NOTHING_YET = History(runs=(), steps=(), calls=(), versions=(), holds=())
+NOTHING_YET = History(runs=(), steps=(), calls=(), versions=())
 WATCHED: dict[str, Any] = {
     "schedule": {"cron": "0 8 * * MON"},
     "sources": {"crm_export": {"trust": "internal", "fresh_within": "24h"}, "inbox": {"trust": "external"}},

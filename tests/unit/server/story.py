@@ -171,6 +171,7 @@ class Story:
         self.get(f"/v1/holds/{apart['hold']['id']}")
         self.post(f"/v1/holds/{apart['hold']['id']}/lift", who=KIM, reason="It is another workflow.")
         self.post(f"/v1/workflows/{WORKFLOW}/stage", stage="read_only", reason="until it is mended")
+        assert self.post(f"/v1/workflows/{WORKFLOW}/pause-test")["passed"]
 
     def opened(self) -> None:
         self.post(self.at("/notes"), text="The customer was called three times.")

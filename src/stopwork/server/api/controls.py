@@ -12,7 +12,16 @@ from stopwork.kernel.errors import Denied
 from stopwork.ledger import records as r
 from stopwork.ledger.words import ApprovalState, HoldMode, Outcome, PauseRisk, PrincipalKind, ScopeKind, Stage
 from stopwork.manifest.diff import Change
-from stopwork.operations import approvals, holds, manifests, preparedness, proposing, returning, settling
+from stopwork.operations import (
+    approvals,
+    holds,
+    manifests,
+    pause_tests,
+    preparedness,
+    proposing,
+    returning,
+    settling,
+)
 from stopwork.server.api.endpoint import Access, Act, Endpoint, Given, Page, Read, Write
 from stopwork.storage.view import View
 
@@ -248,6 +257,15 @@ ENDPOINTS = (
         query=ProposalFilter,
         answer=list[proposing.Offer],
         tag="holds",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/workflows/{workflow}/pause-test",
+        name="test_pause",
+        summary="Prove that a pause stops a workflow, at each of the four levels, without stopping it",
+        does=Act(lambda g: pause_tests.run(g.installation, g.actor, workflow=g.path["workflow"])),
+        answer=r.PauseTest,
+        tag="workflows",
     ),
     Endpoint(
         method="POST",
