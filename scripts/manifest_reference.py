@@ -102,6 +102,7 @@ def _kind(schema: dict[str, Any]) -> str:
 
 def _bounded(schema: dict[str, Any]) -> str:
     kind = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}
+    kind["object"] = "a JSON Schema"
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     bounds = ""
     if low is not None:

@@ -47,10 +47,14 @@ class Rules(Protocol):
         """Answer whether the tool's ``deny_when`` is true of this call."""
         ...
 
+    def misfits(self, tool: str, args: dict[str, Any]) -> tuple[object, ...]:
+        """Answer, in words, which arguments are not what the tool declares."""
+        ...
+
     def gate_applies(
         self, tool: str, args: dict[str, Any], run: Run, now: datetime, source: str = ""
     ) -> bool:
-        """Answer whether the tool's gate asks people about this call."""
+        """Answer whether the gate before the tool asks people about this call."""
         ...
 
 
@@ -75,7 +79,10 @@ class CallRequest(Record):
 
 
 class Controls(Record):
-    """Everything that bears on a call at the moment of the decision."""
+    """Everything that bears on a call at the moment of the decision.
+
+    ``lifted`` are the holds that were set since the approval was asked for and have been lifted again.
+    """
 
     workflow: Workflow | None = None
     rules: Rules | None = None
@@ -84,13 +91,14 @@ class Controls(Record):
     key: KeyState = KeyState()
     usage: budget.Usage = budget.Usage()
     approval: Approval | None = None
+    lifted: tuple[Hold, ...] = ()
 
 
 class Decided(Record):
     """The verdict and what follows from it.
 
     ``would`` is what enforcement would have answered; it differs from ``verdict`` only in ``observe`` mode. ``ask`` is the
-    question to put to people when the call waits and nobody has been asked. ``consumes`` is the approval that this permit
+    question to put to people when the call waits and nobody has been asked, or a draft has not been released. ``consumes`` is the approval that this permit
     uses up. ``replay_of`` is the call whose recorded result stands for this one.
     """
 
@@ -131,7 +139,11 @@ def decide(request: CallRequest, controls: Controls, now: datetime) -> Decided:
         found.extend(gate_reasons)
     else:
         gate = None
-    standing = gates.standing(controls.approval, binding(request, controls), now)
+    standing = (
+        gates.standing(controls.approval, _binding(request, controls, subject), now)
+        if controls.approval is not None
+        else gates.Standing.NONE
+    )
     if request.draft is not None:
         found = _released(found, standing, controls.approval)
     else:
@@ -142,6 +154,9 @@ def decide(request: CallRequest, controls: Controls, now: datetime) -> Decided:
         verdict = strictest(reason.verdict for reason in found if reason.kind in _BINDS_WHILE_OBSERVING)
     else:
         verdict = would
+    asks = verdict is Verdict.WAIT and standing is not gates.Standing.PENDING
+    if request.draft is not None:
+        asks = standing is gates.Standing.NONE
     used = controls.approval if standing is gates.Standing.GRANTED and verdict is Verdict.ALLOW else None
     return Decided(
         verdict=verdict,
@@ -152,7 +167,7 @@ def decide(request: CallRequest, controls: Controls, now: datetime) -> Decided:
         permission=tool.permission,
         source=subject.source,
         source_class=subject.source_class,
-        ask=_ask(gate, found) if verdict is Verdict.WAIT and standing is not gates.Standing.PENDING else None,
+        ask=_ask(gate, found) if asks else None,
         consumes=used.id if used is not None and used.state is ApprovalState.APPROVED else None,
         replay_of=controls.key.call if verdict is Verdict.REPLAY else None,
     )
@@ -160,13 +175,19 @@ def decide(request: CallRequest, controls: Controls, now: datetime) -> Decided:
 
 def binding(request: CallRequest, controls: Controls) -> gates.Binding:
     """Answer what an approval of this call binds, as things are now."""
+    declared = controls.rules.manifest.tools.get(request.tool) if controls.rules else None
+    return _binding(request, controls, _subject(request, controls, declared or _UNDECLARED))
+
+
+def _binding(request: CallRequest, controls: Controls, subject: _Subject) -> gates.Binding:
+    known = (*controls.holds, *controls.lifted)
     return gates.Binding(
         principal=request.principal,
         workflow=request.workflow,
         tool=request.tool,
         args=request.args,
         version=controls.workflow.version if controls.workflow else 0,
-        epoch=controls.epoch,
+        moves=tuple(gates.moves(subject, controls.workflow, known)),
         call=request.id,
     )
 
@@ -254,6 +275,14 @@ def _stage(request: CallRequest, controls: Controls, stage: Stage, tool: Tool) -
 
 
 def _conditions(request: CallRequest, rules: Rules, tool: Tool, now: datetime) -> Iterator[Reason]:
+    where = f"tools.{request.tool}.args_schema"
+    try:
+        for misfit in rules.misfits(request.tool, request.args):
+            yield _deny(ReasonKind.CONDITION, f"denied because of {misfit}", where)
+    except Exception as error:  # noqa: BLE001 - arguments that cannot be compared are not known to be right
+        yield _deny(
+            ReasonKind.CONDITION, f"the arguments cannot be compared with their schema: {error}", where
+        )
     where = f"tools.{request.tool}.deny_when"
     try:
         if rules.denies(request.tool, request.args, request.run, now, request.source or tool.source or ""):
@@ -294,21 +323,22 @@ def _idempotency(key: KeyState) -> Iterator[Reason]:
 def _gate(
     request: CallRequest, rules: Rules, tool: Tool, now: datetime
 ) -> tuple[Gate | None, tuple[Reason, ...]]:
-    if tool.gate is None:
+    gate = rules.manifest.gate_of(request.tool)
+    if gate is None:
         return None, ()
-    where = f"tools.{request.tool}.gate"
+    where = rules.manifest.gate_field(request.tool)
     try:
         asks = rules.gate_applies(
             request.tool, request.args, request.run, now, request.source or tool.source or ""
         )
     except Exception as error:  # noqa: BLE001 - a gate that cannot say whether to ask refuses
-        text = f"the gate {tool.gate.when} cannot be evaluated: {error}"
+        text = f"the gate {gate.when} cannot be evaluated: {error}"
         return None, (_deny(ReasonKind.GATE, text, where),)
     if not asks:
         return None, ()
-    always = tool.gate.when == "true"
-    text = f"approval by {_approvers(tool.gate)} is needed" + ("" if always else f" when {tool.gate.when}")
-    return tool.gate, (Reason(kind=ReasonKind.GATE, verdict=Verdict.WAIT, text=text, source=where),)
+    always = gate.when == "true"
+    text = f"approval by {_approvers(gate)} is needed" + ("" if always else f" when {gate.when}")
+    return gate, (Reason(kind=ReasonKind.GATE, verdict=Verdict.WAIT, text=text, source=where),)
 
 
 def _approvers(gate: Gate) -> str:
@@ -364,7 +394,14 @@ def _ask(gate: Gate | None, found: list[Reason]) -> gates.Ask:
     why = "; ".join(reason.text for reason in found if reason.verdict is Verdict.WAIT)
     if gate is None:
         return gates.Ask(why=why)
-    return gates.Ask(approvers=gate.approvers, quorum=gate.quorum, expires_after=gate.expires, why=why)
+    return gates.Ask(
+        approvers=gate.approvers,
+        quorum=gate.quorum,
+        expires_after=gate.expires,
+        escalate_after=gate.escalate_after,
+        editable=gate.edits,
+        why=why,
+    )
 
 
 def _deny(kind: ReasonKind, text: str, source: str) -> Reason:

@@ -1,19 +1,22 @@
 """What an approval binds, who may give it, and whether it still counts.
 
-An approval is of exact bytes: principal, workflow, tool and arguments, as one digest, at one manifest version and one
-control epoch, until it expires. It is consumed once.
+An approval is of exact bytes: principal, workflow, tool and arguments, as one digest, at one manifest version, until it expires.
+What stops the call meanwhile makes it stale, also when it is lifted again; what concerns other calls does not. It is consumed
+once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from stopwork.control import holds
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Denied
-from stopwork.ledger.records import Approval, Decision, Principal, Record
+from stopwork.kernel.phrases import moment
+from stopwork.ledger.records import Approval, Decision, Hold, Principal, Record, Workflow
 from stopwork.ledger.words import ApprovalState, PrincipalKind, Role
 
 DEFAULT_APPROVERS: Final = (Role.BUSINESS,)
@@ -31,15 +34,25 @@ class Standing(StrEnum):
     STALE = "stale"
 
 
+class Move(Record):
+    """One change of the controls that concerns a call."""
+
+    epoch: int
+    what: str
+
+
 class Binding(Record):
-    """Everything that has to be the same when the call runs as when it was approved."""
+    """Everything that has to be the same when the call runs as when it was approved.
+
+    ``moves`` are the changes of the controls that concern the call, the known ones from before it was asked about among them.
+    """
 
     principal: Principal
     workflow: str
     tool: str
     args: dict[str, Any]
     version: int
-    epoch: int
+    moves: tuple[Move, ...] = ()
     call: str | None = None
 
     def content(self) -> dict[str, Any]:
@@ -62,7 +75,44 @@ class Ask(Record):
     approvers: tuple[Role, ...] = DEFAULT_APPROVERS
     quorum: int = 1
     expires_after: timedelta = DEFAULT_EXPIRES_AFTER
+    escalate_after: timedelta | None = None
+    editable: bool = True
     why: str = ""
+
+    @property
+    def escalates_after(self) -> timedelta:
+        """How long the approvers have to themselves."""
+        return self.escalate_after or self.expires_after / 2
+
+
+class Asked(Record):
+    """Who is asked: at once, and when nobody has decided in time."""
+
+    now: tuple[str, ...]
+    later: tuple[str, ...] = ()
+
+
+def people(workflow: Workflow | None, ask: Ask, asker: Principal) -> Asked:
+    """Answer who decides: whoever plays the roles, and the backup in time, or at once in place of a role that nobody else plays."""
+    owners = workflow.owners if workflow else {}
+    backup = owners.get(Role.BACKUP)
+    named = [owners.get(role) for role in ask.approvers]
+    others = [person for person in named if person is not None and person != asker.id]
+    short = None in named or len(set(others)) < ask.quorum
+    now = tuple(dict.fromkeys((*filter(None, named), *((backup,) if backup and short else ()))))
+    return Asked(now=now, later=(backup,) if backup and backup not in now else ())
+
+
+def moves(subject: holds.Subject, workflow: Workflow | None, known: Iterable[Hold]) -> Iterator[Move]:
+    """Answer the changes that concern the call: the holds that cover it, lifted ones too, and the latest change of the stage."""
+    for hold in known:
+        if holds.covers(hold.scope, subject):
+            what = f"{hold.set_by} paused {hold.scope}"
+            if hold.lifted_by is not None:
+                what += f", and {hold.lifted_by} lifted it again"
+            yield Move(epoch=hold.epoch, what=what)
+    if workflow is not None and workflow.stage_epoch:
+        yield Move(epoch=workflow.stage_epoch, what=f"{workflow.id} came to stage {workflow.stage}")
 
 
 def standing(approval: Approval | None, binding: Binding, now: datetime) -> Standing:
@@ -91,13 +141,18 @@ def standing(approval: Approval | None, binding: Binding, now: datetime) -> Stan
 
 def differences(approval: Approval, binding: Binding) -> tuple[str, ...]:
     """Answer, in words, what is no longer as it was when the approval was asked for."""
-    found = []
+    changed = changes(approval, binding.version, binding.moves)
     if approval.digest != binding.digest():
-        found.append("the call is not the one that was shown")
-    if approval.version != binding.version:
-        found.append(f"the manifest went from version {approval.version} to {binding.version}")
-    if approval.epoch != binding.epoch:
-        found.append("a hold or a stage has changed since")
+        return ("the call is not the one that was shown", *changed)
+    return changed
+
+
+def changes(approval: Approval, version: int, known: Iterable[Move]) -> tuple[str, ...]:
+    """Answer, in words, what has changed around the call since the approval was asked for."""
+    found = []
+    if approval.version != version:
+        found.append(f"the manifest went from version {approval.version} to {version}")
+    found.extend(move.what for move in known if move.epoch > approval.epoch)
     return tuple(found)
 
 
@@ -114,26 +169,41 @@ def check_decider(approval: Approval, person: Principal, now: datetime) -> None:
             f"{person} asked for this approval and cannot give it", hint="Another approver has to decide."
         )
     if person.id not in approval.approvers:
+        hint = f"It can be decided by {', '.join(approval.approvers)}."
+        if person.id in approval.escalates_to and approval.escalates_at is not None:
+            hint += f" {person} is asked as well when nobody has by {moment(approval.escalates_at)}."
         raise Denied(
             f"{person} is not an approver of {approval.id}",
-            hint=f"It can be decided by {', '.join(approval.approvers)}.",
+            hint=hint,
             expected=list(approval.approvers),
             found=person.id,
         )
     if approval.state is not ApprovalState.PENDING:
+        by = " and ".join(decision.person for decision in approval.decisions)
         raise Conflict(
-            f"{approval.id} is {approval.state} already",
+            f"{approval.id} is {approval.state} already" + (f", by {by}" if by else ""),
             hint="Nothing was changed.",
             found=approval.state.value,
         )
     if now >= approval.expires_at:
         raise Conflict(
-            f"{approval.id} expired at {approval.expires_at.isoformat()}",
+            f"{approval.id} expired at {moment(approval.expires_at)}",
             hint="The agent has to ask again.",
             found=ApprovalState.EXPIRED.value,
         )
     if any(decision.person == person.id for decision in approval.decisions):
         raise Conflict(f"{person} has decided {approval.id} already", hint="Another approver has to decide.")
+
+
+def args_of(approval: Approval | None, asked: dict[str, Any]) -> dict[str, Any]:
+    """Answer the arguments that are decided about: what a reviewer made of those that the agent asked with, or those."""
+    return approval.edits[-1].after if approval is not None and approval.edits else asked
+
+
+def digest_with(approval: Approval, args: dict[str, Any]) -> str:
+    """Answer the digest of what is asked once its arguments are these; see :meth:`Binding.content`."""
+    bound = {name: approval.content[name] for name in ("principal", "workflow", "tool")}
+    return digest_of(bound | {"args": args})
 
 
 def tally(quorum: int, decisions: Iterable[Decision]) -> ApprovalState:

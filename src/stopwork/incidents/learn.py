@@ -288,7 +288,7 @@ def _control_gaps(case: Case) -> Iterator[str]:
         adds = tool.effect in (EffectKind.CREATE, EffectKind.SEND, EffectKind.PAY, EffectKind.APPROVE)
         if adds and not tool.idempotency:
             yield f"{name} declares no idempotency: nothing tells a repeated call from a new one"
-        if tool.gate is None and tool.deny_when is None:
+        if manifest.gate_of(name) is None and tool.deny_when is None:
             yield f"{name} has neither a gate nor a condition: every call that asked was allowed"
     read = dict.fromkeys(s for s in (*(x.source for x in case.steps), *(c.source for c in case.calls)) if s)
     for name in read:

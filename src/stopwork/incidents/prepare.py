@@ -146,7 +146,7 @@ def _approval_gates(manifest: Manifest, history: History) -> Readiness:
     missing = [
         name
         for name, tool in manifest.tools.items()
-        if tool.writes and tool.risk is w.Risk.HIGH and tool.gate is None
+        if tool.writes and tool.risk is w.Risk.HIGH and manifest.gate_of(name) is None
     ]
     return _answer(
         w.PreparednessCheck.APPROVAL_GATES,

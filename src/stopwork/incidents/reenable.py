@@ -153,7 +153,7 @@ def _narrower(before: Manifest, after: Manifest) -> list[str]:
             found.append(f"{name} uses {tool.permission or 'no permission'}")
         if tool.risk is w.Risk.BLOCKED and old.risk is not w.Risk.BLOCKED:
             found.append(f"{name} blocked")
-        if tool.gate is not None and old.gate is None:
+        if after.gate_of(name) is not None and before.gate_of(name) is None:
             found.append(f"{name} gated")
         if tool.deny_when and not old.deny_when:
             found.append(f"{name} has a condition")

@@ -15,8 +15,9 @@ from msgspec import UNSET, UnsetType
 from stopwork.kernel.canonical import canonical_bytes, digest
 from stopwork.kernel.errors import NotFound, StopworkError
 from stopwork.ledger.records import ObjectRef, Run
+from stopwork.manifest.args import ArgsSchema, Misfitting
 from stopwork.manifest.expressions import Expression, ExpressionError, compile_expression
-from stopwork.manifest.model import Manifest, Tool
+from stopwork.manifest.model import Gate, Manifest, Tool
 from stopwork.manifest.problems import one_of, shown
 from stopwork.manifest.uses import Use
 
@@ -40,6 +41,7 @@ class _Rules:
     """The compiled expressions of one tool; ``None`` where the manifest says nothing."""
 
     __slots__ = (
+        "args_schema",
         "deny_when",
         "destination",
         "found_when",
@@ -53,9 +55,10 @@ class _Rules:
         "verify",
     )
 
-    def __init__(self, tool: Tool) -> None:
+    def __init__(self, tool: Tool, gate: Gate | None) -> None:
         self.deny_when = _optional(tool.deny_when, Use.CONDITION)
-        self.gate = _optional(tool.gate.when if tool.gate else None, Use.CONDITION)
+        self.gate = _optional(gate.when if gate else None, Use.CONDITION)
+        self.args_schema = ArgsSchema(tool.args_schema) if tool.args_schema else None
         self.verify = _optional(tool.verify, Use.VERIFICATION)
         self.object_id = _optional(tool.object.id if tool.object else None, Use.IDENTITY)
         self.recipients = _optional(tool.recipients, Use.ADDRESS)
@@ -76,7 +79,7 @@ class CompiledManifest:
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self._rules = {name: _Rules(tool) for name, tool in manifest.tools.items()}
+        self._rules = {name: _Rules(tool, manifest.gate_of(name)) for name, tool in manifest.tools.items()}
         self._alert_key = tuple(
             compile_expression(part, Use.KEY) for part in manifest.alerts.duplicate_action.key
         )
@@ -97,8 +100,13 @@ class CompiledManifest:
         rule = self._of(tool).deny_when
         return rule is not None and bool(rule.evaluate(self._moment(tool, args, run, now, source)))
 
+    def misfits(self, tool: str, args: Args) -> tuple[Misfitting, ...]:
+        """Answer what in the arguments does not meet ``args_schema``."""
+        schema = self._of(tool).args_schema
+        return () if schema is None else schema.misfits(args)
+
     def gate_applies(self, tool: str, args: Args, run: Run, now: datetime, source: str = "") -> bool:
-        """Answer whether the tool's gate asks people about this call."""
+        """Answer whether the gate before the tool asks people about this call."""
         rule = self._of(tool).gate
         return rule is not None and bool(rule.evaluate(self._moment(tool, args, run, now, source)))
 

@@ -218,6 +218,28 @@ class Gate(Part, frozen=True):
     expires: Annotated[Duration, _says("Without an answer by then the call is denied.")] = field(
         default_factory=lambda: Duration(hours=4)
     )
+    escalate_after: Annotated[
+        Duration | None,
+        _says(
+            "Undecided by then, the backup is asked as well; left out, after half the time that is left to answer."
+        ),
+    ] = None
+    edits: Annotated[
+        bool, _says("Whether who is asked may change the arguments; then the changed ones run.")
+    ] = True
+
+
+class Gates(Part, frozen=True):
+    """Who is asked before a call that changes something, by its risk: for every tool that has no gate of its own."""
+
+    low: Annotated[Gate | None, _says("For tools of low risk.")] = None
+    medium: Annotated[Gate | None, _says("For tools of medium risk.")] = None
+    high: Annotated[Gate | None, _says("For tools of high risk.")] = None
+
+    def of(self, risk: Risk) -> Gate | None:
+        """Answer the gate of this risk; a blocked tool needs none."""
+        gate: Gate | None = getattr(self, risk.value, None)
+        return gate
 
 
 class Probe(Part, frozen=True):
@@ -266,7 +288,17 @@ class Tool(Part, frozen=True):
     deny_when: Annotated[Condition | None, _says("Deny when this is true.", "timestamp(args.due) < now")] = (
         None
     )
-    gate: Annotated[Gate | None, _says("When people are asked first.")] = None
+    gate: Annotated[
+        Gate | None, _says("When people are asked first; it stands instead of the gate of its risk.")
+    ] = None
+    args_schema: Annotated[
+        dict[str, Any],
+        _says(
+            "The JSON Schema of its arguments: a call that does not meet it is denied, and so is a reviewer's change of them.",
+            {"properties": {"days": {"type": "integer", "maximum": 90}}},
+            max_length=MAX_ENTRIES,
+        ),
+    ] = {}
     verify: Annotated[
         Verification | None, _says("True when the call took hold.", "result.status == 'created'")
     ] = None
@@ -501,6 +533,9 @@ class Manifest(Part, frozen=True):
     sources: Annotated[
         dict[Slug, Source], _says("Where its input comes from, by name.", max_length=MAX_ENTRIES)
     ] = {}
+    gates: Annotated[Gates, _says("Who is asked first, by risk, where a tool says nothing itself.")] = field(
+        default_factory=Gates
+    )
     budget: Annotated[Budget, _says("What it may spend.")] = field(default_factory=Budget)
     stages: Annotated[Stages, _says("How much autonomy it has.")] = field(default_factory=Stages)
     alerts: Annotated[Alerts, _says("What is watched, and what an alert pauses.")] = field(
@@ -530,6 +565,16 @@ class Manifest(Part, frozen=True):
     def heading(self) -> str:
         """The title, or the name where there is no title."""
         return self.title or self.workflow
+
+    def gate_of(self, tool: str) -> Gate | None:
+        """Answer the gate before this tool: its own, or that of its risk when it changes something."""
+        declared = self.tools[tool]
+        return declared.gate or (self.gates.of(declared.risk) if declared.writes else None)
+
+    def gate_field(self, tool: str) -> str:
+        """Answer where the gate before this tool stands in the manifest."""
+        declared = self.tools[tool]
+        return f"tools.{tool}.gate" if declared.gate else f"gates.{declared.risk}"
 
     @property
     def accepted_triggers(self) -> tuple[str, ...]:

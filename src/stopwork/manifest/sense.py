@@ -8,7 +8,8 @@ from difflib import get_close_matches
 
 from stopwork.kernel.phrases import count_of
 from stopwork.ledger.words import EffectKind, Risk, Role, Stage
-from stopwork.manifest.model import AutoHold, Manifest, SensitiveClass, Tool, Trust
+from stopwork.manifest.args import unusable
+from stopwork.manifest.model import AutoHold, Gate, Manifest, SensitiveClass, Tool, Trust
 from stopwork.manifest.problems import Path, Problem, one_of
 from stopwork.manifest.reader import Document
 
@@ -37,10 +38,11 @@ def doubts(manifest: Manifest, document: Document) -> Iterator[Problem]:
     if manifest.owners.backup is None:
         message = "nobody steps in when an owner does not answer"
         yield document.problem(("owners",), message, "backup: an address")
+    yield from _absent_approvers(manifest, document)
     yield from _idle_holds(manifest, document)
     for name, tool in manifest.tools.items():
         if tool.writes:
-            yield from _doubts_about_write(document, ("tools", name), tool)
+            yield from _doubts_about_write(manifest, document, name)
 
 
 def _schedule(manifest: Manifest, document: Document) -> Iterator[Problem]:
@@ -58,20 +60,45 @@ def _schedule(manifest: Manifest, document: Document) -> Iterator[Problem]:
 
 def _approvers(manifest: Manifest, document: Document) -> Iterator[Problem]:
     yield from _owned(manifest, document, ("recovery", "approver"), manifest.recovery.approver)
-    for name, tool in manifest.tools.items():
-        if not tool.gate:
-            continue
-        path: Path = ("tools", name, "gate")
-        for index, role in enumerate(tool.gate.approvers):
-            yield from _owned(manifest, document, (*path, "approvers", index), role)
-        people = {manifest.owners.holding(role) for role in tool.gate.approvers} - {None}
-        if people and tool.gate.quorum > len(people):
+    for path, gate in _gates(manifest):
+        backup = manifest.owners.backup
+        if backup is None:
+            for index, role in enumerate(gate.approvers):
+                yield from _owned(manifest, document, (*path, "approvers", index), role)
+        people = {manifest.owners.holding(role) or backup for role in gate.approvers} - {None}
+        if people and gate.quorum > len(people):
             yield document.problem(
                 (*path, "quorum"),
-                f"{tool.gate.quorum} people must approve, but {_held_by(len(people))} the roles named",
+                f"{gate.quorum} people must approve, but {_held_by(len(people))} the roles named",
                 f"at most {len(people)}, or a role among the approvers that somebody else holds",
-                value=tool.gate.quorum,
+                value=gate.quorum,
             )
+        if gate.escalate_after is not None and gate.escalate_after >= gate.expires:
+            yield document.problem(
+                (*path, "escalate_after"),
+                "the backup would be asked when it is too late to answer",
+                f"less than {gate.expires}, when the question expires",
+                value=str(gate.escalate_after),
+            )
+
+
+def _gates(manifest: Manifest) -> Iterator[tuple[Path, Gate]]:
+    for name, tool in manifest.tools.items():
+        if tool.gate:
+            yield ("tools", name, "gate"), tool.gate
+    for risk in Risk:
+        if gate := manifest.gates.of(risk):
+            yield ("gates", risk.value), gate
+
+
+def _absent_approvers(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    for path, gate in _gates(manifest):
+        for index, role in enumerate(gate.approvers):
+            if manifest.owners.holding(role) is None and manifest.owners.backup:
+                message = f'nobody is "{role}" among the owners, so {manifest.owners.backup} is asked instead'
+                yield document.problem(
+                    (*path, "approvers", index), message, f"owners.{role}: an address", value=role
+                )
 
 
 def _signer(manifest: Manifest, document: Document) -> Iterator[Problem]:
@@ -153,6 +180,9 @@ def _tool(manifest: Manifest, document: Document, name: str, tool: Tool) -> Iter
             if getattr(tool, key):
                 message = f'"{key}" is for calls that change something, and this is a read'
                 yield document.problem((*path, key), message, "another effect, or no such line")
+    if tool.args_schema and (why := unusable(tool.args_schema)):
+        expected = "a JSON Schema of the arguments, such as {properties: {days: {type: integer}}}"
+        yield document.problem((*path, "args_schema"), why, expected)
     if tool.probe:
         yield from _declared_tool(manifest, document, (*path, "probe", "tool"), tool.probe.tool)
         looks = manifest.tools.get(tool.probe.tool)
@@ -199,7 +229,8 @@ def _unknown_classes(manifest: Manifest, document: Document) -> Iterator[Problem
             yield document.problem(("sources", name), message, f"source: {name} at the tools that read it")
 
 
-def _doubts_about_write(document: Document, path: Path, tool: Tool) -> Iterator[Problem]:
+def _doubts_about_write(manifest: Manifest, document: Document, name: str) -> Iterator[Problem]:
+    tool, path = manifest.tools[name], ("tools", name)
     if not tool.object and tool.effect is not EffectKind.SEND:
         message = (
             f"the effect is {tool.effect}, but no object is declared: the audit will not name what changed"
@@ -211,7 +242,7 @@ def _doubts_about_write(document: Document, path: Path, tool: Tool) -> Iterator[
     if not tool.undo:
         message = "nothing says how a call is undone"
         yield document.problem(path, message, "undo: a system, a tool, or none with the reason")
-    if tool.risk is Risk.HIGH and not tool.gate:
+    if tool.risk is Risk.HIGH and not manifest.gate_of(name):
         yield document.problem(path, "the risk is high, but nobody is asked first", "gate: who approves")
     if tool.effect is EffectKind.SEND and not tool.recipients:
         message = "nothing says who gets what is sent"

@@ -2,45 +2,87 @@
 
 from __future__ import annotations
 
-from stopwork.control import gates
-from stopwork.kernel.errors import Conflict
-from stopwork.ledger.events import ApprovalDecided, ApprovalExpired
-from stopwork.ledger.records import Approval, Decision
+from datetime import datetime
+from typing import Any
+
+from stopwork.control import edits, gates
+from stopwork.kernel.errors import Conflict, Denied
+from stopwork.kernel.phrases import listed
+from stopwork.ledger.events import ApprovalDecided, ApprovalEdited, ApprovalEscalated, ApprovalExpired
+from stopwork.ledger.records import Approval, Call, Decision, Hold, Run, Workflow
 from stopwork.ledger.words import ApprovalState
+from stopwork.operations.holds import lifted_since
+from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 
 
 def decide(tx: Tx, *, approval: str, approve: bool, note: str = "", digest: str | None = None) -> Approval:
     """Record the actor's answer.
 
-    ``digest`` is what the person was shown; ``Conflict`` when the question is about something else by now. ``Denied`` for
-    agents, for people who are not asked, and for whoever asked.
+    ``digest`` is what the person was shown; ``Conflict`` when the question is about something else by now, or when what has changed
+    since it was asked makes a yes worth nothing. ``Denied`` for agents, for people who are not asked, and for whoever asked.
     """
     known = tx.need(Approval, approval)
     gates.check_decider(known, tx.actor, tx.now)
-    if digest is not None and digest != known.digest:
-        raise Conflict(
-            "what you saw is not what is asked now",
-            hint="Open the question again.",
-            expected=known.digest,
-            found=digest,
+    _check_shown(known, digest)
+    if approve:
+        _check_not_stale(tx, known)
+    return _decided(tx, known, approve=approve, note=note)
+
+
+def approve_edited(
+    tx: Tx, manifests: Manifests, *, approval: str, args: dict[str, Any], note: str = "", digest: str
+) -> Approval:
+    """Change the arguments that are asked about, and approve them so: these run, and earlier answers are void.
+
+    Otherwise as :func:`decide`; ``Invalid`` names the argument that cannot be so, ``Denied`` where the gate allows no changes.
+    """
+    known = tx.need(Approval, approval)
+    gates.check_decider(known, tx.actor, tx.now)
+    _check_shown(known, digest)
+    _check_not_stale(tx, known)
+    if not known.editable or known.call is None:
+        raise Denied(
+            f"the arguments of {approval} may not be changed",
+            hint="Approve or reject them as they are; the gate says edits: false."
+            if known.call
+            else "Approve or reject what is asked as it is.",
         )
-    decision = Decision(person=tx.actor.id, approve=approve, note=note.strip(), at=tx.now)
+    call = tx.need(Call, known.call)
+    asked: dict[str, Any] = known.content["args"]
+    after = edits.checked(
+        manifests.version(tx, known.workflow, known.version),
+        call.tool,
+        asked=asked,
+        edited=args,
+        run=tx.need(Run, call.run),
+        now=tx.now,
+        source=call.source or "",
+    )
     tx.record(
-        ApprovalDecided(
+        ApprovalEdited(
             approval=approval,
             workflow=known.workflow,
-            person=tx.actor.id,
-            approve=approve,
-            note=note.strip(),
-            digest=known.digest,
-            state=gates.tally(known.quorum, (*known.decisions, decision)),
+            before=asked,
+            after=after,
+            digest=gates.digest_with(known, after),
             run=known.run,
             call=known.call,
             incident=known.incident,
         )
     )
-    return tx.need(Approval, approval)
+    return _decided(tx, tx.need(Approval, approval), approve=True, note=note)
+
+
+def stale_because(view: View, approval: Approval) -> tuple[str, ...]:
+    """Answer, in words, what has changed since the question was asked that keeps a yes from counting."""
+    workflow = view.get(Workflow, approval.workflow)
+    call = view.get(Call, approval.call) if approval.call else None
+    if workflow is None or call is None:
+        return ()
+    since = (*view.each(Hold, active=True), *lifted_since(view, approval.requested_at))
+    return gates.changes(approval, workflow.version, gates.moves(call, workflow, since))
 
 
 def expire_due(tx: Tx) -> int:
@@ -48,7 +90,7 @@ def expire_due(tx: Tx) -> int:
     due = [
         approval
         for state in (ApprovalState.PENDING, ApprovalState.APPROVED)
-        for approval in tx.find(Approval, state=state)
+        for approval in tx.each(Approval, state=state)
         if approval.expires_at <= tx.now
     ]
     for approval in due:
@@ -62,3 +104,67 @@ def expire_due(tx: Tx) -> int:
             )
         )
     return len(due)
+
+
+def escalate_due(tx: Tx) -> int:
+    """Ask the backup as well where nobody has decided in time; answer how many questions that were."""
+    due = [
+        approval for approval in tx.each(Approval, state=ApprovalState.PENDING) if _is_late(approval, tx.now)
+    ]
+    for approval in due:
+        tx.record(
+            ApprovalEscalated(
+                approval=approval.id,
+                workflow=approval.workflow,
+                title=approval.title,
+                to=approval.escalates_to,
+                run=approval.run,
+                call=approval.call,
+                incident=approval.incident,
+            )
+        )
+    return len(due)
+
+
+def _is_late(approval: Approval, now: datetime) -> bool:
+    due = approval.escalates_at
+    return due is not None and approval.escalated_at is None and due <= now < approval.expires_at
+
+
+def _check_shown(known: Approval, digest: str | None) -> None:
+    if digest is not None and digest != known.digest:
+        edit = known.edits[-1] if known.edits else None
+        raise Conflict(
+            "what you saw is not what is asked now" + (f": {edit.person} has changed it" if edit else ""),
+            hint="Open the question again.",
+            expected=known.digest,
+            found=digest,
+        )
+
+
+def _check_not_stale(tx: Tx, known: Approval) -> None:
+    if changed := stale_because(tx, known):
+        raise Conflict(
+            f"{known.id} would not count any more: {listed(changed)}",
+            hint="When the agent asks about the call again, a new question is put.",
+            found=list(changed),
+        )
+
+
+def _decided(tx: Tx, known: Approval, *, approve: bool, note: str) -> Approval:
+    decision = Decision(person=tx.actor.id, approve=approve, note=note.strip(), at=tx.now)
+    tx.record(
+        ApprovalDecided(
+            approval=known.id,
+            workflow=known.workflow,
+            person=tx.actor.id,
+            approve=approve,
+            note=note.strip(),
+            digest=known.digest,
+            state=gates.tally(known.quorum, (*known.decisions, decision)),
+            run=known.run,
+            call=known.call,
+            incident=known.incident,
+        )
+    )
+    return tx.need(Approval, known.id)

@@ -6,8 +6,10 @@ A pause and a permit are both transactions of the one writer, and a permit reads
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -20,6 +22,10 @@ from stopwork.operations.points import PointView, current_epoch, live
 from stopwork.operations.scopes import require_holdable, require_room, require_shared, workflow_of
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
+
+#: How far the clocks of servers that share a database may be apart.
+CLOCKS_APART: Final = timedelta(hours=1)
+PAGE: Final = 100
 
 
 class PauseState(StrEnum):
@@ -133,3 +139,17 @@ def status(view: View, hold: Hold, *, now: datetime) -> Pause:
         unconfirmed = ()
     state = PauseState.PAUSING if unconfirmed else PauseState.ENFORCED if in_flight else PauseState.DRAINED
     return Pause(hold=hold, state=state, closed=hold.scope, in_flight=in_flight, unconfirmed=unconfirmed)
+
+
+def lifted_since(view: View, since: datetime) -> Iterator[Hold]:
+    """Answer the holds that have been lifted and were set after ``since``, and perhaps some that were set a little before it."""
+    after: str | None = None
+    while True:
+        page = view.find(Hold, active=False, order="-id", limit=PAGE, after=after)
+        for hold in page:
+            if hold.set_at < since - CLOCKS_APART:
+                return
+            yield hold
+        if len(page) < PAGE:
+            return
+        after = page[-1].id

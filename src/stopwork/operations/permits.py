@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from stopwork.control import holds, stages
+from stopwork.control import gates, holds, stages
 from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
 from stopwork.control.keys import KeyStanding, KeyState, business, derived, occurrence, standing
@@ -36,9 +36,10 @@ from stopwork.ledger.records import (
     Run,
     Workflow,
 )
-from stopwork.ledger.words import EffectKind, Outcome, Role, Verdict
+from stopwork.ledger.words import EffectKind, Outcome, Verdict
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
+from stopwork.operations.holds import lifted_since
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.points import current_epoch
 from stopwork.operations.runs import require_own_workflow
@@ -77,6 +78,10 @@ def ask(
         _check_same_call(earlier, run=run, tool=tool, args_digest=args_digest)
         _check_nobody_elses(earlier, session, tx.now)
 
+    # The latest question about the call, and the arguments that it is about: a reviewer may have changed them.
+    approval = tx.get(Approval, earlier.approval) if earlier is not None and earlier.approval else None
+    asked_args, args = args, gates.args_of(approval, args)
+    args_digest = digest_of(args) if args is not asked_args else args_digest
     workflow = tx.get(Workflow, known_run.workflow)
     rules = manifests.version(tx, workflow.id, workflow.version) if workflow else None
     key, business_key, key_error = _key(tx, rules, known_run, tool, args, nth)
@@ -101,10 +106,11 @@ def ask(
         if key_error
         else standing(held, args_digest, call=call_id),
         usage=_usage(tx, known_run, rules),
-        approval=tx.first(Approval, order="-requested_at", call=call_id),
+        approval=approval,
+        lifted=tuple(lifted_since(tx, approval.requested_at)) if approval is not None else (),
     )
     decided = decide(request, controls, tx.now)
-    approval = _approval(tx, request, controls, decided)
+    approval_id = _approval(tx, request, controls, decided)
     allowed = decided.verdict is Verdict.ALLOW
     not_after = tx.now + PERMIT_VALID_FOR if allowed else None
     if decided.consumes is not None:
@@ -136,7 +142,8 @@ def ask(
             source=decided.source,
             source_class=decided.source_class,
             destinations=request.destinations,
-            approval=approval,
+            approval=approval_id,
+            asked_args=asked_args if asked_args != args else None,
             replay_of=decided.replay_of,
             session=session,
             point=point,
@@ -155,7 +162,7 @@ def ask(
         capture=_capture(rules, tool, args) if allowed and decided.effect is not EffectKind.READ else (),
         not_after=not_after,
         valid_for_s=PERMIT_VALID_FOR.total_seconds() if allowed else None,
-        approval=approval,
+        approval=approval_id,
         replay=replayed is not None,
         result=replayed.result if replayed else None,
     )
@@ -183,7 +190,8 @@ def attempt(tx: Tx, *, call: str, before: Sequence[Captured], session: str | Non
 
 
 def _check_same_call(earlier: Call, *, run: str, tool: str, args_digest: str) -> None:
-    if (earlier.run, earlier.tool, earlier.args_digest) != (run, tool, args_digest):
+    asked = earlier.args_digest if earlier.asked_args is None else digest_of(earlier.asked_args)
+    if (earlier.run, earlier.tool, asked) != (run, tool, args_digest):
         raise Conflict(
             f"{earlier.id} is another call: {earlier.tool} of {earlier.run}",
             hint="Every call has its own id.",
@@ -330,7 +338,7 @@ def _approval(tx: Tx, request: CallRequest, controls: Controls, decided: Decided
     if decided.ask is None:
         return controls.approval.id if controls.approval else None
     bound = binding(request, controls)
-    approvers = _people(controls.workflow, decided.ask.approvers)
+    asked = gates.people(controls.workflow, decided.ask, request.principal)
     approval_id = tx.new_id("appr")
     tx.record(
         ApprovalRequested(
@@ -340,21 +348,18 @@ def _approval(tx: Tx, request: CallRequest, controls: Controls, decided: Decided
             title=f"{request.workflow} wants to run {request.tool}",
             digest=bound.digest(),
             content=bound.content() | {"why": decided.ask.why},
-            approvers=approvers,
+            approvers=asked.now,
             quorum=decided.ask.quorum,
             expires_at=tx.now + decided.ask.expires_after,
             version=bound.version,
-            epoch=bound.epoch,
+            epoch=controls.epoch,
             requested_by=request.principal,
             run=request.run.id,
             call=request.id,
+            editable=decided.ask.editable,
+            edits=controls.approval.edits if controls.approval else (),
+            escalates_at=tx.now + decided.ask.escalates_after if asked.later else None,
+            escalates_to=asked.later,
         )
     )
     return approval_id
-
-
-def _people(workflow: Workflow | None, roles: Sequence[Role]) -> tuple[str, ...]:
-    """Answer the people in these roles, and the backup, so that a question never waits for nobody."""
-    owners = workflow.owners if workflow else {}
-    named = [owners[role] for role in (*roles, Role.BACKUP) if role in owners]
-    return tuple(dict.fromkeys(named))

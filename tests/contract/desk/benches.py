@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import uvicorn
 
 from stopwork.control.protocol import Request
-from stopwork.ledger.records import Hold, Principal, Scope
+from stopwork.ledger.records import Approval, Hold, Principal, Scope
 from stopwork.ledger.words import HoldMode, PrincipalKind, ScopeKind
 from stopwork.operations import approvals, credentials, holds, manifests
 from stopwork.operations.installation import Installation
+from stopwork.operations.manifests import Manifests
 from stopwork.sdk.desk import Desk
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.sdk.http import AsyncHttpDesk, HttpDesk
@@ -42,6 +43,7 @@ class Bench(Protocol):
     def pause(self) -> None: ...
     def lift(self) -> None: ...
     def answer(self, approval: str, *, approve: bool) -> None: ...
+    def edit(self, approval: str, args: dict[str, Any]) -> None: ...
 
 
 class FakeBench:
@@ -68,6 +70,9 @@ class FakeBench:
     def answer(self, approval: str, *, approve: bool) -> None:
         self.fake.answer(approval, DANA.id, approve=approve)
 
+    def edit(self, approval: str, args: dict[str, Any]) -> None:
+        self.fake.edit(approval, DANA.id, args)
+
 
 class OperatedBench:
     """A control plane with an installation in this process, whatever the way to it."""
@@ -88,6 +93,15 @@ class OperatedBench:
     def answer(self, approval: str, *, approve: bool) -> None:
         self.store.write(
             lambda tx: approvals.decide(tx, approval=approval, approve=approve, note="looked at it"),
+            actor=DANA,
+        )
+
+    def edit(self, approval: str, args: dict[str, Any]) -> None:
+        shown = self.store.read(lambda view: view.need(Approval, approval)).digest
+        self.store.write(
+            lambda tx: approvals.approve_edited(
+                tx, Manifests(), approval=approval, args=args, digest=shown, note="better so"
+            ),
             actor=DANA,
         )
 

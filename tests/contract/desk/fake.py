@@ -15,10 +15,11 @@ from msgspec.structs import replace
 
 from stopwork.control import protocol as p
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
+from stopwork.control.gates import args_of
 from stopwork.control.keys import derived, occurrence, standing
 from stopwork.kernel.canonical import digest_of, plain
 from stopwork.kernel.errors import Conflict, Invalid, NotFound, Unavailable
-from stopwork.ledger.records import Approval, Decision, Hold, Key, ObjectRef, Principal, Run, Workflow
+from stopwork.ledger.records import Approval, Decision, Edit, Hold, Key, ObjectRef, Principal, Run, Workflow
 from stopwork.ledger.words import (
     ApprovalState,
     EffectKind,
@@ -81,6 +82,7 @@ class FakeDesk:
         self.valid_for_s = valid_for_s
         self.log: list[p.Request[Any]] = []
         self.holds: list[Hold] = []
+        self.lifted: list[Hold] = []
         self.epoch = 0
         self.now = START
         self.runs: dict[str, Run] = {}
@@ -124,6 +126,7 @@ class FakeDesk:
         """Lift every hold."""
         with self._lock:
             self.epoch += 1
+            self.lifted += [replace(hold, active=False) for hold in self.holds]
             self.holds.clear()
 
     def answer(self, approval: str, person: str, *, approve: bool) -> None:
@@ -132,6 +135,16 @@ class FakeDesk:
             decision = Decision(person=person, approve=approve, note="", at=self.now)
             state = ApprovalState.APPROVED if approve else ApprovalState.REJECTED
             self.approvals[approval] = replace(self.approvals[approval], state=state, decisions=(decision,))
+
+    def edit(self, approval: str, person: str, args: dict[str, Any]) -> None:
+        """Approve other arguments than were asked about."""
+        with self._lock:
+            known = self.approvals[approval]
+            change = Edit(person=person, at=self.now, before=known.content["args"], after=args)
+            content = {**known.content, "args": args}
+            edited = replace(known, content=content, digest=digest_of(content), edits=(*known.edits, change))
+            self.approvals[approval] = edited
+            self.answer(approval, person, approve=True)
 
     # what the guard asks
 
@@ -187,6 +200,9 @@ class FakeDesk:
         known = self.calls.get(request.call)
         if known is not None:
             self._check_same(known, request)
+        approval_of_call = self._approval_of(request.call)
+        args = args_of(approval_of_call, args)
+        request = replace(request, args=args) if args != plain(request.args) else request
         which = occurrence(request.nth, lambda each: self._is_done(self._key(run, request, each)))
         key = self._key(run, request, which)
         asked = CallRequest(
@@ -205,12 +221,13 @@ class FakeDesk:
             holds=tuple(self.holds),
             epoch=self.epoch,
             key=standing(self.keys.get(key), digest_of(args), call=request.call),
-            approval=self._approval_of(request.call),
+            approval=approval_of_call,
+            lifted=tuple(self.lifted),
         )
         decided = decide(asked, controls, self.now)
         call = known or _Call(request, key, decided.effect)
         self.calls[request.call] = call
-        call.verdict, call.session = decided.verdict, request.session
+        call.verdict, call.session, call.key = decided.verdict, request.session, key
         approval = self._asked_of_people(asked, controls, decided)
         if decided.verdict is Verdict.ALLOW and decided.effect is not EffectKind.READ:
             self._take(call, args)
@@ -359,7 +376,7 @@ class FakeDesk:
             quorum=decided.ask.quorum,
             expires_at=self.now + timedelta(hours=4),
             version=bound.version,
-            epoch=bound.epoch,
+            epoch=controls.epoch,
             state=ApprovalState.PENDING,
             call=asked.id,
             run=asked.run.id,

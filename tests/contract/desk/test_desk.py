@@ -234,6 +234,18 @@ def test_a_gated_call_waits_is_approved_and_runs_once(bench: Bench, agent: Agent
     assert agent.ask("mail.send", call="call_0002", nth=2).verdict is Verdict.WAIT
 
 
+def test_edited_arguments_are_what_is_permitted(bench: Bench, agent: Agent) -> None:
+    waiting = agent.ask("mail.send", call="call_0001")
+    assert waiting.approval is not None
+    edited = dict.fromkeys(waiting.args, "another")
+    bench.edit(waiting.approval, edited)
+    permit = agent.ask("mail.send", call="call_0001")
+    assert (permit.verdict, permit.args) == (Verdict.ALLOW, edited)
+    assert agent.ask("mail.send", call="call_0001").args == edited
+    agent.attempt("call_0001")
+    agent.done("call_0001")
+
+
 def test_a_rejected_call_is_denied(bench: Bench, agent: Agent) -> None:
     waiting = agent.ask("mail.send", call="call_0001")
     assert waiting.approval is not None

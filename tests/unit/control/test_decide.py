@@ -23,7 +23,7 @@ from stopwork.ledger.words import (
     Stage,
     Verdict,
 )
-from tests.unit.control.world import NOW, approval, compiled, controls, hold, request, run, workflow
+from tests.unit.control.world import DANA, NOW, approval, compiled, controls, hold, request, run, workflow
 
 READ = request("crm.read")
 WRITE = request("crm.update")
@@ -187,7 +187,18 @@ CASES: dict[str, tuple[CallRequest, Controls, Verdict, list[ReasonKind]]] = {
         Verdict.DENY,
         [K.GATE, K.GATE],
     ),
-    "approved, for another epoch": (SEND, controls(approval=approval(SEND, epoch=6)), Verdict.WAIT, [K.GATE]),
+    "approved, and stopped since": (
+        SEND,
+        controls(approval=approval(SEND, epoch=6), lifted=(hold(active=False, lifted_by=DANA),)),
+        Verdict.WAIT,
+        [K.GATE],
+    ),
+    "approved, and something else stopped since": (
+        SEND,
+        controls(approval=approval(SEND, epoch=6), holds=(hold(name="invoices"),)),
+        Verdict.ALLOW,
+        [K.GATE, K.GATE],
+    ),
     "approved, for another version": (
         SEND,
         controls(approval=approval(SEND, version=2)),
@@ -271,6 +282,7 @@ def test_while_observing_only_holds_and_the_stage_bind(name: str) -> None:
         key=given.key,
         usage=given.usage,
         approval=given.approval,
+        lifted=given.lifted,
     )
     decided = decide(asked, observing, NOW)
     assert decided.would is verdict
@@ -325,7 +337,7 @@ def test_nobody_is_asked_twice() -> None:
 
 
 def test_an_outdated_answer_is_asked_for_again() -> None:
-    assert decide(SEND, controls(approval=approval(SEND, epoch=6)), NOW).ask is not None
+    assert decide(SEND, controls(approval=approval(SEND, version=2)), NOW).ask is not None
 
 
 def test_the_permit_uses_up_its_approval_once() -> None:

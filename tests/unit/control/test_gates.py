@@ -1,4 +1,4 @@
-"""Contract of approvals: they bind exact bytes, a version and an epoch; named people give them, once, and never their own."""
+"""Contract of approvals: they bind exact bytes, a version and what stops the call; named people give them, once, and never their own."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stopwork.control import gates
-from stopwork.control.gates import Standing
+from stopwork.control.decide import binding
+from stopwork.control.gates import Move, Standing
 from stopwork.kernel.errors import Conflict, Denied
-from stopwork.ledger.records import Approval, Decision, Principal
-from stopwork.ledger.words import ApprovalState, PrincipalKind
-from tests.unit.control.world import AGENT, DANA, LEE, NOW, approval, request
+from stopwork.ledger.records import Approval, Decision, Hold, Principal
+from stopwork.ledger.words import ApprovalState, PrincipalKind, Role, ScopeKind
+from tests.unit.control.world import AGENT, DANA, LEE, NOW, approval, controls, hold, request, workflow
 
+KIM = Principal(kind=PrincipalKind.PERSON, id="kim@acme.test")
+OWNERS = {Role.BUSINESS: DANA.id, Role.TECHNICAL: LEE.id, Role.BACKUP: KIM.id}
 SEND = request("mail.send", {"to": "x@customer.test"})
 BOUND = gates.Binding(
     principal=AGENT,
@@ -21,7 +25,6 @@ BOUND = gates.Binding(
     tool="mail.send",
     args={"to": "x@customer.test"},
     version=3,
-    epoch=7,
     call="call_1",
 )
 S = ApprovalState
@@ -45,7 +48,12 @@ STANDINGS: dict[str, tuple[Approval | None, dict[str, Any], Standing]] = {
     ),
     "another workflow": (approval(SEND), {"workflow": "other"}, Standing.STALE),
     "another version": (approval(SEND), {"version": 4}, Standing.STALE),
-    "another epoch": (approval(SEND), {"epoch": 8}, Standing.STALE),
+    "stopped since": (approval(SEND), {"moves": (Move(epoch=8, what="lee paused it"),)}, Standing.STALE),
+    "stopped before it was asked": (
+        approval(SEND),
+        {"moves": (Move(epoch=7, what="lee paused it"),)},
+        Standing.GRANTED,
+    ),
 }
 
 
@@ -57,10 +65,76 @@ def test_an_approval_stands(name: str) -> None:
 
 
 def test_what_differs_is_said() -> None:
-    assert gates.differences(approval(SEND, epoch=6, version=2), BOUND) == (
-        "the manifest went from version 2 to 3",
-        "a hold or a stage has changed since",
+    moved = replace(
+        BOUND, moves=(Move(epoch=6, what="long ago"), Move(epoch=7, what="lee paused everything"))
     )
+    assert gates.differences(approval(SEND, epoch=6, version=2), moved) == (
+        "the manifest went from version 2 to 3",
+        "lee paused everything",
+    )
+    other = replace(BOUND, args={"to": "y@customer.test"})
+    assert gates.differences(approval(SEND), other) == ("the call is not the one that was shown",)
+
+
+MOVES: dict[str, tuple[Hold, tuple[str, ...]]] = {
+    "a hold on its tool": (
+        hold(kind=ScopeKind.TOOL, name="mail.send", within="renewals"),
+        ("lee@acme.test paused tool mail.send of renewals",),
+    ),
+    "one that was lifted": (
+        hold(active=False, lifted_by=DANA),
+        ("lee@acme.test paused workflow renewals, and dana@acme.test lifted it again",),
+    ),
+    "one on another tool": (hold(kind=ScopeKind.TOOL, name="crm.update", within="renewals"), ()),
+    "one on another workflow": (hold(name="invoices"), ()),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_what_concerns_a_call(name: str) -> None:
+    given, expected = MOVES[name]
+    bound = binding(SEND, controls(holds=(given,)))
+    assert tuple(move.what for move in bound.moves) == expected
+
+
+PEOPLE: dict[str, tuple[dict[Role, str], gates.Ask, Principal, tuple[str, ...], tuple[str, ...]]] = {
+    "the role, the backup in time": (OWNERS, gates.Ask(), AGENT, (DANA.id,), (KIM.id,)),
+    "nobody in the role": (OWNERS, gates.Ask(approvers=(Role.LEGAL,)), AGENT, (KIM.id,), ()),
+    "nobody in the role and no backup": (
+        {Role.BUSINESS: DANA.id},
+        gates.Ask(approvers=(Role.LEGAL,)),
+        AGENT,
+        (),
+        (),
+    ),
+    "no backup": ({Role.BUSINESS: DANA.id}, gates.Ask(), AGENT, (DANA.id,), ()),
+    "the asker plays the role": (OWNERS, gates.Ask(), DANA, (DANA.id, KIM.id), ()),
+    "the backup is named": (
+        OWNERS,
+        gates.Ask(approvers=(Role.BUSINESS, Role.BACKUP)),
+        AGENT,
+        (DANA.id, KIM.id),
+        (),
+    ),
+    "one person in both roles, two needed": (
+        {Role.BUSINESS: DANA.id, Role.TECHNICAL: DANA.id, Role.BACKUP: KIM.id},
+        gates.Ask(approvers=(Role.BUSINESS, Role.TECHNICAL), quorum=2),
+        AGENT,
+        (DANA.id, KIM.id),
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_who_is_asked(name: str) -> None:
+    owners, asks, asker, now, later = PEOPLE[name]
+    assert gates.people(workflow(owners=owners), asks, asker) == gates.Asked(now=now, later=later)
+
+
+def test_the_backup_is_asked_after_half_the_time_unless_the_gate_says_when() -> None:
+    assert gates.Ask(expires_after=timedelta(hours=4)).escalates_after == timedelta(hours=2)
+    assert gates.Ask(escalate_after=timedelta(minutes=5)).escalates_after == timedelta(minutes=5)
 
 
 DECIDERS: dict[str, tuple[Approval, Principal, type[Exception] | None]] = {

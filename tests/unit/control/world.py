@@ -129,7 +129,6 @@ def approval(asked: CallRequest, state: ApprovalState = ApprovalState.APPROVED, 
         tool=asked.tool,
         args=asked.args,
         version=3,
-        epoch=7,
         call=asked.id,
     )
     approved = state in (ApprovalState.APPROVED, ApprovalState.CONSUMED)

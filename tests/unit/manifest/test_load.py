@@ -210,7 +210,6 @@ def test_a_wrong_value_is_named_by_line_and_field(
 # --- what is bad: parts that do not fit ------------------------------------------------------------
 
 CONTRADICTIONS = {
-    "approver whom nobody is": ("[business]", "[business, legal]", 26, "tools[crm.create_task].gate.approvers[1]", "legal"),
     "quorum above the people": ("expires: 4h", "quorum: 2", 26, "tools[crm.create_task].gate.quorum", "2 people must approve, but only 1 person holds the roles named"),
     "recovery approver": ("downstream:", "recovery: {approver: legal}\ndownstream:", 34, "recovery.approver", "legal"),
     "schedule that starts nothing": ("[schedule, manual]", "[manual]", 11, "triggers", "may not be started by it"),
@@ -224,6 +223,11 @@ CONTRADICTIONS = {
     "undo of a read": ("effect: read,", "effect: read, undo: {none: x},", 17, "tools[mail.search].undo", "this is a read"),
     "source not declared": ("source: inbox", "source: inbx", 17, "tools[mail.search].source", "inbx"),
     "alert without a tool": ("alerts:\n", "alerts:\n  missed_run: {hold: tool}\n", 33, "alerts.missed_run.hold", "about a run"),
+    "backup asked too late": ("expires: 4h", "expires: 1h, escalate_after: 1h", 26, "tools[crm.create_task].gate.escalate_after", "too late"),
+    "gate of a risk above the people": ("alerts:\n", "gates: {high: {quorum: 2}}\nalerts:\n", 32, "gates.high.quorum", "2 people must approve"),
+    "schema that is none": ("risk: medium", "risk: medium\n    args_schema: {type: {}}", 21, "tools[crm.create_task].args_schema", "not a JSON Schema"),
+    "schema of a list": ("risk: medium", "risk: medium\n    args_schema: {type: array}", 21, "tools[crm.create_task].args_schema", "mapping"),
+    "schema that is elsewhere": ("risk: medium", "risk: medium\n    args_schema: {$ref: 'https://x.test/s'}", 21, "tools[crm.create_task].args_schema", "nothing is fetched"),
     "downstream of an unknown tool": ("tools: [crm.create_task]", "tools: [crm.make_task]", 35, "downstream[0].tools[0]", "crm.make_task"),
 }  # fmt: skip
 
@@ -238,6 +242,15 @@ def test_parts_that_contradict_each_other_are_named(
     assert (problem.line, problem.field) == (line, field)
     assert message in problem.message
     assert problem.expected
+
+
+def test_an_approver_whom_nobody_is_needs_a_backup() -> None:
+    text = spoiled("[business]", "[business, legal]")
+    [warning] = load(text).warnings
+    assert (warning.field, warning.value) == ("tools[crm.create_task].gate.approvers[1]", '"legal"')
+    assert "kim@acme.test is asked instead" in warning.message
+    [problem] = problems(text.replace("  backup: kim@acme.test\n", ""))
+    assert problem.field == "tools[crm.create_task].gate.approvers[1]"
 
 
 def test_a_schedule_trigger_needs_a_schedule() -> None:

@@ -46,7 +46,10 @@ def workflow(look: Look, workflow_id: str) -> c.WorkflowContext:
         versions=tuple(
             sorted(view.find(r.ManifestVersion, workflow=known.id), key=lambda it: it.version, reverse=True)
         ),
-        tools=tuple(_tool(name, tool, holds) for name, tool in compiled.manifest.tools.items()),
+        tools=tuple(
+            _tool(name, tool, compiled.manifest.gate_of(name), holds)
+            for name, tool in compiled.manifest.tools.items()
+        ),
         runs=tuple(runs[:RUNS_A_PAGE]),
         filters=(
             look.chosen(
@@ -140,7 +143,7 @@ def _calls(look: Look, calls: list[r.Call]) -> list[c.CallRow]:
     ]
 
 
-def _tool(name: str, tool: Tool, holds: list[r.Hold]) -> c.ToolRow:
+def _tool(name: str, tool: Tool, gate: Gate | None, holds: list[r.Hold]) -> c.ToolRow:
     names = {w.ScopeKind.TOOL: name, w.ScopeKind.PERMISSION: tool.permission}
     return c.ToolRow(
         name=name,
@@ -148,7 +151,7 @@ def _tool(name: str, tool: Tool, holds: list[r.Hold]) -> c.ToolRow:
         risk=tool.risk,
         permission=tool.permission or "",
         object=f"{tool.object.system} / {tool.object.type}" if tool.object else "",
-        gate=_gate(tool.gate) if tool.gate else "",
+        gate=_gate(gate) if gate else "",
         undo=_undo(tool),
         held_by=next((hold for hold in holds if names.get(hold.scope.kind) == hold.scope.name), None),
     )
