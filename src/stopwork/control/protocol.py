@@ -108,6 +108,46 @@ class RunFinished(Answer):
     """The end of the run is durable."""
 
 
+class WaitingCall(Answer):
+    """A call that waits for approval, as the control plane has it: with the arguments that the agent gave."""
+
+    call: str
+    tool: str
+    args: dict[str, Any]
+    source: str | None = None
+
+
+class RunRejoined(Answer):
+    """A run that began earlier, perhaps in another process, and what it has had done.
+
+    ``done`` counts the calls whose result the run has, by the digest of tool and arguments. ``call`` is the one that was asked about.
+    """
+
+    ticket: RunTicket
+    trigger: str
+    trigger_id: str
+    attempt: int
+    done: dict[str, int] = {}
+    call: WaitingCall | None = None
+
+
+class ClaimedDraft(Answer):
+    """A released draft that is this guard's to carry out: as ``call`` of the run that asked for it, with exactly these arguments."""
+
+    draft: str
+    call: str
+    tool: str
+    args: dict[str, Any]
+    run: RunRejoined
+    source: str | None = None
+
+
+class DraftsClaimed(Answer):
+    """The released drafts that nobody else carries out."""
+
+    drafts: tuple[ClaimedDraft, ...] = ()
+
+
 class StepTaken(Answer):
     """The step is durable under this id."""
 
@@ -189,6 +229,32 @@ class FinishRun(Request[RunFinished]):
     error: str | None = None
 
 
+class RejoinRun(Request[RunRejoined]):
+    """Ask what a run that goes on needs to know; ``call`` is one that waits, to be carried through."""
+
+    path = "/v1/runs/{run}/rejoin"
+    answer = RunRejoined
+
+    run: str
+    call: Id | None = None
+
+
+class ClaimDrafts(Request[DraftsClaimed]):
+    """Take released drafts of a workflow. Each is this session's for a while; the same session again gets the same ones.
+
+    ``tools`` are those that can be carried out here; none named means any.
+    """
+
+    path = "/v1/drafts/claim"
+    answer = DraftsClaimed
+
+    workflow: str
+    session: Id
+    point: Id | None = None
+    tools: tuple[str, ...] = ()
+    limit: Annotated[int, Meta(ge=1, le=50)] = 10
+
+
 class RecordStep(Request[StepTaken]):
     """Record what a run did besides tool calls."""
 
@@ -211,7 +277,7 @@ class AskPermit(Request[PermitAnswer]):
     when its permit has run out.
 
     ``nth`` counts what the run has had done: it is one more than the equal calls whose result the run has. ``point`` is the guard
-    that asks.
+    that asks, ``draft`` the released draft that the call carries out.
     """
 
     path = "/v1/permits"
@@ -225,6 +291,7 @@ class AskPermit(Request[PermitAnswer]):
     source: str | None = None
     session: Id | None = None
     point: Id | None = None
+    draft: Id | None = None
 
 
 class RecordAttempt(Request[AttemptRecorded]):

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from stopwork.control import protocol as p
-from stopwork.operations import outcomes, permits, points, runs
+from stopwork.operations import claims, outcomes, permits, points, runs
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
 
@@ -44,6 +44,10 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
     match request:
         case p.StartRun():
             return runs.start(tx, manifests, **fields)
+        case p.RejoinRun():
+            return runs.rejoin(tx, manifests, **fields)
+        case p.ClaimDrafts():
+            return {"drafts": claims.claim(tx, manifests, **fields)}
         case p.FinishRun():
             runs.finish(tx, **fields)
         case p.RecordStep():

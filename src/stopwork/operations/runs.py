@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from stopwork.control.protocol import RunTicket, ToolFacts
+from msgspec.structs import replace
+
+from stopwork.control.protocol import RunRejoined, RunTicket, ToolFacts, WaitingCall
+from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import RunFinished, RunStarted, StepRecorded
-from stopwork.ledger.records import Run
-from stopwork.ledger.words import PrincipalKind, RunStatus, StepKind
+from stopwork.ledger.records import Call, Run, Workflow
+from stopwork.ledger.words import Outcome, PrincipalKind, RunStatus, StepKind, Verdict
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.prices import price_usd
 from stopwork.storage.transaction import Tx
@@ -34,8 +38,7 @@ def start(
     the caller; saying the same start twice gives the same run.
     """
     require_own_workflow(tx, workflow)
-    known = known_workflow(tx, workflow)
-    manifest = manifests.version(tx, workflow, known.version).manifest
+    declared = known_workflow(tx, workflow)
     if attempt < 1:
         raise Invalid("attempt counts from 1", hint="The first try is 1.", field="attempt", found=attempt)
     run_id = run or tx.new_id("run")
@@ -45,11 +48,11 @@ def start(
             RunStarted(
                 run=run_id,
                 workflow=workflow,
-                version=known.version,
+                version=declared.version,
                 trigger=trigger,
                 trigger_id=trigger_id or run_id,
                 attempt=attempt,
-                mode=known.mode,
+                mode=declared.mode,
                 retry_of=retry_of,
                 runtime=runtime or {},
             )
@@ -63,12 +66,18 @@ def start(
             expected=[before.trigger, before.trigger_id, before.attempt],
             found=[trigger, trigger_id or run_id, attempt],
         )
+    return _ticket(tx, manifests, run_id, declared)
+
+
+def _ticket(tx: Tx, manifests: Manifests, run: str, workflow: Workflow) -> RunTicket:
+    """Answer under what rules a run goes on from now: those in force."""
+    manifest = manifests.version(tx, workflow.id, workflow.version).manifest
     return RunTicket(
-        run=run_id,
-        workflow=workflow,
-        version=known.version,
-        mode=known.mode,
-        stage=known.stage,
+        run=run,
+        workflow=workflow.id,
+        version=workflow.version,
+        mode=workflow.mode,
+        stage=workflow.stage,
         tools={
             name: ToolFacts(
                 effect=tool.effect, risk=tool.risk, system=tool.object.system if tool.object else None
@@ -76,6 +85,52 @@ def start(
             for name, tool in manifest.tools.items()
         },
     )
+
+
+def rejoin(tx: Tx, manifests: Manifests, *, run: str, call: str | None = None) -> RunRejoined:
+    """Answer what another process needs to go on with a run, and with ``call`` if that still waits.
+
+    Raises ``Conflict`` when the run, or the call, has ended meanwhile.
+    """
+    rejoined = known(tx, manifests, running(tx, run))
+    done: Counter[str] = Counter()
+    for each in tx.each(Call, run=run):
+        if each.outcome is Outcome.SUCCEEDED or each.verdict is Verdict.REPLAY:
+            done[digest_of([each.tool, _asked(each)])] += 1
+    return replace(rejoined, done=dict(done), call=_waiting(tx, run, call) if call else None)
+
+
+def known(tx: Tx, manifests: Manifests, run: Run) -> RunRejoined:
+    """Answer a run as its guard knows it, whether or not it has ended."""
+    return RunRejoined(
+        ticket=_ticket(tx, manifests, run.id, known_workflow(tx, run.workflow)),
+        trigger=run.trigger,
+        trigger_id=run.trigger_id,
+        attempt=run.attempt,
+    )
+
+
+def _waiting(tx: Tx, run: str, call: str) -> WaitingCall:
+    found = tx.need(Call, call)
+    if found.run != run:
+        raise Invalid(
+            f"{call} is no call of {run}",
+            hint="Use the token as the guard gave it.",
+            expected=found.run,
+            found=run,
+        )
+    if found.outcome is not None:
+        raise Conflict(
+            f"{call} has ended: {found.outcome}",
+            hint="It runs once; what came of it is on record.",
+            call=call,
+            found=found.outcome,
+        )
+    return WaitingCall(call=call, tool=found.tool, args=_asked(found), source=found.source)
+
+
+def _asked(call: Call) -> dict[str, Any]:
+    return call.args if call.asked_args is None else call.asked_args
 
 
 def finish(tx: Tx, *, run: str, status: RunStatus, error: str | None = None) -> Run:

@@ -16,6 +16,7 @@
 from stopwork.sdk.errors import CallDenied, CallDrafted, CallRefused, CallWaiting, OutcomeNotRecorded
 from stopwork.sdk.guard import Stopwork
 from stopwork.sdk.heartbeat import Health, PointHealth
+from stopwork.sdk.released import CarriedOut, ReleasedCall
 from stopwork.sdk.runs import GuardedRun
 
 __all__ = [
@@ -23,9 +24,11 @@ __all__ = [
     "CallDrafted",
     "CallRefused",
     "CallWaiting",
+    "CarriedOut",
     "GuardedRun",
     "Health",
     "OutcomeNotRecorded",
     "PointHealth",
+    "ReleasedCall",
     "Stopwork",
 ]

@@ -7,13 +7,16 @@ word for (a time, a decimal, a record of your own) is passed as it is, if it sti
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
+
+import msgspec
 
 from stopwork.kernel.canonical import canonical_bytes, plain, revive
-from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.kernel.errors import Conflict, Invalid, StopworkError
 
 _RECEIVERS: Final = frozenset({"self", "cls"})
 
@@ -107,6 +110,55 @@ class Signature:
         bound.apply_defaults()
         return Binding(self._function, bound, self._left_out)
 
+    def restore(self, args: Mapping[str, Any], given: Mapping[str, Any]) -> Binding:
+        """Answer the binding for recorded arguments, made anew as the parameters' annotations say, and ``given`` beside them.
+
+        ``Invalid`` names a parameter that was not recorded and is not given, and an argument that the function does not take.
+        """
+        left, named = dict(args), dict(given)
+        positional: list[Any] = []
+        for name, parameter in self._signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                named |= {key: revive(left.pop(key)) for key in tuple(left)}
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                positional.extend(map(revive, left.pop(name, ())))
+            elif name in left:
+                value = _made_anew(left.pop(name), self._hints.get(name))
+                if parameter.kind is parameter.KEYWORD_ONLY:
+                    named[name] = value
+                else:
+                    positional.append(value)
+            elif name in named and parameter.kind is not parameter.KEYWORD_ONLY:
+                positional.append(named.pop(name))
+            elif name not in named and parameter.default is parameter.empty:
+                raise Invalid(
+                    f"{_name(self._function)} needs {name!r}, which is not recorded",
+                    hint=f"Give it: resume(token, {name}=...), or run({name}=...) for a released draft.",
+                    field=name,
+                )
+            elif parameter.kind is not parameter.KEYWORD_ONLY:
+                positional.append(parameter.default)
+        strangers = sorted(left)
+        if strangers:
+            raise Invalid(
+                f"{_name(self._function)} takes no {strangers[0]!r}, which the call was made with",
+                hint="Is it the same version of the tool as the one that made the call?",
+                field=strangers[0],
+            )
+        try:
+            bound = self._signature.bind(*positional, **named)
+        except TypeError as error:
+            raise Invalid(f"{_name(self._function)}: {error}", hint="Give only what it leaves out.") from None
+        bound.apply_defaults()
+        return Binding(self._function, bound, self._left_out)
+
+    @functools.cached_property
+    def _hints(self) -> dict[str, Any]:
+        try:
+            return get_type_hints(self._function)
+        except Exception:  # noqa: BLE001 - annotations may name what only a type checker sees; then values stay plain
+            return {}
+
 
 def bind_mapping(function: Callable[..., Any], args: Mapping[str, Any]) -> Binding:
     """Answer the binding for a function that is called with exactly these keyword arguments."""
@@ -117,6 +169,16 @@ def bind_mapping(function: Callable[..., Any], args: Mapping[str, Any]) -> Bindi
 
     signature = inspect.Signature([inspect.Parameter("arguments", inspect.Parameter.VAR_KEYWORD)])
     return Binding(call, signature.bind(**dict(args)), frozenset())
+
+
+def _made_anew(value: Any, hint: Any) -> Any:
+    """Answer the recorded value as the parameter's type, if that says the same again; else as plain content."""
+    if hint is not None:
+        with contextlib.suppress(msgspec.ValidationError, TypeError, StopworkError):
+            made = msgspec.convert(value, hint)
+            if canonical_bytes(plain(made)) == canonical_bytes(value):
+                return made
+    return revive(value)
 
 
 def _flat(bound: inspect.BoundArguments, left_out: frozenset[str]) -> dict[str, Any]:

@@ -76,9 +76,13 @@ class LocalDesk:
 def workflow_of(view: View, request: p.Request[Any]) -> str:
     """Answer the workflow that a request speaks for."""
     match request:
-        case p.StartRun(workflow=workflow) | p.RegisterPoint(workflow=workflow):
+        case (
+            p.StartRun(workflow=workflow)
+            | p.RegisterPoint(workflow=workflow)
+            | p.ClaimDrafts(workflow=workflow)
+        ):
             return workflow
-        case p.FinishRun(run=run) | p.RecordStep(run=run) | p.AskPermit(run=run):
+        case p.FinishRun(run=run) | p.RejoinRun(run=run) | p.RecordStep(run=run) | p.AskPermit(run=run):
             return view.need(Run, run).workflow
         case p.RecordAttempt(call=call) | p.RecordOutcome(call=call) | p.RecordEffects(call=call):
             return view.need(Call, call).workflow

@@ -89,6 +89,11 @@ class CallWaiting(CallRefused):
         approval: str | None = self.fields["approval"]
         return approval
 
+    @property
+    def token(self) -> str:
+        """What any process of the workflow can resume the call with; see :mod:`stopwork.sdk.resume`."""
+        return str(self.fields["token"])
+
 
 class OutcomeNotRecorded(Unavailable):
     """The call ran, but what came of it could not be recorded"""
@@ -124,6 +129,6 @@ _VERDICTS: dict[Verdict, tuple[type[CallRefused], str, str]] = {
     Verdict.WAIT: (
         CallWaiting,
         "waits for approval",
-        "Resume it with sw.resume(call) when people have answered.",
+        "Keep its token and give it to sw.resume(token) when people have answered, in this process or another.",
     ),
 }

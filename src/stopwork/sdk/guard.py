@@ -8,15 +8,19 @@ import os
 import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
-from stopwork.control.protocol import AskPermit, StartRun
+from stopwork.control.protocol import AskPermit, ClaimDrafts, ClaimedDraft, RejoinRun, RunRejoined, StartRun
 from stopwork.control.session import CallSession, Patience
+from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.clock import SystemClock
 from stopwork.kernel.errors import Invalid, NotFound
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
@@ -26,8 +30,11 @@ from stopwork.sdk.doubt import AuthorSays
 from stopwork.sdk.errors import CallWaiting
 from stopwork.sdk.heartbeat import Health, Heartbeat
 from stopwork.sdk.observer import Observer
+from stopwork.sdk.released import CarriedOut, ReleasedCall
+from stopwork.sdk.resume import ResumeToken, is_token
 from stopwork.sdk.runs import GuardedRun, current_run
 from stopwork.sdk.shells import GuardedCall, acarry, carry
+from stopwork.sdk.tools import GuardedTool, Tools
 
 if TYPE_CHECKING:
     import httpx
@@ -37,6 +44,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_WAITING: Final = 1_000
+
+#: How long calls of this thread or task wait for approval, where it was said for them.
+_patience_s: ContextVar[float | None] = ContextVar("stopwork_patience_s", default=None)
 
 
 class _Waiting:
@@ -133,6 +143,8 @@ class Stopwork:
         self._observer = Observer(systems or {})
         self._heartbeat = Heartbeat(desk, name or f"{socket.gethostname()}:{os.getpid()}", ids=self._ids)
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self._tools = Tools()
+        self._runs: WeakValueDictionary[str, GuardedRun] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -165,9 +177,23 @@ class Stopwork:
             retry_of=retry_of,
             runtime=dict(runtime or {}),
         )
-        return GuardedRun(self.desk, self._adesk, start, self._heartbeat.watch)
+        return self._runs.setdefault(run, GuardedRun(self.desk, self._adesk, start, self._heartbeat.watch))
 
     arun = run
+
+    def rejoin(self, run: str) -> GuardedRun:
+        """Answer a run that began earlier, here or in another process, to be entered again; ``run`` is its id, or a resume token.
+
+        It goes on where it was: what it has had done is known, so that the next call is not taken for a repetition, nor a
+        repetition for the next call. ``Conflict`` when it has ended or was abandoned.
+        """
+        run_id = _run_of(run)
+        return self._runs.get(run_id) or self._known(self.desk.send(RejoinRun(run=run_id)))
+
+    async def arejoin(self, run: str) -> GuardedRun:
+        """Answer a run that began earlier without blocking the event loop; otherwise as :meth:`rejoin`."""
+        run_id = _run_of(run)
+        return self._runs.get(run_id) or self._known(await self._adesk.send(RejoinRun(run=run_id)))
 
     # calls
 
@@ -192,6 +218,7 @@ class Stopwork:
 
         def guard(function: F) -> F:
             signature = Signature(function, leave_out)
+            self._tools.add(GuardedTool(name, function, signature, author))
 
             @functools.wraps(function)
             def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -267,13 +294,77 @@ class Stopwork:
         )
         return await self._acarried(guarded, waiting)
 
-    def resume(self, call: str) -> Any:
-        """Ask again about a call that raised ``CallWaiting`` in this process, and run it if people have approved it."""
-        return self._carried(*self._resumed(call))
+    def resume(self, call: str, **given: Any) -> Any:
+        """Ask again about a call that raised ``CallWaiting``, and run it with exactly what people have approved.
 
-    async def aresume(self, call: str) -> Any:
+        ``call`` is the exception's ``token``, in whatever process and however much later, or its ``call`` in the process where it was
+        raised. Elsewhere the function is the one that is guarded under the tool's name there; ``given`` are the parameters that it
+        leaves out. The run stays open: enter it with :meth:`rejoin` to go on and to end it.
+        """
+        kept = self._kept(call)
+        if kept is not None:
+            return self._carried(self._guarded(kept), kept)
+        token = ResumeToken.read(call)
+        waiting = self._restored(token, self.desk.send(RejoinRun(run=token.run, call=token.call)), given)
+        return self._carried(self._guarded(waiting), waiting)
+
+    async def aresume(self, call: str, **given: Any) -> Any:
         """Ask again about an async call; otherwise as :meth:`resume`."""
-        return await self._acarried(*self._resumed(call))
+        kept = self._kept(call)
+        if kept is not None:
+            return await self._acarried(self._guarded(kept), kept)
+        token = ResumeToken.read(call)
+        rejoined = await self._adesk.send(RejoinRun(run=token.run, call=token.call))
+        waiting = self._restored(token, rejoined, given)
+        return await self._acarried(self._guarded(waiting), waiting)
+
+    @contextmanager
+    def waiting(self, approval_wait_s: float) -> Iterator[None]:
+        """Within the block, calls that need approval wait that long for it, in this thread or task, blocking or not."""
+        token = _patience_s.set(approval_wait_s)
+        try:
+            yield
+        finally:
+            _patience_s.reset(token)
+
+    # drafts
+
+    def released(self, workflow: str, *, limit: int = 10) -> Iterator[ReleasedCall]:
+        """Answer drafts that people have released, one at a time, of the tools that are guarded here.
+
+        Each is this guard's alone from when it is answered. What is not run within a minute another guard may take.
+        """
+        self._heartbeat.watch(workflow)
+        for _ in range(limit):
+            claim = self._claim(workflow)
+            for claimed in self.desk.send(claim).drafts:
+                yield self._released(claimed, claim.session)
+                break
+            else:
+                return
+
+    async def areleased(self, workflow: str, *, limit: int = 10) -> AsyncIterator[ReleasedCall]:
+        """Answer released drafts without blocking the event loop; otherwise as :meth:`released`."""
+        self._heartbeat.watch(workflow)
+        for _ in range(limit):
+            claim = self._claim(workflow)
+            for claimed in (await self._adesk.send(claim)).drafts:
+                yield self._released(claimed, claim.session)
+                break
+            else:
+                return
+
+    def run_released(
+        self, workflow: str, *, limit: int = 10, given: Mapping[str, Any] | None = None
+    ) -> list[CarriedOut]:
+        """Carry out what people have released, at most ``limit`` of it, and answer what came of each."""
+        return [each.attempt(given or {}) for each in self.released(workflow, limit=limit)]
+
+    async def arun_released(
+        self, workflow: str, *, limit: int = 10, given: Mapping[str, Any] | None = None
+    ) -> list[CarriedOut]:
+        """Carry out released drafts without blocking the event loop; otherwise as :meth:`run_released`."""
+        return [await each.aattempt(given or {}) async for each in self.areleased(workflow, limit=limit)]
 
     # the guard itself
 
@@ -329,11 +420,12 @@ class Stopwork:
         tool = waiting.request.tool
         effect = waiting.run.effect_of(tool)
         patience = self._patience
+        approval_wait_s = _patience_s.get() if approval_wait_s is None else approval_wait_s
         if approval_wait_s is not None:
             patience = replace(patience, approval_wait_s=approval_wait_s)
         request = replace(
             waiting.request,
-            session=self._ids.new("session"),
+            session=waiting.request.session or self._ids.new("session"),
             point=self._heartbeat.point_of(waiting.run.workflow),
         )
         session = CallSession(request, effect, patience)
@@ -344,7 +436,7 @@ class Stopwork:
         try:
             result = carry(call, self.desk)
         except CallWaiting as error:
-            self._keep(error.call, waiting)
+            self._keep(error, waiting)
             raise
         waiting.run.note_done(waiting.request.tool, waiting.binding.args)
         return result
@@ -353,24 +445,83 @@ class Stopwork:
         try:
             result = await acarry(call, self._adesk)
         except CallWaiting as error:
-            self._keep(error.call, waiting)
+            self._keep(error, waiting)
             raise
         waiting.run.note_done(waiting.request.tool, waiting.binding.args)
         return result
 
-    def _keep(self, call: str, waiting: _Waiting) -> None:
+    def _keep(self, error: CallWaiting, waiting: _Waiting) -> None:
+        request = waiting.request
+        token = ResumeToken(
+            run=request.run,
+            call=error.call,
+            tool=request.tool,
+            digest=digest_of(request.args),
+            nth=request.nth,
+        )
+        error.fields["token"] = token.spelled()
         with self._lock:
-            self._waiting[call] = waiting
+            self._waiting[error.call] = waiting
             while len(self._waiting) > MAX_WAITING:
                 self._waiting.popitem(last=False)
 
-    def _resumed(self, call: str) -> tuple[GuardedCall, _Waiting]:
+    def _kept(self, call: str) -> _Waiting | None:
+        """Answer the waiting call if this process has it; ``None`` for a token of another one."""
+        known = ResumeToken.read(call).call if is_token(call) else call
         with self._lock:
-            waiting = self._waiting.pop(call, None)
-        if waiting is None:
+            kept = self._waiting.pop(known, None)
+        if kept is None and not is_token(call):
             raise NotFound(
                 f"no call {call!r} waits in this process",
-                hint="A call that another process left waiting is asked about with sw.call(tool, function, args, call=...).",
+                hint="Give the token of CallWaiting: with it any process of the workflow can go on.",
                 call=call,
             )
-        return self._guarded(waiting), waiting
+        return kept
+
+    def _restored(self, token: ResumeToken, rejoined: RunRejoined, given: Mapping[str, Any]) -> _Waiting:
+        call = token.call_in(rejoined)
+        tool = self._tools.need(call.tool)
+        request = AskPermit(
+            call=call.call, run=token.run, tool=call.tool, args=call.args, nth=token.nth, source=call.source
+        )
+        run = self._runs.get(token.run) or self._known(rejoined)
+        return _Waiting(request, run, tool.restore(call.args, given), tool.author)
+
+    def _known(self, rejoined: RunRejoined) -> GuardedRun:
+        run = GuardedRun.rejoined(self.desk, self._adesk, rejoined, self._heartbeat.watch)
+        return self._runs.setdefault(run.id, run)
+
+    def _claim(self, workflow: str) -> ClaimDrafts:
+        return ClaimDrafts(
+            workflow=workflow,
+            session=self._ids.new("session"),
+            point=self._heartbeat.point_of(workflow),
+            tools=self._tools.names,
+            limit=1,
+        )
+
+    def _released(self, claimed: ClaimedDraft, session: str) -> ReleasedCall:
+        def made(given: Mapping[str, Any]) -> tuple[GuardedCall, _Waiting]:
+            tool = self._tools.need(claimed.tool)
+            run = GuardedRun.rejoined(self.desk, self._adesk, claimed.run, self._heartbeat.watch)
+            request = AskPermit(
+                call=claimed.call,
+                run=run.id,
+                tool=claimed.tool,
+                args=claimed.args,
+                source=claimed.source,
+                session=session,
+                draft=claimed.draft,
+            )
+            waiting = _Waiting(request, run, tool.restore(claimed.args, given), tool.author)
+            return self._guarded(waiting), waiting
+
+        async def acarried(given: Mapping[str, Any]) -> Any:
+            return await self._acarried(*made(given))
+
+        return ReleasedCall(claimed, lambda given: self._carried(*made(given)), acarried)
+
+
+def _run_of(run: str) -> str:
+    """Answer the run's id, which a resume token knows as well."""
+    return ResumeToken.read(run).run if is_token(run) else run

@@ -9,7 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from stopwork.control.protocol import FinishRun, RecordStep, Request, RunTicket, StartRun
+from stopwork.control.protocol import FinishRun, RecordStep, Request, RunRejoined, RunTicket, StartRun
 from stopwork.kernel.canonical import digest_of, plain
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError
 from stopwork.ledger.words import EffectKind, Mode, RunStatus, Stage, StepKind
@@ -57,6 +57,23 @@ class GuardedRun:
         self._tokens: list[Token[GuardedRun | None]] = []
         self._done: dict[str, int] = {}
         self._lock = threading.Lock()
+
+    @classmethod
+    def rejoined(
+        cls, desk: Desk, adesk: AsyncDesk, found: RunRejoined, on_start: Callable[[str], None]
+    ) -> GuardedRun:
+        """Answer a run that began earlier, with what it has had done: it goes on as if it had never left this process."""
+        start = StartRun(
+            run=found.ticket.run,
+            workflow=found.ticket.workflow,
+            trigger=found.trigger,
+            trigger_id=found.trigger_id,
+            attempt=found.attempt,
+        )
+        run = cls(desk, adesk, start, on_start)
+        run._done.update(found.done)
+        run._began(found.ticket)
+        return run
 
     def __repr__(self) -> str:
         return f"GuardedRun({self.id!r}, workflow={self.workflow!r})"

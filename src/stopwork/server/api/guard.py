@@ -21,6 +21,7 @@ MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 
 _SUMMARIES: Final[dict[type[p.Request[Any]], tuple[str, str]]] = {
     p.StartRun: ("start_run", "Begin a run"),
+    p.RejoinRun: ("rejoin_run", "Go on with a run in another process"),
     p.FinishRun: ("finish_run", "End a run"),
     p.RecordStep: ("record_step", "Record a step that is no tool call"),
     p.AskPermit: ("ask_permit", "Ask whether a call may run; an allow is its permit"),
@@ -30,6 +31,7 @@ _SUMMARIES: Final[dict[type[p.Request[Any]], tuple[str, str]]] = {
     ),
     p.RecordOutcome: ("finish_call", "Report how a call ended and what it changed"),
     p.RecordEffects: ("observe_effects", "Report objects that only the result named"),
+    p.ClaimDrafts: ("claim_drafts", "Take released drafts to carry them out, so that nobody else does"),
     p.RegisterPoint: ("register_point", "Register an enforcement point"),
     p.Heartbeat: ("beat", "Say that an enforcement point is alive and which epoch it acts on"),
     p.RetirePoint: ("retire_point", "Say goodbye: this enforcement point has stopped"),
