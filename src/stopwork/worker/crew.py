@@ -11,7 +11,7 @@ from stopwork.detect.registry import DETECTORS
 from stopwork.ledger.events import RunFinished
 from stopwork.ledger.records import Call, Principal, Run
 from stopwork.ledger.words import PrincipalKind, RunStatus
-from stopwork.operations import approvals, drafts, nagging, outcomes, points, sealing
+from stopwork.operations import approvals, drafts, nagging, outcomes, pause_tests, points, sealing
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
@@ -42,6 +42,7 @@ class Crew:
             ),
             Duty(name="sealer", period_s=1.0, work=self._seal),
             Duty(name="housekeeping", period_s=2.0, work=self._keep_house),
+            Duty(name="pause tests", period_s=60.0, work=self._test_pauses),
         ]
         self._loops = [DutyLoop(installation.store, duty) for duty in self.duties]
 
@@ -66,6 +67,9 @@ class Crew:
 
     def _seal(self) -> None:
         sealing.seal(self.installation.store, self.installation.signer)
+
+    def _test_pauses(self) -> None:
+        pause_tests.run_due(self.installation)
 
     def _keep_house(self) -> None:
         self.installation.store.try_again()
