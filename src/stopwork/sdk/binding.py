@@ -11,6 +11,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any, Final, get_type_hints
 
 import msgspec
@@ -59,7 +60,7 @@ class Binding:
                 hint="Do not change an object that a guarded call is still using.",
                 field=name,
             )
-        return revive(permitted)
+        return _edited(name, permitted, own)
 
     def _spread(self, values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         positional: list[Any] = []
@@ -179,6 +180,23 @@ def _made_anew(value: Any, hint: Any) -> Any:
             if canonical_bytes(plain(made)) == canonical_bytes(value):
                 return made
     return revive(value)
+
+
+def _edited(name: str, permitted: Any, own: Any) -> Any:
+    """Answer what a reviewer put in the place of the caller's value, as a value of its type; ``Conflict`` where there is none."""
+    kind = type(own)
+    if kind in (list, dict):
+        return revive(permitted)
+    made = _made_anew(permitted, kind)
+    if isinstance(made, kind):
+        return made
+    if isinstance(own, set | PurePath | str) and isinstance(made, frozenset | str):
+        return kind(made)
+    raise Conflict(
+        f"argument {name!r} was edited, and the edited value is no {kind.__qualname__}",
+        hint="Nothing ran. Pass plain JSON values to a tool whose arguments people may change.",
+        field=name,
+    )
 
 
 def _flat(bound: inspect.BoundArguments, left_out: frozenset[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
@@ -108,6 +109,30 @@ def test_edited_arguments_run_as_edited() -> None:
     binding = Signature(echo).bind((Decimal("1.10"), ["a"]), {})
     edited = {"when": {"$decimal": "0.90"}, "rows": ["b"]}
     assert binding.ready(edited)() == (Decimal("0.90"), ["b"])
+
+
+TUESDAY = datetime(2026, 3, 3, 8, tzinfo=UTC)
+EDITED: dict[str, tuple[Any, Any, Any]] = {
+    "a time": (MONDAY, "2026-03-03T08:00:00Z", TUESDAY),
+    "a tuple": ((1, MONDAY), [1, 2], (1, 2)),
+    "a set": ({"a"}, {"$members": ["b"]}, {"b"}),
+    "a path": (PurePosixPath("a/b"), "a/c", PurePosixPath("a/c")),
+    "a large number": (2**60, {"$int": str(2**61)}, 2**61),
+    "a mapping with a time": ({"on": MONDAY}, {"on": "2026-03-03T08:00:00Z"}, {"on": "2026-03-03T08:00:00Z"}),
+}
+
+
+@pytest.mark.parametrize("name", EDITED)
+def test_an_edited_value_has_the_type_of_the_caller_s(name: str) -> None:
+    own, edited, expected = EDITED[name]
+    binding = Signature(echo).bind((own, []), {})
+    assert binding.ready({"when": edited, "rows": []})() == (expected, [])
+
+
+def test_an_edited_value_that_is_none_of_the_type_does_not_run() -> None:
+    binding = Signature(echo).bind((MONDAY, []), {})
+    with pytest.raises(Conflict, match="the edited value is no datetime"):
+        binding.ready({"when": "next week", "rows": []})
 
 
 def test_a_list_that_the_caller_changes_meanwhile_runs_as_permitted() -> None:
