@@ -15,7 +15,7 @@ reads leaves the attempt out.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, dataclass_transform
+from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar, dataclass_transform
 
 import msgspec
 from msgspec import Meta, Struct
@@ -34,6 +34,10 @@ from stopwork.ledger.words import (
 )
 
 A = TypeVar("A")
+
+#: How long a heartbeat may wait for an answer, and how many reads may be reported at once.
+MAX_WAIT_S: Final = 20.0
+MAX_READS_REPORTED: Final = 500
 
 #: What an enforcement point calls its runs and calls: it stands in addresses as it is.
 Id = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=200)]
@@ -161,10 +165,30 @@ class Registration(Answer):
     epoch: int
 
 
+class ReadLease(Answer):
+    """What the point may decide by itself: any call of a ``free`` tool, up to ``reads`` of them, by a run with fewer than ``run_calls``.
+
+    It holds for ``for_s`` seconds, counted by the asker's own clock from before it asked, and as long as no newer lease came.
+    """
+
+    for_s: float
+    version: int
+    free: tuple[str, ...] = ()
+    reads: int = 0
+    run_calls: int | None = None
+
+
 class Pulse(Answer):
-    """The newest state of the controls."""
+    """The newest state of the controls, with the lease that was asked for."""
 
     epoch: int
+    lease: ReadLease | None = None
+
+
+class ReadsReported(Answer):
+    """The reads are durable; ``unknown`` are those whose run is not known to be the workflow's."""
+
+    unknown: tuple[str, ...] = ()
 
 
 class PointRetired(Answer):
@@ -341,13 +365,49 @@ class RegisterPoint(Request[Registration]):
 
 
 class Heartbeat(Request[Pulse]):
-    """Say that the point is alive and acts on ``epoch``."""
+    """Say that the point is alive and acts on ``epoch``: nothing that it lets run from now on was decided by older controls.
+
+    With ``wait_s`` a server answers as soon as there is another epoch, and at the latest after so long. With ``lease`` the point is
+    given a lease for reads.
+    """
 
     path = "/v1/points/{point}/heartbeat"
     answer = Pulse
 
     point: str
     epoch: Count
+    wait_s: Annotated[float, Meta(ge=0, le=MAX_WAIT_S)] = 0.0
+    lease: bool = False
+
+
+class LeasedRead(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A read that the point decided by itself, under the controls of ``epoch``. Without an outcome it is still running."""
+
+    call: Id
+    run: Id
+    tool: str
+    args: dict[str, Any]
+    version: Count
+    epoch: Count
+    began_ago_s: Annotated[float, Meta(ge=0, le=1e9)]
+    took_s: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
+    nth: Ordinal = 1
+    outcome: Outcome | None = None
+    result: Any = None
+    error: str | None = None
+
+
+class ReportReads(Request[ReadsReported]):
+    """Report reads that the point decided by itself, in the order in which they began.
+
+    A read that was reported running comes again with its outcome; one that was reported with it changes nothing any more.
+    """
+
+    path = "/v1/points/{point}/reads"
+    answer = ReadsReported
+
+    point: str
+    reads: Annotated[tuple[LeasedRead, ...], Meta(max_length=MAX_READS_REPORTED)]
 
 
 class RetirePoint(Request[PointRetired]):

@@ -12,10 +12,22 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from stopwork.kernel.clock import boottime
 from stopwork.storage.tables import lease
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 
 _NOW_US: Final = sa.cast(sa.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
+
+
+def now_us(view: View) -> int:
+    """Answer microseconds on the clock that leases are counted on, which all servers of this database share.
+
+    A database that one process owns has that machine's time since boot: nobody sets it, and it goes on while the machine is suspended.
+    """
+    if view.database == "sqlite":
+        return int(boottime() * 1_000_000)
+    return int(view.execute(sa.select(_NOW_US)).scalar_one())
 
 
 def take(tx: Tx, duty: str, *, owner: str, for_s: float) -> int | None:

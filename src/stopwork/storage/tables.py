@@ -120,6 +120,7 @@ heartbeat: Final = sa.Table(
     sa.Column("point", text(64), primary_key=True),
     sa.Column("seen_at", Moment, nullable=False),
     sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("lease_until_us", sa.BigInteger, nullable=False, default=0, server_default="0"),
 )
 
 duty: Final = sa.Table(

@@ -105,7 +105,8 @@ class CallDecided(Event, tag="call.decided"):
 
     ``session`` is the guard's one way through the call, ``point`` the guard. ``asked_args`` are what the agent gave where a
     reviewer's ``args`` take their place, ``draft`` the drafted call that this one carries out. ``destination`` is how older
-    journals name all ``destinations`` in one text.
+    journals name all ``destinations`` in one text. ``began_at`` is when a read began that the guard decided itself, on a lease,
+    and reported afterwards.
     """
 
     call: str
@@ -137,6 +138,7 @@ class CallDecided(Event, tag="call.decided"):
     point: str | None = None
     asked_args: dict[str, Any] | None = None
     draft: str | None = None
+    began_at: datetime | None = None
 
 
 class CallAttempted(Event, tag="call.attempted"):
@@ -149,7 +151,10 @@ class CallAttempted(Event, tag="call.attempted"):
 
 
 class CallFinished(Event, tag="call.finished"):
-    """The call's outcome is known, or known to be unknown; ``effects`` are the objects it changed."""
+    """The call's outcome is known, or known to be unknown; ``effects`` are the objects it changed.
+
+    ``ended_at`` is when, where that is told afterwards.
+    """
 
     call: str
     run: str
@@ -162,6 +167,7 @@ class CallFinished(Event, tag="call.finished"):
     effects: tuple[r.Effect, ...] = ()
     reconciled: bool = False
     draft: str | None = None
+    ended_at: datetime | None = None
 
 
 class EffectsObserved(Event, tag="call.effects_observed"):

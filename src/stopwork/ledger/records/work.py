@@ -140,7 +140,8 @@ class Call(Record):
     ``would`` is what enforcement would have answered while the workflow is only observed. ``session`` is the guard's one
     way through this call: permit, attempt and outcome are of the same. ``point`` is the guard itself. ``destinations`` is
     ``None`` where the manifest names them and they could not be read. ``asked_args`` are what the agent gave where a reviewer's
-    ``args`` take their place, and ``draft`` is the drafted call that this one carries out.
+    ``args`` take their place, and ``draft`` is the drafted call that this one carries out. ``began_at`` is set for a read that the
+    guard decided itself, on a lease, and reported afterwards.
     """
 
     id: str
@@ -181,6 +182,7 @@ class Call(Record):
     reconciled: bool = False
     asked_args: dict[str, Any] | None = None
     draft: str | None = None
+    began_at: datetime | None = None
 
     @property
     def destination(self) -> str | None:

@@ -1,0 +1,123 @@
+"""Read leases: which reads a guard may decide by itself, for a short while, and from when on it may not any more.
+
+A call that changes something always needs a permit. A read that nothing about the call itself could stop (no condition, no gate, no
+schema, no address, no hold, room in the budget) would be permitted whatever its arguments are, so a guard that holds a lease may run it
+without asking and report it afterwards. Everything else asks.
+
+The guard counts the lease from *before* it asked for it, the control plane from after it was asked, so the guard's is over first.
+Both count on clocks that go on while a machine is suspended and that nobody sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from stopwork.control import holds as hold_rules
+from stopwork.control.budget import Usage
+from stopwork.control.decide import CallRequest, Controls, Rules, decide
+from stopwork.control.protocol import ReadLease
+from stopwork.ledger.records import Hold, Principal, Run, Workflow
+from stopwork.ledger.words import EffectKind, PrincipalKind, RunStatus, ScopeKind, Verdict
+from stopwork.manifest.model import Manifest
+
+#: How many reads a guard may decide by itself before it is given the next lease, where no budget says less.
+MAX_READS: Final = 10_000
+
+
+def grant(
+    rules: Rules, workflow: Workflow, holds: Iterable[Hold], usage: Usage, *, points: int, now: datetime
+) -> ReadLease:
+    """Answer the lease that each of the workflow's ``points`` guards may have now. ``usage`` is what was spent today."""
+    manifest = rules.manifest
+    return ReadLease(
+        for_s=manifest.read_lease.total_seconds(),
+        version=workflow.version,
+        free=free(rules, workflow, tuple(holds), usage, now),
+        reads=_room(manifest, usage, points),
+        run_calls=manifest.budget.run_calls,
+    )
+
+
+def free(
+    rules: Rules, workflow: Workflow, holds: tuple[Hold, ...], usage: Usage, now: datetime
+) -> tuple[str, ...]:
+    """Answer the tools whose every call :func:`~stopwork.control.decide.decide` would allow, and in ``observe`` mode enforcement as well."""
+    if any(_depends_on_run(hold, workflow.id) for hold in holds):
+        return ()
+    controls = Controls(workflow=workflow, rules=rules, holds=holds, usage=usage)
+    return tuple(
+        name
+        for name in rules.manifest.tools
+        if not _depends_on_call(rules.manifest, name)
+        and _allowed(decide(_any_call(workflow, name, now), controls, now).would)
+    )
+
+
+def _allowed(verdict: Verdict) -> bool:
+    return verdict is Verdict.ALLOW
+
+
+def _depends_on_call(manifest: Manifest, name: str) -> bool:
+    """Answer whether what a call of this tool may do cannot be told without its arguments."""
+    tool = manifest.tools[name]
+    return (
+        tool.effect is not EffectKind.READ
+        or manifest.gate_of(name) is not None
+        or any((tool.deny_when, tool.args_schema, tool.destination, tool.recipients, tool.idempotency))
+    )
+
+
+def _depends_on_run(hold: Hold, workflow: str) -> bool:
+    """Answer whether the hold stops the reads of some runs of this workflow and perhaps not of others."""
+    stops_reads = hold_rules.answer(hold.mode, EffectKind.READ) is not Verdict.ALLOW
+    concerns = hold.scope.workflow in (None, workflow)
+    return hold.active and hold.scope.kind is ScopeKind.TRIGGER and concerns and stops_reads
+
+
+def _any_call(workflow: Workflow, tool: str, now: datetime) -> CallRequest:
+    """Answer a call that stands for every call of this tool by a run that is running."""
+    agent = Principal(kind=PrincipalKind.AGENT, id=workflow.id)
+    run = Run(
+        id="",
+        workflow=workflow.id,
+        version=workflow.version,
+        trigger="",
+        trigger_id="",
+        attempt=1,
+        mode=workflow.mode,
+        status=RunStatus.RUNNING,
+        started_at=now,
+        by=agent,
+    )
+    return CallRequest(id="", workflow=workflow.id, run=run, tool=tool, args={}, key="", principal=agent)
+
+
+def _room(manifest: Manifest, usage: Usage, points: int) -> int:
+    """Answer how many reads each guard may decide: together never more than the day has left."""
+    limit = manifest.budget.day_calls
+    return MAX_READS if limit is None else min(MAX_READS, max(0, limit - usage.day_calls) // max(1, points))
+
+
+class Lease:
+    """A lease in the hands of a guard that asked for it at ``asked_at``. Not safe for threads: its keeper locks."""
+
+    __slots__ = ("_free", "_left", "epoch", "run_calls", "until", "version")
+
+    def __init__(self, granted: ReadLease, *, epoch: int, asked_at: float, unreported: int = 0) -> None:
+        self.epoch = epoch
+        self.version = granted.version
+        self.run_calls = granted.run_calls
+        self.until = asked_at + granted.for_s
+        self._free = frozenset(granted.free)
+        self._left = granted.reads - unreported
+
+    def take(self, tool: str, calls: int, at: float) -> bool:
+        """Answer whether a read of this tool may begin at ``at``, by a run that has made ``calls`` calls; if so, it is counted."""
+        if at >= self.until or tool not in self._free or self._left <= 0:
+            return False
+        if self.run_calls is not None and calls >= self.run_calls:
+            return False
+        self._left -= 1
+        return True
