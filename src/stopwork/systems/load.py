@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from stopwork.kernel.errors import Invalid
 from stopwork.systems.base import System
+from stopwork.systems.files import INLINE_BYTES_MAX, SCAN_OBJECTS_MAX, FilesSystem
 from stopwork.systems.python import PythonSystem
 from stopwork.systems.sql import SCAN_ROWS_MAX, SqlSystem, Table
 from stopwork.systems.tool import Handling, ToolSystem
@@ -53,6 +54,17 @@ class PythonSettings(_Settings, frozen=True, kw_only=True, tag="python"):
     options: dict[str, Any] = {}
 
 
+class FilesSettings(_Settings, frozen=True, kw_only=True, tag="files"):
+    """What lies below a folder; see :mod:`stopwork.systems.files`."""
+
+    root: str
+    keep: str | None = None
+    ignore: tuple[str, ...] = ()
+    inline_bytes_max: int = INLINE_BYTES_MAX
+    scan: bool = True
+    scan_objects_max: int = SCAN_OBJECTS_MAX
+
+
 class ToolSettings(_Settings, frozen=True, kw_only=True, tag="tool"):
     """The agent's own tools, called through the function that ``invoke`` names; see :mod:`stopwork.systems.tool`."""
 
@@ -61,7 +73,7 @@ class ToolSettings(_Settings, frozen=True, kw_only=True, tag="tool"):
     options: dict[str, Any] = {}
 
 
-_Kind = SqlSettings | PythonSettings | ToolSettings
+_Kind = SqlSettings | FilesSettings | PythonSettings | ToolSettings
 
 
 def load_systems(
@@ -99,7 +111,7 @@ def _system(name: str, settings: Any, env: Mapping[str, str], folder: Path) -> S
         found = _AT.match(str(error))
         field = f"{name}.{found['field']}" if found and found["field"] else name
         raise _wrong(
-            field, found["what"] if found else str(error), "Its kind is sql, python or tool."
+            field, found["what"] if found else str(error), "Its kind is sql, files, python or tool."
         ) from error
     try:
         return _built(name, known, env, folder)
@@ -124,6 +136,16 @@ def _built(name: str, settings: _Kind, env: Mapping[str, str], folder: Path) -> 
                     )
             return SqlSystem(
                 name, url, settings.tables, scan=settings.scan, scan_rows_max=settings.scan_rows_max
+            )
+        case FilesSettings():
+            return FilesSystem(
+                name,
+                folder / settings.root,
+                keep=None if settings.keep is None else folder / settings.keep,
+                ignore=settings.ignore,
+                inline_bytes_max=settings.inline_bytes_max,
+                scan=settings.scan,
+                scan_objects_max=settings.scan_objects_max,
             )
         case PythonSettings():
             source = _made(

@@ -15,7 +15,7 @@ def test_the_systems_file_of_the_page_loads(tmp_path: Path) -> None:
     (tmp_path / "systems.yaml").write_text(snippet("yaml"), encoding="utf-8")
     env = {"TRACKER_KEY": "key", "BILLING_URL": f"sqlite:///{tmp_path}/billing.db"}
     systems = read_systems_file(tmp_path / "systems.yaml", env=env)
-    assert restoring(systems) == {"tracker", "billing", "calendar"}
+    assert restoring(systems) == {"tracker", "billing", "reports", "calendar"}
     assert invoking(systems) == {"calendar"}
     assert systems["tracker"].scans
 

@@ -116,6 +116,8 @@ def test_each_kind_is_loaded(
             "desk.url",
             "password",
         ),
+        ({"desk": {"kind": "files"}}, "desk", "root"),
+        ({"desk": {"kind": "files", "root": "here", "keep": "here/kept"}}, "desk", "lies in the root"),
         ({"desk": {"kind": "sql", "url": "env:NO_URL", "tables": TICKETS}}, "desk.url", "NO_URL is not set"),
         ({"desk": {"kind": "sql", "url": "file:none", "tables": TICKETS}}, "desk.url", "none cannot be read"),
         ({"desk": {"kind": "sql", "url": "no-such+driver://db/x", "tables": TICKETS}}, "desk", "address"),
@@ -195,3 +197,13 @@ def test_a_file_that_cannot_be_used_is_said_to_be_so(folder: Path, content: byte
         (folder / "systems.yaml").write_bytes(content)
     with pytest.raises(Invalid, match=says):
         read_systems_file(folder / "systems.yaml", env={})
+
+
+def test_a_folder_is_loaded_by_its_place_beside_the_file(folder: Path) -> None:
+    (folder / "reports").mkdir()
+    (folder / "reports" / "may.txt").write_text("fine", encoding="utf-8")
+    systems = load_systems(
+        {"desk": {"kind": "files", "root": "reports", "keep": "kept"}}, env={}, folder=folder
+    )
+    assert systems["desk"].scans
+    assert systems["desk"].read(ObjectRef(system="desk", type="file", id="may.txt")).content["text"] == "fine"
