@@ -90,7 +90,7 @@ def release(tx: Tx, manifests: Manifests, *, draft: str, reason: str, digest: st
         raise Denied(
             f"{person} asked for this call and cannot release it", hint="Another person has to release it."
         )
-    foreseen = permits.foresee(tx, manifests, known)
+    foreseen = permits.foresee(tx, manifests, known, tx.now)
     _require_permissible(known, foreseen)
     workflow = known_workflow(tx, known.workflow)
     becomes, approval = tx.new_id("call"), tx.new_id("appr")

@@ -30,6 +30,7 @@ from stopwork.ledger.records import (
     Call,
     Captured,
     Day,
+    Draft,
     Hold,
     Key,
     ObjectRef,
@@ -39,11 +40,13 @@ from stopwork.ledger.records import (
 from stopwork.ledger.words import EffectKind, Outcome, Verdict
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
+from stopwork.operations import claims
 from stopwork.operations.holds import lifted_since
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.points import current_epoch
 from stopwork.operations.runs import require_own_workflow
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 
 #: How long a permit may lie unused before the guard has to ask again.
 PERMIT_VALID_FOR: Final = timedelta(seconds=60)
@@ -61,12 +64,14 @@ def ask(
     source: str | None = None,
     session: str | None = None,
     point: str | None = None,
+    draft: str | None = None,
 ) -> PermitAnswer:
     """Decide one call, now, and make the decision durable.
 
     ``call`` is chosen by the guard and names the call in every later question: asking again about a waiting call
     decides afresh, and repeating a question whose answer was lost gives the same permit. ``nth`` says of which of equal calls this
-    is one try, counted from 1. Raises ``Conflict`` when ``call`` was used for something else, has ended, or is another session's.
+    is one try, counted from 1, ``draft`` which released draft it carries out. Raises ``Conflict`` when ``call`` was used for
+    something else, has ended, or is another session's.
     """
     # Permits run beside each other. These locks, in this order, give one run's calls and one key's calls a turn each.
     known_run = tx.need_locked(Run, run)
@@ -77,15 +82,24 @@ def ask(
     if earlier is not None:
         _check_same_call(earlier, run=run, tool=tool, args_digest=args_digest)
         _check_nobody_elses(earlier, session, tx.now)
+    carried = claims.carried(tx, draft, call=call_id, args_digest=args_digest, session=session)
 
     # The latest question about the call, and the arguments that it is about: a reviewer may have changed them.
     approval = tx.get(Approval, earlier.approval) if earlier is not None and earlier.approval else None
+    if carried is not None and carried.release is not None:
+        approval = tx.need(Approval, carried.release.approval)
     asked_args, args = args, gates.args_of(approval, args)
     args_digest = digest_of(args) if args is not asked_args else args_digest
     workflow = tx.get(Workflow, known_run.workflow)
     rules = manifests.version(tx, workflow.id, workflow.version) if workflow else None
     key, business_key, key_error = _key(tx, rules, known_run, tool, args, nth)
+    if carried is not None and business_key is None:
+        key = carried.key  # edited or not, it is the piece of work that the agent asked for
     held = tx.get_locked(Key, f"{known_run.workflow}/{key}")
+    if rules is not None and _counts_days(rules):
+        tx.need_locked(
+            Workflow, known_run.workflow
+        )  # what all its runs may use together, they use one after another
     request = CallRequest(
         id=call_id,
         workflow=known_run.workflow,
@@ -96,6 +110,7 @@ def ask(
         principal=tx.actor,
         source=source,
         destinations=_destinations(rules, tool, args),
+        draft=draft,
     )
     controls = Controls(
         workflow=workflow,
@@ -105,7 +120,7 @@ def ask(
         key=KeyState(standing=KeyStanding.UNREADABLE, why=key_error)
         if key_error
         else standing(held, args_digest, call=call_id),
-        usage=_usage(tx, known_run, rules),
+        usage=_usage(tx, known_run, rules, tx.now),
         approval=approval,
         lifted=tuple(lifted_since(tx, approval.requested_at)) if approval is not None else (),
     )
@@ -148,8 +163,10 @@ def ask(
             session=session,
             point=point,
             renewed=earlier is not None and earlier.permitted_at is not None,
+            draft=draft,
         )
     )
+    claims.settle(tx, carried, earlier, request, decided)
     replayed = tx.need(Call, decided.replay_of) if decided.replay_of else None
     return PermitAnswer(
         call=call_id,
@@ -166,6 +183,37 @@ def ask(
         replay=replayed is not None,
         result=replayed.result if replayed else None,
     )
+
+
+def foresee(view: View, manifests: Manifests, draft: Draft, now: datetime) -> Decided:
+    """Answer what a draft would be answered if it asked now without a release, and whom its gate would ask. Nothing is recorded."""
+    run = view.need(Run, draft.run)
+    workflow = view.get(Workflow, draft.workflow)
+    rules = manifests.version(view, workflow.id, workflow.version) if workflow else None
+    key, business_key, why = _key(view, rules, run, draft.tool, draft.args, 1)
+    key = key if business_key is not None else draft.key
+    request = CallRequest(
+        id=draft.id,
+        workflow=draft.workflow,
+        run=run,
+        tool=draft.tool,
+        args=draft.args,
+        key=key,
+        principal=draft.requested_by,
+        source=draft.source,
+        destinations=_destinations(rules, draft.tool, draft.args),
+        draft=draft.id,
+    )
+    held = view.get(Key, f"{draft.workflow}/{key}")
+    controls = Controls(
+        workflow=workflow,
+        rules=rules,
+        holds=tuple(view.each(Hold, active=True)),
+        epoch=current_epoch(view),
+        key=KeyState(standing=KeyStanding.UNREADABLE, why=why) if why else standing(held, draft.digest),
+        usage=_usage(view, run, rules, now),
+    )
+    return decide(request, controls, now)
 
 
 def attempt(tx: Tx, *, call: str, before: Sequence[Captured], session: str | None = None) -> None:
@@ -259,7 +307,7 @@ def in_flight(tx: Tx, call: str, session: str | None) -> Call:
 
 
 def _key(
-    tx: Tx, rules: CompiledManifest | None, run: Run, tool: str, args: dict[str, Any], nth: int
+    view: View, rules: CompiledManifest | None, run: Run, tool: str, args: dict[str, Any], nth: int
 ) -> tuple[str, str | None, str]:
     """Answer the key that counts, the business key where the manifest makes one, and why it could not be made."""
     why = ""
@@ -276,7 +324,7 @@ def _key(
         return derived(run.workflow, run.trigger_id, tool, args, each)
 
     def is_done(each: int) -> bool:
-        held = tx.get(Key, f"{run.workflow}/{key_of(each)}")
+        held = view.get(Key, f"{run.workflow}/{key_of(each)}")
         return held is not None and held.outcome is Outcome.SUCCEEDED
 
     reads = declared is not None and declared.effect is EffectKind.READ
@@ -303,8 +351,12 @@ def _capture(rules: CompiledManifest | None, tool: str, args: dict[str, Any]) ->
     return (found,) if found else ()
 
 
-def _usage(tx: Tx, run: Run, rules: CompiledManifest | None) -> Usage:
-    budget = rules.manifest.budget if rules else None
+def _counts_days(rules: CompiledManifest) -> bool:
+    budget, limited = rules.manifest.budget, rules.manifest.stages.limited.day_writes
+    return any((budget.day_usd, budget.day_tokens, budget.day_calls, budget.day_writes, limited))
+
+
+def _usage(view: View, run: Run, rules: CompiledManifest | None, now: datetime) -> Usage:
     own = Usage(
         run_usd=run.cost_usd,
         run_tokens=run.tokens,
@@ -312,13 +364,9 @@ def _usage(tx: Tx, run: Run, rules: CompiledManifest | None) -> Usage:
         run_writes=run.writes,
         run_unpriced=run.unpriced,
     )
-    limited = rules.manifest.stages.limited.day_writes if rules else None
-    if budget is None or not any(
-        (budget.day_usd, budget.day_tokens, budget.day_calls, budget.day_writes, limited)
-    ):
+    if rules is None or not _counts_days(rules):
         return own
-    tx.need_locked(Workflow, run.workflow)  # what all its runs may use together, they use one after another
-    today = tx.get(Day, Day.id_of(run.workflow, tx.now))
+    today = view.get(Day, Day.id_of(run.workflow, now))
     if today is None:
         return own
     return replace(

@@ -9,8 +9,8 @@ from typing import Any, Final
 from stopwork.detect.detector import Detector
 from stopwork.detect.registry import DETECTORS
 from stopwork.ledger.events import RunFinished
-from stopwork.ledger.records import Call, Principal, Run
-from stopwork.ledger.words import PrincipalKind, RunStatus
+from stopwork.ledger.records import Approval, Call, Principal, Run
+from stopwork.ledger.words import ApprovalState, PrincipalKind, RunStatus
 from stopwork.operations import approvals, drafts, nagging, outcomes, pause_tests, points, sealing
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
@@ -23,8 +23,10 @@ AS_HOUSEKEEPING: Final = Principal(kind=PrincipalKind.SYSTEM, id="housekeeping")
 #: knows how it ended.
 GIVE_UP_AFTER: Final = timedelta(minutes=2)
 REGISTERS_WITHIN: Final = timedelta(seconds=30)
-#: A run without any live guard of its workflow and without a call for this long is abandoned.
+#: A run without any live guard of its workflow and without a call for this long is abandoned, unless people are asked about it.
 ABANDON_AFTER: Final = timedelta(minutes=30)
+#: While a call's question is open, or has been answered and not been used, its run may be resumed.
+_OPEN: Final = (ApprovalState.PENDING, ApprovalState.APPROVED)
 
 
 class Crew:
@@ -92,8 +94,9 @@ def _keep_house(tx: Tx, manifests: Manifests) -> None:
         elif _guard_is_gone(call, live):
             outcomes.give_up(tx, call, why="its guard has been silent since before the permit ran out")
     watched = {point.workflow for point in live}
+    waiting = {each.run for each in tx.each(Approval, state=_OPEN)}
     for run in tx.find(Run, status=RunStatus.RUNNING, started_at_before=tx.now - ABANDON_AFTER):
-        if run.workflow not in watched and not _recent_call(tx, run):
+        if run.workflow not in watched and run.id not in waiting and not _recent_call(tx, run):
             tx.record(
                 RunFinished(
                     run=run.id,
