@@ -552,6 +552,12 @@ class Manifest(Part, frozen=True):
         ChangeControl | None,
         _says("When there, a version that gives the agent more room waits for a second person."),
     ] = None
+    read_lease: Annotated[
+        Duration,
+        _says(
+            "How long a guard may go on with plain reads by itself when it does not hear from the server: 2s to 60s.",
+        ),
+    ] = field(default_factory=lambda: Duration(seconds=10))
     idempotency_keep: Annotated[
         Duration,
         _says("How long after its last use an idempotency key is kept; then its call may be made again."),

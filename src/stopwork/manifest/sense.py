@@ -9,11 +9,14 @@ from difflib import get_close_matches
 from stopwork.kernel.phrases import count_of
 from stopwork.ledger.words import EffectKind, Risk, Role, Stage
 from stopwork.manifest.args import unusable
+from stopwork.manifest.duration import Duration
 from stopwork.manifest.model import AutoHold, Gate, Manifest, SensitiveClass, Tool, Trust
 from stopwork.manifest.problems import Path, Problem, one_of
 from stopwork.manifest.reader import Document
 
 SCHEDULE = "schedule"
+SHORTEST_LEASE = Duration(seconds=2)
+LONGEST_LEASE = Duration(seconds=60)
 _ALERTS_ABOUT_A_CALL = ("duplicate_action", "policy_violation", "write_failure")
 
 
@@ -25,6 +28,7 @@ def contradictions(manifest: Manifest, document: Document) -> Iterator[Problem]:
     yield from _downstream(manifest, document)
     yield from _demotion(manifest, document)
     yield from _signer(manifest, document)
+    yield from _read_lease(manifest, document)
     for name, tool in manifest.tools.items():
         yield from _tool(manifest, document, name, tool)
 
@@ -56,6 +60,13 @@ def _schedule(manifest: Manifest, document: Document) -> Iterator[Problem]:
         for name, times in Counter(names).items():
             if times > 1:
                 yield document.problem(path, f'"{name}" stands here {times} times', "each name once")
+
+
+def _read_lease(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    if not SHORTEST_LEASE <= manifest.read_lease <= LONGEST_LEASE:
+        message = "a pause of reads would wait for this long, or guards would ask without end"
+        expected = f"from {SHORTEST_LEASE} to {LONGEST_LEASE}"
+        yield document.problem(("read_lease",), message, expected, value=str(manifest.read_lease))
 
 
 def _approvers(manifest: Manifest, document: Document) -> Iterator[Problem]:
