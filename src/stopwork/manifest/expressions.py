@@ -25,6 +25,7 @@ from stopwork.manifest.uses import Use
 MAX_SOURCE_CHARS = 1_000
 MAX_LOOPS = 3
 MAX_VALUES = 20_000
+MAX_NAMED_CHARS = 10_000
 MAX_VALUES_IN_LOOPS = 1_000
 
 _JSON = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
@@ -46,6 +47,9 @@ _TYPES: dict[str, Any] = {
 }
 _OBJECT_FIELDS = [name for name in _TYPES if name.startswith("object.")]
 _TRUTH = ("BOOL", "DYN")
+#: An expression that only names a value, or one argument.
+_NAME = re.compile(r"\s*([a-z_]+(?:\.[a-z_]+)?)\s*")
+_ARGUMENT = re.compile(r"\s*args\.([A-Za-z_]\w*)\s*", re.ASCII)
 _LOOP = re.compile(r"\.\s*(all|exists|exists_one|map|filter)\s*\(")
 _TEXT_AGAINST_NOW = re.compile(
     r"""\bargs(\.\w+|\[[^\]]*\])+\s*(<=?|>=?|==|!=)\s*now\b|\bnow\s*(<=?|>=?|==|!=)\s*args\b"""
@@ -84,7 +88,7 @@ class ExpressionError(Exception):
 class Expression:
     """One compiled expression. ``names`` are the names it reads, so that only those have to be given."""
 
-    __slots__ = ("_compiled", "_loops", "_needs_truth", "names", "source")
+    __slots__ = ("_argument", "_compiled", "_loops", "_name", "_needs_truth", "names", "source")
 
     def __init__(self, source: str, compiled: Any, names: frozenset[str], *, needs_truth: bool) -> None:
         self.source = source
@@ -92,6 +96,9 @@ class Expression:
         self._compiled = compiled
         self._needs_truth = needs_truth
         self._loops = bool(_LOOP.search(source))
+        named, argument = _NAME.fullmatch(source), _ARGUMENT.fullmatch(source)
+        self._name = named[1] if named and named[1] in names else None
+        self._argument = argument[1] if argument else None
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
@@ -101,6 +108,8 @@ class Expression:
 
         Raises ``ExpressionError`` when there is no answer: a missing key, a type that does not fit, too much work.
         """
+        if (text := self._named(values)) is not None:
+            return text
         try:
             value = self._compiled.eval(data=self._known(values))
             if value.type() == cel.Type.ERROR:
@@ -112,6 +121,15 @@ class Expression:
         if self._needs_truth and not isinstance(answer, bool):
             raise self.error(values, f"the answer is {shown(answer)}, where only true or false will do")
         return answer
+
+    def _named(self, values: Mapping[str, Any]) -> str | None:
+        """Answer the text that the expression does nothing but name: most keys and ids are such, and need no evaluation."""
+        value = values.get(self._name) if self._name else None
+        if self._argument and type(args := values.get("args")) is dict:
+            value = args.get(self._argument)
+        return (
+            value if type(value) is str and len(value) <= MAX_NAMED_CHARS and not self._needs_truth else None
+        )
 
     def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {}

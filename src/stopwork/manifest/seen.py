@@ -51,7 +51,9 @@ class _Walk:
         self._values_left -= 1
         if self._values_left < 0 or depth > MAX_DEPTH:
             raise ValueError(_TOO_LARGE)
-        if isinstance(value, Mapping):
+        if type(value) is str:
+            return self._text(value)
+        if type(value) is dict or isinstance(value, Mapping):
             return self._mapping(value, depth)
         if isinstance(value, list | tuple):
             return [self.seen(item, depth + 1) for item in value]
@@ -63,9 +65,12 @@ class _Walk:
             if not isinstance(revived, Mapping):
                 return self.seen(revived, depth + 1)
             value = revived
-        if not all(isinstance(key, str) for key in value):
-            raise ValueError("a key is not text")
-        return {self._text(str(key)): self.seen(item, depth + 1) for key, item in value.items()}
+        content = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ValueError("a key is not text")
+            content[self._text(str(key))] = self.seen(item, depth + 1)
+        return content
 
     def _scalar(self, value: Any, depth: int) -> Any:
         match value:

@@ -236,6 +236,33 @@ def test_a_recorded_value_is_seen_as_the_value_itself(value: Any) -> None:
     assert written == evaluate("args.v", Use.KEY, {"args": {"v": value}})
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "account-7",
+        "",
+        "ü\u2028\U0001f600",
+        "x" * 20_000,
+        7,
+        2**70,
+        1.5,
+        True,
+        None,
+        ["a"],
+        {"$int": "12"},
+        {"$bytes": "YQ=="},
+    ],
+)
+def test_what_only_names_a_value_answers_as_an_expression_that_has_to_be_evaluated(value: Any) -> None:
+    for args in ({"v": value}, {"v": value, "more": 1}):
+        assert evaluate("args.v", Use.KEY, {"args": args}) == evaluate("[args.v][0]", Use.KEY, {"args": args})
+        with pytest.raises(ExpressionError):
+            evaluate("args.w", Use.KEY, {"args": args})
+    assert evaluate(" tool ", Use.KEY) == evaluate("tool + ''", Use.KEY)
+    with pytest.raises(ExpressionError):
+        evaluate("args.v", Use.CONDITION, {"args": {"v": "true"}})
+
+
 def test_a_number_that_is_none_is_never_below_a_limit() -> None:
     error("args.v > 100", Use.CONDITION, {"args": {"v": float("nan")}})
     error("args.v > 100", Use.CONDITION, {"args": {"v": 2**80}})
