@@ -31,6 +31,7 @@ _HEADINGS = {
     "workflows": "Workflows",
     "holds": "Holds",
     "approvals": "Approvals",
+    "drafts": "Drafted calls",
     "calls": "Calls whose outcome is unknown",
     "incidents": "Incidents",
     "recovery": "Recovery plans",

@@ -94,7 +94,7 @@ def release(tx: Tx, manifests: Manifests, *, draft: str, reason: str, digest: st
     _require_permissible(known, foreseen)
     workflow = known_workflow(tx, known.workflow)
     becomes, approval = tx.new_id("call"), tx.new_id("appr")
-    ask = _question(foreseen)
+    ask = question(foreseen)
     asked = gates.people(workflow, ask, known.requested_by)
     bound = gates.Binding(
         principal=known.requested_by,
@@ -207,7 +207,7 @@ def _require_permissible(known: Draft, foreseen: Decided) -> None:
         )
 
 
-def _question(foreseen: Decided) -> gates.Ask:
+def question(foreseen: Decided) -> gates.Ask:
     """Answer who has to agree: whom the gate asks, or else the default, for as long as a guard may take to come."""
     ask = foreseen.ask or gates.Ask()
     gated = any(each.kind is ReasonKind.GATE and each.verdict is Verdict.WAIT for each in foreseen.reasons)

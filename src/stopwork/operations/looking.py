@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -10,6 +12,11 @@ from stopwork.ledger.records import Image, ObjectRef
 from stopwork.systems.base import System
 
 MAX_LOOKS: Final = 500
+#: How many systems may keep somebody waiting who only wants to see; whoever comes next is told at once that nobody could look.
+MAX_GLANCES: Final = 4
+
+_glances: Final = threading.BoundedSemaphore(MAX_GLANCES)
+LOOKS_WITHIN_S: Final = 2.0
 
 
 def look(systems: Mapping[str, System], objects: Iterable[ObjectRef]) -> dict[ObjectRef, Image]:
@@ -18,6 +25,43 @@ def look(systems: Mapping[str, System], objects: Iterable[ObjectRef]) -> dict[Ob
         ref: _looked(systems, ref) if number < MAX_LOOKS else Image.unknown("too many objects to look at")
         for number, ref in enumerate(dict.fromkeys(objects))
     }
+
+
+def look_briefly(
+    systems: Mapping[str, System], objects: Iterable[ObjectRef], *, within_s: float = LOOKS_WITHIN_S
+) -> dict[ObjectRef, Image]:
+    """Answer what each object holds now, for a person who waits for it: ``unknown`` for a system that takes longer than that."""
+    wanted = tuple(dict.fromkeys(objects))
+    seen: dict[ObjectRef, Image] = {}
+
+    def work() -> None:
+        for ref in wanted[:MAX_LOOKS]:
+            seen[ref] = _looked(systems, ref)
+
+    # A system that hangs keeps its thread, not the person: nothing waits for it when the process ends.
+    thread = threading.Thread(target=work, name="stopwork-look", daemon=True)
+    thread.start()
+    thread.join(within_s)
+    late = Image.unknown(f"its system did not answer within {within_s:g} s")
+    return {ref: seen.get(ref, late) for ref in wanted}
+
+
+def glance(systems: Mapping[str, System], ref: ObjectRef, *, within_s: float) -> Image:
+    """Answer what an object holds now, or after ``within_s`` that it cannot be told: for people who wait for a page."""
+    if not _glances.acquire(blocking=False):
+        return Image.unknown("other objects are being looked at; try again in a moment")
+    seen: list[Image] = []
+
+    def work() -> None:
+        try:
+            seen.append(_looked(systems, ref))
+        finally:
+            _glances.release()
+
+    thread = threading.Thread(target=work, name=f"glance at {ref.system}", daemon=True)
+    thread.start()
+    thread.join(within_s)
+    return seen[0] if seen else Image.unknown(f"{ref.system} did not answer within {within_s:g} s")
 
 
 def in_words(error: Exception) -> str:

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from stopwork import __version__
 from stopwork.kernel.errors import StopworkError
-from stopwork.server.api import comparing, controls, guard, incidents, records, recovery
+from stopwork.server.api import comparing, controls, drafts, guard, incidents, records, recovery, versions
 from stopwork.server.api.direct import Direct
 from stopwork.server.api.endpoint import ROOT, Access, Endpoint, Given, Read
 from stopwork.server.api.openapi import document
@@ -123,6 +123,8 @@ def all_endpoints(crew: Crew) -> tuple[Endpoint, ...]:
         *recovery.ENDPOINTS,
         *records.ENDPOINTS,
         *comparing.ENDPOINTS,
+        *versions.ENDPOINTS,
+        *drafts.ENDPOINTS,
         health,
     )
 

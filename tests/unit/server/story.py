@@ -32,6 +32,7 @@ class Story:
         """Tell it to the end."""
         self.agent_repeats_itself()
         self.people_look()
+        self.drafted()
         self.paused()
         self.opened()
         self.put_right()
@@ -162,6 +163,58 @@ class Story:
         self.get(f"/v1/approvals/{asked['id']}")
         self.post(
             f"/v1/approvals/{asked['id']}/decide", who=DANA, approve=False, digest=asked["digest"], note="No."
+        )
+
+    def drafted(self) -> None:
+        """Two calls are stored instead of run: one is mended and released, and a guard carries it out; one is discarded."""
+        scope = {"kind": "tool", "name": "crm.update_account", "workflow": WORKFLOW}
+        hold = self.post("/v1/holds", scope=scope, mode="draft_only", reason="to look at each")["hold"]["id"]
+        self.start("run-2")
+        self.post("/v1/runs/run-2/rejoin", who=AGENT)
+        asked = {"run": "run-2", "tool": "crm.update_account"}
+        for number, day in enumerate(("2026-06-02", "2026-06-03"), start=1):
+            args = {"account_id": "acme", "renewal": day}
+            self.post("/v1/permits", who=AGENT, call=f"call-d{number}", args=args, **asked)
+        self.post("/v1/runs/run-2/finish", who=AGENT, status="succeeded")
+        drafts = self.get("/v1/drafts", workflow=WORKFLOW, state="open")
+        assert [each["id"] for each in drafts] == ["call-d2", "call-d1"]
+        self.post("/v1/drafts/call-d2/discard", reason="It is not ours to change.")
+        shown = self.get("/v1/drafts/call-d1")
+        mended = self.post(
+            "/v1/drafts/call-d1/edit",
+            args=shown["args"] | {"renewal": "2026-06-04"},
+            digest=shown["digest"],
+            reason="a day off",
+        )
+        self.post("/v1/drafts/call-d1/release", who=DANA, digest=mended["digest"], reason="It is right now.")
+        [claimed] = self.post("/v1/drafts/claim", who=AGENT, workflow=WORKFLOW, session="guard-1")["drafts"]
+        self.carry(claimed, session="guard-1")
+        assert self.get("/v1/drafts/call-d1/standing")["draft"]["state"] == "done"
+        self.post(f"/v1/holds/{hold}/lift", who=KIM, reason="Both are looked at.")
+
+    def carry(self, claimed: Json, session: str) -> None:
+        """Carry a released draft out, as a guard does."""
+        permit = self.post(
+            "/v1/permits",
+            who=AGENT,
+            call=claimed["call"],
+            run=claimed["run"]["ticket"]["run"],
+            tool=claimed["tool"],
+            args=claimed["args"],
+            draft=claimed["draft"],
+            session=session,
+        )
+        assert permit["verdict"] == "allow", permit
+        [ref] = permit["capture"]
+        before = {"state": "present", "content": dict(self.house.office.crm.accounts["acme"])}
+        images = [{"object": ref, "image": before}]
+        call = f"/v1/calls/{claimed['call']}"
+        self.post(f"{call}/attempt", who=AGENT, before=images, session=session)
+        result = self.house.office.crm.run(claimed["tool"], permit["args"])
+        after = {"state": "present", "content": dict(self.house.office.crm.accounts["acme"])}
+        seen = [{"object": ref, "operation": "modified", "before": before, "after": after}]
+        self.post(
+            f"{call}/outcome", who=AGENT, outcome="succeeded", result=result, observed=seen, session=session
         )
 
     def paused(self) -> None:
