@@ -35,6 +35,7 @@ SECTIONS: Final = {
         "diff": "stopwork.cli.comparing:diff",
         "signals": "stopwork.cli.signals:signals",
         "approvals": "stopwork.cli.approvals:approvals",
+        "drafts": "stopwork.cli.drafts:drafts",
     },
     "Stop": {
         "pause": "stopwork.cli.holds:pause",
