@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,9 +16,11 @@ from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations import permits
 from stopwork.operations.drafts import RELEASABLE, question
 from stopwork.operations.installation import Installation
-from stopwork.operations.looking import look_briefly
+from stopwork.operations.looking import glance
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.storage.view import View
+
+LOOKS_WITHIN_S: Final = 2.0
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -65,7 +68,7 @@ def seen(installation: Installation, *, draft: str) -> Standing:
     )
     if found.object is None:
         return found
-    return replace(found, now=look_briefly(installation.systems, [found.object])[found.object])
+    return replace(found, now=glance(installation.systems, found.object, within_s=LOOKS_WITHIN_S))
 
 
 def _waits_for(

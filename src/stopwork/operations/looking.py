@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import threading
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -16,7 +15,6 @@ MAX_LOOKS: Final = 500
 MAX_GLANCES: Final = 4
 
 _glances: Final = threading.BoundedSemaphore(MAX_GLANCES)
-LOOKS_WITHIN_S: Final = 2.0
 
 
 def look(systems: Mapping[str, System], objects: Iterable[ObjectRef]) -> dict[ObjectRef, Image]:
@@ -25,25 +23,6 @@ def look(systems: Mapping[str, System], objects: Iterable[ObjectRef]) -> dict[Ob
         ref: _looked(systems, ref) if number < MAX_LOOKS else Image.unknown("too many objects to look at")
         for number, ref in enumerate(dict.fromkeys(objects))
     }
-
-
-def look_briefly(
-    systems: Mapping[str, System], objects: Iterable[ObjectRef], *, within_s: float = LOOKS_WITHIN_S
-) -> dict[ObjectRef, Image]:
-    """Answer what each object holds now, for a person who waits for it: ``unknown`` for a system that takes longer than that."""
-    wanted = tuple(dict.fromkeys(objects))
-    seen: dict[ObjectRef, Image] = {}
-
-    def work() -> None:
-        for ref in wanted[:MAX_LOOKS]:
-            seen[ref] = _looked(systems, ref)
-
-    # A system that hangs keeps its thread, not the person: nothing waits for it when the process ends.
-    thread = threading.Thread(target=work, name="stopwork-look", daemon=True)
-    thread.start()
-    thread.join(within_s)
-    late = Image.unknown(f"its system did not answer within {within_s:g} s")
-    return {ref: seen.get(ref, late) for ref in wanted}
 
 
 def glance(systems: Mapping[str, System], ref: ObjectRef, *, within_s: float) -> Image:
