@@ -191,7 +191,7 @@ def test_a_guard_is_named_until_it_has_confirmed_or_is_gone(office: Office) -> N
     def now() -> holds.Pause:
         return office.read(lambda view: holds.status(view, paused.hold, now=office.clock.now()))
 
-    newest = office.write(partial(points.heartbeat, point=one, epoch=0))
+    newest = office.write(partial(points.heartbeat, point=one, epoch=0)).epoch
     assert newest == paused.hold.epoch
     assert len(now().unconfirmed) == 2, "being told is not yet confirming"
     with pytest.raises(Invalid, match="has not come yet"):

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from stopwork.control import protocol as p
-from stopwork.operations import claims, outcomes, permits, points, runs
+from stopwork.operations import claims, outcomes, permits, points, reads, runs
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
 
@@ -25,6 +25,7 @@ _BESIDE_OTHERS: Final = (
     p.RecordEffects,
     p.RecordStep,
     p.Heartbeat,
+    p.ReportReads,
 )
 
 
@@ -64,7 +65,11 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
             point, epoch = points.register(tx, **fields)
             return {"point": point, "epoch": epoch}
         case p.Heartbeat():
-            return {"epoch": points.heartbeat(tx, **fields)}
+            return points.heartbeat(
+                tx, manifests, point=request.point, epoch=request.epoch, lease=request.lease
+            )
+        case p.ReportReads():
+            return reads.report(tx, manifests, point=request.point, reads=request.reads)
         case p.RetirePoint():
             points.retire(tx, **fields, reason="it said goodbye")
     return {}

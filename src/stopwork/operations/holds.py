@@ -13,12 +13,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from stopwork.control.holds import covers
+from stopwork.control.holds import answer, covers
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import HoldLifted, HoldSet, IncidentPaused
 from stopwork.ledger.records import Call, Hold, Incident, Scope
-from stopwork.ledger.words import HoldMode, IncidentStatus, PrincipalKind
-from stopwork.operations.points import PointView, current_epoch, live
+from stopwork.ledger.words import EffectKind, HoldMode, IncidentStatus, PrincipalKind, Verdict
+from stopwork.operations import points
+from stopwork.operations.points import PointState, Unconfirmed, current_epoch
 from stopwork.operations.scopes import require_holdable, require_room, require_shared, workflow_of
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -29,7 +30,12 @@ PAGE: Final = 100
 
 
 class PauseState(StrEnum):
-    """``pausing`` while a guard has not confirmed, ``enforced`` while calls are still in flight, then ``drained``."""
+    """What may be said of a hold.
+
+    ``pausing`` while a guard may still read by itself what the hold covers. ``enforced`` when nothing more begins: every guard has
+    confirmed, or has lost its lease and has to ask. ``drained`` when nothing is running either that was begun before; what a guard was
+    reading that is not heard of any more is not known to have ended.
+    """
 
     PAUSING = "pausing"
     ENFORCED = "enforced"
@@ -37,13 +43,14 @@ class PauseState(StrEnum):
 
 
 class Pause(Struct, frozen=True, kw_only=True):
-    """What a hold has achieved: the closed scope, the calls still in flight, the guards that have not confirmed."""
+    """What a hold has achieved: the closed scope, the calls still in flight, the guards that have not confirmed, and how many have."""
 
     hold: Hold
     state: PauseState
     closed: Scope
     in_flight: tuple[Call, ...]
-    unconfirmed: tuple[PointView, ...]
+    unconfirmed: tuple[Unconfirmed, ...]
+    confirmed: int = 0
 
 
 def pause(
@@ -134,11 +141,25 @@ def status(view: View, hold: Hold, *, now: datetime) -> Pause:
     in_flight = tuple(
         call for call in view.each(Call, in_flight=True, **of_workflow) if covers(hold.scope, call)
     )
-    unconfirmed = tuple(point for point in live(view, now=now, workflow=workflow) if point.epoch < hold.epoch)
-    if not hold.active:
-        unconfirmed = ()
-    state = PauseState.PAUSING if unconfirmed else PauseState.ENFORCED if in_flight else PauseState.DRAINED
-    return Pause(hold=hold, state=state, closed=hold.scope, in_flight=in_flight, unconfirmed=unconfirmed)
+    unconfirmed = (
+        points.unconfirmed(view, now=now, workflow=workflow, epoch=hold.epoch) if hold.active else ()
+    )
+    return Pause(
+        hold=hold,
+        state=_state(hold, in_flight, unconfirmed),
+        closed=hold.scope,
+        in_flight=in_flight,
+        unconfirmed=unconfirmed,
+        confirmed=points.count(view, workflow=workflow) - len(unconfirmed),
+    )
+
+
+def _state(hold: Hold, in_flight: tuple[Call, ...], unconfirmed: tuple[Unconfirmed, ...]) -> PauseState:
+    if any(point.state is PointState.REQUESTED for point in unconfirmed):
+        return PauseState.PAUSING
+    stops_reads = answer(hold.mode, EffectKind.READ) is not Verdict.ALLOW
+    unheard = stops_reads and any(point.lease_left_s is not None for point in unconfirmed)
+    return PauseState.ENFORCED if in_flight or unheard else PauseState.DRAINED
 
 
 def lifted_since(view: View, since: datetime) -> Iterator[Hold]:

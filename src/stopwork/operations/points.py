@@ -1,17 +1,28 @@
-"""Enforcement points: the guards that are alive, and what each has last confirmed."""
+"""Enforcement points: the guards that are alive, what each has last confirmed, and until when it may decide reads by itself.
+
+A heartbeat is not history: it is no entry of the journal. It is durable before it is answered, because a lease that nobody remembers
+would let a pause be called enforced while a guard still reads.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 import sqlalchemy as sa
 from msgspec import Struct
 
+from stopwork.control import lease as leases
+from stopwork.control.budget import Usage
+from stopwork.control.protocol import Heartbeat, Pulse, ReadLease
 from stopwork.kernel.errors import Conflict, Invalid, NotFound
 from stopwork.ledger.events import PointRegistered, PointRetired
-from stopwork.ledger.records import Control, Point
+from stopwork.ledger.records import Control, Day, Hold, Point, Workflow
+from stopwork.operations.manifests import Manifests
 from stopwork.operations.runs import require_own_workflow
+from stopwork.storage.leases import now_us
 from stopwork.storage.tables import TABLES
 from stopwork.storage.tables import heartbeat as heartbeats
 from stopwork.storage.transaction import Tx
@@ -19,12 +30,36 @@ from stopwork.storage.view import View, decode
 
 #: A guard that was silent for this long is no longer counted on to be there.
 RETIRED_AFTER: Final = timedelta(seconds=60)
+#: How often a guard comes by itself.
+BEATS_EVERY_S: Final = 3.0
+#: A guard without a lease is about to be told until it was silent for this long, and out of reach after the second time.
+LATE_AFTER_S: Final = 2 * BEATS_EVERY_S
+SILENT_AFTER_S: Final = 30.0
+#: How much longer than the guard the control plane counts a lease, because no two clocks run alike.
+CLOCKS_DRIFT: Final = 1.01
 
 _points: Final = TABLES[Point]
 
 
+class PointState(StrEnum):
+    """How a guard stands to a hold.
+
+    ``requested``: it has been told or is about to be, and until it confirms it may still read by itself. ``confirmed``: it acts on the
+    hold. ``expired``: its lease has run out, so that it asks before it reads, as it does before every change. ``unreachable``: so
+    it is, and nothing was heard of it for long.
+    """
+
+    REQUESTED = "requested"
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"
+    UNREACHABLE = "unreachable"
+
+
 class PointView(Struct, frozen=True, kw_only=True):
-    """A live guard: how long it has been silent and the newest control epoch it confirmed."""
+    """A live guard: how long it has been silent, the newest control epoch it confirmed, and how long it may still read by itself.
+
+    ``lease_left_s`` is ``None`` for a guard that always asks.
+    """
 
     point: str
     workflow: str
@@ -32,6 +67,14 @@ class PointView(Struct, frozen=True, kw_only=True):
     registered_at: datetime
     silent_s: float
     epoch: int
+    lease_left_s: float | None = None
+
+
+class Unconfirmed(PointView, frozen=True, kw_only=True):
+    """A guard that has not confirmed a hold, and when it is expected to come by itself; where it can be told sooner it is."""
+
+    state: PointState
+    next_try_s: float
 
 
 def register(tx: Tx, *, workflow: str, name: str, point: str | None = None) -> tuple[str, int]:
@@ -53,26 +96,94 @@ def register(tx: Tx, *, workflow: str, name: str, point: str | None = None) -> t
     return point, epoch
 
 
-def heartbeat(tx: Tx, *, point: str, epoch: int) -> int:
-    """Note that a guard is alive and has confirmed ``epoch``; answer the newest one.
+class Beat(Struct, frozen=True, kw_only=True):
+    """One heartbeat of a guard whose right to speak for the point is known."""
+
+    known: Point
+    epoch: int
+    lease: bool = False
+
+
+def beat_of(tx: Tx, asked: Heartbeat, newest: int) -> Beat:
+    """Answer a heartbeat that may be noted.
 
     ``NotFound`` for a guard that was given up: nobody would wait for its confirmation, so it has to register again. ``Invalid`` for
     an epoch that has not come yet: that would confirm a pause before it is set.
     """
-    known = tx.need(Point, point)
+    known = tx.need(Point, asked.point)
     require_own_workflow(tx, known.workflow)
     if known.retired_at is not None:
-        raise NotFound(f"{point} is no longer counted on", hint="Register again.", point=point)
-    newest = current_epoch(tx)
-    if epoch > newest:
+        raise NotFound(f"{known.id} is no longer counted on", hint="Register again.", point=known.id)
+    if asked.epoch > newest:
         raise Invalid(
-            f"epoch {epoch} has not come yet",
+            f"epoch {asked.epoch} has not come yet",
             hint="Confirm what you were told.",
             expected=newest,
-            found=epoch,
+            found=asked.epoch,
         )
-    tx.execute(sa.update(heartbeats).where(heartbeats.c.point == point).values(seen_at=tx.now, epoch=epoch))
-    return newest
+    return Beat(known=known, epoch=asked.epoch, lease=asked.lease)
+
+
+def note(tx: Tx, manifests: Manifests, beats: Sequence[Beat]) -> list[Pulse]:
+    """Note heartbeats, many at once, and answer each: the newest epoch, and the lease where one was asked for."""
+    newest = current_epoch(tx)
+    granted = terms(tx, manifests, {beat.known.workflow for beat in beats if beat.lease}, now=tx.now)
+    counted_from_us = now_us(tx)
+    pulses, rows = [], {}
+    for beat in beats:
+        lease = granted.get(beat.known.workflow) if beat.lease else None
+        until_us = 0 if lease is None else counted_from_us + int(lease.for_s * CLOCKS_DRIFT * 1_000_000)
+        rows[beat.known.id] = {"of": beat.known.id, "at": tx.now, "confirmed": beat.epoch, "until": until_us}
+        pulses.append(Pulse(epoch=newest, lease=lease))
+    if rows:
+        # In one order everywhere, so that servers that note at the same time wait for each other and not in a circle.
+        tx.execute(_NOTED, [rows[point] for point in sorted(rows)])
+    return pulses
+
+
+_NOTED: Final = (
+    sa.update(heartbeats)
+    .where(heartbeats.c.point == sa.bindparam("of"))
+    .values(seen_at=sa.bindparam("at"), epoch=sa.bindparam("confirmed"), lease_until_us=sa.bindparam("until"))
+)
+
+
+def heartbeat(
+    tx: Tx, manifests: Manifests | None = None, *, point: str, epoch: int, lease: bool = False
+) -> Pulse:
+    """Note that a guard is alive and has confirmed ``epoch``; answer the newest one, and a lease if it is asked for."""
+    asked = Heartbeat(point=point, epoch=epoch, lease=lease)
+    [pulse] = note(tx, manifests or Manifests(), [beat_of(tx, asked, current_epoch(tx))])
+    return pulse
+
+
+def terms(view: View, manifests: Manifests, workflows: set[str], *, now: datetime) -> dict[str, ReadLease]:
+    """Answer the lease that each guard of these workflows may have now; none for a workflow that has no manifest."""
+    if not workflows:
+        return {}
+    holds = tuple(view.find(Hold, active=True))
+    found = {}
+    for name in workflows:
+        workflow = view.get(Workflow, name)
+        if workflow is None:
+            continue
+        today = view.get(Day, Day.id_of(name, now))
+        usage = Usage() if today is None else _spent(today)
+        rules = manifests.version(view, name, workflow.version)
+        capped = rules.manifest.budget.day_calls is not None
+        points = view.count(Point, workflow=name, retired_at=None) if capped else 1
+        found[name] = leases.grant(rules, workflow, holds, usage, points=points, now=now)
+    return found
+
+
+def _spent(day: Day) -> Usage:
+    return Usage(
+        day_usd=day.cost_usd,
+        day_tokens=day.tokens,
+        day_calls=day.calls,
+        day_writes=day.writes,
+        day_unpriced=day.unpriced,
+    )
 
 
 def retire(tx: Tx, *, point: str, reason: str) -> None:
@@ -84,11 +195,15 @@ def retire(tx: Tx, *, point: str, reason: str) -> None:
 
 
 def retire_silent(tx: Tx) -> int:
-    """Retire the guards that were silent for too long; answer how many."""
+    """Retire the guards that were silent for too long and whose leases have run out; answer how many."""
     query = (
         sa.select(heartbeats.c.point)
         .join_from(heartbeats, _points, _points.c.id == heartbeats.c.point)
-        .where(heartbeats.c.seen_at < tx.now - RETIRED_AFTER, _points.c.retired_at.is_(None))
+        .where(
+            heartbeats.c.seen_at < tx.now - RETIRED_AFTER,
+            heartbeats.c.lease_until_us < now_us(tx),
+            _points.c.retired_at.is_(None),
+        )
     )
     silent = [point for (point,) in tx.execute(query)]
     for point in silent:
@@ -96,14 +211,19 @@ def retire_silent(tx: Tx) -> int:
     return len(silent)
 
 
-def live(view: View, *, now: datetime, workflow: str | None = None) -> list[PointView]:
-    """Answer the guards that are counted on."""
-    query = sa.select(_points.c.record, heartbeats.c.seen_at, heartbeats.c.epoch).join_from(
-        _points, heartbeats, _points.c.id == heartbeats.c.point
-    )
+def live(
+    view: View, *, now: datetime, workflow: str | None = None, before_epoch: int | None = None
+) -> list[PointView]:
+    """Answer the guards that are counted on; with ``before_epoch`` only those that have not confirmed that epoch."""
+    query = sa.select(
+        _points.c.record, heartbeats.c.seen_at, heartbeats.c.epoch, heartbeats.c.lease_until_us
+    ).join_from(_points, heartbeats, _points.c.id == heartbeats.c.point)
     query = query.where(_points.c.retired_at.is_(None))
     if workflow is not None:
         query = query.where(_points.c.workflow == workflow)
+    if before_epoch is not None:
+        query = query.where(heartbeats.c.epoch < before_epoch)
+    counted_us = now_us(view)
     found = []
     for row in view.execute(query):
         known = decode(Point, row.record)
@@ -115,9 +235,37 @@ def live(view: View, *, now: datetime, workflow: str | None = None) -> list[Poin
                 registered_at=known.registered_at,
                 silent_s=(now - row.seen_at).total_seconds(),
                 epoch=row.epoch,
+                lease_left_s=max(0.0, (row.lease_until_us - counted_us) / 1_000_000)
+                if row.lease_until_us
+                else None,
             )
         )
     return found
+
+
+def unconfirmed(view: View, *, now: datetime, workflow: str | None, epoch: int) -> tuple[Unconfirmed, ...]:
+    """Answer the guards that have not confirmed what was changed with this epoch, each with how it stands to that."""
+    return tuple(
+        Unconfirmed(
+            **{name: getattr(point, name) for name in PointView.__struct_fields__},
+            state=_state(point),
+            next_try_s=max(0.0, BEATS_EVERY_S - point.silent_s),
+        )
+        for point in live(view, now=now, workflow=workflow, before_epoch=epoch)
+    )
+
+
+def _state(point: PointView) -> PointState:
+    """Answer how a guard stands that has not confirmed."""
+    if point.lease_left_s or point.silent_s < LATE_AFTER_S:
+        return PointState.REQUESTED
+    return PointState.EXPIRED if point.silent_s < SILENT_AFTER_S else PointState.UNREACHABLE
+
+
+def count(view: View, *, workflow: str | None) -> int:
+    """Count the guards that are counted on."""
+    of_workflow = {} if workflow is None else {"workflow": workflow}
+    return view.count(Point, retired_at=None, **of_workflow)
 
 
 def current_epoch(view: View) -> int:

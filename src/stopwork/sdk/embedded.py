@@ -86,6 +86,6 @@ def workflow_of(view: View, request: p.Request[Any]) -> str:
             return view.need(Run, run).workflow
         case p.RecordAttempt(call=call) | p.RecordOutcome(call=call) | p.RecordEffects(call=call):
             return view.need(Call, call).workflow
-        case p.Heartbeat(point=point) | p.RetirePoint(point=point):
+        case p.Heartbeat(point=point) | p.ReportReads(point=point) | p.RetirePoint(point=point):
             return view.need(Point, point).workflow
     raise Internal(f"nobody answers {type(request).__name__}", hint="Please report this.")

@@ -34,6 +34,7 @@ _SUMMARIES: Final[dict[type[p.Request[Any]], tuple[str, str]]] = {
     p.ClaimDrafts: ("claim_drafts", "Take released drafts to carry them out, so that nobody else does"),
     p.RegisterPoint: ("register_point", "Register an enforcement point"),
     p.Heartbeat: ("beat", "Say that an enforcement point is alive and which epoch it acts on"),
+    p.ReportReads: ("report_reads", "Report reads that an enforcement point decided by itself, on its lease"),
     p.RetirePoint: ("retire_point", "Say goodbye: this enforcement point has stopped"),
 }
 
