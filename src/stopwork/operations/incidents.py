@@ -18,6 +18,7 @@ from stopwork.ledger.events import (
     UpdateScheduled,
 )
 from stopwork.ledger.words import DetectedBy, IncidentStatus, IncidentType, Severity
+from stopwork.operations import returning
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import administrators, require_person
@@ -89,7 +90,9 @@ def open_by_hand(
             title=title,
         )
     )
-    return tx.need(r.Incident, incident)
+    opened = tx.need(r.Incident, incident)
+    returning.demote(tx, manifests, incident=incident, because=opened.title)
+    return opened
 
 
 def change_severity(

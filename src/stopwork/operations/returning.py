@@ -5,6 +5,7 @@ from __future__ import annotations
 from stopwork.control.stages import check_move, goes_up
 from stopwork.incidents.lifecycle import require_before, require_open
 from stopwork.incidents.reenable import CheckView, checks, require_answerable, require_raise
+from stopwork.incidents.severity import ORDER
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.events import CheckAnswered, IncidentReenabled, StageChanged
 from stopwork.ledger.records import Hold, Incident, Workflow
@@ -77,6 +78,32 @@ def lower_stage(tx: Tx, *, workflow: str, stage: Stage, reason: str, incident: s
         raise Invalid("a reason is needed", hint="Say in a sentence why.", field="reason")
     _change(tx, known, stage, reason=reason.strip(), incident=incident)
     return known_workflow(tx, workflow)
+
+
+def demote(tx: Tx, manifests: Manifests, *, incident: str, because: str, rule: str = "") -> Stage | None:
+    """Take autonomy back by itself, where the manifest says so; answer the stage, or ``None`` where nothing changes.
+
+    Called once for each signal that belongs to an incident, in its transaction; ``rule`` is the alert rule behind it. A workflow whose
+    autonomy is being given back loses it to an incident that is grave enough, any other to the rules that the manifest names. Up
+    again it goes only with its owner.
+    """
+    home = tx.need(Incident, incident)
+    known = known_workflow(tx, home.workflow)
+    demotion = manifests.version(tx, known.id, known.version).manifest.stages.demote
+    if not goes_up(demotion.to, known.stage):
+        return None
+    grave = ORDER.index(home.severity) <= ORDER.index(demotion.severity) and _is_returning(tx, known)
+    if not grave and rule not in demotion.on:
+        return None
+    why = f"the alert rule {rule}" if rule in demotion.on else f"a signal at {home.severity}"
+    _change(tx, known, demotion.to, reason=f"by itself, for {why}: {because}", incident=incident)
+    return demotion.to
+
+
+def _is_returning(tx: Tx, workflow: Workflow) -> bool:
+    """Answer whether autonomy is being given back: it is not all there, or the incident after which it is is still watched."""
+    watched = tx.find(Incident, workflow=workflow.id, status=IncidentStatus.MONITORING, order="opened_at")
+    return workflow.stage is not Stage.NORMAL or any(each.reenabled_at is not None for each in watched)
 
 
 def close(tx: Tx, *, incident: str, reason: str) -> Incident:

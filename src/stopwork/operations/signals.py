@@ -1,4 +1,4 @@
-"""Signals: what was noticed is recorded, joins or opens an incident, and sets the hold that the manifest asks for.
+"""Signals: what was noticed is recorded, joins or opens an incident, sets the hold that the manifest asks for, and takes autonomy back.
 
 All of that is one transaction: there is never a signal without its incident, nor an incident whose automatic hold is
 still to come.
@@ -15,8 +15,9 @@ from stopwork.incidents.pause import scope_asked_for
 from stopwork.incidents.severity import ORDER, Assessment, Circumstances, assess, of_case
 from stopwork.ledger import records as r
 from stopwork.ledger.events import IncidentOpened, SeverityChanged, SignalJoined, SignalRaised
-from stopwork.ledger.words import DetectedBy, HoldMode, IncidentStatus, Severity
+from stopwork.ledger.words import DetectedBy, HoldMode, IncidentStatus, Severity, Stage
 from stopwork.manifest.compiled import CompiledManifest
+from stopwork.operations import returning
 from stopwork.operations.cases import gather
 from stopwork.operations.holds import pause
 from stopwork.operations.manifests import Manifests, known_workflow
@@ -26,12 +27,13 @@ from stopwork.storage.view import View
 
 
 class Raised(Struct, frozen=True, kw_only=True):
-    """What became of a finding. ``incident`` is ``None`` where it is only logged."""
+    """What became of a finding. ``incident`` is ``None`` where it is only logged, ``stage`` where no autonomy was taken back."""
 
     signal: str
     incident: str | None
     opened: bool
     hold: str | None
+    stage: Stage | None = None
 
 
 def rules_in_force(view: View, manifests: Manifests) -> Rulebook:
@@ -76,7 +78,8 @@ def raise_finding(tx: Tx, manifests: Manifests, finding: Finding) -> Raised:
     tx.record(SignalJoined(incident=incident, workflow=finding.workflow, signal=signal, run=finding.run))
     hold = _hold(tx, manifests, finding, incident)
     reassess(tx, manifests, incident)
-    return Raised(signal=signal, incident=incident, opened=opened, hold=hold)
+    stage = returning.demote(tx, manifests, incident=incident, because=finding.summary, rule=finding.detector)
+    return Raised(signal=signal, incident=incident, opened=opened, hold=hold, stage=stage)
 
 
 def reassess(tx: Tx, manifests: Manifests, incident: str) -> None:
