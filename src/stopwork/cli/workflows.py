@@ -56,6 +56,8 @@ def _show_workflow(paper: Paper, found: Any) -> None:
             "mode": workflow["mode"],
             "stage": workflow["stage"],
             "since": paper.when(workflow["stage_since"]) if workflow["stage_since"] else None,
+            "because": workflow["stage_reason"] or None,
+            "pause test": _pause_test(paper, workflow["pause_test"]),
             "incident": workflow["incident"],
             **{f"{role} owner": address for role, address in workflow["owners"].items()},
         }
@@ -69,6 +71,12 @@ def _show_workflow(paper: Paper, found: Any) -> None:
         ],
         empty="No version is recorded.",
     )
+
+
+def _pause_test(paper: Paper, found: Any) -> str:
+    if found is None:
+        return "never done; begin with: stopwork pause-test WORKFLOW"
+    return f"{'passed' if found['passed'] else 'FAILED'} {paper.when(found['at'])}"
 
 
 @workflows.command("show")

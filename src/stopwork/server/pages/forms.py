@@ -25,6 +25,7 @@ from stopwork.operations import (
     holds,
     incidents,
     messages,
+    pause_tests,
     postmortems,
     preparedness,
     recovery,
@@ -98,6 +99,28 @@ def pause(sent: Sent) -> Landed:
         f"{count_of(len(found.unconfirmed), 'enforcement point')} not confirmed yet.",
     }
     return Landed(words[found.state], f"/holds/{found.hold.id}")
+
+
+def test_pause(sent: Sent) -> Landed:
+    """Prove that a pause stops the workflow."""
+    workflow = sent.path["workflow"]
+    found = pause_tests.run(sent.installation, sent.person, workflow=workflow)
+    said = (
+        "The pause test passed. Nothing was stopped by it."
+        if found.passed
+        else "The pause test failed: a pause may not stop this workflow."
+    )
+    return Landed(said, f"/workflows/{workflow}#pausetest")
+
+
+def take_autonomy_away(sent: Sent) -> Landed:
+    """Lower the stage of a workflow."""
+    workflow, stage = sent.path["workflow"], _choice(w.Stage, sent.get("stage"), "stage")
+    sent.write(
+        lambda tx: returning.lower_stage(tx, workflow=workflow, stage=stage, reason=sent.get("reason")),
+        urgent=True,
+    )
+    return Landed(f"The workflow is at the stage {stage.replace('_', ' ')}.", f"/workflows/{workflow}#stage")
 
 
 def lift(sent: Sent) -> Landed:
@@ -419,6 +442,8 @@ _OF_INCIDENT: Final = {
 
 FORMS: Final[dict[str, Callable[[Sent], Landed]]] = {
     "/pause": pause,
+    "/workflows/{workflow}/pause-test": test_pause,
+    "/workflows/{workflow}/stage": take_autonomy_away,
     "/holds/{hold}/lift": lift,
     "/approvals/{approval}": answer_approval,
     "/runs/{run}/calls/{call}": settle,

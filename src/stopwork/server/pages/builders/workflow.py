@@ -9,7 +9,7 @@ from stopwork.control import stages
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.manifest.model import Gate, Tool
-from stopwork.operations import comparing, points, preparedness
+from stopwork.operations import comparing, pause_tests, points, preparedness
 from stopwork.operations.manifests import known_workflow
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.look import Look, concerns, field_changes, hold_row
@@ -61,6 +61,9 @@ def workflow(look: Look, workflow_id: str) -> c.WorkflowContext:
         preparedness=preparedness.assess(view, look.manifests, workflow=known.id, now=look.now),
         stages=ladder(known.stage),
         points=tuple(points.live(view, now=look.now, workflow=known.id)),
+        next_pause_test=pause_tests.due_at(view, look.manifests, known)
+        if known.mode is w.Mode.ENFORCE
+        else None,
         observed=comparing.enforcement(
             view, workflow=known.id, since=look.now - OBSERVED_FOR, most=OBSERVED_CALLS
         )

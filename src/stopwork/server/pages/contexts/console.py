@@ -102,7 +102,8 @@ class ToolRow(Context):
 class WorkflowContext(Context):
     """One workflow: what it may do, what it did, and how ready it is.
 
-    ``observed`` is what enforcement would have done, while the workflow is only observed.
+    ``observed`` is what enforcement would have done, while the workflow is only observed. ``next_pause_test`` is when the
+    server will do one by itself, if it will.
     """
 
     frame: Frame
@@ -118,6 +119,12 @@ class WorkflowContext(Context):
     stages: tuple[StageStep, ...]
     points: tuple[PointView, ...]
     observed: EnforcementReport | None = None
+    next_pause_test: datetime | None = None
+
+    @property
+    def lower_stages(self) -> tuple[StageStep, ...]:
+        """The stages that anyone may take it down to."""
+        return tuple(step for step in self.stages if step.passed)
 
     @property
     def unsettled(self) -> Unsettled:

@@ -285,7 +285,10 @@ def workflow_stories() -> Iterator[tuple[str, c.Context]]:
         frame=frame(
             s.WORKFLOW.title, path="/workflows/weekly-renewal-risk", watch="workflow:weekly-renewal-risk"
         ),
-        workflow=s.WORKFLOW,
+        workflow=changed(
+            s.WORKFLOW, pause_test=s.PAUSE_TEST, stage_reason=s.DEMOTED, stage_since=s.ago(hours=2)
+        ),
+        next_pause_test=s.ago(days=-19),
         manifest=s.MANIFEST,
         versions=(s.MANIFEST, s.FIRST_MANIFEST),
         tools=(
@@ -347,6 +350,10 @@ def workflow_stories() -> Iterator[tuple[str, c.Context]]:
             versions=(s.MANIFEST,),
             observed=OBSERVED,
         ),
+    )
+    yield (
+        "workflow-pause-test-failed",
+        changed(page, workflow=changed(s.CALM_WORKFLOW, pause_test=s.FAILED_PAUSE_TEST), holds=()),
     )
     run = c.RunContext(
         frame=frame("Run", path=f"/runs/{s.RUN.id}", watch=f"run:{s.RUN.id}"),
