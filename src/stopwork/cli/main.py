@@ -25,6 +25,7 @@ SECTIONS: Final = {
     "Declare": {
         "manifest": "stopwork.cli.manifests:manifest",
         "apply": "stopwork.cli.manifests:apply",
+        "versions": "stopwork.cli.versions:versions",
         "workflows": "stopwork.cli.workflows:workflows",
         "check": "stopwork.cli.workflows:check",
         "observed": "stopwork.cli.comparing:observed",

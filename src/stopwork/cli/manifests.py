@@ -56,23 +56,45 @@ def _show_applied(paper: Paper, found: Any) -> None:
         _show_changes(paper, found)
         paper.line("Nothing was applied.")
     elif found["unchanged"]:
-        paper.line(f"Version {found['version']} of {found['workflow']} is in force already; nothing changes.")
+        _show_unchanged(paper, found)
+    elif found["proposed"]:
+        _show_proposed(paper, found)
     else:
         paper.line(f"Version {found['version']} of {found['workflow']} is in force.")
     _show_warnings(paper, found)
+
+
+def _show_unchanged(paper: Paper, found: Any) -> None:
+    if found["version"] == found["in_force"]:
+        paper.line(f"Version {found['version']} of {found['workflow']} is in force already; nothing changes.")
+    else:
+        _show_proposed(paper, found)
+
+
+def _show_proposed(paper: Paper, found: Any) -> None:
+    workflow, version = found["workflow"], found["version"]
+    paper.line(
+        f"Version {version} of {workflow} is proposed. Version {found['in_force']} stays in force until "
+        f"{' or '.join(found['signers']) or 'a second person'} signs: stopwork versions approve {workflow} {version}"
+    )
 
 
 @click.command()
 @FILE
 @click.option("--reason", metavar="TEXT", help="Why this version is applied; asked for when it is left out.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and stop there.")
+@click.option(
+    "--another",
+    is_flag=True,
+    help="This new workflow is another one, although it looks like one that is held.",
+)
 @yes_option
 @answers(_show_applied)
-def apply(cli: Invocation, file: Path, reason: str | None, *, dry_run: bool, yes: bool) -> Any:
+def apply(cli: Invocation, file: Path, reason: str | None, *, dry_run: bool, another: bool, yes: bool) -> Any:
     """Make FILE (stopwork.yaml) the version in force.
 
-    What changes is shown first, and what gives the agent more room is marked. Nothing is applied when somebody else
-    applied another version in the meantime.
+    What changes is shown first, and what gives the agent more room is marked. Where the manifest in force asks for a second person,
+    such a version is only proposed. Nothing is applied when somebody else applied another version in the meantime.
     """
     text, name = _text(_read(file), file), str(file)
     preview = cli.server.post("/v1/manifests/preview", {"text": text, "filename": name})
@@ -81,36 +103,62 @@ def apply(cli: Invocation, file: Path, reason: str | None, *, dry_run: bool, yes
     if not cli.as_json:
         cli.show(_show_changes, preview)
     reason = cli.ask(reason, "Why is this version applied?", option="--reason")
-    cli.confirm(f"Apply version {preview['version']} of {preview['workflow']}?", yes=yes)
-    body = {"text": text, "filename": name, "reason": reason, "expected_version": preview["version"] - 1}
+    verb = "Propose" if preview["proposed"] else "Apply"
+    cli.confirm(f"{verb} version {preview['version']} of {preview['workflow']}?", yes=yes)
+    if preview["lookalikes"] and not another and cli.interactive:
+        # --yes says that the difference was seen, not that two workflows are two. Where nobody can be asked the server refuses.
+        cli.confirm(f"Is {preview['workflow']} another workflow, and no new name?", yes=False)
+        another = True
+    body = {
+        "text": text,
+        "filename": name,
+        "reason": reason,
+        "expected_version": preview["in_force"],
+        "another": another,
+    }
     return cli.server.post("/v1/manifests", body) | {"dry_run": False}
 
 
 def _show_changes(paper: Paper, found: Any) -> None:
     workflow, version, changes = found["workflow"], found["version"], found["changes"]
     if found["unchanged"]:
-        paper.line(f"Version {version} of {workflow} is in force already; nothing changes.")
+        _show_unchanged(paper, found)
     elif version == 1:
         paper.line(f"{workflow} is new: this is its first version.")
+        for each in found["lookalikes"]:
+            paper.line(
+                f"! {each['workflow']} does the same for the same people and is held by {', '.join(each['holds'])}. "
+                f"If this is its new name, add to the manifest: formerly: {each['workflow']}"
+            )
     else:
         loosening = sum(change["loosens"] is True for change in changes)
         told = f", {loosening} of them giving the agent more room" if loosening else ""
         paper.line(
-            f"{workflow}, version {version - 1} to {version}: {count_of(len(changes), 'change')}{told}."
+            f"{workflow}, version {found['in_force']} to {version}: {count_of(len(changes), 'change')}{told}."
         )
-        paper.table(
-            ("field", "before", "after", "meaning"),
-            [
-                (
-                    ("! " if change["loosens"] else "  ") + change["field"],
-                    in_short(change["before"]) if change["before"] is not None else None,
-                    in_short(change["after"]) if change["after"] is not None else None,
-                    _MEANING[change["loosens"]],
-                )
-                for change in changes
-            ],
-            empty="Only words that change nothing differ.",
-        )
+        change_table(paper, changes, loosens=found["loosens"])
+        if found["proposed"]:
+            paper.line(
+                f"{count_of(len(found['loosens']), 'change')} may give the agent more room, so {' or '.join(found['signers']) or 'a second person'} "
+                "has to sign before this version is in force."
+            )
+
+
+def change_table(paper: Paper, changes: Any, *, loosens: Any = ()) -> None:
+    """Show what differs between two manifests; what gives the agent more room, or has to be looked at, is marked."""
+    paper.table(
+        ("field", "before", "after", "meaning"),
+        [
+            (
+                ("! " if change["loosens"] or change["field"] in loosens else "  ") + change["field"],
+                in_short(change["before"]) if change["before"] is not None else None,
+                in_short(change["after"]) if change["after"] is not None else None,
+                _MEANING[change["loosens"]],
+            )
+            for change in changes
+        ],
+        empty="Only words that change nothing differ.",
+    )
 
 
 def _show_warnings(paper: Paper, found: Any) -> None:

@@ -22,6 +22,8 @@ from stopwork.operations import (
     returning,
     settling,
 )
+from stopwork.operations.approval_evidence import ApprovalEvidence, evidence
+from stopwork.operations.renaming import Lookalike
 from stopwork.server.api.endpoint import Access, Act, Endpoint, Given, Page, Read, Write
 from stopwork.storage.view import View
 
@@ -35,10 +37,14 @@ class ManifestText(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ApplyManifest(ManifestText, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``expected_version`` is the version that was compared with; 0 when there was none."""
+    """``expected_version`` is the version that was compared with; 0 when there was none.
+
+    ``another`` says that a new workflow is not one that is held, under a new name.
+    """
 
     reason: Annotated[str, Meta(max_length=2_000)] = ""
     expected_version: int | None = None
+    another: bool = False
 
 
 class Warned(Struct, frozen=True, kw_only=True):
@@ -48,11 +54,20 @@ class Warned(Struct, frozen=True, kw_only=True):
 
 
 class Applied(Struct, frozen=True, kw_only=True):
-    """A manifest's version, whether it is the one in force already, what changes and what it warns of."""
+    """A manifest's version, what it changes against the one in force and what it warns of.
+
+    ``unchanged`` when it is that version, or proposed, already. ``proposed`` when it waits for one of ``signers``, because of the fields
+    that ``loosens`` names. ``lookalikes`` are held workflows that this one could be another name of.
+    """
 
     workflow: str
     version: int
+    in_force: int
     unchanged: bool
+    proposed: bool
+    signers: tuple[str, ...]
+    loosens: tuple[str, ...]
+    lookalikes: tuple[Lookalike, ...]
     changes: tuple[Change, ...]
     warnings: tuple[Warned, ...]
 
@@ -91,10 +106,11 @@ class ApprovalFilter(Page, frozen=True, kw_only=True):
 
 
 class Decide(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``digest`` is that of the content which the person was shown."""
+    """``digest`` is that of the content which the person was shown. ``args`` are approved in the place of those that were."""
 
     approve: bool
     digest: str
+    args: dict[str, Any] | None = None
     note: Annotated[str, Meta(max_length=2_000)] = ""
 
 
@@ -116,7 +132,12 @@ def _applied(found: manifests.Preview) -> Applied:
     return Applied(
         workflow=found.workflow,
         version=found.version,
+        in_force=found.in_force,
         unchanged=found.unchanged,
+        proposed=found.proposed,
+        signers=found.signers,
+        loosens=found.loosens,
+        lookalikes=found.lookalikes,
         changes=found.changes,
         warnings=tuple(
             Warned(line=each.line, field=each.field, message=each.message) for each in found.loaded.warnings
@@ -171,7 +192,17 @@ ENDPOINTS = (
         path="/v1/manifests/preview",
         name="preview_manifest",
         summary="Check a manifest and show what applying it would change",
-        does=Read(lambda view, g: _applied(manifests.preview(view, g.body.text, filename=g.body.filename))),
+        does=Read(
+            lambda view, g: _applied(
+                manifests.preview(
+                    view,
+                    g.body.text,
+                    author=g.actor.id,
+                    now=g.installation.store.clock.now(),
+                    filename=g.body.filename,
+                )
+            )
+        ),
         body=ManifestText,
         answer=Applied,
         tag="manifests",
@@ -180,7 +211,7 @@ ENDPOINTS = (
         method="POST",
         path="/v1/manifests",
         name="apply_manifest",
-        summary="Make a manifest the version in force",
+        summary="Make a manifest the version in force, or propose it where a second person has to sign",
         does=Write(
             lambda tx, g: _applied(
                 manifests.apply(
@@ -189,6 +220,7 @@ ENDPOINTS = (
                     reason=g.body.reason,
                     filename=g.body.filename,
                     expected_version=g.body.expected_version,
+                    another=g.body.another,
                 )
             )
         ),
@@ -214,22 +246,6 @@ ENDPOINTS = (
         does=Read(lambda view, g: _own(g, manifests.known_workflow(view, g.path["workflow"]))),
         answer=r.Workflow,
         access=Access.ANY,
-        tag="workflows",
-    ),
-    Endpoint(
-        method="GET",
-        path="/v1/workflows/{workflow}/versions",
-        name="list_versions",
-        summary="The manifest versions of a workflow, newest first",
-        does=Read(
-            lambda view, g: view.find(
-                r.ManifestVersion,
-                order="-version",
-                **page_of(g.query, workflow=manifests.known_workflow(view, g.path["workflow"]).id),
-            )
-        ),
-        query=Page,
-        answer=list[r.ManifestVersion],
         tag="workflows",
     ),
     Endpoint(
@@ -368,15 +384,33 @@ ENDPOINTS = (
         tag="approvals",
     ),
     Endpoint(
+        method="GET",
+        path="/v1/approvals/{approval}/evidence",
+        name="get_approval_evidence",
+        summary="What an approver decides by: what will run, where its values came from, the object now, similar calls",
+        does=Read(
+            lambda view, g: evidence(
+                view,
+                g.installation.manifests,
+                g.installation.systems,
+                approval=g.path["approval"],
+            )
+        ),
+        answer=ApprovalEvidence,
+        tag="approvals",
+    ),
+    Endpoint(
         method="POST",
         path="/v1/approvals/{approval}/decide",
         name="decide_approval",
-        summary="Approve or reject the exact content that was shown",
+        summary="Approve or reject the exact content that was shown, or approve it with other arguments",
         does=Write(
-            lambda tx, g: approvals.decide(
+            lambda tx, g: approvals.answer(
                 tx,
+                g.installation.manifests,
                 approval=g.path["approval"],
                 approve=g.body.approve,
+                args=g.body.args,
                 note=g.body.note,
                 digest=g.body.digest,
             )

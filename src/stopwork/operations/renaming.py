@@ -1,0 +1,122 @@
+"""A workflow under another name: what was held stays held.
+
+A hold names its workflow. The same manifest under a new name would be a way around it, by intent or by accident. A manifest that
+says ``formerly`` takes the holds along; one that does not, and looks like a workflow that is held, has to be said to be another one.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from stopwork.control.stages import LADDER
+from stopwork.kernel.errors import Invalid
+from stopwork.ledger.events import HoldSet
+from stopwork.ledger.records import Control, Hold, ManifestVersion, Scope, Workflow
+from stopwork.ledger.words import ScopeKind, Stage
+from stopwork.manifest.load import load
+from stopwork.manifest.model import Manifest
+from stopwork.manifest.problems import one_of
+from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
+
+
+class Lookalike(Struct, frozen=True, kw_only=True):
+    """A workflow that is held, and that a new manifest could be another name of."""
+
+    workflow: str
+    holds: tuple[str, ...]
+
+
+def lookalikes(view: View, manifest: Manifest) -> tuple[Lookalike, ...]:
+    """Answer the held workflows that do the same for the same people as a new manifest, which does not name them as its former name."""
+    held: dict[str, list[str]] = {}
+    for hold in view.each(Hold, active=True):
+        workflow = _workflow_of(hold.scope)
+        if workflow not in (None, manifest.workflow, manifest.formerly):
+            held.setdefault(workflow, []).append(hold.id)
+    return tuple(
+        Lookalike(workflow=name, holds=tuple(ids))
+        for name, ids in held.items()
+        if (known := view.get(Workflow, name)) is not None and _alike(_manifest(view, known), manifest)
+    )
+
+
+def former(view: View, manifest: Manifest) -> Workflow | None:
+    """Answer the workflow that the manifest says it was; ``Invalid`` when there was none of that name."""
+    if manifest.formerly is None:
+        return None
+    known = view.get(Workflow, manifest.formerly)
+    if known is None:
+        names = [each.id for each in view.each(Workflow)]
+        raise Invalid(
+            f"formerly: there is no workflow {manifest.formerly!r}",
+            hint=f"Did you mean {one_of(names, manifest.formerly)}? Without a former name leave the line out."
+            if names
+            else "Leave the line out: this is the first workflow here.",
+            field="formerly",
+            found=manifest.formerly,
+        )
+    return known
+
+
+def first_stage(view: View, manifest: Manifest, before: Workflow | None) -> Stage:
+    """Answer the stage in which a new workflow starts: a new name gives no autonomy back, and what is held comes back step by step."""
+    stages = [manifest.stages.start]
+    if before is not None:
+        held = any(_workflow_of(hold.scope) == before.id for hold in view.each(Hold, active=True))
+        stages += [before.stage, *([Stage.READ_ONLY] if held else ())]
+    return min(stages, key=LADDER.index)
+
+
+def take_holds_along(tx: Tx, workflow: str, before: str) -> tuple[Hold, ...]:
+    """Set every hold of the former name on this one too, unless it is, and answer those that were set.
+
+    They stand by themselves: what returns the former workflow does not return this one.
+    """
+    active = tuple(tx.each(Hold, active=True))
+    there = {(hold.scope, hold.mode) for hold in active}
+    taken = []
+    for hold in active:
+        if _workflow_of(hold.scope) != before:
+            continue
+        scope = _renamed(hold.scope, workflow)
+        if (scope, hold.mode) in there:
+            continue
+        there.add((scope, hold.mode))
+        hold_id = tx.new_id("hold")
+        tx.record(
+            HoldSet(
+                hold=hold_id,
+                scope=scope,
+                mode=hold.mode,
+                reason=f"{hold.reason} (taken along from {before}, its former name, where it is {hold.id})",
+                epoch=tx.need(Control, "control").epoch + 1,
+                workflow=workflow,
+            )
+        )
+        taken.append(tx.need(Hold, hold_id))
+    return tuple(taken)
+
+
+def _renamed(scope: Scope, workflow: str) -> Scope:
+    if scope.kind is ScopeKind.WORKFLOW:
+        return Scope(kind=scope.kind, name=workflow)
+    return Scope(kind=scope.kind, name=scope.name, workflow=workflow)
+
+
+def _alike(before: Manifest, after: Manifest) -> bool:
+    """Whether both change things by the same tools, or have the same ones where none changes anything, and share an owner."""
+    shared = set(before.owners.by_role().values()) & set(after.owners.by_role().values())
+    return bool(shared) and _deeds(before) == _deeds(after)
+
+
+def _deeds(manifest: Manifest) -> set[str]:
+    return {name for name, tool in manifest.tools.items() if tool.writes} or set(manifest.tools)
+
+
+def _manifest(view: View, workflow: Workflow) -> Manifest:
+    return load(view.need(ManifestVersion, f"{workflow.id}@{workflow.version}").text).manifest
+
+
+def _workflow_of(scope: Scope) -> str | None:
+    return scope.name if scope.kind is ScopeKind.WORKFLOW else scope.workflow
