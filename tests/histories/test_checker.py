@@ -276,7 +276,7 @@ def test_what_was_told_is_compared_with_what_is_there() -> None:
     def told(asked_s: float, lifted_s: float = 9.0, *, allowed: bool = True) -> set[Rule]:
         """Tell of a call that was asked for then, and of a pause that had returned at 3."""
         witness = Witness(
-            asked=[Asked(call="a", asked_s=asked_s, allowed=allowed)],
+            asked=[Asked(call="a", asked_s=asked_s, answered_s=asked_s + 0.5, allowed=allowed)],
             paused=[Paused(hold="hold-1", returned_s=3.0, lifted_s=lifted_s)],
         )
         return rules(faults_of(entries([APPLIED, permit("a"), TOOL_HELD]), witness))
@@ -284,11 +284,14 @@ def test_what_was_told_is_compared_with_what_is_there() -> None:
     assert told(2.0) == set()
     assert told(4.0) == {Rule.RETURNED}
     assert told(4.0, allowed=False) == set()
-    assert told(9.5) == set(), "its end had been asked for"
+    assert told(8.7) == set(), "its end had been asked for before it was answered"
+    assert told(9.5) == set()
 
 
 def test_a_permit_that_was_answered_and_is_not_there_is_missed() -> None:
-    witness = Witness(asked=[Asked(call=call, asked_s=1.0, allowed=call != "c") for call in "abc"])
+    witness = Witness(
+        asked=[Asked(call=call, asked_s=1.0, answered_s=2.0, allowed=call != "c") for call in "abc"]
+    )
     faults = faults_of(entries([APPLIED, permit("a")]), witness)
     assert [(fault.rule, fault.text.partition(" ")[0]) for fault in faults] == [(Rule.KEPT, "b")]
 
@@ -317,7 +320,7 @@ def test_the_checker_takes_time_by_the_entry() -> None:
             for n in range(count)
         )
         made = list(entries([replace(APPLIED, text=MANIFEST), *chain.from_iterable(calls)]))
-        asked_ = [Asked(call=f"c{n}", asked_s=n, allowed=True) for n in range(count)]
+        asked_ = [Asked(call=f"c{n}", asked_s=n, answered_s=n + 0.1, allowed=True) for n in range(count)]
         paused = [Paused(hold=f"h{n}", returned_s=n + 0.2, lifted_s=n + 0.4) for n in range(count)]
         began = time.process_time()
         checker = Checker(Witness(asked=asked_, paused=paused))

@@ -72,6 +72,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     call: str
     asked_s: float
+    answered_s: float
     allowed: bool
 
 
@@ -101,8 +102,8 @@ class Witness(msgspec.Struct):
             while returns and returns[0].returned_s < asked.asked_s:
                 standing.append(returns.popleft())
             standing = [paused for paused in standing if paused.lifted_s > asked.asked_s]
-            if standing:
-                found[asked.call] = [paused.hold for paused in standing]
+            if under := [paused.hold for paused in standing if paused.lifted_s > asked.answered_s]:
+                found[asked.call] = under
         return found
 
 

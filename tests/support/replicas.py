@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -12,11 +11,9 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from stopwork.control import protocol as p
-from stopwork.control.holds import covers
 from stopwork.kernel.clock import SystemClock
 from stopwork.kernel.errors import StopworkError
 from stopwork.kernel.ids import TimeOrderedIds
-from stopwork.ledger import events as e
 from stopwork.ledger.records import Hold, Principal, Scope
 from stopwork.ledger.words import Outcome, Verdict
 from stopwork.operations import desk, holds, manifests
@@ -26,6 +23,7 @@ from stopwork.storage.store import Store
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 from tests.support.doomed import ACKNOWLEDGED
+from tests.support.history import Fault, Rule, history_faults
 from tests.support.office import AGENT, DANA, LEE, MANIFEST, WORKFLOW
 
 A = TypeVar("A")
@@ -94,7 +92,7 @@ class Replica:
         self.write(partial(holds.lift, hold=hold.id, reason="a second person looked"), actor=DANA)
 
 
-def permits_beside_pauses(replicas: list[Replica], scopes: list[Scope], *, guards: int) -> list[str]:
+def permits_beside_pauses(replicas: list[Replica], scopes: list[Scope], *, guards: int) -> list[Fault]:
     """Let guards ask on every replica while each scope is paused on one and lifted on another; answer what is wrong with the history."""
     stop = threading.Event()
 
@@ -124,48 +122,8 @@ def permits_beside_pauses(replicas: list[Replica], scopes: list[Scope], *, guard
         stop.set()
         for thread in threads:
             thread.join(30)
-    return store.read(history_faults) + [f"{hold} was not recorded" for hold in missing(store, returned)]
-
-
-def missing(store: Store, expected: list[str]) -> set[str]:
-    return set(expected) - {hold.id for hold in store.read(lambda view: list(view.each(Hold)))}
-
-
-def history_faults(view: View) -> list[str]:
-    """Answer everything in the journal that no order of single steps explains."""
-    faults: list[str] = []
-    active: dict[str, Scope] = {}
-    permitted: dict[str, str] = {}
-    consumed: Counter[str] = Counter()
-    expected = 0
-    while page := view.entries(after=expected, limit=5_000):
-        for entry in page:
-            expected += 1
-            if entry.seq != expected:
-                return [*faults, f"entry {expected} is missing"]
-            match entry.event:
-                case e.HoldSet(hold=hold, scope=scope):
-                    active[hold] = scope
-                case e.HoldLifted(hold=hold):
-                    active.pop(hold, None)
-                case e.ApprovalConsumed(approval=approval):
-                    consumed[approval] += 1
-                case e.CallFinished(call=call, key=key, outcome=Outcome.FAILED):
-                    if permitted.get(key) == call:
-                        del permitted[key]
-                case e.CallDecided(verdict=Verdict.ALLOW) as decided:
-                    faults += [
-                        f"{decided.call} was permitted under {hold}"
-                        for hold, scope in active.items()
-                        if covers(scope, decided)
-                    ]
-                    if permitted.setdefault(decided.key, decided.call) != decided.call:
-                        faults.append(f"{decided.call} has the key of {permitted[decided.key]}")
-                case _:
-                    pass
-    return faults + [
-        f"{approval} was used {count} times" for approval, count in consumed.items() if count > 1
-    ]
+    lost = set(returned) - {hold.id for hold in store.read(lambda view: list(view.each(Hold)))}
+    return store.read(history_faults) + [Fault(Rule.KEPT, f"{hold} was not recorded") for hold in lost]
 
 
 def at_once(works: Sequence[Callable[[], T]]) -> list[T | StopworkError]:

@@ -22,9 +22,10 @@ from stopwork.storage.postgres import ANSWERED_WITHIN_S, IDLE_WITHIN_S, WRITERS
 from stopwork.storage.store import Store
 from stopwork.storage.transaction import Tx
 from tests.support.doomed import acknowledged, doomed, wait_for
+from tests.support.history import history_faults
 from tests.support.postgres import PostgresServer
 from tests.support.proxy import Proxy
-from tests.support.replicas import Replica, hammer_database, history_faults
+from tests.support.replicas import Replica, hammer_database
 from tests.support.told import recording, run_started
 
 RECOVERS_WITHIN_S = 20.0

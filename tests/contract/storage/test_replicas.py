@@ -10,19 +10,18 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-import sqlalchemy as sa
 
 from stopwork.kernel.errors import Conflict, StopworkError
 from stopwork.ledger.records import Approval, Hold, Incident, Run, Scope
 from stopwork.ledger.words import IncidentType, Outcome, ScopeKind, Verdict
 from stopwork.operations import approvals, incidents
 from stopwork.storage.fsck import fsck
-from stopwork.storage.postgres import Postgres
 from stopwork.storage.view import View
 from tests.support.databases import POSTGRESQL
+from tests.support.history import history_faults
 from tests.support.office import DANA, MANIFEST, WORKFLOW
 from tests.support.postgres import PostgresServer
-from tests.support.replicas import TOOL, Replica, at_once, history_faults, permits_beside_pauses
+from tests.support.replicas import TOOL, Replica, at_once, permits_beside_pauses
 from tests.support.told import recording, run_started
 
 GUARDS = 8
@@ -32,13 +31,6 @@ SCOPES = [
     Scope(kind=ScopeKind.PERMISSION, name="crm.tasks.write"),
     Scope(kind=ScopeKind.EVERYTHING),
 ]
-
-
-class WithoutShareLock(Postgres):
-    """A build in which permits do not keep a pause waiting."""
-
-    def begin_beside_others(self, connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
 
 
 @pytest.fixture
@@ -63,15 +55,6 @@ def pair(postgres: PostgresServer) -> Iterator[list[Replica]]:
 def test_no_permit_that_a_hold_covers_commits_after_its_pause(replicas: list[Replica]) -> None:
     assert permits_beside_pauses(replicas, SCOPES * 2, guards=GUARDS) == []
     assert fsck(replicas[0].store).clean
-
-
-def test_the_history_shows_a_build_whose_permits_take_no_share_lock(postgres: PostgresServer) -> None:
-    location = postgres.database()
-    with Replica.several(2, lambda: Replica.on(WithoutShareLock.open(location))) as broken:
-        broken[0].apply()
-        # Each pause meets several permits between their look at the holds and their commit; one that is late is enough.
-        faults = permits_beside_pauses(broken, SCOPES * 5, guards=GUARDS)
-    assert any("was permitted under" in fault for fault in faults)
 
 
 # --- promises 3 and 4 --------------------------------------------------------------------------------
