@@ -6,39 +6,90 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
-from benchmarks.timing import detection, guard, pause, permits, report, sealing
+from benchmarks.timing import detection, guard, pause, permits, points, report, sealing, starts
 from benchmarks.timing.figures import Figure
 from benchmarks.timing.server import running
 from benchmarks.timing.yardsticks import BareDatabase
+from tests.support.postgres import PostgresServer
 
 
 def main() -> None:
     """Measure everything, print the table and, with ``--write``, put it into RESULTS.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the section in benchmarks/RESULTS.md")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=_MEASURED,
+        metavar="NAME",
+        help=f"one of {', '.join(_MEASURED)}; may be repeated",
+    )
     options = parser.parse_args()
+    if options.write and options.only:
+        parser.error("what is written is the whole table, of one run")
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="stopwork-bench-") as folder:
-        figures = list(_measured(Path(folder)))
-        text = report.section(figures, disk=Path(folder), duration_s=time.perf_counter() - started)
+    with tempfile.TemporaryDirectory(prefix="stopwork-bench-") as name:
+        folder = Path(name)
+        with BareDatabase(folder) as bare:
+            figures = [
+                figure for each in options.only or _MEASURED for figure in _MEASURED[each](folder, bare)
+            ]
+        text = report.section(figures, disk=folder, duration_s=time.perf_counter() - started)
     print(text)
     if options.write:
         report.write(text)
 
 
-def _measured(folder: Path) -> Iterator[Figure]:
-    served = folder / "served"
-    with BareDatabase(folder) as bare:
-        with running(served) as server:
-            yield from asyncio.run(permits.measure(server, bare))
-            yield from asyncio.run(pause.measure(server, bare))
-            asyncio.run(detection.provoke(server))
-        yield from detection.measure(served, bare)
-        yield from guard.measure(folder, bare)
-        yield from sealing.measure(folder, bare)
+def _permits(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
+    with running(folder / "permits") as server:
+        yield from asyncio.run(permits.measure(server, bare))
+
+
+def _postgres(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
+    with (
+        PostgresServer.started(durable=True) as database,
+        running(folder / "postgres", database.empty_database()) as server,
+    ):
+        yield from asyncio.run(permits.measure_rate(server, bare))
+
+
+def _pause(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
+    with running(folder / "pause") as server:
+        yield from asyncio.run(pause.measure(server, bare))
+
+
+def _starts(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
+    with running(folder / "starts") as server:
+        yield from starts.measure(server)
+
+
+def _points(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
+    with running(folder / "points") as server:
+        yield from points.measure(server)
+
+
+def _detection(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
+    served = folder / "detection"
+    with running(served) as server:
+        asyncio.run(detection.provoke(server))
+    yield from detection.measure(served, bare)
+
+
+#: What can be measured by itself, in the order of the table.
+_MEASURED: Final[dict[str, Callable[[Path, BareDatabase], Iterator[Figure]]]] = {
+    "permits": _permits,
+    "postgres": _postgres,
+    "pause": _pause,
+    "starts": _starts,
+    "points": _points,
+    "detection": _detection,
+    "guard": lambda folder, bare: iter(guard.measure(folder, bare)),
+    "sealing": lambda folder, bare: iter(sealing.measure(folder, bare)),
+}
 
 
 if __name__ == "__main__":

@@ -17,15 +17,17 @@ class Round(Struct, frozen=True):
     """What one round measured, both in the figure's unit."""
 
     own: float
-    yardstick: float
+    yardstick: float = math.nan
 
 
 class Figure(Struct, frozen=True, kw_only=True):
-    """One line of the results. ``aim`` is the ratio that is aimed at, in words; empty where none is set."""
+    """One line of the results. ``aim`` is "≤ 6", "≥ 0.55" or "0", and empty where none is set: it bounds the ratio, and where there is
+    no yardstick, or the aim is "0", what was measured itself.
+    """
 
     name: str
     unit: str
-    yardstick: str
+    yardstick: str = ""
     rounds: tuple[Round, ...]
     aim: str = ""
 
@@ -42,12 +44,21 @@ class Figure(Struct, frozen=True, kw_only=True):
         return statistics.median(self._ratios())
 
     @property
+    def missed(self) -> bool:
+        """Whether there is an aim and it was not reached."""
+        if not self.aim:
+            return False
+        measured = self.ratio if self.yardstick and self.aim != "0" else self.own
+        relation, _, bound = self.aim.rpartition(" ")
+        return measured < float(bound) if relation == "≥" else measured > float(bound)
+
+    @property
     def noise(self) -> tuple[float, float]:
         """The lowest and the highest ratio of a round."""
         return min(self._ratios()), max(self._ratios())
 
     def _ratios(self) -> list[float]:
-        return [each.own / each.yardstick for each in self.rounds]
+        return [each.own / each.yardstick if each.yardstick else math.inf for each in self.rounds]
 
 
 def percentile(samples: Iterable[float], share: float) -> float:

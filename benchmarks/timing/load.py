@@ -17,7 +17,7 @@ import msgspec
 
 from benchmarks.timing.permits import Work
 from benchmarks.timing.server import Address
-from benchmarks.timing.wire import Connection, connected
+from benchmarks.timing.wire import Connection, connected, ends_with_input
 
 READY: Final = b"ready\n"
 
@@ -41,10 +41,7 @@ def busy(server: Address, at_once: int) -> Iterator[None]:
 
 
 async def _main(server: Address, at_once: int) -> None:
-    over = asyncio.Event()
-    asyncio.get_running_loop().add_reader(
-        sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 1024) else over.set()
-    )
+    over = ends_with_input()
     async with connected(server.port, at_once) as connections:
         agents = [
             asyncio.create_task(_agent(server, f"run_{os.getpid()}_{number}", each, over))
@@ -55,11 +52,11 @@ async def _main(server: Address, at_once: int) -> None:
         await asyncio.gather(*agents)
 
 
-async def _agent(server: Address, run: str, connection: Connection, over: asyncio.Event) -> None:
+async def _agent(server: Address, run: str, connection: Connection, over: asyncio.Future[None]) -> None:
     work = Work(server, run)
     await connection.ask(work.begin)
     for asked in work.permits():
-        if over.is_set():
+        if over.done():
             return
         call = msgspec.json.decode(await connection.ask(asked))["call"]
         for said in work.carried_through(call):

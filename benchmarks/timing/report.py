@@ -21,6 +21,8 @@ _HEAD: Final = ("figure", "measured", "yardstick", "ratio", "rounds", "aim")
 def section(figures: Sequence[Figure], *, disk: Path, duration_s: float) -> str:
     """Answer the section in Markdown: when, where and how, and one line for each figure."""
     rows = [_HEAD, ("---",) * len(_HEAD), *(_row(each) for each in figures)]
+    missed = [each for each in figures if each.missed]
+    aims = sum(bool(each.aim) for each in figures)
     lines = [
         "## Timing: what the hot paths cost",
         "",
@@ -30,6 +32,9 @@ def section(figures: Sequence[Figure], *, disk: Path, duration_s: float) -> str:
         "behind it stand how many rounds there were, the lowest and the highest.",
         "",
         *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+        f"**Aims missed: {len(missed)} of {aims}.**" if missed else f"All {aims} aims are met.",
+        *(f"- {each.name}: {_measured(each)}, aimed at {each.aim}" for each in missed),
     ]
     return "\n".join(lines) + "\n"
 
@@ -45,19 +50,37 @@ def write(text: str, path: Path = RESULTS) -> None:
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
+    if not figure.yardstick:
+        return (
+            figure.name,
+            _amount(figure.own, figure.unit),
+            "none",
+            "none",
+            str(len(figure.rounds)),
+            figure.aim or "none",
+        )
     low, high = figure.noise
     return (
         figure.name,
         _amount(figure.own, figure.unit),
         f"{figure.yardstick}: {_amount(figure.beside, figure.unit)}",
-        f"**{figure.ratio:.2f}**" if figure.ratio < 10 else f"**{figure.ratio:.0f}**",
+        f"**{_ratio(figure)}**",
         f"{len(figure.rounds)}: {low:.2f} to {high:.2f}",
         figure.aim or "none",
     )
 
 
+def _measured(figure: Figure) -> str:
+    own = _amount(figure.own, figure.unit)
+    return f"{_ratio(figure)} ({own})" if figure.yardstick else own
+
+
+def _ratio(figure: Figure) -> str:
+    return f"{figure.ratio:.2f}" if figure.ratio < 10 else f"{figure.ratio:.0f}"
+
+
 def _amount(value: float, unit: str) -> str:
-    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.2f} {unit}"
+    return f"{value:,.0f} {unit}" if value >= 100 or value % 1 == 0 else f"{value:.2f} {unit}"
 
 
 def _machine(disk: Path) -> str:

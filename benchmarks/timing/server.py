@@ -1,4 +1,4 @@
-"""``python -m benchmarks.timing.server FOLDER``: the server as it is, with two more routes: an echo of what a permit asks, and the
+"""``python -m benchmarks.timing.server FOLDER [DATABASE]``: the server as it is, with two more routes: an echo of what a permit asks, and the
 processor time spent so far.
 
 The echo goes through the same server, middleware and decoder, and does nothing else: what is left between the two is Stopwork's own work.
@@ -29,6 +29,7 @@ from benchmarks.timing.workflow import AGENT, DANA, LEE, open_installation
 from stopwork.operations import credentials
 from stopwork.server.api import guard
 from stopwork.server.app import create_app
+from stopwork.server.main import configured, with_many_files
 from stopwork.worker.crew import Crew
 
 ECHO: Final = "/echo"
@@ -46,9 +47,15 @@ class Address(Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Address]:
-    """A server on ``folder`` in a process of its own, for as long as the block."""
-    command = [sys.executable, "-m", "benchmarks.timing.server", str(folder)]
+def running(folder: Path, database: str | None = None) -> Iterator[Address]:
+    """A server on ``folder``, or on the database at this address, in a process of its own, for as long as the block."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.timing.server",
+        str(folder),
+        *([database] if database else []),
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -62,7 +69,7 @@ def running(folder: Path) -> Iterator[Address]:
 def main() -> None:
     """Serve until standard input ends."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    with open_installation(Path(sys.argv[1])) as installation:
+    with open_installation(Path(sys.argv[1]), *sys.argv[2:]) as installation:
         bench, dana, lee = (
             installation.store.write(partial(credentials.issue, principal=person)).secret
             for person in (AGENT, DANA, LEE)
@@ -70,10 +77,8 @@ def main() -> None:
         more = [Route(ECHO, _echo(), methods=["POST"]), Route(SPENT, _spent, methods=["POST"])]
         app = create_app(Crew(installation), console=lambda: more)
         # Connections of a later round lie idle during an earlier one.
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=120
-        )
-        server = uvicorn.Server(config)
+        with_many_files()
+        server = uvicorn.Server(configured(app, keep_alive_s=120))
         address = Address(port=listener.getsockname()[1], agent=bench, dana=dana, lee=lee)
         threading.Thread(target=_stop_with_input, args=(server,), daemon=True).start()
         print(msgspec.json.encode(address).decode(), flush=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -75,6 +77,20 @@ def request(path: str, token: str, body: Any) -> bytes:
         f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
+
+
+def ends_with_input() -> asyncio.Future[None]:
+    """Answer a future that is done when standard input ends: the process that started this one wants no more of it."""
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+
+    def look() -> None:
+        if not os.read(sys.stdin.fileno(), 1024):
+            loop.remove_reader(sys.stdin.fileno())
+            over.set_result(None)
+
+    loop.add_reader(sys.stdin.fileno(), look)
+    return over
 
 
 @asynccontextmanager

@@ -53,8 +53,8 @@ def arguments(number: int) -> dict[str, Any]:
     return {"id": f"account-{number}", "amount": 12.5, "note": "renewal moved to next quarter " * 4}
 
 
-def open_installation(folder: Path) -> Installation:
+def open_installation(folder: Path, database: str | None = None) -> Installation:
     """Open an installation whose workflow is declared."""
-    installation = Installation.open(folder)
+    installation = Installation.open(folder, database=database)
     declare(installation)
     return installation

@@ -28,8 +28,9 @@ TEMPLATE = "template_stopwork"
 class PostgresServer:
     """One server with a data folder of its own, reached by a socket in it. It can be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._folder = folder
+        self._durable = durable
         self._programs = _programs(folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count(1)
@@ -37,14 +38,14 @@ class PostgresServer:
 
     @classmethod
     @contextlib.contextmanager
-    def started(cls) -> Iterator[Self]:
-        """Start a server in a new folder, and remove both afterwards."""
+    def started(cls, *, durable: bool = False) -> Iterator[Self]:
+        """Start a server in a new folder, and remove both afterwards. A ``durable`` one survives a crash of the machine."""
         # Short, because the name of a socket is bounded; and not below pytest's folder, which only its owner may enter.
         folder = Path(tempfile.mkdtemp(prefix="stopwork-pg-"))
         try:
             if (owner := _other_user()) is not None:
                 os.chown(folder, owner, -1)
-            server = cls(folder)
+            server = cls(folder, durable=durable)
             server.start()
             try:
                 yield server
@@ -62,8 +63,9 @@ class PostgresServer:
             "-k",
             str(self._folder),
         ]
-        # What survives a crash of the machine is PostgreSQL's own matter; here processes crash.
-        options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"]
+        # What survives a crash of the machine is PostgreSQL's own matter; in tests processes crash.
+        fsync = f"fsync={'on' if self._durable else 'off'}"
+        options = ["-c", "listen_addresses=", "-c", fsync, "-c", "max_connections=200"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command + options, stdout=log, stderr=log, user=_other_user(), start_new_session=True

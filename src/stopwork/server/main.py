@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import resource
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from stopwork.kernel.errors import Conflict, Invalid, Unavailable
 from stopwork.ledger.records import Principal
@@ -27,6 +29,11 @@ from stopwork.worker.crew import Crew
 DEFAULT_PORT: Final = 8321
 ADMINISTRATOR: Final = "admin@localhost.test"
 GRACE_S: Final = 5
+KEEP_ALIVE_S: Final = 30
+#: Every guard keeps a connection open on which it waits for news, beside those that it asks on.
+MAX_CONNECTIONS: Final = 4000
+#: How many files that takes, with some left for the database.
+MAX_FILES: Final = 3 * MAX_CONNECTIONS
 
 
 class Serving:
@@ -57,17 +64,30 @@ class Serving:
         stream = Stream(self.installation)
         secure = self.url.startswith("https://")
         app = create_app(crew, console=lambda: console_routes(crew, secure=secure), stream=stream)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
-            timeout_keep_alive=30,
-            limit_concurrency=1000,
-        )
-        server = _Server(config, started=lambda: ready(self), stopping=stream.close)
+        with_many_files()
+        server = _Server(configured(app), started=lambda: ready(self), stopping=stream.close)
         server.run(sockets=[self._listener])
+
+
+def configured(app: ASGIApp, *, keep_alive_s: int = KEEP_ALIVE_S) -> uvicorn.Config:
+    """Answer how an application is served: what is bounded, and by how much."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=keep_alive_s,
+        limit_concurrency=MAX_CONNECTIONS,
+    )
+
+
+def with_many_files() -> None:
+    """Let this process have as many files open as its connections need, where the machine lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _Server(uvicorn.Server):
