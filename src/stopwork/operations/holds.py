@@ -96,12 +96,22 @@ def pause(
 
 
 def lift(tx: Tx, *, hold: str, reason: str) -> Hold:
-    """Lift a hold that belongs to no open incident, with a second person's signature and a reason."""
+    """Lift a hold that belongs to no open incident, with a second person's signature and a reason.
+
+    The same again changes nothing; to lift what somebody else has lifted is a ``Conflict`` that says who did and why.
+    """
     known = tx.need(Hold, hold)
     if tx.actor.kind is not PrincipalKind.PERSON:
         raise Denied("only a person lifts a hold", hint="Sign in as a person.", hold=hold)
     if not known.active:
-        return known
+        if (known.lifted_by, known.lift_reason) == (tx.actor, reason.strip()):
+            return known
+        raise Conflict(
+            f"{hold} was lifted already, by {known.lifted_by}: {known.lift_reason}",
+            hint="Nothing is left to lift. What else holds the scope: stopwork holds list",
+            hold=hold,
+            lifted_at=known.lifted_at.isoformat() if known.lifted_at else None,
+        )
     if known.incident is not None and tx.need(Incident, known.incident).status is not IncidentStatus.CLOSED:
         raise Conflict(
             f"{hold} belongs to {known.incident} and ends with its re-enable",

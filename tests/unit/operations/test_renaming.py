@@ -1,0 +1,129 @@
+"""Contract of a new name: nothing that is held escapes by being called otherwise. A manifest that says what it was takes the holds and no more
+autonomy than it had; one that looks like a held workflow and does not say so is refused until a person says that it is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.ledger.records import Hold, Scope, Workflow
+from stopwork.ledger.words import HoldMode, ScopeKind, Stage, Verdict
+from stopwork.operations import holds, manifests, permits, returning, runs
+from tests.support.office import LEE, MANIFEST, WORKFLOW, Office
+
+NEW_NAME = "renewals-2026"
+SILENT = MANIFEST.replace("workflow: renewals", f"workflow: {NEW_NAME}")
+SAID = SILENT.replace("title:", f"formerly: {WORKFLOW}\ntitle:", 1)
+WHOLE = Scope(kind=ScopeKind.WORKFLOW, name=WORKFLOW)
+TOOL = Scope(kind=ScopeKind.TOOL, name="crm.create_task", workflow=WORKFLOW)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    with Office(tmp_path) as opened:
+        yield opened
+
+
+def hold(office: Office, scope: Scope, mode: HoldMode = HoldMode.BLOCK) -> Hold:
+    return office.write(partial(holds.pause, scope=scope, mode=mode, reason="wrong"), actor=LEE).hold
+
+
+def apply(office: Office, text: str, *, another: bool = False) -> manifests.Preview:
+    return office.write(partial(manifests.apply, text=text, reason="new name", another=another), actor=LEE)
+
+
+def held(office: Office) -> list[Scope]:
+    active = office.read(lambda view: list(view.each(Hold, active=True)))
+    return [each.scope for each in active if NEW_NAME in (each.scope.workflow, each.scope.name)]
+
+
+def stage(office: Office) -> Stage:
+    return office.read(lambda view: view.need(Workflow, NEW_NAME)).stage
+
+
+def verdict(office: Office, tool: str, **args: str) -> Verdict:
+    manifests_ = office.inst.manifests
+
+    def work(tx: permits.Tx) -> Verdict:
+        run = runs.start(tx, manifests_, workflow=NEW_NAME, trigger="manual").run
+        return permits.ask(tx, manifests_, run=run, tool=tool, args=args).verdict
+
+    return office.write(work, actor=LEE)
+
+
+def test_a_held_workflow_stays_held_under_its_new_name(office: Office) -> None:
+    hold(office, WHOLE)
+    apply(office, SAID)
+    assert held(office) == [Scope(kind=ScopeKind.WORKFLOW, name=NEW_NAME)]
+    assert stage(office) is Stage.READ_ONLY
+    assert verdict(office, "crm.read_account", account_id="acme") is Verdict.DENY
+
+
+def test_every_part_that_is_held_is_taken_along_and_says_where_from(office: Office) -> None:
+    first = hold(office, TOOL, HoldMode.DRAFT_ONLY)
+    hold(office, Scope(kind=ScopeKind.EVERYTHING), HoldMode.APPROVAL_REQUIRED)
+    apply(office, SAID)
+    assert held(office) == [Scope(kind=ScopeKind.TOOL, name="crm.create_task", workflow=NEW_NAME)]
+    [taken] = [
+        each
+        for each in office.read(lambda view: list(view.each(Hold, active=True)))
+        if each.scope.workflow == NEW_NAME
+    ]
+    assert (taken.mode, first.id in taken.reason) == (HoldMode.DRAFT_ONLY, True)
+
+
+def test_a_new_name_gives_no_autonomy_back(office: Office) -> None:
+    lower = partial(
+        returning.lower_stage, workflow=WORKFLOW, stage=Stage.APPROVED_WRITES, reason="to be careful"
+    )
+    office.write(lower, actor=LEE)
+    apply(office, SAID)
+    assert stage(office) is Stage.APPROVED_WRITES
+
+
+def test_who_does_not_say_the_former_name_is_asked(office: Office) -> None:
+    found = hold(office, WHOLE)
+    with pytest.raises(Conflict, match="renewals does the same for the same people") as caught:
+        apply(office, SILENT)
+    assert found.id in str(caught.value)
+    assert f"formerly: {WORKFLOW}" in caught.value.hint
+    apply(office, SILENT, another=True)
+    assert (held(office), stage(office)) == ([], Stage.NORMAL)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SILENT.replace("crm.create_task", "crm.make_task"),
+        SILENT.replace("dana", "ann").replace("lee", "ben").replace("kim", "cid").replace("sec@", "dot@"),
+    ],
+    ids=["it does other things", "it is other people's"],
+)
+def test_another_workflow_is_not_asked_about(office: Office, text: str) -> None:
+    hold(office, WHOLE)
+    apply(office, text)
+    assert held(office) == []
+
+
+def test_what_is_not_held_may_have_a_twin(office: Office) -> None:
+    apply(office, SILENT)
+    assert stage(office) is Stage.NORMAL
+
+
+def test_a_later_version_may_say_the_former_name(office: Office) -> None:
+    hold(office, WHOLE)
+    apply(office, SILENT, another=True)
+    apply(office, SAID)
+    apply(office, SAID.replace("Weekly", "Monthly"))
+    assert held(office) == [Scope(kind=ScopeKind.WORKFLOW, name=NEW_NAME)]
+
+
+def test_an_unknown_former_name(office: Office) -> None:
+    with pytest.raises(Invalid, match="there is no workflow 'renewal'") as caught:
+        apply(office, SAID.replace(f"formerly: {WORKFLOW}", "formerly: renewal"))
+    assert "renewals" in caught.value.hint
