@@ -19,9 +19,9 @@ from stopwork.control.budget import Usage
 from stopwork.control.protocol import Heartbeat, Pulse, ReadLease
 from stopwork.kernel.errors import Conflict, Invalid, NotFound
 from stopwork.ledger.events import PointRegistered, PointRetired
-from stopwork.ledger.records import Control, Day, Hold, Point, Workflow
+from stopwork.ledger.records import Control, Day, Hold, Point, Principal, Workflow
 from stopwork.operations.manifests import Manifests
-from stopwork.operations.runs import require_own_workflow
+from stopwork.operations.runs import require_own_workflow, require_speaks_for
 from stopwork.storage.leases import now_us
 from stopwork.storage.tables import TABLES
 from stopwork.storage.tables import heartbeat as heartbeats
@@ -104,14 +104,14 @@ class Beat(Struct, frozen=True, kw_only=True):
     lease: bool = False
 
 
-def beat_of(tx: Tx, asked: Heartbeat, newest: int) -> Beat:
-    """Answer a heartbeat that may be noted.
+def beat_of(view: View, asked: Heartbeat, newest: int, *, actor: Principal) -> Beat:
+    """Answer a heartbeat that this actor may have noted.
 
     ``NotFound`` for a guard that was given up: nobody would wait for its confirmation, so it has to register again. ``Invalid`` for
     an epoch that has not come yet: that would confirm a pause before it is set.
     """
-    known = tx.need(Point, asked.point)
-    require_own_workflow(tx, known.workflow)
+    known = view.need(Point, asked.point)
+    require_speaks_for(actor, known.workflow)
     if known.retired_at is not None:
         raise NotFound(f"{known.id} is no longer counted on", hint="Register again.", point=known.id)
     if asked.epoch > newest:
@@ -153,7 +153,7 @@ def heartbeat(
 ) -> Pulse:
     """Note that a guard is alive and has confirmed ``epoch``; answer the newest one, and a lease if it is asked for."""
     asked = Heartbeat(point=point, epoch=epoch, lease=lease)
-    [pulse] = note(tx, manifests or Manifests(), [beat_of(tx, asked, current_epoch(tx))])
+    [pulse] = note(tx, manifests or Manifests(), [beat_of(tx, asked, current_epoch(tx), actor=tx.actor)])
     return pulse
 
 

@@ -13,7 +13,7 @@ from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import RunFinished, RunStarted, StepRecorded
-from stopwork.ledger.records import Call, Run, Workflow
+from stopwork.ledger.records import Call, Principal, Run, Workflow
 from stopwork.ledger.words import Outcome, PrincipalKind, RunStatus, StepKind, Verdict
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.prices import price_usd
@@ -193,10 +193,15 @@ def running(tx: Tx, run: str, *, allow_finished: bool = False) -> Run:
 
 
 def require_own_workflow(tx: Tx, workflow: str) -> None:
-    """Raise ``Denied`` when the actor is the agent of another workflow; an agent's id is its workflow."""
-    if tx.actor.kind is PrincipalKind.AGENT and tx.actor.id != workflow:
+    """Raise ``Denied`` when the actor is the agent of another workflow."""
+    require_speaks_for(tx.actor, workflow)
+
+
+def require_speaks_for(actor: Principal, workflow: str) -> None:
+    """Raise ``Denied`` when this is the agent of another workflow; an agent's id is its workflow."""
+    if actor.kind is PrincipalKind.AGENT and actor.id != workflow:
         raise Denied(
-            f"this token speaks for {tx.actor.id}, not for {workflow}",
+            f"this token speaks for {actor.id}, not for {workflow}",
             hint=f"Use a token of that workflow: stopwork token create --agent {workflow}",
             workflow=workflow,
         )

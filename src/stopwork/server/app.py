@@ -25,6 +25,7 @@ from stopwork.server.api.routing import routes
 from stopwork.server.auth import Remembered
 from stopwork.server.pages.rendering import CONTENT_SECURITY_POLICY
 from stopwork.server.problems import on_error
+from stopwork.server.pulses import Pulses
 from stopwork.server.stream import Stream
 from stopwork.worker.crew import Crew
 from stopwork.worker.duty import Health
@@ -55,7 +56,7 @@ def create_app(
     """
     installation = crew.installation
     stream = stream or Stream(installation)
-    endpoints = all_endpoints(crew)
+    endpoints = all_endpoints(crew, Pulses(installation, stream.closing))
     remembered = Remembered(installation)
     description = msgspec.json.encode(document(endpoints))
 
@@ -89,8 +90,8 @@ def create_app(
     return SecurityHeaders(Direct(application, endpoints, installation, remembered))
 
 
-def all_endpoints(crew: Crew) -> tuple[Endpoint, ...]:
-    """Answer every row of the API."""
+def all_endpoints(crew: Crew, pulses: Pulses | None = None) -> tuple[Endpoint, ...]:
+    """Answer every row of the API; a server notes heartbeats by its own ``pulses``."""
     installation = crew.installation
 
     def look(view: Any, _given: Given) -> ServerHealth:
@@ -117,7 +118,7 @@ def all_endpoints(crew: Crew) -> tuple[Endpoint, ...]:
         tag="health",
     )
     return (
-        *guard.ENDPOINTS,
+        *(guard.endpoints(pulses.answer) if pulses else guard.ENDPOINTS),
         *controls.ENDPOINTS,
         *incidents.ENDPOINTS,
         *recovery.ENDPOINTS,

@@ -38,7 +38,7 @@ class Stream:
         self._installation = installation
         self._max_listeners = max_listeners
         self._listeners = 0
-        self._closing = asyncio.Event()
+        self.closing = asyncio.Event()
 
     async def serve(self, request: Request) -> Response:
         """Answer one listener."""
@@ -57,7 +57,7 @@ class Stream:
 
     def close(self) -> None:
         """End every stream, so that the server can stop."""
-        self._closing.set()
+        self.closing.set()
 
     def _start(self, request: Request) -> int:
         given = request.headers.get("last-event-id") or request.query_params.get("after", "")
@@ -79,7 +79,7 @@ class Stream:
 
         with store.listening(wake):
             yield b": listening\n\n"
-            while not self._closing.is_set():
+            while not self.closing.is_set():
                 news.clear()
                 try:
                     entries, heard = await run_in_threadpool(self._look, request, after)
@@ -102,7 +102,7 @@ class Stream:
 
     async def _wait(self, news: asyncio.Event) -> bool:
         """Wait for news or the end; answer whether there is any."""
-        waits = [asyncio.ensure_future(news.wait()), asyncio.ensure_future(self._closing.wait())]
+        waits = [asyncio.ensure_future(news.wait()), asyncio.ensure_future(self.closing.wait())]
         try:
             done, _ = await asyncio.wait(waits, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
         finally:

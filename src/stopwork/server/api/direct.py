@@ -12,7 +12,7 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stopwork.operations.installation import Installation
-from stopwork.server.api.endpoint import Access, Endpoint, Given, Write
+from stopwork.server.api.endpoint import Access, Attend, Endpoint, Given, Write
 from stopwork.server.api.routing import JSON, decoded, encode, receive_body, write
 from stopwork.server.auth import Remembered
 from stopwork.server.problems import as_stopwork_error, problem_response
@@ -35,7 +35,9 @@ class Direct:
         self._installation = installation
         self._remembered = remembered
         rows = [
-            _Row(each, each.does) for each in endpoints if isinstance(each.does, Write) and _is_direct(each)
+            _Row(each, each.does)
+            for each in endpoints
+            if isinstance(each.does, Write | Attend) and _is_direct(each)
         ]
         self._rows = {row.place: row for row in rows}
 
@@ -86,7 +88,7 @@ class Direct:
 class _Row:
     """An endpoint by its place: the whole address, or what stands before and behind the one part in braces."""
 
-    def __init__(self, endpoint: Endpoint, does: Write) -> None:
+    def __init__(self, endpoint: Endpoint, does: Write | Attend) -> None:
         self.endpoint: Final = endpoint
         self.does: Final = does
         self.decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(endpoint.body or Any)

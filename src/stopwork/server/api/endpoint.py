@@ -5,14 +5,14 @@ From the rows come the routes, the OpenAPI document and the tests that hold one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from stopwork.ledger.records import Principal
+from stopwork.ledger.records import Credential, Principal
 from stopwork.operations.installation import Installation
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -50,6 +50,12 @@ class Write(Struct, frozen=True):
     beside_others: bool = False
 
 
+class Attend(Struct, frozen=True):
+    """Something that is answered when there is something to say; it waits on the event loop, and confirms the credential itself."""
+
+    work: Callable[[Given, Credential | None], Awaitable[Any]]
+
+
 class Read(Struct, frozen=True):
     """One consistent look."""
 
@@ -76,7 +82,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     path: str
     name: str
     summary: str
-    does: Write | Read | Act | Fetch
+    does: Write | Attend | Read | Act | Fetch
     answer: Any
     body: type[Struct] | None = None
     query: type[Struct] | None = None

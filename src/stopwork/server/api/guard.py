@@ -7,14 +7,17 @@ the path is left out of the body.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stopwork.control import protocol as p
+from stopwork.ledger.records import Credential
 from stopwork.operations import desk
-from stopwork.server.api.endpoint import Access, Endpoint, Write
+from stopwork.server.api.endpoint import Access, Attend, Endpoint, Given, Write
 
 #: Images of many objects may come with an outcome.
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
@@ -78,3 +81,10 @@ def _body(name: str, fields: list[msgspec.structs.FieldInfo]) -> type[Struct]:
 
 
 ENDPOINTS: Final = tuple(_endpoint(request) for request in _SUMMARIES)
+
+
+def endpoints(heartbeat: Callable[[Given, Credential | None], Awaitable[Any]]) -> tuple[Endpoint, ...]:
+    """Answer the rows of a server that notes heartbeats together and holds them."""
+    return tuple(
+        replace(row, does=Attend(heartbeat)) if row.path == p.Heartbeat.path else row for row in ENDPOINTS
+    )

@@ -19,7 +19,18 @@ from stopwork.ledger.records import Credential, Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import credentials
 from stopwork.operations.installation import Installation
-from stopwork.server.api.endpoint import ROOT, Access, Act, Endpoint, Fetch, Given, Read, Rendered, Write
+from stopwork.server.api.endpoint import (
+    ROOT,
+    Access,
+    Act,
+    Attend,
+    Endpoint,
+    Fetch,
+    Given,
+    Read,
+    Rendered,
+    Write,
+)
 from stopwork.server.auth import NOBODY, Remembered, identify_request, shown
 from stopwork.server.problems import TooSlow, UnsupportedMediaType, as_stopwork_error, problem_response
 from stopwork.server.waiting import written
@@ -63,7 +74,7 @@ def _handler(endpoint: Endpoint, installation: Installation, remembered: Remembe
             actor, credential = NOBODY, None
             if endpoint.access is not Access.PUBLIC:
                 # One look-up by index: handing it to a thread would take longer than waiting for it.
-                if isinstance(endpoint.does, Write):
+                if isinstance(endpoint.does, Write | Attend):
                     credential = shown(request, remembered.credential)
                     actor = credential.principal
                 else:
@@ -92,9 +103,11 @@ def _handler(endpoint: Endpoint, installation: Installation, remembered: Remembe
     return handle
 
 
-async def _perform(does: Write | Read | Act | Fetch, given: Given, credential: Credential | None) -> Any:
+async def _perform(
+    does: Write | Attend | Read | Act | Fetch, given: Given, credential: Credential | None
+) -> Any:
     match does:
-        case Write():
+        case Write() | Attend():
             return await write(does, given, credential)
         case Read(read):
             return await run_in_threadpool(given.installation.store.read, lambda view: read(view, given))
@@ -102,8 +115,10 @@ async def _perform(does: Write | Read | Act | Fetch, given: Given, credential: C
             return await run_in_threadpool(act, given)
 
 
-async def write(does: Write, given: Given, credential: Credential | None) -> Any:
+async def write(does: Write | Attend, given: Given, credential: Credential | None) -> Any:
     """Answer what an endpoint writes; nothing is written by a credential that has ended meanwhile."""
+    if isinstance(does, Attend):
+        return await does.work(given, credential)
 
     def work(tx: Tx) -> Any:
         if credential is not None:
