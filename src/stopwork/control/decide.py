@@ -196,6 +196,7 @@ def _reasons(
     request: CallRequest, controls: Controls, tool: Tool, subject: _Subject, now: datetime
 ) -> Iterator[Reason]:
     yield from _registration(request, controls)
+    yield from _trigger(request, controls, tool)
     yield from holds.reasons(controls.holds, subject)
     if controls.workflow is not None:
         yield from _stage(request, controls, controls.workflow.stage, tool)
@@ -238,6 +239,20 @@ def _registration(request: CallRequest, controls: Controls) -> Iterator[Reason]:
             f"run {request.run.id} is not running any more: it {_ENDED[request.run.status]}",
             request.run.id,
         )
+
+
+def _trigger(request: CallRequest, controls: Controls, tool: Tool) -> Iterator[Reason]:
+    """A run that something undeclared has started may look; it changes nothing."""
+    if controls.rules is None or controls.workflow is None or tool.effect is EffectKind.READ:
+        return
+    accepted = controls.rules.manifest.accepted_triggers
+    if request.run.trigger not in accepted:
+        version = f"{request.workflow}@{controls.workflow.version}"
+        text = (
+            f"run {request.run.id} was started by {request.run.trigger!r}, and version {controls.workflow.version} of "
+            f"{request.workflow} lists no such trigger; it lists {', '.join(accepted)}"
+        )
+        yield _deny(ReasonKind.REGISTRATION, text, version)
 
 
 _ENDED: Final = {
@@ -314,7 +329,7 @@ def _idempotency(key: KeyState) -> Iterator[Reason]:
             text = f"{key.call} may have done this: its outcome is unknown and has to be reconciled first"
             yield _deny(ReasonKind.IDEMPOTENCY, text, key.call)
         case KeyStanding.OTHER_ARGUMENTS:
-            text = f"{key.call} holds this idempotency key with other arguments"
+            text = f"{key.call} holds this idempotency key with other arguments: {key.why}"
             yield _deny(ReasonKind.IDEMPOTENCY, text, key.call)
         case KeyStanding.UNREADABLE:
             yield _deny(ReasonKind.IDEMPOTENCY, f"the idempotency key cannot be computed: {key.why}", "")

@@ -8,14 +8,25 @@ does the same thing twice on purpose within one run may. A try at a piece of wor
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from stopwork.kernel.canonical import digest_of
+from stopwork.kernel.canonical import canonical_bytes, digest_of
+from stopwork.kernel.phrases import count_of
 from stopwork.ledger.records import Key, Record
 from stopwork.ledger.words import Outcome
+
+MOST_FIELDS: Final = 8
+MOST_CHARS: Final = 60
+MOST_LEVELS: Final = 8
+_NOTHING: Final = object()
+_SECRET: Final = re.compile(
+    r"passw|passphrase|secret|token|credential|api_?key|private_?key|authorization|cookie|iban|card|cvv|ssn|\bpin\b",
+    re.IGNORECASE,
+)
 
 
 class KeyStanding(StrEnum):
@@ -31,7 +42,9 @@ class KeyStanding(StrEnum):
 
 
 class KeyState(Record):
-    """The standing of a key, the call that holds it, and why: what kept the key from being computed, or who settled the call."""
+    """The standing of a key, the call that holds it, and why: what kept the key from being computed, who settled the call, or how the
+    arguments differ.
+    """
 
     standing: KeyStanding = KeyStanding.FREE
     call: str = ""
@@ -57,6 +70,40 @@ def occurrence(nth: int, is_done: Callable[[int], bool]) -> int:
 def business(workflow: str, tool: str, parts: Any) -> str:
     """Answer the key made of the parts that the manifest names."""
     return digest_of(["business", workflow, tool, parts])
+
+
+def difference(first: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Answer in words, field by field, what the arguments of the first call were and what they are now.
+
+    Bounded, and what is named like a secret is not shown: a refusal stands in the journal and goes to whoever asked.
+    """
+    before, after = dict(_fields("", first)), dict(_fields("", now))
+    changed = [name for name in before | after if before.get(name, _NOTHING) != after.get(name, _NOTHING)]
+    shown = [f"{name} {_change(name, before, after)}" for name in changed[:MOST_FIELDS]]
+    more = len(changed) - len(shown)
+    return "; ".join([*shown, f"and {count_of(more, 'more field')}"] if more else shown)
+
+
+def _change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    if _SECRET.search(name):
+        return "differs"
+    return f"{_shown(before.get(name, _NOTHING))} → {_shown(after.get(name, _NOTHING))}"
+
+
+def _fields(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every value below with the names that lead to it."""
+    if isinstance(value, Mapping) and (value or not path) and path.count(".") < MOST_LEVELS:
+        for name, below in value.items():
+            yield from _fields(f"{path}.{name}" if path else str(name), below)
+    else:
+        yield path, value
+
+
+def _shown(value: Any) -> str:
+    if value is _NOTHING:
+        return "(nothing)"
+    text = canonical_bytes(value).decode()
+    return text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 1]}…"
 
 
 def standing(held: Key | None, args_digest: str, *, call: str | None = None) -> KeyState:

@@ -15,7 +15,15 @@ from msgspec.structs import replace
 from stopwork.control import gates, holds, stages
 from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
-from stopwork.control.keys import KeyStanding, KeyState, business, derived, occurrence, standing
+from stopwork.control.keys import (
+    KeyStanding,
+    KeyState,
+    business,
+    derived,
+    difference,
+    occurrence,
+    standing,
+)
 from stopwork.control.protocol import PermitAnswer
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict
@@ -117,9 +125,7 @@ def ask(
         rules=rules,
         holds=tuple(tx.each(Hold, active=True)),
         epoch=current_epoch(tx),
-        key=KeyState(standing=KeyStanding.UNREADABLE, why=key_error)
-        if key_error
-        else standing(held, args_digest, call=call_id),
+        key=_key_state(tx, held, args, args_digest, key_error, call=call_id),
         usage=_usage(tx, known_run, rules, tx.now),
         approval=approval,
         lifted=tuple(lifted_since(tx, approval.requested_at)) if approval is not None else (),
@@ -210,7 +216,7 @@ def foresee(view: View, manifests: Manifests, draft: Draft, now: datetime) -> De
         rules=rules,
         holds=tuple(view.each(Hold, active=True)),
         epoch=current_epoch(view),
-        key=KeyState(standing=KeyStanding.UNREADABLE, why=why) if why else standing(held, draft.digest),
+        key=_key_state(view, held, draft.args, draft.digest, why),
         usage=_usage(view, run, rules, now),
     )
     return decide(request, controls, now)
@@ -306,6 +312,18 @@ def in_flight(tx: Tx, call: str, session: str | None) -> Call:
     return known
 
 
+def _key_state(
+    view: View, held: Key | None, args: dict[str, Any], args_digest: str, why: str, *, call: str | None = None
+) -> KeyState:
+    """Answer what the key means for a call with these arguments; ``why`` says why it could not be computed, where that is so."""
+    if why:
+        return KeyState(standing=KeyStanding.UNREADABLE, why=why)
+    found = standing(held, args_digest, call=call)
+    if found.standing is KeyStanding.OTHER_ARGUMENTS:
+        return replace(found, why=difference(view.need(Call, found.call).args, args))
+    return found
+
+
 def _key(
     view: View, rules: CompiledManifest | None, run: Run, tool: str, args: dict[str, Any], nth: int
 ) -> tuple[str, str | None, str]:
@@ -325,7 +343,7 @@ def _key(
 
     def is_done(each: int) -> bool:
         held = view.get(Key, f"{run.workflow}/{key_of(each)}")
-        return held is not None and held.outcome is Outcome.SUCCEEDED
+        return held is not None and held.outcome is Outcome.SUCCEEDED and not held.expired
 
     reads = declared is not None and declared.effect is EffectKind.READ
     return key_of(nth if reads else occurrence(nth, is_done)), None, why

@@ -11,7 +11,7 @@ from stopwork.detect.registry import DETECTORS
 from stopwork.ledger.events import RunFinished
 from stopwork.ledger.records import Approval, Call, Principal, Run
 from stopwork.ledger.words import ApprovalState, PrincipalKind, RunStatus
-from stopwork.operations import approvals, drafts, nagging, outcomes, pause_tests, points, sealing
+from stopwork.operations import approvals, drafts, nagging, outcomes, pause_tests, points, retention, sealing
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
@@ -85,6 +85,7 @@ def _keep_house(tx: Tx, manifests: Manifests) -> None:
     approvals.escalate_due(tx)
     points.retire_silent(tx)
     nagging.nag(tx, manifests)
+    retention.expire_keys(tx, manifests)
     live = points.live(tx, now=tx.now)
     for call in tuple(tx.each(Call, in_flight=True)):
         if call.not_after is None or tx.now <= call.not_after + GIVE_UP_AFTER:

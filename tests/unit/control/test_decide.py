@@ -123,6 +123,13 @@ CASES: dict[str, tuple[CallRequest, Controls, Verdict, list[ReasonKind]]] = {
         Verdict.REPLAY,
         [K.IDEMPOTENCY],
     ),
+    "a run that something unlisted started": (
+        request(run=run(trigger="inbox")),
+        controls(),
+        Verdict.DENY,
+        [K.REGISTRATION],
+    ),
+    "such a run may look": (request("crm.read", run=run(trigger="inbox")), controls(), Verdict.ALLOW, []),
     "in flight": (
         WRITE,
         controls(key=KeyState(standing=KeyStanding.IN_FLIGHT, call="call_0")),
@@ -305,9 +312,18 @@ def test_a_person_s_no_to_a_hold_s_question_binds_while_observing() -> None:
     assert decide(WRITE, observing, NOW).verdict is Verdict.DENY
 
 
+def test_an_unlisted_trigger_is_named_with_those_that_are_listed_and_only_recorded_while_observing() -> None:
+    asked = request(run=run(trigger="inbox"))
+    decided = decide(asked, controls(workflow=workflow(mode=Mode.OBSERVE)), NOW)
+    assert (decided.verdict, decided.would) == (Verdict.ALLOW, Verdict.DENY)
+    assert "was started by 'inbox'" in decided.reasons[0].text
+    assert decided.reasons[0].text.endswith("it lists schedule, manual")
+
+
 def test_every_write_is_in_a_sample_of_all() -> None:
     everything = compiled(
         "workflow: renewals\nowners: {business: dana@acme.test, technical: lee@acme.test}\n"
+        "triggers: [schedule]\nschedule: {cron: '0 8 * * MON'}\n"
         "stages: {limited: {sample_rate: 1.0}}\ntools: {crm.update: {effect: update}}\n"
     )
     limited = controls(workflow=workflow(stage=Stage.LIMITED), rules=everything)

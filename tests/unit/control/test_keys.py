@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from stopwork.control import keys
-from stopwork.control.keys import KeyStanding
+from stopwork.control.keys import KeyStanding, difference
 from stopwork.ledger.records import Key
 from stopwork.ledger.words import Outcome
 from tests.unit.control.world import NOW
@@ -90,3 +92,30 @@ def test_a_key_stands(name: str) -> None:
     found = keys.standing(key, "sha256:a", call=call)
     assert found.standing is expected
     assert found.call == ("" if expected is KeyStanding.FREE else "call_0")
+
+
+# Each case: the first call's arguments, the arguments now, and what is said of the difference.
+DIFFERENCES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "another value": ({"to": "a", "amount": 10}, {"to": "a", "amount": 20}, "amount 10 → 20"),
+    "a field more": ({"to": "a"}, {"to": "a", "cc": ["b"]}, 'cc (nothing) → ["b"]'),
+    "a field less": ({"to": "a", "note": None}, {"to": "a"}, "note null → (nothing)"),
+    "below": ({"due": {"day": 1, "hour": 2}}, {"due": {"day": 1, "hour": 3}}, "due.hour 2 → 3"),
+    "several": ({"a": 1, "b": 2}, {"a": 3, "b": 4}, "a 1 → 3; b 2 → 4"),
+    "a secret": ({"api_key": "sk-1", "n": 1}, {"api_key": "sk-2", "n": 1}, "api_key differs"),
+    "a secret below": ({"auth": {"token": "x"}}, {"auth": {"token": "y"}}, "auth.token differs"),
+    "a list": ({"ids": [1, 2]}, {"ids": [2, 1]}, "ids [1,2] → [2,1]"),
+    "nothing left": ({"a": {}}, {"a": {"b": 1}}, "a {} → (nothing); a.b (nothing) → 1"),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_difference_of_arguments_is_told_field_by_field(name: str) -> None:
+    first, now, told = DIFFERENCES[name]
+    assert difference(first, now) == told
+
+
+def test_a_difference_is_bounded() -> None:
+    first = {f"field_{n}": "x" * 10_000 for n in range(500)}
+    told = difference(first, dict.fromkeys(first, "y" * 10000))
+    assert told.endswith("; and 492 more fields")
+    assert len(told) < 2_000
