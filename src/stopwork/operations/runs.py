@@ -55,6 +55,7 @@ def start(
                 mode=declared.mode,
                 retry_of=retry_of,
                 runtime=runtime or {},
+                digests=dict(manifests.digests(tx, workflow, declared.version)),
             )
         )
     elif before.workflow != workflow:
