@@ -177,7 +177,10 @@ def show_hold(cli: Invocation, hold: str) -> Any:
 
 
 def _show_lifted(paper: Paper, found: Any) -> None:
-    paper.line(f"{found['id']} is lifted: {scope_name(found['scope'])} may run again.")
+    paper.line(
+        f"{found['id']} is lifted: {scope_name(found['scope'])} may run again, as far as nothing else holds it "
+        "(stopwork holds list)."
+    )
 
 
 @holds.command("lift")

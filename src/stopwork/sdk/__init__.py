@@ -13,6 +13,7 @@
         create_task(account_id="acme", title="Call about the renewal")
 """
 
+from stopwork.sdk.digests import prompt_digest
 from stopwork.sdk.errors import CallDenied, CallDrafted, CallRefused, CallWaiting, OutcomeNotRecorded
 from stopwork.sdk.guard import Stopwork
 from stopwork.sdk.heartbeat import Health, PointHealth
@@ -31,4 +32,5 @@ __all__ = [
     "PointHealth",
     "ReleasedCall",
     "Stopwork",
+    "prompt_digest",
 ]

@@ -26,6 +26,7 @@ from stopwork.kernel.errors import Invalid, NotFound
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
 from stopwork.sdk.binding import Binding, Signature, bind_mapping
 from stopwork.sdk.desk import AsyncDesk, Desk, InThread
+from stopwork.sdk.digests import tool_digest
 from stopwork.sdk.doubt import AuthorSays
 from stopwork.sdk.errors import CallWaiting
 from stopwork.sdk.heartbeat import Health, Heartbeat
@@ -146,6 +147,7 @@ class Stopwork:
         self._tools = Tools()
         self._runs: WeakValueDictionary[str, GuardedRun] = WeakValueDictionary()
         self._lock = threading.Lock()
+        self._digests: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"Stopwork({self.desk!r})"
@@ -166,6 +168,10 @@ class Stopwork:
 
         ``trigger_id`` names the occasion, for example ``2026-W10``: give the same one to every attempt at the same occasion, and
         what an earlier attempt has done is not done again. Left out, the run is an occasion of its own.
+
+        ``runtime`` says what runs, to tell runs apart by: ``agent``, ``framework``, ``model``, ``prompt`` (its digest, see
+        :func:`~stopwork.sdk.digests.prompt_digest`), ``connectors`` (a version or digest for each), and whatever else changes. The
+        digests of the tools that are guarded by now are added as ``tools``.
         """
         run = self._ids.new("run")
         start = StartRun(
@@ -175,7 +181,7 @@ class Stopwork:
             trigger_id=trigger_id or run,
             attempt=attempt,
             retry_of=retry_of,
-            runtime=dict(runtime or {}),
+            runtime=self._runtime(runtime or {}),
         )
         return self._runs.setdefault(run, GuardedRun(self.desk, self._adesk, start, self._heartbeat.watch))
 
@@ -218,6 +224,7 @@ class Stopwork:
 
         def guard(function: F) -> F:
             signature = Signature(function, leave_out)
+            self._digests[name] = tool_digest(name, function, leave_out)
             self._tools.add(GuardedTool(name, function, signature, author))
 
             @functools.wraps(function)
@@ -389,6 +396,12 @@ class Stopwork:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _runtime(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        told = dict(given)
+        if self._digests and "tools" not in told:
+            told["tools"] = dict(sorted(self._digests.items()))
+        return told
 
     def _call(
         self,
