@@ -21,6 +21,7 @@ from msgspec import Struct
 from stopwork.kernel.errors import Invalid
 from stopwork.systems.base import System
 from stopwork.systems.files import INLINE_BYTES_MAX, SCAN_OBJECTS_MAX, FilesSystem
+from stopwork.systems.http import TIMEOUT_S, HttpSystem, Resource
 from stopwork.systems.python import PythonSystem
 from stopwork.systems.sql import SCAN_ROWS_MAX, SqlSystem, Table
 from stopwork.systems.tool import Handling, ToolSystem
@@ -65,6 +66,17 @@ class FilesSettings(_Settings, frozen=True, kw_only=True, tag="files"):
     scan_objects_max: int = SCAN_OBJECTS_MAX
 
 
+class HttpSettings(_Settings, frozen=True, kw_only=True, tag="http"):
+    """A map of an HTTP interface; see :mod:`stopwork.systems.http`."""
+
+    url: str
+    types: dict[str, Resource]
+    headers: dict[str, str] = {}
+    timeout_s: float = TIMEOUT_S
+    scan: bool = False
+    scan_objects_max: int = SCAN_OBJECTS_MAX
+
+
 class ToolSettings(_Settings, frozen=True, kw_only=True, tag="tool"):
     """The agent's own tools, called through the function that ``invoke`` names; see :mod:`stopwork.systems.tool`."""
 
@@ -73,7 +85,7 @@ class ToolSettings(_Settings, frozen=True, kw_only=True, tag="tool"):
     options: dict[str, Any] = {}
 
 
-_Kind = SqlSettings | FilesSettings | PythonSettings | ToolSettings
+_Kind = SqlSettings | FilesSettings | HttpSettings | PythonSettings | ToolSettings
 
 
 def load_systems(
@@ -111,7 +123,7 @@ def _system(name: str, settings: Any, env: Mapping[str, str], folder: Path) -> S
         found = _AT.match(str(error))
         field = f"{name}.{found['field']}" if found and found["field"] else name
         raise _wrong(
-            field, found["what"] if found else str(error), "Its kind is sql, files, python or tool."
+            field, found["what"] if found else str(error), "Its kind is sql, files, http, python or tool."
         ) from error
     try:
         return _built(name, known, env, folder)
@@ -144,6 +156,19 @@ def _built(name: str, settings: _Kind, env: Mapping[str, str], folder: Path) -> 
                 keep=None if settings.keep is None else folder / settings.keep,
                 ignore=settings.ignore,
                 inline_bytes_max=settings.inline_bytes_max,
+                scan=settings.scan,
+                scan_objects_max=settings.scan_objects_max,
+            )
+        case HttpSettings():
+            return HttpSystem(
+                name,
+                _resolved(f"{name}.url", settings.url, env, folder),
+                settings.types,
+                headers={
+                    each: _resolved(f"{name}.headers.{each}", value, env, folder)
+                    for each, value in settings.headers.items()
+                },
+                timeout_s=settings.timeout_s,
                 scan=settings.scan,
                 scan_objects_max=settings.scan_objects_max,
             )

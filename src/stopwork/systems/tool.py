@@ -1,9 +1,8 @@
 """A system seen and restored with the agent's own tools, for places that offer nothing else.
 
 For each type a *snapshot* tool reads one object; *create*, *update* and *delete* tools, where there are such, write it. Arguments
-are given as templates: ``{id}`` is the object's id, ``{content}`` what it shall become, ``{content.due}`` one field of that,
-``{changes}`` the top-level fields that differ. A template alone keeps its type, within other text it becomes text, and the key
-``**`` spreads an object into arguments.
+are given as templates (:mod:`stopwork.systems.templates`): ``{id}`` is the object's id, ``{content}`` what it shall become,
+``{content.due}`` one field of that, ``{changes}`` the top-level fields that differ.
 
 Tools compare nothing. The content is read, compared and written under a lock of this process: a change by somebody else in the
 moment between is not noticed. Use another kind of system where there is one.
@@ -11,23 +10,20 @@ moment between is not noticed. Use another kind of system where there is one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from threading import RLock
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from msgspec import Struct
 
-from stopwork.incidents.images import Nothing, field_path, same, value_at
+from stopwork.incidents.images import Nothing, field_path, value_at
 from stopwork.kernel.canonical import plain, revive
 from stopwork.kernel.errors import Invalid, NotFound, StopworkError
 from stopwork.ledger.records import Image, ObjectRef
 from stopwork.ledger.words import ImageState
 from stopwork.systems.base import Unsupported, require_expected, require_known
 from stopwork.systems.python import Run, failed, require_own
-
-_TEMPLATE: Final = re.compile(r"\{(id|content|changes)((?:\.[^{}]+)?)\}")
-_SPREAD: Final = "**"
+from stopwork.systems.templates import changes, filled
 
 
 class ToolCall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,7 +66,7 @@ class ToolSystem:
     def read(self, ref: ObjectRef) -> Image:
         way = self._handling(ref)
         try:
-            result = self._invoke(way.snapshot.tool, _filled(way.snapshot.args, {"id": ref.id}, ref))
+            result = self._invoke(way.snapshot.tool, filled(way.snapshot.args, {"id": ref.id}, ref))
         except (NotFound, LookupError):
             return Image.absent()
         except Exception as error:
@@ -103,8 +99,8 @@ class ToolSystem:
                     hint=f"Name one under `{task}`, or undo by hand.",
                     object=str(ref),
                 )
-            values = {"id": ref.id, "content": revive(target.content), "changes": _changes(now, target)}
-            self.invoke(call.tool, _filled(call.args, values, ref))
+            values = {"id": ref.id, "content": revive(target.content), "changes": changes(now, target)}
+            self.invoke(call.tool, filled(call.args, values, ref))
 
     def scan(self) -> NoReturn:
         raise Unsupported(f"{self.name} is seen through tools, which cannot list everything")
@@ -138,50 +134,3 @@ def _task(now: Image, target: Image) -> str | None:
         case ImageState.PRESENT, _:
             return "update"
     return None
-
-
-def _changes(now: Image, target: Image) -> dict[str, Any]:
-    if not isinstance(now.content, dict) or not isinstance(target.content, dict):
-        return {}
-    return {
-        key: revive(value)
-        for key, value in target.content.items()
-        if key not in now.content or not same(value, now.content[key])
-    }
-
-
-def _filled(args: Mapping[str, Any], values: Mapping[str, Any], ref: ObjectRef) -> dict[str, Any]:
-    filled: dict[str, Any] = {}
-    for name, template in args.items():
-        value = _fill(template, values, ref)
-        if name != _SPREAD:
-            filled[name] = value
-        elif isinstance(value, dict):
-            filled |= value
-        else:
-            raise Invalid(f"{template!r} is not an object that could be spread", hint="Spread an object.")
-    return filled
-
-
-def _fill(template: Any, values: Mapping[str, Any], ref: ObjectRef) -> Any:
-    if isinstance(template, dict):
-        return _filled(template, values, ref)
-    if isinstance(template, list):
-        return [_fill(item, values, ref) for item in template]
-    if not isinstance(template, str):
-        return template
-    if whole := _TEMPLATE.fullmatch(template):
-        return _value(whole, values, ref)
-    return _TEMPLATE.sub(lambda part: str(_value(part, values, ref)), template)
-
-
-def _value(template: re.Match[str], values: Mapping[str, Any], ref: ObjectRef) -> Any:
-    name, path = template[1], template[2][1:]
-    value = value_at(values.get(name), field_path(path))
-    if isinstance(value, Nothing):
-        raise Invalid(
-            f"{template[0]} has no value for {ref}",
-            hint="Name a field that the snapshot tool answers.",
-            object=str(ref),
-        )
-    return value

@@ -13,9 +13,9 @@ def test_the_systems_file_of_the_page_loads(tmp_path: Path) -> None:
     (tmp_path / "tracker.py").write_text(snippet("python"), encoding="utf-8")
     (tmp_path / "calendar_tools.py").write_text("def invoke(tool, args): ...\n", encoding="utf-8")
     (tmp_path / "systems.yaml").write_text(snippet("yaml"), encoding="utf-8")
-    env = {"TRACKER_KEY": "key", "BILLING_URL": f"sqlite:///{tmp_path}/billing.db"}
+    env = {"TRACKER_KEY": "key", "DESK_AUTH": "Bearer key", "BILLING_URL": f"sqlite:///{tmp_path}/billing.db"}
     systems = read_systems_file(tmp_path / "systems.yaml", env=env)
-    assert restoring(systems) == {"tracker", "billing", "reports", "calendar"}
+    assert restoring(systems) == {"tracker", "billing", "reports", "desk", "calendar"}
     assert invoking(systems) == {"calendar"}
     assert systems["tracker"].scans
 

@@ -1,9 +1,10 @@
-"""A ticket tracker over HTTP that keeps versions, and the how-to's system for it, taken from the page itself."""
+"""A ticket tracker over HTTP that keeps versions, the how-to's system for it, taken from the page itself, and a map of it."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from stopwork.systems.base import System
+from stopwork.systems.http import Call, HttpSystem, Listing, Resource
 from stopwork.systems.python import PythonSystem
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "write-a-system.md"
@@ -22,19 +24,35 @@ def snippet(language: str) -> str:
     return str(block)
 
 
+def by_the_how_to(url: str) -> System:
+    """The adapter of the page."""
+    names: dict[str, Any] = {}
+    exec(compile(snippet("python"), HOW_TO, "exec"), names)
+    tracker = names["Tracker"](url, "key")
+    return PythonSystem("desk", tracker.read, tracker.write, tracker.scan)
+
+
+def by_a_map(url: str) -> System:
+    """The same place, described instead of programmed."""
+    put = Call(method="PUT", path="/ticket/{id}", body="{content}")
+    ticket = Resource(
+        read="/ticket/{id}",
+        create=put,
+        update=put,
+        delete=Call(method="DELETE", path="/ticket/{id}"),
+        list=Listing(path="/tickets"),
+    )
+    return HttpSystem("desk", url, {"ticket": ticket}, scan=True)
+
+
 class TrackerWorld:
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[str], System]) -> None:
         self._tickets: dict[str, Any] = {}
         self._versions: dict[str, int] = {}
         self._lock = Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        names: dict[str, Any] = {}
-        exec(compile(snippet("python"), HOW_TO, "exec"), names)
-        self._tracker = names["Tracker"](f"http://127.0.0.1:{self._server.server_port}", "key")
-        self.system: System = PythonSystem(
-            "desk", self._tracker.read, self._tracker.write, self._tracker.scan
-        )
+        self.system = make(f"http://127.0.0.1:{self._server.server_port}")
 
     def look(self, object_id: str) -> Any:
         return self._tickets.get(object_id)
@@ -47,7 +65,6 @@ class TrackerWorld:
             self._tickets[object_id] = content
 
     def close(self) -> None:
-        self._tracker.http.close()
         self._server.shutdown()
         self._server.server_close()
 
@@ -57,6 +74,8 @@ class TrackerWorld:
         with self._lock:
             if method == "GET" and path == "/ticket":
                 return 200, self._tickets, ""
+            if path == "/tickets":
+                return 200, list(self._tickets.values()), ""
             found, version = self._tickets.get(object_id), str(self._versions.get(object_id, 0))
             if method == "GET":
                 return (404, None, "") if found is None else (200, found, version)

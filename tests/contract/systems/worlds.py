@@ -16,7 +16,7 @@ from stopwork.systems.base import System
 from stopwork.systems.python import PythonSystem
 from stopwork.systems.sql import SqlSystem, Table
 from stopwork.systems.tool import Handling, ToolCall, ToolSystem
-from tests.contract.systems.tracker import TrackerWorld
+from tests.contract.systems.tracker import TrackerWorld, by_a_map, by_the_how_to
 
 Content = dict[str, Any]
 
@@ -141,7 +141,8 @@ WORLDS: dict[str, Callable[[Path], World]] = {
     "python that compares": lambda folder: ShelfWorld(
         lambda shelf: PythonSystem("desk", shelf.read, shelf.write_if, shelf.scan)
     ),
-    "the how-to's tracker": lambda folder: TrackerWorld(),
+    "the how-to's tracker": lambda folder: TrackerWorld(by_the_how_to),
+    "http": lambda folder: TrackerWorld(by_a_map),
     "tool": lambda folder: ShelfWorld(
         lambda shelf: ToolSystem("desk", shelf.invoke, {"ticket": TICKET_TOOLS})
     ),

@@ -117,6 +117,13 @@ def test_each_kind_is_loaded(
             "password",
         ),
         ({"desk": {"kind": "files"}}, "desk", "root"),
+        ({"desk": {"kind": "http", "url": "acme.test", "types": {}}}, "desk", "no address"),
+        ({"desk": {"kind": "http", "url": "https://acme.test", "types": {"t": {}}}}, "desk.types[...]", "read"),
+        (
+            {"desk": {"kind": "http", "url": "https://acme.test", "types": {}, "headers": {"A": "env:NO_KEY"}}},
+            "desk.headers.A",
+            "NO_KEY is not set",
+        ),
         ({"desk": {"kind": "files", "root": "here", "keep": "here/kept"}}, "desk", "lies in the root"),
         ({"desk": {"kind": "sql", "url": "env:NO_URL", "tables": TICKETS}}, "desk.url", "NO_URL is not set"),
         ({"desk": {"kind": "sql", "url": "file:none", "tables": TICKETS}}, "desk.url", "none cannot be read"),
