@@ -19,8 +19,8 @@ from msgspec import Struct
 from stopwork.control import protocol as p
 from stopwork.kernel.errors import StopworkError
 from stopwork.ledger.records import Approval, Scope
-from stopwork.ledger.words import ApprovalState, HoldMode, Outcome, ScopeKind, Stage, Verdict
-from stopwork.operations import approvals, holds, returning
+from stopwork.ledger.words import ApprovalState, HoldMode, Outcome, ScopeKind, Verdict
+from stopwork.operations import approvals, holds
 from stopwork.storage.view import View
 from tests.support.history import Asked, Paused, Witness
 from tests.support.office import DANA, KIM, LEE, MANIFEST, WORKFLOW
@@ -75,11 +75,6 @@ class Decide(Struct, frozen=True):
     by: str
 
 
-class Lower(Struct, frozen=True):
-    stage: Stage
-    by: str
-
-
 class Rest(Struct, frozen=True):
     for_s: float
 
@@ -88,7 +83,7 @@ class Newest(Struct, frozen=True):
     """Ask how far the journal has come."""
 
 
-Deed = Pause | Lift | Pending | Decide | Lower | Newest | Rest | p.Request[Any]
+Deed = Pause | Lift | Pending | Decide | Newest | Rest | p.Request[Any]
 Script = Generator[Deed, Any, None]
 
 
@@ -99,10 +94,13 @@ class Scene(Struct):
     witness: Witness
     enough: threading.Event
     waiting: deque[p.AskPermit]
+    saw: Callable[[Asked], None]
 
     @classmethod
-    def of(cls, seed: int) -> Scene:
-        return cls(seed, Witness(), threading.Event(), deque(maxlen=MAX_WAITING))
+    def of(cls, seed: int, *, saw: Callable[[Asked], None] | None = None) -> Scene:
+        """Answer a new play; each answer to a guard is told to ``saw``, or kept."""
+        witness = Witness()
+        return cls(seed, witness, threading.Event(), deque(maxlen=MAX_WAITING), saw or witness.asked.append)
 
     def agent(self, name: str) -> Script:
         """Make calls of all kinds, some with keys that other agents want too, some that wait for approval, and carry them through."""
@@ -138,9 +136,7 @@ class Scene(Struct):
         if isinstance(answer, StopworkError):
             return
         allowed = answer.verdict is Verdict.ALLOW
-        self.witness.asked.append(
-            Asked(call=answer.call, asked_s=asked_s, answered_s=time.monotonic(), allowed=allowed)
-        )
+        self.saw(Asked(call=answer.call, asked_s=asked_s, answered_s=time.monotonic(), allowed=allowed))
         if answer.verdict is Verdict.WAIT and ask not in waiting:
             self.waiting.append(ask)
         if not allowed:
@@ -219,9 +215,6 @@ def done_by(replica: Replica, deed: Deed) -> Any:
         case Decide(approval=approval, digest=digest, approve=approve, by=by):
             decided = partial(approvals.decide, approval=approval, digest=digest, approve=approve)
             return replica.write(decided, actor=PEOPLE[by]).id
-        case Lower(stage=stage, by=by):
-            lower = partial(returning.lower_stage, workflow=WORKFLOW, stage=stage, reason="caution")
-            return replica.write(lower, actor=PEOPLE[by]).id
         case Newest():
             return replica.store.read(View.last_seq)
         case Rest(for_s=for_s):
