@@ -98,14 +98,18 @@ def _show_difference(paper: Paper, found: Any) -> None:
 )
 @answers(_show_difference)
 def diff(cli: Invocation, runs: tuple[str, ...], incident: str | None) -> Any:
-    """Show how the second run differs from the first: version, runtime, tools, shapes of arguments, sources, cost.
+    """Show how the second run differs from the first: version, runtime, tools, shapes of arguments, sources, effects, cost.
+
+    With one RUN it is compared with the last good one before it.
 
     The last good run is the newest before the first bad one that succeeded and that no incident or signal names.
     """
     if incident is not None and not runs:
         return cli.server.get("/v1/incidents/{incident}/difference", incident=incident)
+    if incident is None and len(runs) == 1:
+        return cli.server.get("/v1/runs/{run}/difference", run=runs[0])
     if incident is not None or len(runs) != 2:
-        raise click.UsageError("name two runs, the earlier one first, or give --incident")
+        raise click.UsageError("name one run, or two with the earlier one first, or give --incident")
     return cli.server.get("/v1/runs/{run}/difference", run=runs[1], before=runs[0])
 
 

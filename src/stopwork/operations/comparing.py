@@ -29,7 +29,7 @@ def enforcement(view: View, *, workflow: str, since: datetime, most: int = MAX_C
     if len(calls) > most:
         calls = calls[:most]
         since = calls[-1].requested_at
-    signals = view.find(r.Signal, workflow=known.id, raised_at_from=since, limit=MAX_CALLS)
+    signals = tuple(view.each(r.Signal, workflow=known.id, raised_at_from=since))
     return observed(known.id, calls, signals, since=since)
 
 
@@ -54,29 +54,42 @@ def since_last_good(view: View, manifests: Manifests, *, incident: str) -> RunCo
         raise NotFound(
             f"no run is recorded for {incident}", hint="Compare two runs yourself: stopwork diff RUN RUN"
         )
-    doubted = {run for each in view.each(r.Incident, workflow=known.workflow) for run in each.runs}
-    doubted |= {each.run for each in view.each(r.Signal, workflow=known.workflow) if each.run}
+    good = _last_good(view, bad)
+    return compare(_told(view, manifests, good), _told(view, manifests, bad))
+
+
+def with_last_good(view: View, manifests: Manifests, *, run: str) -> RunComparison:
+    """Answer how a run differs from the last good one before it; ``NotFound`` when there is none."""
+    known = view.need(r.Run, run)
+    return compare(_told(view, manifests, _last_good(view, known)), _told(view, manifests, known))
+
+
+def _last_good(view: View, bad: r.Run) -> r.Run:
+    doubted = {run for each in view.each(r.Incident, workflow=bad.workflow) for run in each.runs}
+    doubted |= {each.run for each in view.each(r.Signal, workflow=bad.workflow) if each.run}
     earlier = view.find(
         r.Run,
-        workflow=known.workflow,
+        workflow=bad.workflow,
         started_at_before=bad.started_at,
         order="-started_at",
         limit=MAX_RUNS,
     )
     good = last_good(earlier, bad, doubted)
     if good is None:
+        looked = f"none of the {MAX_RUNS:,} runs" if len(earlier) == MAX_RUNS else "no run"
         raise NotFound(
-            f"no run before {bad.id} succeeded without an incident or a signal",
+            f"{looked} before {bad.id} succeeded without an incident or a signal",
             hint="Compare two runs yourself: stopwork diff RUN RUN",
             run=bad.id,
         )
-    return compare(_told(view, manifests, good), _told(view, manifests, bad))
+    return good
 
 
 def _told(view: View, manifests: Manifests, run: r.Run) -> ToldRun:
     return ToldRun(
         run=run,
-        steps=tuple(view.find(r.Step, run=run.id, order="at", limit=MAX_CALLS)),
-        calls=tuple(view.find(r.Call, run=run.id, order="requested_at", limit=MAX_CALLS)),
+        steps=tuple(view.each(r.Step, run=run.id)),
+        calls=tuple(view.each(r.Call, run=run.id)),
+        effects=tuple(view.each(r.Effect, run=run.id)),
         manifest=manifests.version(view, run.workflow, run.version).manifest,
     )

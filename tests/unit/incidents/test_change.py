@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from stopwork.incidents.change import Part, ToldRun, compare, first_bad, last_good
@@ -105,3 +107,38 @@ def test_the_last_good_run_is_the_newest_before_that_nothing_speaks_against() ->
     assert last_good(runs.values(), bad, {"doubted"}) == runs["good"]
     assert last_good([runs["lost"], runs["later"]], bad, ()) is None
     assert first_bad([]) is None
+
+
+def test_what_runs_is_compared_down_to_the_single_tool() -> None:
+    before = told(monday(), runtime={"tools": {"a": "sha256:1", "b": "sha256:2"}}, digests={"schedule": "x"})
+    after = told(monday(), runtime={"tools": {"a": "sha256:1", "b": "sha256:3"}}, digests={"schedule": "y"})
+    assert differing(before, after) == [
+        (Part.RUN, "schedule digest", "x", "y"),
+        (Part.RUNTIME, "tools.b", "sha256:2", "sha256:3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before_s", "after_s", "is_told"),
+    [(10.0, 12.0, False), (0.1, 0.9, False), (10.0, 16.0, True), (60.0, 2.0, True)],
+)
+def test_lengths_of_time_differ_when_they_are_far_apart(
+    before_s: float, after_s: float, is_told: bool
+) -> None:
+    def lasted(seconds: float) -> ToldRun:
+        run = told(monday())
+        return replace(run, run=replace(run.run, finished_at=run.run.started_at + timedelta(seconds=seconds)))
+
+    found = differing(lasted(before_s), lasted(after_s))
+    assert found == ([(Part.COST, "took_s", before_s, after_s)] if is_told else [])
+
+
+def test_the_age_of_what_was_read_is_told_roughly() -> None:
+    def read(age: timedelta) -> ToldRun:
+        run = told(monday())
+        return replace(run, steps=tuple(replace(step, as_of=step.at - age) for step in run.steps))
+
+    assert differing(read(timedelta(minutes=2)), read(timedelta(minutes=40))) == []
+    assert differing(read(timedelta(minutes=2)), read(timedelta(days=9))) == [
+        (Part.SOURCES, "export, how old", "less than an hour", "9 days")
+    ]

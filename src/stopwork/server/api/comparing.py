@@ -22,9 +22,9 @@ class ObservedSince(Struct, frozen=True, kw_only=True):
 
 
 class EarlierRun(Struct, frozen=True, kw_only=True):
-    """The run to compare with."""
+    """The run to compare with; left out, the last good one before it."""
 
-    before: Annotated[str, Meta(min_length=1, max_length=200)]
+    before: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
 ENDPOINTS = (
@@ -48,10 +48,12 @@ ENDPOINTS = (
         method="GET",
         path="/v1/runs/{run}/difference",
         name="compare_runs",
-        summary="How a run differs from another one of its workflow",
+        summary="How a run differs from another one of its workflow, or from the last good one before it",
         does=Read(
-            lambda view, g: comparing.runs(
-                view, g.installation.manifests, before=g.query.before, after=g.path["run"]
+            lambda view, g: (
+                comparing.runs(view, g.installation.manifests, before=g.query.before, after=g.path["run"])
+                if g.query.before
+                else comparing.with_last_good(view, g.installation.manifests, run=g.path["run"])
             )
         ),
         query=EarlierRun,
