@@ -62,7 +62,7 @@ class House:
             try:
                 yield guard
             finally:
-                guard._heartbeat.close()  # noqa: SLF001 - the desk is closed by itself
+                guard._heartbeat.close()
 
     def _guard_tools(self, guard: Stopwork) -> None:
         @guard.tool("crm.create_task")
