@@ -34,6 +34,8 @@ from tests.support.trouble import Trouble
 
 WITHIN_S = 10.0
 
+DUTIES = {"detectors", "sealer", "housekeeping", "reconciling", "pause tests"}
+
 
 class Nothing(Record):
     """The state of a detector that keeps none."""
@@ -142,24 +144,26 @@ def change(office: Office, statement: str) -> None:
 
 def test_duties_that_run_are_well(busy: Office) -> None:
     wait_until(lambda: unwell(busy) == {})
-    assert {duty.name for duty in busy.crew.health()} == {"detectors", "sealer", "housekeeping"}
+    assert {duty.name for duty in busy.crew.health()} == DUTIES
 
 
 # --- silence ---------------------------------------------------------------------------------------------
 
 
 def test_a_duty_that_never_ran_is_not_well(office: Office) -> None:
-    assert set(unwell(office)) == {"detectors", "sealer", "housekeeping"}
+    assert set(unwell(office)) == DUTIES
     assert all(duty.silent for duty in office.crew.health())
 
 
 def test_a_duty_that_has_fallen_silent_is_not_well(office: Office) -> None:
-    for name in ("detectors", "sealer", "housekeeping"):
+    for name in DUTIES:
         office.write(partial(note_health, name=name, error=""))
     assert unwell(office) == {}
     assert isinstance(office.clock, ManualClock)
     office.clock.advance(SILENT_FLOOR + timedelta(seconds=10))
     assert set(unwell(office)) == {"detectors", "sealer", "housekeeping"}
+    office.clock.advance(timedelta(minutes=10))
+    assert set(unwell(office)) == DUTIES
 
 
 # --- the outlet --------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class LocalDesk:
 
     @classmethod
     def open(cls, folder: str | Path, *, systems: Mapping[str, System] | None = None) -> LocalDesk:
-        """Open the installation in ``folder``, or make one there, and start its duties: detectors, sealer, housekeeping."""
+        """Open the installation in ``folder``, or make one there, and start its duties: detectors, sealer, housekeeping and the others."""
         opened = cls(Installation.open(folder, systems=systems))
         opened.crew.start()
         return opened

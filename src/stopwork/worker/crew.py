@@ -14,6 +14,7 @@ from stopwork.ledger.words import ApprovalState, PrincipalKind, RunStatus
 from stopwork.operations import approvals, drafts, nagging, outcomes, pause_tests, points, retention, sealing
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
+from stopwork.operations.reconciling import Reconciling
 from stopwork.storage.transaction import Tx
 from stopwork.worker.detection import DUTY, REST_S, Detection
 from stopwork.worker.duty import Duty, DutyLoop, Health, health
@@ -44,8 +45,10 @@ class Crew:
             ),
             Duty(name="sealer", period_s=1.0, work=self._seal),
             Duty(name="housekeeping", period_s=2.0, work=self._keep_house),
+            Duty(name="reconciling", period_s=30.0, work=self._reconcile),
             Duty(name="pause tests", period_s=60.0, work=self._test_pauses),
         ]
+        self._reconciling = Reconciling(installation)
         self._loops = [DutyLoop(installation.store, duty) for duty in self.duties]
 
     def start(self) -> None:
@@ -69,6 +72,9 @@ class Crew:
 
     def _seal(self) -> None:
         sealing.seal(self.installation.store, self.installation.signer)
+
+    def _reconcile(self) -> None:
+        self._reconciling.look()
 
     def _test_pauses(self) -> None:
         pause_tests.run_due(self.installation)
