@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -57,7 +57,7 @@ class Tx(View):
         known = self._known((kind, record_id))
         if known is UNSET:
             return self._fetch(kind, record_id, locked=False, kept=self._batch.alone)
-        return cast("R | None", known)
+        return known  # type: ignore[return-value]  # it is kept under its kind
 
     def get_locked(self, kind: type[R], record_id: str) -> R | None:
         """Answer the record with this id, or ``None``; nobody else changes it before this transaction has ended.
@@ -68,7 +68,7 @@ class Tx(View):
         known = self._known((kind, record_id))
         if known is UNSET:
             return self._fetch(kind, record_id, locked=not self._batch.alone, kept=True)
-        return cast("R | None", known)
+        return known  # type: ignore[return-value]
 
     def _known(self, key: Key) -> Record | UnsetType | None:
         record = self.changes.records.get(key) or self._batch.decided.records.get(key)

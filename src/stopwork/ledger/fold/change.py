@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -50,9 +51,13 @@ def to(kind: type[r.Record], record_id: str, **fields: Any) -> Update:
 
 def same_fields(kind: type[R], event: e.Event, **more: Any) -> R:
     """Make a record from the event's fields of the same name and ``more``; other event fields are left out."""
-    names = kind.__struct_fields__
-    given = {name: getattr(event, name) for name in event.__struct_fields__ if name in names}
+    given = {name: getattr(event, name) for name in _shared(kind, type(event))}
     return kind(**(given | more))
+
+
+@functools.cache
+def _shared(kind: type[r.Record], event: type[e.Event]) -> tuple[str, ...]:
+    return tuple(name for name in event.__struct_fields__ if name in kind.__struct_fields__)
 
 
 HANDLERS: dict[type[e.Event], Callable[[e.Entry, Any], Iterator[Change]]] = {}
