@@ -153,9 +153,10 @@ class DraftsClaimed(Answer):
 
 
 class StepTaken(Answer):
-    """The step is durable under this id."""
+    """The step is durable under this id; ``spent`` when the run has no room left, so that each of its calls has to ask."""
 
     step: str = ""
+    spent: bool = False
 
 
 class Registration(Answer):

@@ -54,7 +54,9 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
         case p.FinishRun():
             runs.finish(tx, **fields)
         case p.RecordStep():
-            return {"step": runs.step(tx, **fields)}
+            step = runs.step(tx, **fields)
+            spent = bool(request.tokens or request.cost_usd) and runs.spent(tx, manifests, run=request.run)
+            return {"step": step, "spent": spent}
         case p.AskPermit():
             return permits.ask(tx, manifests, **fields)
         case p.RecordAttempt():

@@ -8,13 +8,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from stopwork.control import budget
+from stopwork.control.budget import Usage
 from stopwork.control.protocol import RunRejoined, RunTicket, ToolFacts, WaitingCall
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import RunFinished, RunStarted, StepRecorded
 from stopwork.ledger.records import Call, Principal, Run, Workflow
-from stopwork.ledger.words import Outcome, PrincipalKind, RunStatus, StepKind, Verdict
+from stopwork.ledger.words import EffectKind, Outcome, PrincipalKind, RunStatus, StepKind, Verdict
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.prices import price_usd
 from stopwork.storage.transaction import Tx
@@ -182,6 +184,17 @@ def step(
         )
     )
     return step_id
+
+
+def spent(tx: Tx, manifests: Manifests, *, run: str) -> bool:
+    """Answer whether the run has no room left in its budget for another call, whatever that would be."""
+    known = tx.need(Run, run)
+    workflow = known_workflow(tx, known.workflow)
+    limits = manifests.version(tx, workflow.id, workflow.version).manifest.budget
+    usage = Usage(
+        run_usd=known.cost_usd, run_tokens=known.tokens, run_calls=known.calls, run_unpriced=known.unpriced
+    )
+    return any(True for _ in budget.reasons(usage, limits, None, EffectKind.READ))
 
 
 def running(tx: Tx, run: str, *, allow_finished: bool = False) -> Run:

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from stopwork.control.protocol import AskPermit, ClaimDrafts, ClaimedDraft, RejoinRun, RunRejoined, StartRun
 from stopwork.control.session import CallSession, Patience
 from stopwork.kernel.canonical import digest_of
-from stopwork.kernel.clock import SystemClock
+from stopwork.kernel.clock import SystemClock, boottime
 from stopwork.kernel.errors import Invalid, NotFound
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
 from stopwork.sdk.binding import Binding, Signature, bind_mapping
@@ -29,8 +29,9 @@ from stopwork.sdk.desk import AsyncDesk, Desk, InThread
 from stopwork.sdk.digests import tool_digest
 from stopwork.sdk.doubt import AuthorSays
 from stopwork.sdk.errors import CallWaiting
-from stopwork.sdk.heartbeat import Health, Heartbeat
+from stopwork.sdk.heartbeat import HELD_S, Health, Heartbeat
 from stopwork.sdk.observer import Observer
+from stopwork.sdk.reads import LeasedTool, Read, Reads
 from stopwork.sdk.released import CarriedOut, ReleasedCall
 from stopwork.sdk.resume import ResumeToken, is_token
 from stopwork.sdk.runs import GuardedRun, current_run
@@ -80,6 +81,7 @@ class Stopwork:
         approval_wait_s: float = 0.0,
         timeout_s: float = 10.0,
         name: str = "",
+        read_lease: bool = True,
         transport: httpx.BaseTransport | None = None,
         async_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -88,7 +90,9 @@ class Stopwork:
 
         desk = HttpDesk(url, token, timeout_s=timeout_s, transport=transport)
         adesk = AsyncHttpDesk(url, token, timeout_s=timeout_s, transport=async_transport)
-        self._set_up(desk, adesk, systems, Patience(approval_wait_s=approval_wait_s), name)
+        held_s = min(HELD_S, timeout_s / 2)
+        patience = Patience(approval_wait_s=approval_wait_s)
+        self._set_up(desk, adesk, systems, patience, name, read_lease=read_lease, held_s=held_s)
 
     @classmethod
     def at(
@@ -100,10 +104,15 @@ class Stopwork:
         patience: Patience | None = None,
         name: str = "",
         ids: IdSource | None = None,
+        read_lease: bool = False,
+        clock: Callable[[], float] = boottime,
     ) -> Stopwork:
         """Answer a guard that asks at this desk: for other transports, and for tests."""
         guard = cls.__new__(cls)
-        guard._set_up(desk, adesk or InThread(desk), systems, patience or Patience(), name, ids)  # noqa: SLF001
+        adesk = adesk or InThread(desk)
+        guard._set_up(  # noqa: SLF001
+            desk, adesk, systems, patience or Patience(), name, ids, read_lease=read_lease, clock=clock
+        )
         return guard
 
     @classmethod
@@ -136,13 +145,27 @@ class Stopwork:
         patience: Patience,
         name: str,
         ids: IdSource | None = None,
+        *,
+        read_lease: bool = False,
+        held_s: float = 0.0,
+        clock: Callable[[], float] = boottime,
     ) -> None:
         self.desk = desk
         self._adesk = adesk
         self._patience = patience
         self._ids = ids or TimeOrderedIds(SystemClock())
         self._observer = Observer(systems or {})
-        self._heartbeat = Heartbeat(desk, name or f"{socket.gethostname()}:{os.getpid()}", ids=self._ids)
+        # What scans a system around every call sees what a read changes unsaid; such a read is no plain one.
+        plain_reads = not any(system.scans for system in (systems or {}).values())
+        self._reads = Reads(desk, self._ids, clock=clock) if read_lease and plain_reads else None
+        self._heartbeat = Heartbeat(
+            desk,
+            name or f"{socket.gethostname()}:{os.getpid()}",
+            held_s=held_s,
+            reads=self._reads,
+            clock=clock,
+            ids=self._ids,
+        )
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._tools = Tools()
         self._runs: WeakValueDictionary[str, GuardedRun] = WeakValueDictionary()
@@ -183,7 +206,10 @@ class Stopwork:
             retry_of=retry_of,
             runtime=self._runtime(runtime or {}),
         )
-        return self._runs.setdefault(run, GuardedRun(self.desk, self._adesk, start, self._heartbeat.watch))
+        before_end = None if self._reads is None else self._reads.settle
+        return self._runs.setdefault(
+            run, GuardedRun(self.desk, self._adesk, start, self._heartbeat.watch, before_end)
+        )
 
     arun = run
 
@@ -227,8 +253,19 @@ class Stopwork:
             self._digests[name] = tool_digest(name, function, leave_out)
             self._tools.add(GuardedTool(name, function, signature, author))
 
+            # A call that says where its input comes from is about more than its tool.
+            leased = LeasedTool(name, signature, author) if source is None else None
+
             @functools.wraps(function)
             def guarded(*args: Any, **kwargs: Any) -> Any:
+                if (read := self._begun(leased, args, kwargs)) is not None:
+                    try:
+                        value = function(*args, **kwargs)
+                    except BaseException as error:
+                        read.reads.raised(read, error)
+                        raise
+                    read.reads.returned(read, value)
+                    return value
                 call, waiting = self._call(
                     name, signature.bind(args, kwargs), None, source, author, approval_wait_s
                 )
@@ -236,6 +273,14 @@ class Stopwork:
 
             @functools.wraps(function)
             async def aguarded(*args: Any, **kwargs: Any) -> Any:
+                if (read := self._begun(leased, args, kwargs)) is not None:
+                    try:
+                        value = await function(*args, **kwargs)
+                    except BaseException as error:
+                        read.reads.raised(read, error)
+                        raise
+                    read.reads.returned(read, value)
+                    return value
                 call, waiting = self._call(
                     name, signature.bind(args, kwargs), None, source, author, approval_wait_s
                 )
@@ -380,7 +425,9 @@ class Stopwork:
         return self._heartbeat.health()
 
     def close(self) -> None:
-        """Stop the heartbeat and close the connections."""
+        """Report what was read, stop the heartbeat and close the connections."""
+        if self._reads is not None:
+            self._reads.close()
         self._heartbeat.close()
         self.desk.close()
 
@@ -402,6 +449,12 @@ class Stopwork:
         if self._digests and "tools" not in told:
             told["tools"] = dict(sorted(self._digests.items()))
         return told
+
+    def _begun(self, tool: LeasedTool | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Read | None:
+        """Answer the read that this process lets begin by itself, or ``None`` when the control plane has to be asked."""
+        if tool is None or self._reads is None:
+            return None
+        return self._reads.begin(current_run(), tool, args, kwargs)
 
     def _call(
         self,
@@ -432,6 +485,8 @@ class Stopwork:
     def _guarded(self, waiting: _Waiting, approval_wait_s: float | None = None) -> GuardedCall:
         tool = waiting.request.tool
         effect = waiting.run.effect_of(tool)
+        if self._reads is not None:
+            self._reads.count(waiting.run)
         patience = self._patience
         approval_wait_s = _patience_s.get() if approval_wait_s is None else approval_wait_s
         if approval_wait_s is not None:

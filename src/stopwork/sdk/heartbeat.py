@@ -1,7 +1,9 @@
-"""The sign of life of an enforcement point, once a second from a thread of its own.
+"""The sign of life of an enforcement point, from a thread of its own for each workflow.
 
-It confirms the control epoch it was last told, so that whoever pauses something sees which guards have heard of it. That it has
-stopped is never silent: :meth:`Heartbeat.health` says so, the log says so, and the control plane counts the seconds.
+It confirms the control epoch it was last told, so that whoever pauses something sees which guards have heard of it. Where the desk can
+hold a request until there is something to say, it is asked to, and a pause is heard of at once; elsewhere a point beats once a second.
+With each beat it takes a new lease for reads. That it has stopped is never silent: :meth:`Heartbeat.health` says so, the log says so,
+and the control plane counts the seconds.
 """
 
 from __future__ import annotations
@@ -19,10 +21,13 @@ from stopwork.kernel.errors import Conflict, Invalid, NotFound, StopworkError
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
 from stopwork.ledger.records import Record
 from stopwork.sdk.desk import Desk
+from stopwork.sdk.reads import Reads
 
 log = logging.getLogger("stopwork.sdk")
 
 INTERVAL_S: Final = 1.0
+#: How long the desk may hold a beat: less than a third of the shortest time that anything is counted on.
+HELD_S: Final = 3.0
 SILENT_AFTER_S: Final = 5.0
 
 
@@ -51,6 +56,9 @@ class _Point:
         self.epoch = 0
         self.confirmed_at: float | None = None
         self.error = ""
+        self.leased = False
+        self.wake = threading.Event()
+        self.thread: threading.Thread | None = None
 
 
 class Heartbeat:
@@ -62,19 +70,21 @@ class Heartbeat:
         name: str,
         *,
         interval_s: float = INTERVAL_S,
+        held_s: float = 0.0,
+        reads: Reads | None = None,
         clock: Callable[[], float] = boottime,
         ids: IdSource | None = None,
     ) -> None:
         self._desk = desk
         self._name = name
         self._interval_s = interval_s
+        self._held_s = held_s
+        self._reads = reads
         self._clock = clock
         self._ids = ids or TimeOrderedIds(SystemClock())
         self._points: dict[str, _Point] = {}
         self._lock = threading.Lock()
-        self._wake = threading.Event()
         self._closed = False
-        self._thread: threading.Thread | None = None
 
     def watch(self, workflow: str) -> None:
         """Keep a point of this workflow confirmed from now on; also after a fork, which leaves threads behind."""
@@ -83,13 +93,10 @@ class Heartbeat:
                 return
             if workflow not in self._points:
                 self._points[workflow] = _Point(workflow, self._ids.new("point"))
-            if self._thread is None or not self._thread.is_alive():
-                for point in self._points.values():
-                    self._forget(point)
-                self._wake = threading.Event()
-                self._thread = threading.Thread(target=self._beat_on, name="stopwork-heartbeat", daemon=True)
-                self._thread.start()
-            self._wake.set()
+            for point in self._points.values():
+                if point.thread is None or not point.thread.is_alive():
+                    self._start(point)
+            self._points[workflow].wake.set()
 
     def point_of(self, workflow: str) -> str | None:
         """Answer the id under which this process guards the workflow, registered or about to be."""
@@ -111,63 +118,97 @@ class Heartbeat:
                 )
                 for point in self._points.values()
             )
-            beats = not self._points or (self._thread is not None and self._thread.is_alive())
+            beats = all(
+                point.thread is not None and point.thread.is_alive() for point in self._points.values()
+            )
         fresh = all(
             point.confirmed_ago_s is not None and point.confirmed_ago_s < SILENT_AFTER_S for point in points
         )
         return Health(well=beats and fresh, points=points)
 
     def beat(self) -> None:
-        """Register and confirm once for every watched workflow."""
+        """Register and confirm once for every watched workflow, without being held."""
         with self._lock:
             points = list(self._points.values())
         for point in points:
-            try:
-                self._confirm(point)
-            except Exception as error:  # noqa: BLE001 - the thread has to go on, and the failure is shown
-                self._failed(point, error)
-            else:
-                if point.error:
-                    log.warning("the guard of %s is confirmed again", point.workflow)
-                point.error = ""
+            while self._beat(point, held_s=0.0):
+                pass
 
     def close(self) -> None:
         """Stop, and say goodbye for every point; one that cannot be told is retired by its silence."""
         with self._lock:
             self._closed = True
-            thread = self._thread
-            self._wake.set()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout=SILENT_AFTER_S)
-        for point in self._points.values():
+            points = list(self._points.values())
+        for point in points:
+            point.wake.set()
+            # A beat that the desk holds ends by itself; nothing waits for it.
+            if (
+                point.thread is not None
+                and point.thread is not threading.current_thread()
+                and not self._held_s
+            ):
+                point.thread.join(timeout=SILENT_AFTER_S)
             if point.registered:
                 with contextlib.suppress(StopworkError):
                     self._desk.send(RetirePoint(point=point.id))
 
-    def _beat_on(self) -> None:
-        while not self._closed:
-            self._wake.wait(self._interval_s)
-            self._wake.clear()
-            if not self._closed:
-                self.beat()
+    def _start(self, point: _Point) -> None:
+        self._forget(point)
+        point.wake = threading.Event()
+        name = f"stopwork-heartbeat-{point.workflow}"
+        point.thread = threading.Thread(target=self._beat_on, args=(point,), name=name, daemon=True)
+        point.thread.start()
 
-    def _confirm(self, point: _Point) -> None:
+    def _beat_on(self, point: _Point) -> None:
+        began = self._clock() - self._interval_s
+        while not self._closed:
+            # What is held takes its time at the desk; what is not, here.
+            point.wake.wait(max(0.0, self._interval_s - (self._clock() - began)))
+            point.wake.clear()
+            began = self._clock()
+            while not self._closed and self._beat(point, held_s=self._held_s):
+                pass
+
+    def _beat(self, point: _Point, *, held_s: float) -> bool:
+        """Beat once; answer whether there is something new to confirm."""
+        try:
+            return self._confirm(point, held_s)
+        except Exception as error:  # noqa: BLE001 - the thread has to go on, and the failure is shown
+            self._failed(point, error)
+            return False
+
+    def _confirm(self, point: _Point, held_s: float) -> bool:
         if not point.registered:
             asked = RegisterPoint(workflow=point.workflow, name=self._name, point=point.id)
             registered = self._desk.send(asked)
             point.id, point.epoch, point.registered = registered.point, registered.epoch, True
-        newest = self._desk.send(Beat(point=point.id, epoch=point.epoch)).epoch
-        if newest != point.epoch:
-            # From here on this process acts on the newer controls, so it may say so at once.
-            point.epoch = newest
-            self._desk.send(Beat(point=point.id, epoch=newest))
+        leases = self._reads is not None
+        # The first lease is wanted at once.
+        wait_s = held_s if point.leased or not leases else 0.0
+        asked_at = self._clock()
+        pulse = self._desk.send(Beat(point=point.id, epoch=point.epoch, wait_s=wait_s, lease=leases))
+        if self._reads is not None:
+            self._reads.adopt(point.workflow, point.id, pulse, asked_at)
+        moved, first = pulse.epoch != point.epoch, leases and not point.leased
+        if moved and self._reads is not None:
+            # Whoever set the new controls counts on hearing of every read that the old ones let begin.
+            self._reads.report(workflow=point.workflow, running=True)
+        point.epoch, point.leased = pulse.epoch, pulse.lease is not None
         point.confirmed_at = self._clock()
+        if point.error:
+            log.warning("the guard of %s is confirmed again", point.workflow)
+        point.error = ""
+        return moved or (first and point.leased and bool(held_s))
 
     def _forget(self, point: _Point) -> None:
         """Have the point registered anew, as another one: the control plane does not count on it any more."""
-        point.id, point.registered = self._ids.new("point"), False
+        point.id, point.registered, point.leased = self._ids.new("point"), False, False
+        if self._reads is not None:
+            self._reads.drop(point.workflow)
 
     def _failed(self, point: _Point, error: Exception) -> None:
+        if self._closed:
+            return
         if isinstance(error, NotFound | Conflict | Invalid):
             self._forget(point)
         if not point.error:

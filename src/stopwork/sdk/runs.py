@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar, Token
@@ -9,7 +10,15 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from stopwork.control.protocol import FinishRun, RecordStep, Request, RunRejoined, RunTicket, StartRun
+from stopwork.control.protocol import (
+    FinishRun,
+    RecordStep,
+    Request,
+    RunRejoined,
+    RunTicket,
+    StartRun,
+    StepTaken,
+)
 from stopwork.kernel.canonical import digest_of, plain
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError
 from stopwork.ledger.words import EffectKind, Mode, RunStatus, Stage, StepKind
@@ -47,7 +56,12 @@ class GuardedRun:
         adesk: AsyncDesk,
         start: StartRun,
         on_start: Callable[[str], None],
+        before_end: Callable[[], None] | None = None,
     ) -> None:
+        #: Whether this process knows all that the run has used, so that it may decide reads by itself; and how many calls that is.
+        self.may_lease = before_end is not None
+        self.calls = 0
+        self._before_end = before_end
         self._desk = desk
         self._adesk = adesk
         self._start = start
@@ -138,11 +152,16 @@ class GuardedRun:
         ``kind`` is ``model_call``, ``retrieval``, ``guardrail`` or ``message``. Known facts are ``facts`` (anything plain), ``source``
         and ``as_of`` of an input, ``tokens``, ``cost_usd`` and ``model`` of a model call.
         """
-        return self._desk.send(self._step(kind, name, **facts)).step
+        return self._took(self._desk.send(self._step(kind, name, **facts)))
 
     async def astep(self, kind: StepKind | str, name: str, **facts: Any) -> str:
         """Record a step without blocking the event loop; otherwise as :meth:`step`."""
-        return (await self._adesk.send(self._step(kind, name, **facts))).step
+        return self._took(await self._adesk.send(self._step(kind, name, **facts)))
+
+    def _took(self, taken: StepTaken) -> str:
+        if taken.spent:
+            self.may_lease = False
+        return taken.step
 
     def here(self) -> Here:
         """Answer a block in which this thread or task works for the run, which neither begins nor ends by it."""
@@ -158,6 +177,7 @@ class GuardedRun:
 
     def finish(self, status: RunStatus = RunStatus.SUCCEEDED, error: str | None = None) -> None:
         """End the run."""
+        self._settle()
         self._desk.send(FinishRun(run=self.id, status=status, error=error))
         self._finished = True
 
@@ -173,6 +193,7 @@ class GuardedRun:
         ending = self._ending(error)
         if ending is None:
             return
+        self._settle()
         try:
             self._desk.send(ending)
         except StopworkError as failure:
@@ -193,11 +214,20 @@ class GuardedRun:
         ending = self._ending(error)
         if ending is None:
             return
+        self.may_lease = False
+        if self.calls and self._before_end is not None:
+            await asyncio.to_thread(self._before_end)
         try:
             await self._adesk.send(ending)
         except StopworkError as failure:
             _report(failure, error)
         self._finished = True
+
+    def _settle(self) -> None:
+        """Have what is not on record yet put there, before the end is; from here on every call asks."""
+        self.may_lease = False
+        if self._before_end is not None:
+            self._before_end()
 
     def _ending(self, error: BaseException | None) -> Request[Any] | None:
         if isinstance(error, CallWaiting) or self._tokens or self._finished:
