@@ -29,7 +29,7 @@ from stopwork.operations import credentials, manifests
 from stopwork.operations.installation import Installation
 from stopwork.sdk.http import AsyncHttpDesk, HttpDesk
 from stopwork.worker.crew import Crew
-from tests.support.history import Asked
+from tests.support.history import Asked, Witness
 from tests.support.office import AGENT, DANA, KIM, LEE
 from tests.support.workload import (
     BUSY_MANIFEST,
@@ -279,7 +279,7 @@ def work_until_killed(
 
     def saw(asked: Asked) -> None:
         if asked.allowed:
-            os.write(handle, f"{asked.call}\n".encode())
+            os.write(handle, msgspec.json.encode(asked) + b"\n")
 
     scene = Scene.of(seed, saw=saw)
 
@@ -292,3 +292,9 @@ def work_until_killed(
         thread.start()
     for thread in every:
         thread.join()
+
+
+def noted(log: Path) -> Witness:
+    """Answer what agents noted before they were killed."""
+    lines = log.read_bytes().splitlines() if log.exists() else []
+    return Witness(asked=[msgspec.json.decode(line, type=Asked) for line in lines])

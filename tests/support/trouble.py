@@ -29,7 +29,7 @@ class Trouble:
             office.do(self.run, "crm.create_task", account_id="acme", title=TITLE, nth=nth) for nth in (1, 2)
         ]
         office.wait(seconds=1)
-        (opened,) = office.read(lambda view: view.find(Incident))
+        (opened,) = office.read(lambda view: list(view.each(Incident)))
         return opened.id
 
     @property

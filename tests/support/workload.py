@@ -156,10 +156,11 @@ class Scene(Struct):
             yield Rest(chance.uniform(0, LONGEST_BETWEEN_S))
             scope, mode = chance.choice(scopes)
             asked_seq = yield Newest()
-            hold = yield Pause(scope, mode, by)
+            while isinstance(hold := (yield Pause(scope, mode, by)), StopworkError):
+                if self.enough.is_set():
+                    return
+                yield Rest(0.05)  # it may have been set: whoever asks again is told
             returned_s = time.monotonic()
-            if isinstance(hold, StopworkError):
-                continue
             yield Rest(chance.uniform(0, LONGEST_S))
             lifted_s = time.monotonic()
             self.witness.paused.append(
