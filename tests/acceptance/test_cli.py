@@ -138,7 +138,7 @@ def test_a_gated_call_is_answered_at_the_command_line(office: Office, running: d
     assert "customer@acme.test" in shown
     assert OWNER in shown
     office.ask("approvals", "approve", approval, "--yes", person=TECHNICAL, code=Exit.DENIED)
-    digest = office.ask("approvals", "show", approval)["digest"]
+    digest = office.ask("approvals", "show", approval)["approval"]["digest"]
     office.ask("approvals", "approve", approval, "--digest", "sha256:other", code=Exit.REFUSED)
     decided = office.ask("approvals", "approve", approval, "--digest", digest, "--note", "I know them")
     assert (decided["state"], decided["decisions"][0]["note"]) == ("approved", "I know them")

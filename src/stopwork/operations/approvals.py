@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from stopwork.control import edits, gates
-from stopwork.kernel.errors import Conflict, Denied
+from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.kernel.phrases import listed
 from stopwork.ledger.events import ApprovalDecided, ApprovalEdited, ApprovalEscalated, ApprovalExpired
 from stopwork.ledger.records import Approval, Call, Decision, Hold, Run, Workflow
@@ -29,6 +29,24 @@ def decide(tx: Tx, *, approval: str, approve: bool, note: str = "", digest: str 
     if approve:
         _check_not_stale(tx, known)
     return _decided(tx, known, approve=approve, note=note)
+
+
+def answer(
+    tx: Tx,
+    manifests: Manifests,
+    *,
+    approval: str,
+    approve: bool,
+    digest: str,
+    args: dict[str, Any] | None = None,
+    note: str = "",
+) -> Approval:
+    """Record the actor's answer, as :func:`decide` where ``args`` are left out, and as :func:`approve_edited` with them."""
+    if args is None:
+        return decide(tx, approval=approval, approve=approve, note=note, digest=digest)
+    if not approve:
+        raise Invalid("what is rejected has no arguments", hint="Leave args out, or approve.", field="args")
+    return approve_edited(tx, manifests, approval=approval, args=args, note=note, digest=digest)
 
 
 def approve_edited(

@@ -69,6 +69,7 @@ class Console:
                     now=self.office.clock.now(),
                     visit=visit,
                     query=query,
+                    systems=self.office.inst.systems,
                 ),
                 *args,
             )
@@ -94,7 +95,7 @@ def flood(office: Office) -> tuple[str, str]:
     office.do(run, "crm.create_task", account_id="acme", title="Prepare the renewal")
     office.do(run, "crm.create_task", account_id="acme", title="Prepare the renewal", nth=2)
     office.wait(seconds=1)
-    (opened,) = office.read(lambda view: view.find(r.Incident))
+    (opened,) = office.read(lambda view: list(view.each(r.Incident)))
     return run, opened.id
 
 
@@ -204,6 +205,23 @@ def test_a_question_is_shown_to_who_may_answer_and_explained_to_others(console: 
     )
     office.write(partial(approvals.decide, approval=permit.approval, approve=False, note="no"), actor=DANA)
     assert [each.id for each in console.see(controls.approvals).decided] == [permit.approval]
+
+
+def test_a_question_is_shown_with_what_it_is_decided_by(console: Console) -> None:
+    office = console.office
+    run = office.begin()
+    permit = office.ask(run, "mail.send", to="someone@example.test", copies=1, urgent=False, cc=[])
+    page = console.html(controls.approval, permit.approval or "")
+    assert "not seen before" in page.find(id="origins").parent.text  # type: ignore[union-attr]
+    assert page.find("input", attrs={"name": "arg:to"})["value"] == "someone@example.test"  # type: ignore[index]
+    assert page.find("select", attrs={"name": "arg:urgent"}) is not None
+    assert page.find("textarea", attrs={"name": "arg:cc"}).text.strip() == "[]"  # type: ignore[union-attr]
+    assert page.find("button", value="edit") is not None
+    office.pause(ScopeKind.TOOL, "mail.send", workflow=WORKFLOW)
+    stopped = console.html(controls.approval, permit.approval or "")
+    assert "would not count any more" in stopped.text
+    assert stopped.find("button", value="approve") is None
+    assert stopped.find("button", value="reject") is not None
 
 
 def test_lists_filter_by_their_address(console: Console) -> None:

@@ -161,6 +161,8 @@ class Story:
         self.post("/v1/calls/call-lost/reconcile", outcome="failed", note="I looked: nothing has changed.")
         asked = self.get("/v1/approvals", state="pending")[0]
         self.get(f"/v1/approvals/{asked['id']}")
+        shown = self.get(f"/v1/approvals/{asked['id']}/evidence")
+        assert shown["will_run"]["digest"] == asked["digest"]
         self.post(
             f"/v1/approvals/{asked['id']}/decide", who=DANA, approve=False, digest=asked["digest"], note="No."
         )

@@ -5,6 +5,7 @@ A form does what the API does, through the same operations. What it cannot do it
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -131,23 +132,55 @@ def lift(sent: Sent) -> Landed:
 
 def answer_approval(sent: Sent) -> Landed:
     """Approve or reject exactly what was shown."""
-    approve = {"approve": True, "reject": False}.get(sent.get("decision"))
-    if approve is None:
-        raise Invalid("choose to approve or to reject", hint="Use one of the two buttons.", field="decision")
-    if not approve and not sent.get("note"):
+    decision = sent.get("decision")
+    if decision not in ("approve", "edit", "reject"):
+        raise Invalid("choose to approve or to reject", hint="Use one of the buttons.", field="decision")
+    if decision == "reject" and not sent.get("note"):
         raise Invalid("say why it is rejected", hint="One sentence, for whoever asked.", field="note")
+    manifests = sent.installation.manifests
     decided = sent.write(
-        lambda tx: approvals.decide(
+        lambda tx: approvals.answer(
             tx,
+            manifests,
             approval=sent.path["approval"],
-            approve=approve,
+            approve=decision != "reject",
+            args=_edited(sent, tx.need(r.Approval, sent.path["approval"])) if decision == "edit" else None,
             note=sent.get("note"),
             digest=sent.get("digest"),
         )
     )
-    waiting = decided.state is w.ApprovalState.PENDING
-    said = "Rejected." if not approve else "Approved; others have to as well." if waiting else "Approved."
-    return Landed(said, f"/approvals/{decided.id}")
+    left = decided.quorum - sum(each.approve for each in decided.decisions)
+    waiting = f"; {count_of(left, 'other', 'others')} must agree" if left > 0 else ""
+    said = {
+        "reject": "Rejected: the agent is told, and the call does not run.",
+        "approve": f"Approved{waiting or ': it runs when the agent asks again'}.",
+        "edit": f"Approved as you changed it{waiting or ': that is what runs'}.",
+    }
+    return Landed(said[decision], f"/approvals/{decided.id}")
+
+
+def _edited(sent: Sent, approval: r.Approval) -> dict[str, Any]:
+    """Answer the arguments as they were sent: text as it is, everything else as JSON. What was not sent stays."""
+    asked: dict[str, Any] = approval.content.get("args", {})
+    return {name: _argument(sent, name, value) for name, value in asked.items()}
+
+
+def _argument(sent: Sent, name: str, asked: Any) -> Any:
+    given = sent.fields.get(f"arg:{name}")
+    if given is None:
+        return asked
+    # A browser sends line ends as \r\n, whatever they were.
+    text = given[0].replace("\r\n", "\n")
+    if isinstance(asked, str):
+        return asked if text == asked.replace("\r\n", "\n") else text
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise Invalid(
+            f"args.{name}: {text!r:.80} cannot be read",
+            hint="Give a number, true, false, null, a list or a mapping, as JSON.",
+            field=f"args.{name}",
+        ) from None
 
 
 def settle(sent: Sent) -> Landed:

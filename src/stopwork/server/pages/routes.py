@@ -112,6 +112,7 @@ class _Console:
                 now=self._installation.store.clock.now(),
                 visit=self._visit(request, session, person, flash),
                 query=dict(request.query_params),
+                systems=self._installation.systems,
             )
             return build(look, request.path_params)
 

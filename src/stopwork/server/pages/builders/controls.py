@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from typing import Any, Final
 
 from stopwork.incidents import pause as pausing
 from stopwork.incidents.pause import Impact, Proposal
@@ -10,6 +11,7 @@ from stopwork.kernel.errors import Invalid
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import points
+from stopwork.operations.approval_evidence import evidence
 from stopwork.operations.manifests import known_workflow
 from stopwork.operations.proposing import offers
 from stopwork.server.pages import contexts as c
@@ -53,7 +55,7 @@ def holds(look: Look) -> c.HoldsContext:
     lifted = view.find(r.Hold, active=False, order="-id", limit=MAX_LISTED)
     return c.HoldsContext(
         frame=look.frame("Holds", "holds"),
-        active=tuple(hold_row(look, each) for each in view.find(r.Hold, active=True, order="-id")),
+        active=tuple(hold_row(look, each) for each in view.each(r.Hold, active=True, order="-id")),
         lifted=tuple(lifted),
     )
 
@@ -89,13 +91,32 @@ def approvals(look: Look) -> c.ApprovalsContext:
 
 def approval(look: Look, approval_id: str) -> c.ApprovalContext:
     """Answer one question with the exact bytes it is about."""
-    known = look.view.need(r.Approval, approval_id)
+    found = evidence(look.view, look.manifests, look.systems, approval=approval_id)
+    known = found.approval
+    row = approval_row(look, known)
+    changeable = known.editable and not row.why_not and not found.stale
     return c.ApprovalContext(
-        frame=look.frame(known.title, "approvals"),
-        row=approval_row(look, known),
+        # It looks into another system: whatever happens elsewhere is no reason to look again.
+        frame=look.frame(known.title, "approvals", watch=f"call:{known.call}" if known.call else "all"),
+        row=row,
+        evidence=found if found.will_run else None,
+        fields=argument_fields(found.will_run.args) if found.will_run and changeable else (),
         call=look.view.get(r.Call, known.call) if known.call else None,
         workflow=look.view.get(r.Workflow, known.workflow),
         more=sum(not row.why_not and row.approval.id != known.id for row in pending_approvals(look)),
+    )
+
+
+def argument_fields(args: dict[str, Any]) -> tuple[c.ArgumentField, ...]:
+    """Answer the arguments as a form shows them."""
+    kinds = {str: "text", bool: "choice", int: "number", float: "number"}
+    return tuple(
+        c.ArgumentField(
+            name=name,
+            kind=kinds.get(type(value), "json"),
+            text=value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2),
+        )
+        for name, value in args.items()
     )
 
 

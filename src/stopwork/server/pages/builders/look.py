@@ -19,6 +19,7 @@ from stopwork.operations import holds, nagging
 from stopwork.operations.manifests import Manifests
 from stopwork.server.pages import contexts as c
 from stopwork.storage.view import View
+from stopwork.systems.base import System
 
 MAX_PENDING: Final = 200
 OPEN_STATUSES: Final = tuple(status for status in w.IncidentStatus if status is not w.IncidentStatus.CLOSED)
@@ -35,13 +36,14 @@ _COVERS: Final = {
 
 
 class Look(Struct, frozen=True, kw_only=True):
-    """What every builder works with. ``query`` holds the filters that stand in the address."""
+    """What every builder works with. ``query`` holds the filters that stand in the address, ``systems`` are the connected ones."""
 
     view: View
     manifests: Manifests
     now: datetime
     visit: c.Visit
     query: Mapping[str, str] = {}
+    systems: Mapping[str, System] = {}
 
     @property
     def person(self) -> r.Principal:

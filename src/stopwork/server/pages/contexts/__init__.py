@@ -7,6 +7,7 @@ beside them (an age, a next step, who may decide) has a record here.
 from stopwork.server.pages.contexts.console import (
     ApprovalContext,
     ApprovalsContext,
+    ArgumentField,
     BoardContext,
     ErrorContext,
     HoldContext,
@@ -67,6 +68,7 @@ __all__ = [
     "ApprovalContext",
     "ApprovalRow",
     "ApprovalsContext",
+    "ArgumentField",
     "AudienceRow",
     "AuditPanel",
     "BoardContext",

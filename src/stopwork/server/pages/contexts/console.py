@@ -11,6 +11,7 @@ from stopwork.incidents.pause import Impact, Proposal
 from stopwork.incidents.prepare import Preparedness
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.operations.approval_evidence import ApprovalEvidence
 from stopwork.operations.points import PointView
 from stopwork.server.pages.contexts.parts import (
     ApprovalRow,
@@ -213,14 +214,24 @@ class ApprovalsContext(Context):
     decided: tuple[r.Approval, ...]
 
 
+class ArgumentField(Context):
+    """One argument as it can be changed: ``text`` is what stands in its field, plain for text, else as JSON."""
+
+    name: str
+    kind: str
+    text: str
+
+
 class ApprovalContext(Context):
-    """What exactly would run, why it asks, and whether this visitor may answer."""
+    """What exactly would run, why it asks, what is known about it, and whether this visitor may answer or change it."""
 
     frame: Frame
     row: ApprovalRow
     call: r.Call | None = None
     workflow: r.Workflow | None = None
     more: int = 0
+    evidence: ApprovalEvidence | None = None
+    fields: tuple[ArgumentField, ...] = ()
 
 
 class JournalRow(Context):

@@ -483,6 +483,34 @@ def control_stories() -> Iterator[tuple[str, c.Context]]:
         "approval",
         c.ApprovalContext(frame=approvals, row=PENDING, call=s.WAITING_CALL, workflow=s.WORKFLOW),
     )
+    edited = c.ApprovalContext(
+        frame=approvals,
+        row=c.ApprovalRow(approval=s.EDITED_APPROVAL),
+        call=s.WAITING_CALL,
+        workflow=s.WORKFLOW,
+        evidence=s.APPROVAL_EVIDENCE,
+        fields=(
+            c.ArgumentField(name="to", kind="text", text=s.WAITING_CALL.args["to"]),
+            c.ArgumentField(name="copies", kind="number", text="1"),
+            c.ArgumentField(name="urgent", kind="choice", text="false"),
+            c.ArgumentField(name="attachments", kind="json", text='["quote.pdf"]'),
+        ),
+    )
+    yield "approval-edited", edited
+    looked_away = r.Image.unknown("crm did not answer within 2 s")
+    yield (
+        "approval-stale",
+        changed(
+            edited,
+            evidence=changed(
+                s.APPROVAL_EVIDENCE,
+                stale=("the manifest went from version 3 to 4",),
+                object=changed(s.OBJECT_NOW, image=looked_away, differences=()),
+                similar=(),
+            ),
+            fields=(),
+        ),
+    )
     yield (
         "approval-own",
         c.ApprovalContext(
