@@ -39,7 +39,7 @@ def _show_drafts(paper: Paper, found: Any) -> None:
 
 
 @drafts.command("list")
-@click.argument("workflow", required=False)
+@click.option("--workflow", metavar="NAME", help="Only drafts of this workflow.")
 @click.option(
     "--state",
     type=click.Choice([*(each.value for each in DraftState), "all"]),
@@ -76,9 +76,10 @@ def _show_standing(paper: Paper, found: Any) -> None:
         paper.heading("This was asked")
         paper.facts({name: draft["asked"][name] for name in draft["asked"] if _differs(draft, name)})
     if found["object"]:
-        name = "/".join(found["object"][part] for part in ("system", "type", "id"))
+        seen = found["object"]
+        name = "/".join(seen["object"][part] for part in ("system", "type", "id"))
         paper.heading(f"What {name} holds now")
-        _show_image(paper, found["now"])
+        _show_image(paper, seen["image"])
     if found["against"]:
         paper.heading("Released now it would not run")
         for why in found["against"]:

@@ -49,7 +49,7 @@ def drafted(office: Office, tool: str = "crm.create_task", **args: Any) -> Draft
 def active(office: Office) -> list[Any]:
     from stopwork.ledger.records import Hold
 
-    return office.read(lambda view: view.find(Hold, active=True))
+    return office.read(lambda view: list(view.each(Hold, active=True)))
 
 
 def look(office: Office, draft: str) -> Draft:

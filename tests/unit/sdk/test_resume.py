@@ -6,9 +6,10 @@ Each ``process`` here is a guard that knows nothing of the others; the control p
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +85,19 @@ class House:
 
     def waits(self) -> str:
         """A process makes a task, waits for approval of a mail, and ends; what it leaves behind is the token."""
-        with self.process() as guard, pytest.raises(CallWaiting) as waiting:
-            with guard.run("renewals", trigger_id="2026-W10"):
-                self.create_task("Call")
-                self.send("smtp", "x@customer.test")
-        return waiting.value.token
+        with self.process() as guard:
+            try:
+                with guard.run("renewals", trigger_id="2026-W10"):
+                    self.create_task("Call")
+                    self.send("smtp", "x@customer.test")
+            except CallWaiting as waiting:
+                return waiting.token
+        raise AssertionError("it did not wait")
 
     def answer(self, *, approve: bool = True, args: dict[str, Any] | None = None) -> None:
         with self.open() as desk:
             store = desk.installation.store
-            asked = store.read(lambda view: view.find(Approval))[-1]
+            asked = store.read(lambda view: list(view.each(Approval)))[-1]
             if args is None:
                 store.write(lambda tx: approvals.decide(tx, approval=asked.id, approve=approve), actor=DANA)
             else:
@@ -327,10 +331,10 @@ def test_within_a_block_calls_wait_for_their_approval(house: House) -> None:
     with house.process() as guard, guard.run("renewals"):
         with guard.waiting(0.05), pytest.raises(CallWaiting):
             house.send("smtp", "x@customer.test")
-        started = datetime.now()
+        started = time.monotonic()
         with pytest.raises(CallWaiting):
             house.send("smtp", "y@customer.test")
-        assert datetime.now() - started < timedelta(seconds=1)
+        assert time.monotonic() - started < 1
 
 
 def test_a_call_that_waits_on_an_event_loop_lets_others_work(house: House) -> None:
@@ -345,10 +349,12 @@ def test_a_call_that_waits_on_an_event_loop_lets_others_work(house: House) -> No
     async def person(guard: Stopwork) -> None:
         assert isinstance(guard.desk, LocalDesk)
         store = guard.desk.installation.store
-        while not (asked := store.read(lambda view: view.find(Approval))):
+        for _ in range(500):
             await asyncio.sleep(0.01)
-        order.append("asked")
-        store.write(lambda tx: approvals.decide(tx, approval=asked[0].id, approve=True), actor=DANA)
+            if asked := store.read(lambda view: list(view.each(Approval))):
+                order.append("asked")
+                store.write(lambda tx: approvals.decide(tx, approval=asked[0].id, approve=True), actor=DANA)
+                return
 
     async def both(guard: Stopwork) -> None:
         await asyncio.gather(agent(guard), person(guard))
@@ -365,7 +371,7 @@ def test_a_resumed_call_is_one_call_in_the_record(house: House) -> None:
         guard.resume(token, client="smtp")
     with house.open() as desk:
         found = desk.installation.store.read(
-            lambda view: view.find(Call, run=ResumeToken.read(token).run, order="requested_at")
+            lambda view: list(view.each(Call, run=ResumeToken.read(token).run, order="requested_at"))
         )
     assert [(call.tool, call.outcome) for call in found] == [
         ("crm.create_task", Outcome.SUCCEEDED),

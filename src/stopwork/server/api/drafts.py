@@ -11,7 +11,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger.words import DraftState, PrincipalKind
 from stopwork.operations import draft_standing, drafts
 from stopwork.server.api.controls import Reason, page_of
-from stopwork.server.api.endpoint import Access, Act, Endpoint, Given, Page, Read, Write
+from stopwork.server.api.endpoint import Access, Endpoint, Given, Page, Read, Write
 
 Digest = Annotated[str, Meta(max_length=100)]
 
@@ -83,7 +83,15 @@ ENDPOINTS: Final = (
         path="/v1/drafts/{draft}/standing",
         name="get_draft_standing",
         summary="How a draft stands: what it waits for, what would keep it from running, and what its object holds now",
-        does=Act(lambda g: draft_standing.seen(g.installation, draft=g.path["draft"])),
+        does=Read(
+            lambda view, g: draft_standing.standing(
+                view,
+                g.installation.manifests,
+                g.installation.systems,
+                draft=g.path["draft"],
+                now=g.installation.store.clock.now(),
+            )
+        ),
         answer=draft_standing.Standing,
         tag="drafts",
     ),
