@@ -62,8 +62,19 @@ def _show_pause(paper: Paper, found: Any) -> None:
     if found["unconfirmed"]:
         paper.heading("Not confirmed yet: these guards have not said that they know of it")
         paper.table(
-            ("enforcement point", "workflow", "name", "silent for"),
-            [(p["point"], p["workflow"], p["name"], lasting(p["silent_s"])) for p in found["unconfirmed"]],
+            ("enforcement point", "workflow", "name", "state", "silent for", "may read for", "next try"),
+            [
+                (
+                    p["point"],
+                    p["workflow"],
+                    p["name"],
+                    p["state"],
+                    lasting(p["silent_s"]),
+                    lasting(p["lease_left_s"]) if p["lease_left_s"] else "asks first",
+                    f"in {lasting(p['next_try_s'])}" if p["next_try_s"] else "due",
+                )
+                for p in found["unconfirmed"]
+            ],
             empty="",
         )
 
@@ -96,7 +107,7 @@ def _show_pause(paper: Paper, found: Any) -> None:
     is_flag=False,
     flag_value=str(WAIT_S),
     metavar="[SECONDS]",
-    help=f"Wait until every guard has confirmed and nothing is in flight, at most so long; {WAIT_S} when it is not said.",
+    help=f"Wait until no guard can start anything and nothing is in flight, at most so long; {WAIT_S} when it is not said.",
 )
 @answers(_show_pause)
 def pause(
@@ -298,17 +309,21 @@ def _state(found: Any) -> str:
     if not found["hold"]["active"]:
         return "lifted"
     left = []
-    if found["unconfirmed"]:
-        left.append(count_of(len(found["unconfirmed"]), "enforcement point") + " not confirmed")
+    told = sum(point["state"] == "requested" for point in found["unconfirmed"])
+    if told:
+        left.append(count_of(told, "enforcement point") + " not confirmed")
+    if silent := len(found["unconfirmed"]) - told:
+        left.append(count_of(silent, "enforcement point") + " out of reach, which can start nothing")
     if found["in_flight"]:
         left.append(count_of(len(found["in_flight"]), "call") + " in flight")
-    return f"pausing ({listed(left)})" if left else "paused"
+    word = "paused" if found["state"] == "drained" else found["state"]
+    return f"{word} ({listed(left)})" if left else word
 
 
 def _drained(cli: Invocation, found: Any, wait_s: float) -> Any:
     """Answer the hold's state once nothing is left to wait for, or with ``REFUSED`` when the time is over."""
     until, said = time.monotonic() + wait_s, ""
-    while found["unconfirmed"] or found["in_flight"]:
+    while found["state"] != "drained":
         if time.monotonic() >= until:
             cli.say(f"after {lasting(wait_s)}: {_state(found)}; the hold stands")
             return Answer(value=found, exit=Exit.REFUSED)

@@ -166,13 +166,13 @@ class Heartbeat:
             point.wake.wait(max(0.0, self._interval_s - (self._clock() - began)))
             point.wake.clear()
             began = self._clock()
-            while not self._closed and self._beat(point, held_s=self._held_s):
+            while self._beat(point, held_s=self._held_s):
                 pass
 
     def _beat(self, point: _Point, *, held_s: float) -> bool:
         """Beat once; answer whether there is something new to confirm."""
         try:
-            return self._confirm(point, held_s)
+            return not self._closed and self._confirm(point, held_s)
         except Exception as error:  # noqa: BLE001 - the thread has to go on, and the failure is shown
             self._failed(point, error)
             return False

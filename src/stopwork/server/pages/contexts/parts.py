@@ -12,7 +12,7 @@ from msgspec import Struct
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations.holds import Pause
-from stopwork.operations.points import PointView
+from stopwork.operations.points import PointState, Unconfirmed
 
 
 # Type checkers do not see that a subclass of a frozen struct is frozen.
@@ -57,6 +57,7 @@ class Counts(Context):
 
     incidents: int = 0
     approvals: int = 0
+    drafts: int = 0
     holds: int = 0
 
 
@@ -107,7 +108,7 @@ class Unsettled(Context):
     """What holds still wait for: nothing is called paused while one of these is not empty."""
 
     in_flight: tuple[r.Call, ...] = ()
-    unconfirmed: tuple[PointView, ...] = ()
+    unconfirmed: tuple[Unconfirmed, ...] = ()
 
     @classmethod
     def of(cls, pauses: Iterable[Pause]) -> Unsettled:
@@ -120,6 +121,16 @@ class Unsettled(Context):
     @property
     def empty(self) -> bool:
         return not self.in_flight and not self.unconfirmed
+
+    @property
+    def told(self) -> tuple[Unconfirmed, ...]:
+        """Those that may still read by themselves."""
+        return tuple(point for point in self.unconfirmed if point.state is PointState.REQUESTED)
+
+    @property
+    def silent(self) -> tuple[Unconfirmed, ...]:
+        """Those that can do nothing without asking, and do not ask."""
+        return tuple(point for point in self.unconfirmed if point.state is not PointState.REQUESTED)
 
 
 class HoldRow(Context):
@@ -170,6 +181,7 @@ class CallRow(Context):
     call: r.Call
     effects: tuple[EffectRow, ...] = ()
     approval: r.Approval | None = None
+    draft: r.Draft | None = None
 
 
 class StageStep(Context):
