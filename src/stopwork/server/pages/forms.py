@@ -22,6 +22,7 @@ from stopwork.operations import (
     approvals,
     audits,
     containment,
+    drafts,
     evidence,
     holds,
     incidents,
@@ -95,7 +96,9 @@ def pause(sent: Sent) -> Landed:
     )
     words = {
         holds.PauseState.DRAINED: f"{held([found.hold])}. No call that it covers is in flight.",
-        holds.PauseState.ENFORCED: f"No further call starts; {count_of(len(found.in_flight), 'call')} still in flight.",
+        holds.PauseState.ENFORCED: f"No further call starts; {count_of(len(found.in_flight), 'call')} still in flight."
+        if found.in_flight
+        else f"No further call starts; {count_of(len(found.unconfirmed), 'enforcement point')} out of reach.",
         holds.PauseState.PAUSING: "No further call starts; "
         f"{count_of(len(found.unconfirmed), 'enforcement point')} not confirmed yet.",
     }
@@ -181,6 +184,42 @@ def _argument(sent: Sent, name: str, asked: Any) -> Any:
             hint="Give a number, true, false, null, a list or a mapping, as JSON.",
             field=f"args.{name}",
         ) from None
+
+
+def decide_draft(sent: Sent) -> Landed:
+    """Release, edit or discard a drafted call."""
+    manifests, draft, reason = sent.installation.manifests, sent.path["draft"], sent.get("reason")
+    match sent.get("decision"):
+        case "release":
+            released = sent.write(
+                lambda tx: drafts.release(
+                    tx, manifests, draft=draft, reason=reason, digest=sent.get("digest")
+                )
+            )
+            pending = sent.installation.store.read(
+                lambda view: view.need(r.Approval, released.release.approval).state
+            )
+            waiting = pending is w.ApprovalState.PENDING
+            said = (
+                "Released; others have to agree." if waiting else "Released: a guard of its workflow runs it."
+            )
+        case "edit":
+
+            def edit(tx: Tx) -> r.Draft:
+                asked = tx.need(r.Draft, draft).args
+                args = {name: _argument(sent, name, value) for name, value in asked.items()}
+                return drafts.edit(
+                    tx, manifests, draft=draft, args=args, reason=reason, digest=sent.get("digest")
+                )
+
+            sent.write(edit)
+            said = "Changed. Release it now, or leave it to somebody else."
+        case "discard":
+            sent.write(lambda tx: drafts.discard(tx, draft=draft, reason=reason))
+            said = "Discarded: it will not run."
+        case _:
+            raise Invalid("choose what to do with it", hint="Use one of the buttons.", field="decision")
+    return Landed(said, f"/drafts/{draft}")
 
 
 def settle(sent: Sent) -> Landed:
@@ -319,7 +358,7 @@ def approve_plan(sent: Sent) -> Landed:
 
     def work(tx: Tx) -> r.Plan:
         note = sent.get("note")
-        every = tx.find(r.Item, plan=sent.get("plan"))
+        every = list(tx.each(r.Item, plan=sent.get("plan")))
         # Without a word from the owner, what the plan proposes to leave as it is stays for the reason that the plan gives.
         stays = {item.id for item in every if note or not item.keep} - ticked
         return recovery.approve(
@@ -338,7 +377,7 @@ def approve_plan(sent: Sent) -> Landed:
 def recover(sent: Sent) -> Landed:
     """Run the approved items."""
     plan = recovery.run(sent.installation, sent.person, plan=sent.get("plan"))
-    items = sent.installation.store.read(lambda view: view.find(r.Item, plan=plan.id))
+    items = sent.installation.store.read(lambda view: list(view.each(r.Item, plan=plan.id)))
     done = sum(item.state is w.ItemState.VERIFIED for item in items)
     conflicts = sum(item.state is w.ItemState.CONFLICT for item in items)
     said = f"{count_of(done, 'item')} put right and read back"
@@ -479,6 +518,7 @@ FORMS: Final[dict[str, Callable[[Sent], Landed]]] = {
     "/workflows/{workflow}/stage": take_autonomy_away,
     "/holds/{hold}/lift": lift,
     "/approvals/{approval}": answer_approval,
+    "/drafts/{draft}": decide_draft,
     "/runs/{run}/calls/{call}": settle,
     "/incidents": open_incident,
     **{f"/incidents/{{incident}}/{path}": form for path, form in _OF_INCIDENT.items()},

@@ -21,7 +21,7 @@ from stopwork.operations import credentials, evidence
 from stopwork.server.api.routing import read_body
 from stopwork.server.auth import COOKIE, check_csrf, csrf_token, identify
 from stopwork.server.pages import contexts as c
-from stopwork.server.pages.builders import board, controls, incident, incidents, journal, workflow
+from stopwork.server.pages.builders import board, controls, drafts, incident, incidents, journal, workflow
 from stopwork.server.pages.builders.look import Look
 from stopwork.server.pages.forms import FORMS, Landed, Sent
 from stopwork.server.pages.rendering import Pages
@@ -48,6 +48,8 @@ _PAGES: Final[dict[str, Builder]] = {
     "/holds/{hold}": lambda look, path: controls.hold(look, path["hold"]),
     "/approvals": lambda look, _path: controls.approvals(look),
     "/approvals/{approval}": lambda look, path: controls.approval(look, path["approval"]),
+    "/drafts": lambda look, _path: drafts.drafts(look),
+    "/drafts/{draft}": lambda look, path: drafts.draft(look, path["draft"]),
     "/incidents": lambda look, _path: incidents.incidents(look),
     "/incidents/new": lambda look, _path: incidents.open_incident(look),
     "/incidents/{incident}": lambda look, path: incident.incident(look, path["incident"]),

@@ -209,6 +209,8 @@ def address(event: Event) -> str:
     """Answer where a page shows more of this event; empty when none does."""
     if hold := getattr(event, "hold", None):
         return f"/holds/{hold}"
+    if name_of(event).startswith("draft."):
+        return f"/drafts/{getattr(event, 'call', '')}"
     if approval := getattr(event, "approval", None):
         return f"/approvals/{approval}"
     section = _SECTIONS.get(name_of(event).partition(".")[0])

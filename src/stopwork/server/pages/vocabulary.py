@@ -45,6 +45,10 @@ _LABELS: dict[type[StrEnum], dict[StrEnum, str]] = {
         w.Stage.LIMITED: "Limited",
         w.Stage.NORMAL: "Normal",
     },
+    w.DraftState: {
+        w.DraftState.OPEN: "To decide",
+        w.DraftState.UNKNOWN: "Outcome unknown",
+    },
     w.Role: {
         w.Role.BUSINESS: "Business owner",
         w.Role.TECHNICAL: "Technical owner",
@@ -171,6 +175,13 @@ _TONES: dict[type[StrEnum], dict[StrEnum, Tone]] = {
         w.ApprovalState.CONSUMED: Tone.GOOD,
         w.ApprovalState.REJECTED: Tone.BAD,
         w.ApprovalState.EXPIRED: Tone.CALM,
+    },
+    w.DraftState: {
+        w.DraftState.OPEN: Tone.CAUTION,
+        w.DraftState.RELEASED: Tone.ACCENT,
+        w.DraftState.DONE: Tone.GOOD,
+        w.DraftState.FAILED: Tone.BAD,
+        w.DraftState.UNKNOWN: Tone.CAUTION,
     },
     w.ContainmentState: {
         w.ContainmentState.PROPOSED: Tone.CAUTION,

@@ -159,7 +159,7 @@
 
   // --- keys ----------------------------------------------------------------------------------
 
-  const GO = { b: "/", i: "/incidents", a: "/approvals", h: "/holds", j: "/journal" };
+  const GO = { b: "/", i: "/incidents", a: "/approvals", d: "/drafts", h: "/holds", j: "/journal" };
   let going = 0;
 
   document.addEventListener("keydown", (event) => {

@@ -24,6 +24,7 @@ from stopwork.server.pages.contexts.console import (
     WorkflowContext,
     WorkflowRow,
 )
+from stopwork.server.pages.contexts.drafts import DraftContext, DraftRow, DraftsContext
 from stopwork.server.pages.contexts.incident import (
     AffectedRow,
     AudienceRow,
@@ -78,6 +79,9 @@ __all__ = [
     "Context",
     "Counts",
     "DecisionNeeded",
+    "DraftContext",
+    "DraftRow",
+    "DraftsContext",
     "EffectRow",
     "ErrorContext",
     "EvidencePanel",
