@@ -49,7 +49,8 @@ PAUSING = Pause(
     state=PauseState.PAUSING,
     closed=s.HOLD.scope,
     in_flight=(s.IN_FLIGHT_CALL,),
-    unconfirmed=(s.LATE_POINT,),
+    unconfirmed=(s.LATE_POINT, *s.SILENT_POINTS),
+    confirmed=1,
 )
 HOLD_ROW = c.HoldRow(
     pause=PAUSED,

@@ -21,7 +21,7 @@ from stopwork.operations.approval_evidence import (
     Similar,
     WillRun,
 )
-from stopwork.operations.points import PointView
+from stopwork.operations.points import PointState, PointView, Unconfirmed
 
 NOW = datetime(2026, 1, 5, 8, 31, 12, tzinfo=UTC)
 HOSTILE = "<script>alert('x')</script>"
@@ -425,8 +425,36 @@ POINT = PointView(
     silent_s=0.8,
     epoch=42,
 )
-LATE_POINT = msgspec.structs.replace(
-    POINT, point="point_0002", name="renewal-agent on worker-3", silent_s=48.0, epoch=41
+LATE_POINT = Unconfirmed(
+    point="point_0002",
+    workflow=WORKFLOW.id,
+    name="renewal-agent on worker-3",
+    registered_at=ago(hours=3),
+    silent_s=1.2,
+    epoch=41,
+    lease_left_s=8.9,
+    state=PointState.REQUESTED,
+    next_try_s=1.8,
+)
+SILENT_POINTS = (
+    msgspec.structs.replace(
+        LATE_POINT,
+        point="point_0003",
+        name="renewal-agent on worker-4",
+        silent_s=14.0,
+        lease_left_s=0.0,
+        state=PointState.EXPIRED,
+        next_try_s=0.0,
+    ),
+    msgspec.structs.replace(
+        LATE_POINT,
+        point="point_0004",
+        name="renewal-agent on worker-5",
+        silent_s=48.0,
+        lease_left_s=0.0,
+        state=PointState.UNREACHABLE,
+        next_try_s=0.0,
+    ),
 )
 
 HOLD = r.Hold(
