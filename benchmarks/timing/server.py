@@ -29,7 +29,7 @@ from benchmarks.timing.workflow import AGENT, DANA, LEE, open_installation
 from stopwork.operations import credentials
 from stopwork.server.api import guard
 from stopwork.server.app import create_app
-from stopwork.server.main import configured, with_many_files
+from stopwork.server.main import configured, with_many_files, with_short_stops
 from stopwork.worker.crew import Crew
 
 ECHO: Final = "/echo"
@@ -78,6 +78,7 @@ def main() -> None:
         app = create_app(Crew(installation), console=lambda: more)
         # Connections of a later round lie idle during an earlier one.
         with_many_files()
+        with_short_stops()
         server = uvicorn.Server(configured(app, keep_alive_s=120))
         address = Address(port=listener.getsockname()[1], agent=bench, dana=dana, lee=lee)
         threading.Thread(target=_stop_with_input, args=(server,), daemon=True).start()
