@@ -52,4 +52,4 @@ class Response:
         )
         self._store.write(lambda tx: recovery.approve(tx, plan=plan.id, digest=plan.digest), actor=OWNER)
         recovery.run(self._installation, RESPONDER, plan=plan.id)
-        return self._store.read(lambda view: view.find(Item, plan=plan.id, order="order"))
+        return self._store.read(lambda view: list(view.each(Item, plan=plan.id, order="order")))

@@ -128,7 +128,7 @@ def test_a_call_that_ran_and_cannot_be_written_down_says_so_and_stays_in_flight(
         with pytest.raises(OutcomeNotRecorded):
             guard.call("crm.create_task", fill_the_disk, {"title": "call"}, run=run)
         limit.__exit__(None, None, None)
-        (call,) = store.read(lambda view: view.find(Call))
+        (call,) = store.read(lambda view: list(view.each(Call)))
         assert (call.outcome, call.in_flight) == (None, True), "it becomes unknown, never nothing"
 
 

@@ -38,7 +38,7 @@ def test_an_agent_killed_inside_its_tool_leaves_its_intent_and_what_was_there_be
 
     clock = ManualClock(SystemClock().now())
     with Installation.open(tmp_path / "data", clock=clock) as inst:
-        (call,) = inst.store.read(lambda view: view.find(Call))
+        (call,) = inst.store.read(lambda view: list(view.each(Call)))
         assert (call.verdict, call.outcome, call.in_flight) == (Verdict.ALLOW, None, True)
         assert call.attempted_at is not None
         assert [(each.object, each.image) for each in call.before] == [(ACME, BEFORE)]
@@ -50,12 +50,12 @@ def test_an_agent_killed_inside_its_tool_leaves_its_intent_and_what_was_there_be
         Crew(inst).catch_up()
         known = inst.store.read(lambda view: view.need(Call, call.id))
         assert (known.outcome, known.in_flight) == (Outcome.UNKNOWN, False)
-        (effect,) = inst.store.read(lambda view: view.find(Effect, call=call.id))
+        (effect,) = inst.store.read(lambda view: list(view.each(Effect, call=call.id)))
         assert (effect.object, effect.before, effect.after.state) == (ACME, BEFORE, ImageState.UNKNOWN)
 
         clock.advance(ABANDON_AFTER)
         Crew(inst).catch_up()
-        (run,) = inst.store.read(lambda view: view.find(Run))
+        (run,) = inst.store.read(lambda view: list(view.each(Run)))
         assert run.status is RunStatus.ABANDONED
         assert fsck(inst.store, vkeys=[inst.signer.vkey]).clean
 
@@ -137,7 +137,7 @@ def test_a_guard_that_comes_back_late_still_tells_what_it_knows_once(tmp_path: P
         office.finish(permit, result={"ok": True}, observed=(seen,))
         known = office.call(permit.call)
         assert (known.outcome, known.result, known.effects) == (Outcome.SUCCEEDED, {"ok": True}, 1)
-        (effect,) = office.read(lambda view: view.find(Effect, call=permit.call))
+        (effect,) = office.read(lambda view: list(view.each(Effect, call=permit.call)))
         assert (effect.before, effect.after) == (BEFORE, AGENTS_WORK)
         assert fsck(office.store).clean
 
@@ -161,7 +161,7 @@ def test_a_late_word_that_the_call_failed_does_not_hide_what_it_changed(tmp_path
         changed = Observed(object=ACME, operation=Operation.MODIFIED, before=BEFORE, after=AGENTS_WORK)
         office.finish(permit, Outcome.FAILED, observed=(changed,))
         assert office.call(permit.call).outcome is Outcome.UNKNOWN, "somebody has to look at it"
-        assert office.read(lambda view: view.find(Effect, call=permit.call))[0].after == AGENTS_WORK
+        assert office.read(lambda view: list(view.each(Effect, call=permit.call)))[0].after == AGENTS_WORK
         office.finish(permit, Outcome.FAILED, observed=(unchanged,))
         assert office.call(permit.call).outcome is Outcome.FAILED
 

@@ -232,9 +232,9 @@ def test_an_object_that_cannot_be_read_afterwards_is_told_as_unknown(tmp_path: P
             guard.call("crm.update_account", change, {"account_id": "acme", "renewal": "2025-01-01"})
         assert isinstance(guard.desk, LocalDesk)
         store = guard.desk.installation.store
-        (call,) = store.read(lambda view: view.find(Call))
-        (effect,) = store.read(lambda view: view.find(Effect))
-        (run,) = store.read(lambda view: view.find(Run))
+        (call,) = store.read(lambda view: list(view.each(Call)))
+        (effect,) = store.read(lambda view: list(view.each(Effect)))
+        (run,) = store.read(lambda view: list(view.each(Run)))
     assert (call.outcome, run.status) == (Outcome.SUCCEEDED, RunStatus.SUCCEEDED)
     assert effect.before == Image.present({"renewal": "2026-06-01", "owner": "lee"})
     assert "on fire" in effect.after.note

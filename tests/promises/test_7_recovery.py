@@ -301,11 +301,11 @@ def test_a_process_killed_in_the_middle_of_recovery(tmp_path: Path, after_the_ch
         doer.join(10)
 
     with Installation.open(tmp_path / "data", systems={"crm": ledger.system}) as inst:
-        in_doubt = inst.store.read(lambda view: view.find(Item, state=ItemState.IN_DOUBT))
+        in_doubt = inst.store.read(lambda view: list(view.each(Item, state=ItemState.IN_DOUBT)))
         assert len(in_doubt) == 1, "the attempt was on record before anything was touched"
         done = recovery.run(inst, LEE, plan=plan.id)
         assert done.state is PlanState.FINISHED
-        assert inst.store.read(lambda view: view.find(Item, state=ItemState.IN_DOUBT)) == []
+        assert inst.store.read(lambda view: list(view.each(Item, state=ItemState.IN_DOUBT))) == []
         assert fsck(inst.store, vkeys=[inst.signer.vkey]).clean
     assert ledger.accounts["acme"] == BEFORE
 

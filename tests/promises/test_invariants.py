@@ -175,7 +175,7 @@ class Installations(RuleBasedStateMachine):
     @rule()
     def respond(self) -> None:
         """Take every open incident as far as it goes."""
-        for incident in self.office.read(lambda view: view.find(Incident)):
+        for incident in self.office.read(lambda view: list(view.each(Incident))):
             trouble = Trouble(self.office, incident=incident.id)
             try:
                 plan = trouble.approved_plan()
@@ -209,7 +209,7 @@ class Installations(RuleBasedStateMachine):
 
     def _overtaken(self, known: Call) -> bool:
         """Answer whether what people have set since the permit keeps the call from running."""
-        stopping = self.office.read(lambda view: view.find(Hold, active=True))
+        stopping = self.office.read(lambda view: list(view.each(Hold, active=True)))
         workflow = self.office.read(lambda view: view.need(Workflow, WORKFLOW))
         held = any(
             covers(hold.scope, known) and answer(hold.mode, known.effect) is not Verdict.ALLOW

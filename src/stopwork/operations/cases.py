@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from stopwork.incidents.case import Case
 from stopwork.incidents.followup import in_force
 from stopwork.ledger import records as r
@@ -12,49 +10,47 @@ from stopwork.operations.manifests import Manifests
 from stopwork.operations.settling import unseen_effects
 from stopwork.storage.view import View
 
-MAX_CALLS: Final = 50_000
-
 
 def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
-    """Answer the case of an incident; ``NotFound`` when there is none."""
+    """Answer the case of an incident, complete however large it is; ``NotFound`` when there is none."""
     incident = view.need(r.Incident, incident_id)
     workflow = view.need(r.Workflow, incident.workflow)
     runs = tuple(sorted(_each(view, r.Run, incident.runs), key=lambda run: run.started_at))
     of_runs = tuple(run.id for run in runs)
     versions = {run.version for run in runs} | {incident.version, workflow.version}
-    calls = tuple(view.find(r.Call, run=of_runs, order="requested_at", limit=MAX_CALLS)) if runs else ()
+    calls = tuple(view.each(r.Call, run=of_runs, order="requested_at")) if runs else ()
     versions |= {call.version for call in calls if call.version}
-    effects = list(view.find(r.Effect, run=of_runs, order="at", limit=MAX_CALLS)) if runs else []
+    effects = list(view.each(r.Effect, run=of_runs, order="at")) if runs else []
     effects += unseen_effects(view, manifests, calls, effects)
     later = [
         run
-        for run in view.find(
+        for run in view.each(
             r.Run, workflow=workflow.id, started_at_from=incident.opened_at, order="started_at"
         )
         if run.id not in of_runs
     ]
     plans = [
         plan.id
-        for plan in view.find(r.Plan, incident=incident_id, order="proposed_at")
+        for plan in view.each(r.Plan, incident=incident_id, order="proposed_at")
         if plan.state is PlanState.FINISHED or plan.id == incident.plan
     ]
     return Case(
         incident=incident,
         workflow=workflow,
         runs=runs,
-        steps=tuple(view.find(r.Step, run=of_runs, order="at", limit=MAX_CALLS)) if runs else (),
+        steps=tuple(view.each(r.Step, run=of_runs, order="at")) if runs else (),
         calls=calls,
         effects=tuple(sorted(effects, key=lambda effect: effect.at)),
         approvals=tuple(
             approval
             for call in calls
             if call.approval
-            for approval in view.find(r.Approval, call=call.id, order="requested_at")
+            for approval in view.each(r.Approval, call=call.id, order="requested_at")
         ),
-        signals=tuple(view.find(r.Signal, incident=incident_id, limit=MAX_CALLS)),
+        signals=tuple(view.each(r.Signal, incident=incident_id)),
         holds=tuple(_holds(view, incident)),
-        items=in_force([view.find(r.Item, plan=plan, order="order", limit=MAX_CALLS) for plan in plans]),
-        checks=tuple(view.find(r.Check, incident=incident_id)),
+        items=in_force([list(view.each(r.Item, plan=plan, order="order")) for plan in plans]),
+        checks=tuple(view.each(r.Check, incident=incident_id)),
         manifests={
             version: manifests.version(view, workflow.id, version).manifest for version in sorted(versions)
         },
@@ -69,8 +65,8 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
             for other in view.each(r.Incident, workflow=workflow.id)
             if other.id != incident_id and other.status is not IncidentStatus.CLOSED
         ),
-        containment=tuple(view.find(r.ContainmentItem, incident=incident_id)),
-        messages=tuple(view.find(r.Message, incident=incident_id, order="drafted_at")),
+        containment=tuple(view.each(r.ContainmentItem, incident=incident_id)),
+        messages=tuple(view.each(r.Message, incident=incident_id, order="drafted_at")),
     )
 
 
@@ -80,11 +76,11 @@ def _each(view: View, kind: type[r.Run], ids: tuple[str, ...]) -> list[r.Run]:
 
 def _holds(view: View, incident: r.Incident) -> list[r.Hold]:
     """Answer the holds of the incident, and any other active one on its workflow."""
-    own = view.find(r.Hold, incident=incident.id)
+    own = list(view.each(r.Hold, incident=incident.id))
     known = {hold.id for hold in own}
     others = [
         hold
-        for hold in view.find(r.Hold, active=True)
+        for hold in view.each(r.Hold, active=True)
         if hold.id not in known
         and (
             hold.scope.kind is ScopeKind.EVERYTHING

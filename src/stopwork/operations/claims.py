@@ -42,7 +42,7 @@ def claim(
     require_own_workflow(tx, workflow)
     known_workflow(tx, workflow)
     taken: list[ClaimedDraft] = []
-    for draft in tx.find(Draft, workflow=workflow, state=DraftState.RELEASED, order="requested_at"):
+    for draft in tx.each(Draft, workflow=workflow, state=DraftState.RELEASED, order="requested_at"):
         if len(taken) == min(limit, MAX_CLAIMED):
             break
         if (tools and draft.tool not in tools) or draft.release is None or not _is_free(tx, draft, session):
@@ -123,7 +123,7 @@ def settle(tx: Tx, draft: Draft | None, earlier: Call | None, request: CallReque
         if own is not None and own.state in (DraftState.OPEN, DraftState.RELEASED):
             supersede(tx, own, by=request.id, why="its agent asked again, and was permitted")
     if decided.verdict is Verdict.DRAFT:
-        for older in tx.find(Draft, key=request.key, workflow=request.workflow, state=DraftState.OPEN):
+        for older in tx.each(Draft, key=request.key, workflow=request.workflow, state=DraftState.OPEN):
             if older.id != request.id:
                 supersede(tx, older, by=request.id, why="the same work was drafted again")
 

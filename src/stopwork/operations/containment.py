@@ -20,10 +20,10 @@ def checklist(tx: Tx, manifests: Manifests, *, incident: str) -> list[Containmen
     """Answer the incident's checklist, and propose it when there is none yet."""
     require_person(tx, "propose containment")
     known = tx.need(Incident, incident)
-    if not tx.find(ContainmentItem, incident=incident):
+    if not tx.count(ContainmentItem, incident=incident):
         items = propose(gather(tx, manifests, incident))
         tx.record(ContainmentProposed(incident=incident, workflow=known.workflow, items=tuple(items)))
-    return tx.find(ContainmentItem, incident=incident)
+    return list(tx.each(ContainmentItem, incident=incident))
 
 
 def record(tx: Tx, *, item: str, state: ContainmentState, verified_how: str) -> ContainmentItem:
@@ -36,7 +36,7 @@ def record(tx: Tx, *, item: str, state: ContainmentState, verified_how: str) -> 
     check_ending(known, state, verified_how)
     ended = (
         replace(each, state=state) if each.id == item else each
-        for each in tx.find(ContainmentItem, incident=incident.id)
+        for each in tx.each(ContainmentItem, incident=incident.id)
     )
     done = complete(tuple(ended))
     tx.record(

@@ -6,6 +6,7 @@ import hashlib
 import html
 import json
 import threading
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -28,9 +29,17 @@ from stopwork.operations.sealing import seal as seal_journal
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import Stored, View, entry_of
 
-MAX_ENTRIES: Final = 200_000
+ENTRIES_AT_ONCE: Final = 10_000
 #: Entries about the workflow itself, which every bundle of one of its incidents holds.
-_DECLARATIONS: Final = ("manifest.applied", "hold.set", "hold.lifted", "workflow.stage_changed")
+_DECLARATIONS: Final = (
+    "manifest.applied",
+    "manifest.proposed",
+    "manifest.approved",
+    "manifest.declined",
+    "hold.set",
+    "hold.lifted",
+    "workflow.stage_changed",
+)
 # Two at once would take the same number, and the second would replace the first one's file.
 _sealing: Final = threading.Lock()
 
@@ -142,13 +151,20 @@ def _write(path: Path, **content: Any) -> Any:
 
 
 def _rows(view: View, case: Case) -> list[Stored]:
-    rows = {row.seq: row for row in view.stored(limit=MAX_ENTRIES, incident=case.incident.id)}
+    rows = {row.seq: row for row in _every(view, incident=case.incident.id)}
     runs = tuple(run.id for run in case.runs)
     if runs:
-        rows |= {row.seq: row for row in view.stored(limit=MAX_ENTRIES, run=runs)}
-    about = view.stored(limit=MAX_ENTRIES, workflow=case.workflow.id, kinds=_DECLARATIONS)
-    rows |= {row.seq: row for row in about}
+        rows |= {row.seq: row for row in _every(view, run=runs)}
+    rows |= {row.seq: row for row in _every(view, workflow=case.workflow.id, kinds=_DECLARATIONS)}
     return [rows[seq] for seq in sorted(rows)]
+
+
+def _every(view: View, **asked: Any) -> Iterator[Stored]:
+    """Answer every row of the journal that is asked for: evidence is complete, however much it is."""
+    after = 0
+    while page := view.stored(after=after, limit=ENTRIES_AT_ONCE, **asked):
+        yield from page
+        after = page[-1].seq
 
 
 def _payload(

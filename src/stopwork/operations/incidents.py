@@ -53,8 +53,8 @@ def open_by_hand(
     cause = f"1/{type}/{workflow}/by hand/{person}/{request or tx.new_id('request')}"
     if (earlier := tx.first(r.Incident, cause=cause)) is not None:
         return earlier
-    chosen = [tx.need(r.Run, run) for run in runs] or tx.find(
-        r.Run, workflow=workflow, started_at_from=tx.now - RECENT, order="started_at"
+    chosen = [tx.need(r.Run, run) for run in runs] or list(
+        tx.each(r.Run, workflow=workflow, started_at_from=tx.now - RECENT, order="started_at")
     )
     if strange := [run.id for run in chosen if run.workflow != workflow]:
         raise Invalid(
@@ -65,10 +65,10 @@ def open_by_hand(
         Circumstances(
             type=type,
             manifest=manifest,
-            calls=tuple(tx.find(r.Call, run=ids, order="requested_at")) if ids else (),
-            effects=tuple(tx.find(r.Effect, run=ids, order="at")) if ids else (),
+            calls=tuple(tx.each(r.Call, run=ids, order="requested_at")) if ids else (),
+            effects=tuple(tx.each(r.Effect, run=ids, order="at")) if ids else (),
             runs=tuple(chosen),
-            holds=tuple(tx.find(r.Hold, active=True)),
+            holds=tuple(tx.each(r.Hold, active=True)),
             at_least=severity,
         )
     )

@@ -38,7 +38,7 @@ def draft(tx: Tx, manifests: Manifests, *, incident: str) -> list[Message]:
     case = gather(tx, manifests, incident)
     for each in drafts(case):
         _record(tx, case.incident, tx.new_id("msg"), each)
-    return tx.find(Message, incident=incident, order="drafted_at")
+    return list(tx.each(Message, incident=incident, order="drafted_at"))
 
 
 def edit(tx: Tx, *, message: str, recipients: tuple[str, ...], subject: str, body: str) -> Message:

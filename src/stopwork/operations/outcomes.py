@@ -59,7 +59,7 @@ def finish(
             f"{len(observed)} objects for one call, at most {MAX_OBSERVED}", hint="Narrow the scan."
         )
     declared = _declared_object(manifests.version(tx, known.workflow, known.version), known, result)
-    recorded = {effect.object: effect for effect in tx.find(Effect, call=call)} if given_up else {}
+    recorded = {effect.object: effect for effect in tx.each(Effect, call=call)} if given_up else {}
     effects = _effects(tx, known, observed, declared, outcome)
     fresh = tuple(effect for effect in effects if effect.object not in recorded)
     revised = _revised(recorded, observed)
@@ -107,7 +107,7 @@ def observe(tx: Tx, *, call: str, observed: Sequence[Observed]) -> None:
     require_own_workflow(tx, known.workflow)
     if known.outcome is None:
         raise Conflict(f"{call} has not ended", hint="Report its outcome first.", call=call)
-    recorded = {effect.object: effect for effect in tx.find(Effect, call=call)}
+    recorded = {effect.object: effect for effect in tx.each(Effect, call=call)}
     effects = []
     for each in observed:
         before = recorded.get(each.object)
@@ -141,7 +141,7 @@ def reconcile(
         raise Invalid("unknown settles nothing", hint="Use succeeded or failed.", field="outcome")
     if not note.strip():
         raise Invalid("a note is needed", hint="Say how you know what happened.", field="note")
-    recorded = {effect.id for effect in tx.find(Effect, call=call, limit=MAX_OBSERVED)}
+    recorded = {effect.id for effect in tx.each(Effect, call=call)}
     fresh = tuple(replace(effect, id=tx.new_id("eff")) for effect in left if effect.id not in recorded)
     revised = tuple(effect for effect in left if effect.id in recorded)
     tx.record(
@@ -219,7 +219,7 @@ def _unread(tx: Tx, manifests: Manifests, call: Call) -> tuple[ObjectRef, ...]:
         return ()
     return tuple(
         effect.object
-        for effect in tx.find(Effect, call=call.id)
+        for effect in tx.each(Effect, call=call.id)
         if effect.object == declared and effect.after.state is ImageState.UNKNOWN
     )
 

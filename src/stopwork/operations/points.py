@@ -161,7 +161,7 @@ def terms(view: View, manifests: Manifests, workflows: set[str], *, now: datetim
     """Answer the lease that each guard of these workflows may have now; none for a workflow that has no manifest."""
     if not workflows:
         return {}
-    holds = tuple(view.find(Hold, active=True))
+    holds = tuple(view.each(Hold, active=True))
     found = {}
     for name in workflows:
         workflow = view.get(Workflow, name)

@@ -27,9 +27,9 @@ def assess(view: View, manifests: Manifests, *, workflow: str, now: datetime) ->
     known = known_workflow(view, workflow)
     history = History(
         runs=tuple(runs),
-        steps=tuple(view.find(r.Step, run=ids)) if ids else (),
-        calls=tuple(view.find(r.Call, run=ids)) if ids else (),
-        versions=tuple(view.find(r.ManifestVersion, workflow=workflow)),
+        steps=tuple(view.each(r.Step, run=ids)) if ids else (),
+        calls=tuple(view.each(r.Call, run=ids)) if ids else (),
+        versions=tuple(view.each(r.ManifestVersion, workflow=workflow)),
         pause_test=known.pause_test,
         pause_test_due=now >= due_at(view, manifests, known),
     )

@@ -56,7 +56,7 @@ def offers(
     if incident is not None:
         home = view.need(Incident, incident)
         require_shared(Scope(kind=ScopeKind.WORKFLOW, name=known.id), home)
-        known_facts = facts_of(view.find(Signal, incident=incident)) | known_facts
+        known_facts = facts_of(view.each(Signal, incident=incident)) | known_facts
         kind = home.type
     manifest = manifests.version(view, known.id, known.version).manifest
     calls = view.find(

@@ -61,8 +61,6 @@ from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View, entry_of
 from stopwork.systems.base import Invoker, System, invoking, restoring
 
-MAX_EFFECTS_PER_OBJECT: Final = 10_000
-MAX_ITEMS: Final = 100_000
 _CALL_ENTRIES: Final = ("call.decided", "call.attempted", "call.finished", "call.effects_observed")
 _OPEN: Final = frozenset({ItemState.APPROVED, ItemState.IN_DOUBT})
 
@@ -402,7 +400,7 @@ def _finish(tx: Tx, plan: str) -> Plan:
 
 def items_of(view: View, plan: str) -> list[Item]:
     """Answer every item of a plan, in the order in which they are run."""
-    return view.find(Item, plan=plan, order="order", limit=MAX_ITEMS)
+    return list(view.each(Item, plan=plan, order="order"))
 
 
 def require_sealed(incident: Incident) -> None:
@@ -425,11 +423,7 @@ def _histories(tx: Tx, manifests: Manifests, case: Case, chosen: Collection[str]
     What calls may have changed whose end nobody saw counts like any other effect.
     """
     objects = dict.fromkeys(effect.object_key for effect in case.effects if effect.call in chosen)
-    found = [
-        effect
-        for key in objects
-        for effect in tx.find(Effect, object_key=key, order="at", limit=MAX_EFFECTS_PER_OBJECT)
-    ]
+    found = [effect for key in objects for effect in tx.each(Effect, object_key=key, order="at")]
     calls = {call.id: call for call in (*case.calls, *tx.each(Call, in_flight=True))}
     unseen = unseen_effects(tx, manifests, calls.values(), found)
     found += [effect for effect in unseen if effect.object_key in objects]

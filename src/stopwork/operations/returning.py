@@ -102,7 +102,9 @@ def demote(tx: Tx, manifests: Manifests, *, incident: str, because: str, rule: s
 
 def _is_returning(tx: Tx, workflow: Workflow) -> bool:
     """Answer whether autonomy is being given back: it is not all there, or the incident after which it is is still watched."""
-    watched = tx.find(Incident, workflow=workflow.id, status=IncidentStatus.MONITORING, order="opened_at")
+    watched = list(
+        tx.each(Incident, workflow=workflow.id, status=IncidentStatus.MONITORING, order="opened_at")
+    )
     return workflow.stage is not Stage.NORMAL or any(each.reenabled_at is not None for each in watched)
 
 

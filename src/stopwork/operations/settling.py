@@ -83,7 +83,7 @@ def _named(view: View, manifests: Manifests, call: Call) -> ObjectRef | None:
 
 
 def _doubts(view: View, manifests: Manifests, call: Call) -> list[_Doubt]:
-    recorded = view.find(Effect, call=call.id, limit=outcomes.MAX_OBSERVED)
+    recorded = list(view.each(Effect, call=call.id))
     possible = unseen_effects(view, manifests, [call], recorded)
     unseen = [effect for effect in recorded if effect.after.state is ImageState.UNKNOWN]
     return [
@@ -94,12 +94,11 @@ def _doubts(view: View, manifests: Manifests, call: Call) -> list[_Doubt]:
 
 def _next(view: View, call: Call, effect: Effect) -> Effect | None:
     """Answer the first effect of another call on the object since this call began."""
-    later = view.find(
+    later = view.each(
         Effect,
         object_key=effect.object_key,
         at_from=call.attempted_at or call.requested_at,
         order="at",
-        limit=outcomes.MAX_OBSERVED,
     )
     return next((each for each in later if each.call != call.id), None)
 

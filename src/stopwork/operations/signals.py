@@ -108,7 +108,7 @@ def new_incident_id(tx: Tx) -> str:
 
 def _open_incidents(tx: Tx, workflow: str) -> list[r.Incident]:
     states = tuple(status for status in IncidentStatus if status is not IncidentStatus.CLOSED)
-    return tx.find(r.Incident, workflow=workflow, status=states, order="opened_at")
+    return list(tx.each(r.Incident, workflow=workflow, status=states, order="opened_at"))
 
 
 def _circumstances(tx: Tx, manifests: Manifests, finding: Finding) -> Circumstances:
@@ -116,10 +116,10 @@ def _circumstances(tx: Tx, manifests: Manifests, finding: Finding) -> Circumstan
     return Circumstances(
         type=finding.type,
         manifest=manifests.current(tx, finding.workflow).manifest,
-        calls=tuple(tx.find(r.Call, run=runs, order="requested_at")) if runs else (),
-        effects=tuple(tx.find(r.Effect, run=runs, order="at")) if runs else (),
+        calls=tuple(tx.each(r.Call, run=runs, order="requested_at")) if runs else (),
+        effects=tuple(tx.each(r.Effect, run=runs, order="at")) if runs else (),
         runs=tuple(known for run in runs if (known := tx.get(r.Run, run))),
-        holds=tuple(tx.find(r.Hold, active=True)),
+        holds=tuple(tx.each(r.Hold, active=True)),
         at_least=finding.severity,
     )
 

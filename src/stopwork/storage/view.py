@@ -118,11 +118,11 @@ class View:
         kind: type[R],
         *,
         order: str = "id",
-        limit: int = 1000,
+        limit: int,
         after: str | None = None,
         **conditions: Any,
     ) -> list[R]:
-        """Answer records that meet every condition, at most ``limit``.
+        """Answer records that meet every condition, at most ``limit``: a page. Whoever needs them all asks :meth:`each`.
 
         A condition is ``column=value``, ``column=(a, b)`` for any of these, ``column_from=`` (inclusive) or
         ``column_before=`` (exclusive). ``order`` is a column, ``-column`` for descending; ties go by id. ``after`` is the id of the
@@ -221,11 +221,11 @@ class View:
         query = sa.select(checkpoint.c.note).where(checkpoint.c.size == size)
         return self.execute(query).scalar()
 
-    def each(self, kind: type[R], **conditions: Any) -> Iterator[R]:
-        """Answer every record that meets the conditions, a page at a time, by id."""
+    def each(self, kind: type[R], *, order: str = "id", **conditions: Any) -> Iterator[R]:
+        """Answer every record that meets the conditions, read a page at a time; ``order`` as for :meth:`find`."""
         after: str | None = None
         while True:
-            page = self.find(kind, order="id", limit=PAGE, after=after, **conditions)
+            page = self.find(kind, order=order, limit=PAGE, after=after, **conditions)
             yield from page
             if len(page) < PAGE:
                 return

@@ -102,7 +102,7 @@ def _keep_house(tx: Tx, manifests: Manifests) -> None:
             outcomes.give_up(tx, call, why="its guard has been silent since before the permit ran out")
     watched = {point.workflow for point in live}
     waiting = {each.run for each in tx.each(Approval, state=_OPEN)}
-    for run in tx.find(Run, status=RunStatus.RUNNING, started_at_before=tx.now - ABANDON_AFTER):
+    for run in tx.each(Run, status=RunStatus.RUNNING, started_at_before=tx.now - ABANDON_AFTER):
         if run.workflow not in watched and run.id not in waiting and not _recent_call(tx, run):
             tx.record(
                 RunFinished(

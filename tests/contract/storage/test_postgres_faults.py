@@ -64,7 +64,7 @@ def test_a_database_that_is_killed_is_unavailable_until_it_is_back(mortal: Postg
             store.read(lambda view: view.count(Run))
         mortal.start()
         written_again(store, "after")
-        assert store.read(lambda view: [run.id for run in view.find(Run)]) == ["after", "before"]
+        assert store.read(lambda view: [run.id for run in view.each(Run)]) == ["after", "before"]
         assert fsck(store).clean
 
 
@@ -109,7 +109,7 @@ def test_a_connection_that_is_lost_takes_its_transaction_along_and_nothing_else(
         with pytest.raises(Unavailable):
             store.write(lose)
         assert store.write(recording(run_started("kept"))).seq == 1
-        assert store.read(lambda view: [run.id for run in view.find(Run)]) == ["kept"]
+        assert store.read(lambda view: [run.id for run in view.each(Run)]) == ["kept"]
 
 
 def test_a_server_that_is_suspended_in_a_transaction_does_not_hold_up_a_pause(

@@ -93,7 +93,7 @@ def test_a_job_that_fails_leaves_the_others_of_its_batch(store: Store) -> None:
     with pytest.raises(Invalid, match="this job is wrong"):
         failed.result(10)
     assert [before.result(10).seq, after.result(10).seq] == [1, 2]
-    assert store.read(lambda view: [run.id for run in view.find(Run)]) == ["run_after", "run_before"]
+    assert store.read(lambda view: [run.id for run in view.each(Run)]) == ["run_after", "run_before"]
     assert fsck(store).clean
 
 

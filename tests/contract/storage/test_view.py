@@ -13,10 +13,11 @@ from stopwork.kernel.clock import ManualClock
 from stopwork.kernel.errors import Internal, Invalid, NotFound
 from stopwork.kernel.ids import CountingIds
 from stopwork.ledger.events import name_of
-from stopwork.ledger.records import Hold, Run
+from stopwork.ledger.records import Hold, Run, Step
 from stopwork.ledger.words import RunStatus
 from stopwork.storage.store import Store
 from stopwork.storage.tables import micros
+from stopwork.storage.view import PAGE
 from tests.support.databases import DATABASES, location_of
 from tests.support.told import START, held, recording, run_finished, run_started, stepped
 
@@ -42,7 +43,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def ids(store: Store, **asked: object) -> list[str]:
-    return store.read(lambda view: [run.id for run in view.find(Run, **asked)])  # type: ignore[arg-type]
+    return store.read(lambda view: [run.id for run in view.find(Run, **({"limit": 1_000} | asked))])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("order", ["id", "-id", "started_at", "-started_at", "trigger_id"])
@@ -132,3 +133,17 @@ def test_an_entry_comes_back_as_it_was_recorded(store: Store) -> None:
 
 def test_times_are_kept_to_the_microsecond() -> None:
     assert micros(START.replace(microsecond=1)) - micros(START) == 1
+
+
+@pytest.mark.parametrize("order", ["id", "-id", "at", "-at"])
+def test_each_answers_more_than_a_page_in_any_order(store: Store, order: str) -> None:
+    """Nothing that asks for every record is cut at a page."""
+    wanted = [f"step_{order}_{number:04}" for number in range(2 * PAGE + 1)]
+    store.write(recording(*(stepped(name, "run_03") for name in wanted)))
+    found = store.read(lambda view: [step.id for step in view.each(Step, run="run_03", order=order)])
+    assert [each for each in found if each in set(wanted)] == (wanted[::-1] if order[0] == "-" else wanted)
+
+
+def test_a_page_says_how_long_it_is(store: Store) -> None:
+    with pytest.raises(TypeError, match="limit"):
+        store.read(lambda view: view.find(Run))  # type: ignore[call-arg]

@@ -39,7 +39,7 @@ def bad_run(office: Office) -> tuple[str, str]:
     office.do(run, "crm.create_task", account_id="acme", title=TITLE)
     office.do(run, "crm.create_task", account_id="acme", title=TITLE, nth=2)
     office.wait(seconds=1)
-    (opened,) = office.read(lambda view: view.find(Incident))
+    (opened,) = office.read(lambda view: list(view.each(Incident)))
     return run, opened.id
 
 

@@ -163,14 +163,14 @@ def test_an_enforced_workflow_is_tested_by_itself_on_its_first_day_and_every_thi
     assert kinds(office).count("pause_test.finished") == 1
     office.wait(days=1)
     assert kinds(office).count("pause_test.finished") == 2
-    assert {each.detector for each in office.read(lambda view: view.find(Signal))} == {"missed_run"}
+    assert {each.detector for each in office.read(lambda view: list(view.each(Signal)))} == {"missed_run"}
 
 
 def test_a_workflow_that_is_only_observed_is_not_tested_by_itself(tmp_path: Path) -> None:
     with Office(tmp_path, manifest=f"mode: observe\n{MANIFEST}") as office:
         office.wait(days=40)
         assert "pause_test.finished" not in kinds(office)
-        assert [each.detector for each in office.read(lambda view: view.find(Signal))] == ["missed_run"]
+        assert [each.detector for each in office.read(lambda view: list(view.each(Signal)))] == ["missed_run"]
 
 
 def test_a_failed_test_opens_an_incident_and_the_next_one_that_fails_joins_it(office: Office) -> None:
@@ -179,9 +179,9 @@ def test_a_failed_test_opens_an_incident_and_the_next_one_that_fails_joins_it(of
         confirm(office, point)
         prove(office)
         office.wait(seconds=1)
-    (incident,) = office.read(lambda view: view.find(Incident))
+    (incident,) = office.read(lambda view: list(view.each(Incident)))
     assert (incident.type, incident.severity) == (IncidentType.POLICY_DRIFT, "sev2")
     assert incident.title == "Weekly renewal preparation may not be stopped by a pause"
-    signals = office.read(lambda view: view.find(Signal))
+    signals = office.read(lambda view: list(view.each(Signal)))
     assert [(each.detector, each.incident) for each in signals] == [("pause_test", incident.id)] * 2
     assert "worker-1 did not confirm" in signals[0].summary

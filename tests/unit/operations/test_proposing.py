@@ -51,7 +51,7 @@ def repeat_a_task(office: Office) -> Incident:
         office.do(run, TOOL, nth=nth, account_id="acme", title="Call them")
     office.do(run, "crm.update_account", account_id="acme", renewal="2026-06-02")
     office.wait(seconds=1)
-    (incident,) = office.read(lambda view: view.find(Incident))
+    (incident,) = office.read(lambda view: list(view.each(Incident)))
     assert incident.type is IncidentType.DUPLICATE_WORK
     return incident
 

@@ -127,7 +127,7 @@ def open_another(office: Office) -> str:
 
 
 def active(office: Office) -> list[Hold]:
-    return office.read(lambda view: view.find(Hold, active=True))
+    return office.read(lambda view: list(view.each(Hold, active=True)))
 
 
 def test_the_return_climbs_to_the_top_and_leaves_nothing_held(trouble: Trouble) -> None:

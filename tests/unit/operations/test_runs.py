@@ -73,7 +73,7 @@ def test_steps_add_up_and_an_unknown_price_is_not_nothing(office: Office) -> Non
     office.write(partial(step, tokens=50, model="a-model-nobody-sells"))
     known = need(office, "run_mine")
     assert (known.tokens, known.cost_usd, known.unpriced) == (150, 0.25, 1)
-    prices = office.read(lambda view: [each.cost_usd for each in view.find(Step)])
+    prices = office.read(lambda view: [each.cost_usd for each in view.each(Step)])
     assert prices == [0.25, None]
     with pytest.raises(Invalid, match="cannot be negative"):
         office.write(partial(step, tokens=-1))

@@ -22,12 +22,12 @@ def office(tmp_path: Path) -> Iterator[Office]:
 
 def signals(office: Office) -> list[tuple[str, str | None]]:
     office.wait(seconds=1)
-    found = office.read(lambda view: view.find(Signal, order="id"))
+    found = office.read(lambda view: list(view.each(Signal, order="id")))
     return [(each.detector, each.incident) for each in found]
 
 
 def incidents(office: Office) -> list[Incident]:
-    return office.read(lambda view: view.find(Incident))
+    return office.read(lambda view: list(view.each(Incident)))
 
 
 def refuse(office: Office, run: str, *, times: int) -> None:

@@ -85,7 +85,7 @@ def _proposed(folder: Path, bank: Bank, undo: str) -> list[Item]:
             return recovery.propose(tx, installation.manifests, systems, incident=incident.id).id
 
         plan = installation.store.write(respond, actor=LEE)
-        return installation.store.read(lambda view: view.find(Item, plan=plan, order="order"))
+        return installation.store.read(lambda view: list(view.each(Item, plan=plan, order="order")))
 
 
 def _sealed(incident: str, tree_size: int) -> EvidenceSealed:

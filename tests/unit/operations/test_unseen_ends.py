@@ -158,7 +158,7 @@ def test_a_call_that_a_person_settles_as_done_is_undone_like_any_other(
     call = killed(office, run, account_id="acme", renewal="2025-01-01")
     office.wait(minutes=10 if given_up else 0)
     settle(office, call, Outcome.SUCCEEDED)
-    [effect] = office.read(lambda view: view.find(Effect, call=call.call))
+    [effect] = office.read(lambda view: list(view.each(Effect, call=call.call)))
     assert (effect.before, effect.operation, office.call(call.call).effects) == (
         BEFORE,
         Operation.MODIFIED,
@@ -179,7 +179,7 @@ def test_what_a_settled_call_left_is_what_the_next_call_found(office: Office) ->
     call = killed(office, run, account_id="acme", renewal="2025-01-01")
     then = office.do(run, UPDATE, account_id="acme", renewal="2025-02-02")
     settle(office, call, Outcome.SUCCEEDED)
-    [effect] = office.read(lambda view: view.find(Effect, call=call.call))
+    [effect] = office.read(lambda view: list(view.each(Effect, call=call.call)))
     assert effect.after.content == {"renewal": "2025-01-01", "owner": "lee"}
     assert effect.after.note == f"as {then.call} found it"
     trouble = opened(office, run)
@@ -207,7 +207,7 @@ def test_where_nobody_can_look_it_stays_unknown_and_says_why(tmp_path: Path) -> 
         run = office.begin()
         call = killed(office, run, account_id="acme", renewal="2025-01-01")
         settle(office, call, Outcome.SUCCEEDED)
-        [effect] = office.read(lambda view: view.find(Effect, call=call.call))
+        [effect] = office.read(lambda view: list(view.each(Effect, call=call.call)))
         assert effect.after == Image.unknown("no system crm is connected here")
 
 

@@ -98,13 +98,13 @@ def test_a_job_that_fails_between_two_others_leaves_no_trace(store: Store, early
         spend(10)(tx)
         tx.record(held("hold_1"))
         assert tx.need(Run, "run_1").tokens == 11
-        assert [hold.id for hold in tx.find(Hold, active=True)] == ["hold_1"]
+        assert [hold.id for hold in tx.each(Hold, active=True)] == ["hold_1"]
         late(tx)
         spend(20)(tx)
         raise Invalid("this job is wrong")
 
     def look(tx: Tx) -> list[Hold]:
-        return tx.find(Hold, active=True)
+        return list(tx.each(Hold, active=True))
 
     first, wrong, last, seen = together(store, spend(1), fail, spend(100), look)
 
@@ -214,7 +214,7 @@ class Teller:
         return work
 
     def held(self, view: View) -> list[Hold]:
-        return [hold for hold in view.find(Hold, active=True) if hold.scope.name == self.tool]
+        return [hold for hold in view.each(Hold, active=True) if hold.scope.name == self.tool]
 
     def spend(self, tx: Tx, name: str) -> None:
         tx.record(stepped(name, self.run, tokens=3))

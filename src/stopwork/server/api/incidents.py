@@ -280,7 +280,7 @@ ENDPOINTS = (
         "/containment",
         "get_containment",
         "The containment checklist as it stands",
-        Read(lambda view, g: view.find(r.ContainmentItem, incident=known_incident(view, g))),
+        Read(lambda view, g: list(view.each(r.ContainmentItem, incident=known_incident(view, g)))),
         list[r.ContainmentItem],
     ),
     Endpoint(

@@ -205,7 +205,9 @@ ENDPOINTS = (
         "/messages",
         "list_messages",
         "The incident's messages",
-        Read(lambda view, g: view.find(r.Message, incident=known_incident(view, g), order="drafted_at")),
+        Read(
+            lambda view, g: list(view.each(r.Message, incident=known_incident(view, g), order="drafted_at"))
+        ),
         list[r.Message],
     ),
     Endpoint(

@@ -27,7 +27,7 @@ def workflow(look: Look, workflow_id: str) -> c.WorkflowContext:
     view = look.view
     known = known_workflow(view, workflow_id)
     compiled = look.manifests.version(view, known.id, known.version)
-    holds = [hold for hold in view.find(r.Hold, active=True) if concerns(hold.scope, known.id)]
+    holds = [hold for hold in view.each(r.Hold, active=True) if concerns(hold.scope, known.id)]
     status = look.query.get("status", "")
     wanted = {"status": status} if status in set(w.RunStatus) else {}
     runs = view.find(
@@ -44,7 +44,7 @@ def workflow(look: Look, workflow_id: str) -> c.WorkflowContext:
         workflow=known,
         manifest=view.need(r.ManifestVersion, f"{known.id}@{known.version}"),
         versions=tuple(
-            sorted(view.find(r.ManifestVersion, workflow=known.id), key=lambda it: it.version, reverse=True)
+            sorted(view.each(r.ManifestVersion, workflow=known.id), key=lambda it: it.version, reverse=True)
         ),
         tools=tuple(
             _tool(name, tool, compiled.manifest.gate_of(name), holds)
@@ -89,7 +89,7 @@ def run(look: Look, run_id: str) -> c.RunContext:
         c.Moment(at=call.requested_at, call=row) for call, row in zip(shown, _calls(look, shown), strict=True)
     ]
     moments += [c.Moment(at=step.at, step=step) for step in steps]
-    incidents = view.find(r.Incident, workflow=known.workflow, order="-opened_at")
+    incidents = list(view.each(r.Incident, workflow=known.workflow, order="-opened_at"))
     return c.RunContext(
         frame=look.frame("Run", watch=f"run:{run_id}"),
         run=known,
@@ -99,7 +99,7 @@ def run(look: Look, run_id: str) -> c.RunContext:
         incident=next((each for each in incidents if run_id in each.runs), None),
         other_attempts=tuple(
             each
-            for each in view.find(r.Run, trigger_id=known.trigger_id, order="started_at")
+            for each in view.each(r.Run, trigger_id=known.trigger_id, order="started_at")
             if each.id != run_id and each.workflow == known.workflow
         ),
     )
@@ -131,7 +131,7 @@ def ladder(stage: w.Stage | None) -> tuple[c.StageStep, ...]:
 def _calls(look: Look, calls: list[r.Call]) -> list[c.CallRow]:
     effects: dict[str, list[r.Effect]] = {}
     if calls:
-        for effect in look.view.find(r.Effect, call=tuple(call.id for call in calls), order="at"):
+        for effect in look.view.each(r.Effect, call=tuple(call.id for call in calls), order="at"):
             effects.setdefault(effect.call, []).append(effect)
     return [
         c.CallRow(
