@@ -141,9 +141,17 @@ def _calls(look: Look, calls: list[r.Call]) -> list[c.CallRow]:
                 for effect in effects.get(call.id, ())
             ),
             approval=look.view.get(r.Approval, call.approval) if call.approval else None,
+            draft=_draft(look, call),
         )
         for call in calls
     ]
+
+
+def _draft(look: Look, call: r.Call) -> r.Draft | None:
+    """Answer the draft that the call was stored as, or that it carries out."""
+    if call.draft is not None:
+        return look.view.get(r.Draft, call.draft)
+    return look.view.get(r.Draft, call.id) if call.verdict is w.Verdict.DRAFT else None
 
 
 def _tool(name: str, tool: Tool, gate: Gate | None, holds: list[r.Hold]) -> c.ToolRow:
