@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from stopwork.kernel.errors import Unavailable
+from stopwork.kernel.errors import StopworkError, Unavailable
 from stopwork.ledger.records import Principal
 from stopwork.storage.transaction import Tx
 
@@ -112,16 +112,24 @@ class Line:
         """Answer everybody who still waits: nothing is written any more, however the writers came to their end."""
         with self._accepting:
             self._closed = True
-            ends = []
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    place = self._places.get_nowait()
-                    if place[-1] is None:
-                        ends.append(place)
-                    else:
-                        place[-1].refuse(closed())
-            for place in ends:
-                self._places.put(place)
+            self._refuse(closed)
+
+    def refuse_waiting(self, error: Callable[[], StopworkError]) -> None:
+        """Answer everybody who waits now; who comes later waits as usual."""
+        with self._accepting:
+            self._refuse(error)
+
+    def _refuse(self, error: Callable[[], StopworkError]) -> None:
+        ends = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                place = self._places.get_nowait()
+                if place[-1] is None:
+                    ends.append(place)
+                else:
+                    place[-1].refuse(error())
+        for place in ends:
+            self._places.put(place)
 
 
 def closed() -> Unavailable:

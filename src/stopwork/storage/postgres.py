@@ -9,7 +9,8 @@ Numbers in the journal have no gap, and come in the order of the commits: the ro
 has nothing left to do but to append and commit. NOTIFY is a hint to look; looking every second is what followers rely on.
 
 A server that is cut off or suspended in the middle of a transaction would keep everybody waiting: the database ends such a session
-(``idle_in_transaction_session_timeout``), and a server gives up a connection that does not answer. Why not otherwise: docs/decisions/0011.
+(``idle_in_transaction_session_timeout``), and a server gives up a connection that does not answer, and refuses those who wait in line
+when no new one can be made. Why not otherwise: docs/decisions/0011.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, Self
 
 import psycopg
@@ -43,21 +46,50 @@ WRITERS: Final = 4
 CONNECT_WITHIN_S: Final = 5
 #: Work does nothing but ask the database, so a session that is silent for this long in a transaction belongs to a server that is gone.
 IDLE_WITHIN_S: Final = 3
+#: How long a guard's request may take once it holds the share lock; then the database ends its session, where it can (PostgreSQL 17 on).
+#: Of requests that wait for each other on a server that is suspended, each would otherwise be silent for IDLE_WITHIN_S after the other.
+BESIDE_OTHERS_WITHIN_S: Final = 5
+_HAS_TRANSACTION_TIMEOUT: Final = 170_000
 #: How long one statement may take, and how long it may wait for others.
 STATEMENT_WITHIN_S: Final = 30
 LOCKED_WITHIN_S: Final = 10
-#: A connection on which one transaction takes longer than this is given up.
+#: A connection on which one transaction that writes, or any one statement, takes longer than this is given up.
 ANSWERED_WITHIN_S: Final = 15.0
 POLL_S: Final = 1.0
 
 #: The key of the advisory lock that stands for everything that may be decided.
 _DECISIONS: Final = 0x53_54_4F_50
 _BEGIN_BESIDE_OTHERS: Final = f"BEGIN; SELECT pg_advisory_xact_lock_shared({_DECISIONS})"
+_BOUNDED: Final = f"; SET LOCAL transaction_timeout = '{BESIDE_OTHERS_WITHIN_S}s'"
 _BEGIN_ALONE: Final = f"BEGIN; SELECT pg_advisory_xact_lock({_DECISIONS})"
 
 BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 log = logging.getLogger(__name__)
+
+
+class Asked(psycopg.Cursor[Any]):
+    """A cursor whose connection says since when it waits for an answer."""
+
+    def execute(self, *statement: Any, **options: Any) -> Self:
+        connection = self.connection
+        if not isinstance(connection, Watched):
+            return super().execute(*statement, **options)
+        connection.waiting_since = time.monotonic()
+        try:
+            return super().execute(*statement, **options)
+        finally:
+            connection.waiting_since = None
+
+
+class Watched(psycopg.Connection[Any]):
+    """A connection of which another thread can tell how long its database has not answered."""
+
+    waiting_since: float | None = None
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.cursor_factory = Asked
 
 
 def postgres_engine(url: str) -> sa.Engine:
@@ -85,6 +117,10 @@ def postgres_engine(url: str) -> sa.Engine:
         },
     )
 
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, given: list[Any], options: dict[str, Any]) -> Watched:
+        return Watched.connect(*given, **options)
+
     @sa.event.listens_for(engine, "connect")
     def configure(connection: psycopg.Connection, _record: Any) -> None:
         connection.execute(
@@ -111,6 +147,8 @@ class Postgres:
         self._engine = engine
         self._open_writers: list[PostgresWriter] = []
         self._follower: Follower | None = None
+        self._open: weakref.WeakSet[Watched] = weakref.WeakSet()
+        sa.event.listen(engine, "connect", lambda connection, _record: self._open.add(connection))
         # Ended by a commit: after a rollback the driver would prepare every statement again.
         self.readers = Readers(engine.connect, begin=BEGIN_READING, end="COMMIT")
 
@@ -134,12 +172,24 @@ class Postgres:
         return opened
 
     def follow(self, news: News) -> None:
-        self._follower = Follower(self._engine, news, self._open_writers)
+        self._follower = Follower(self._engine, news, self.give_up_what_is_silent)
         self._follower.start()
+
+    def give_up_what_is_silent(self) -> None:
+        """Cut every connection that has not answered for too long; whoever waits for it is told."""
+        for writer in self._open_writers:
+            writer.give_up_if_silent()
+        for connection in tuple(self._open):
+            since = connection.waiting_since
+            if since is not None and time.monotonic() - since > ANSWERED_WITHIN_S:
+                log.warning("a connection to the database does not answer and is given up")
+                cut(connection)
 
     def begin_beside_others(self, connection: sa.Connection) -> None:
         """Begin a transaction that keeps every change of the rules waiting until it has ended: the share lock of promise 1."""
-        _psycopg(connection).execute(_BEGIN_BESIDE_OTHERS, prepare=False)
+        driver = _psycopg(connection)
+        bounded = _BOUNDED if driver.info.server_version >= _HAS_TRANSACTION_TIMEOUT else ""
+        driver.execute(_BEGIN_BESIDE_OTHERS + bounded, prepare=False)
 
     def close(self) -> None:
         if self._follower is not None:
@@ -159,17 +209,24 @@ class PostgresWriter:
         self._begin_beside_others = begin_beside_others
         self._connection: sa.Connection | None = None
         self._busy_since: float | None = None
+        self._unreachable = False
 
-    def run(self, first: Job, line: Line) -> Done:  # noqa: ARG002 - each job has a transaction of its own
-        """Commit this job. PostgreSQL itself makes the commits of several writers durable together."""
+    def run(self, first: Job, line: Line) -> Done:
+        """Commit this job, in a transaction of its own. PostgreSQL itself makes the commits of several writers durable together.
+
+        Where the database cannot be reached, those who wait are told so as well, and not one after the other.
+        """
         if not first.future.set_running_or_notify_cancel():
             return Done([])
         self._busy_since = time.monotonic()
+        self._unreachable = False
         try:
             return self._run(first)
         except BaseException as error:  # noqa: BLE001 - whatever it was, the caller is told
             refused = translated(error)
             first.refuse(refused)
+            if self._unreachable and isinstance(refused, Unavailable):
+                line.refuse_waiting(partial(Unavailable, refused.detail, hint=refused.hint))
             return Done(
                 [], refused=refused if isinstance(refused, Unavailable) and refused is not error else None
             )
@@ -178,16 +235,20 @@ class PostgresWriter:
 
     def give_up_if_silent(self) -> None:
         """Cut a connection that has not answered for too long; whoever waits for it is told. Called by another thread."""
-        since, connection = self._busy_since, self._connection
-        if since is not None and connection is not None and time.monotonic() - since > ANSWERED_WITHIN_S:
+        connection = self._connection
+        if connection is not None and self._busy_for_s() > ANSWERED_WITHIN_S:
             log.warning("a connection to the database does not answer and is given up")
-            cut(connection)
+            cut(_psycopg(connection))
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(sa.exc.DBAPIError, psycopg.Error):
                 connection.close()
+
+    def _busy_for_s(self) -> float:
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def _run(self, job: Job) -> Done:
         if job.beside_others:
@@ -206,12 +267,13 @@ class PostgresWriter:
         driver = _psycopg(connection)
         try:
             result = job.work(tx)
-            tx.complete()
-            batch.take_over(tx.changes)
-            batch.write()
             if driver.info.transaction_status is not TransactionStatus.INTRANS:
                 # Its COMMIT would be answered with a rollback and no error.
                 raise Internal("a statement failed and its error was ignored", hint="Please report this.")
+            with driver.pipeline():  # what is written waits for one answer, not for one each
+                tx.complete()
+                batch.take_over(tx.changes)
+                batch.write()
         except BaseException:
             self._scribe.take_back(tx.recorded)
             self._roll_back(driver)
@@ -231,16 +293,20 @@ class PostgresWriter:
         return Done([(job, result)], tx.recorded[-1].seq if tx.recorded else 0)
 
     def _begun(self, *, alone: bool) -> sa.Connection:
-        """Answer a connection in a transaction; one that was lost while it lay idle is replaced once."""
+        """Answer a connection in a transaction; one that turns out to have been lost while it lay idle is replaced once."""
         if self._connection is not None:
             try:
                 return self._begin(self._connection, alone=alone)
             except Exception as error:
                 broken = _psycopg(self._connection).broken
                 self.close()
-                if not broken or not is_of_database(error):
+                if not broken or not is_of_database(error) or self._busy_for_s() > CONNECT_WITHIN_S:
                     raise
-        self._connection = self._engine.connect()
+        try:
+            self._connection = self._engine.connect()
+        except BaseException:
+            self._unreachable = True
+            raise
         try:
             return self._begin(self._connection, alone=alone)
         except BaseException:
@@ -262,12 +328,12 @@ class PostgresWriter:
 
 
 class Follower:
-    """Looks for what other servers commit, at every hint and every second, and for writers whose connection does not answer."""
+    """Looks for what other servers commit, at every hint and every second, and for connections that do not answer."""
 
-    def __init__(self, engine: sa.Engine, news: News, writers: list[PostgresWriter]) -> None:
+    def __init__(self, engine: sa.Engine, news: News, give_up_what_is_silent: Callable[[], None]) -> None:
         self._engine = engine
         self._news = news
-        self._writers = writers
+        self._give_up_what_is_silent = give_up_what_is_silent
         self._stopping = threading.Event()
         self._listening: sa.Connection | None = None
         self._threads = [
@@ -282,14 +348,14 @@ class Follower:
     def stop(self) -> None:
         self._stopping.set()
         if self._listening is not None:
-            cut(self._listening)
+            with contextlib.suppress(sa.exc.SQLAlchemyError):
+                cut(_psycopg(self._listening))
         for thread in self._threads:
             thread.join()
 
     def _watch(self) -> None:
         while not self._stopping.wait(POLL_S):
-            for writer in self._writers:
-                writer.give_up_if_silent()
+            self._give_up_what_is_silent()
 
     def _follow(self) -> None:
         failing = False
@@ -321,10 +387,10 @@ class Follower:
                     return
 
 
-def cut(connection: sa.Connection) -> None:
+def cut(connection: psycopg.Connection) -> None:
     """End a connection under the thread that waits on it: its next read finds the end, instead of waiting on."""
-    with contextlib.suppress(psycopg.Error, sa.exc.SQLAlchemyError, OSError):
-        descriptor = os.dup(_psycopg(connection).fileno())
+    with contextlib.suppress(psycopg.Error, OSError):
+        descriptor = os.dup(connection.fileno())
         with socket.socket(fileno=descriptor) as end:
             end.shutdown(socket.SHUT_RDWR)
 
