@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks.timing import detection, guard, pause, permits, points, report, sealing, starts
+from benchmarks.timing import detection, guard, pause, permits, points, reads, report, sealing, starts
 from benchmarks.timing.figures import Figure
 from benchmarks.timing.server import running
 from benchmarks.timing.yardsticks import BareDatabase
@@ -72,6 +72,11 @@ def _points(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
         yield from points.measure(server)
 
 
+def _reads(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
+    with running(folder / "reads") as server:
+        yield from reads.measure(server)
+
+
 def _detection(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
     served = folder / "detection"
     with running(served) as server:
@@ -86,6 +91,7 @@ _MEASURED: Final[dict[str, Callable[[Path, BareDatabase], Iterator[Figure]]]] = 
     "pause": _pause,
     "starts": _starts,
     "points": _points,
+    "reads": _reads,
     "detection": _detection,
     "guard": lambda folder, bare: iter(guard.measure(folder, bare)),
     "sealing": lambda folder, bare: iter(sealing.measure(folder, bare)),
