@@ -429,6 +429,64 @@ def test_an_async_call_that_waits_can_be_resumed() -> None:
     bench.guard.close()
 
 
+def test_what_a_reviewer_made_of_the_arguments_is_what_runs(bench: Bench) -> None:
+    @bench.guard.tool("mail.send")
+    def send(to: str, when: datetime) -> str:
+        return f"sent to {to} on {when:%d.%m.}"
+
+    with bench.guard.run("renewals"):
+        with pytest.raises(CallWaiting) as waiting:
+            send("x@customer.test", START)
+        edited = {"to": "y@customer.test", "when": "2026-03-03T08:00:00Z"}
+        bench.desk.edit(waiting.value.approval or "", "dana@acme.test", edited)
+        assert bench.guard.resume(waiting.value.call) == "sent to y@customer.test on 03.03."
+
+
+def test_what_a_reviewer_made_of_an_async_call_is_what_runs() -> None:
+    bench = Bench(on_loop=True)
+
+    @bench.guard.tool("mail.send")
+    async def send(to: str) -> str:
+        return f"sent to {to}"
+
+    async def main() -> str:
+        async with bench.guard.run("renewals"):
+            with pytest.raises(CallWaiting) as waiting:
+                await send("x@customer.test")
+            bench.desk.edit(waiting.value.approval or "", "dana@acme.test", {"to": "y@customer.test"})
+            return str(await bench.guard.aresume(waiting.value.call))
+
+    assert asyncio.run(main()) == "sent to y@customer.test"
+    bench.guard.close()
+
+
+@pytest.mark.parametrize(
+    ("edited", "why"),
+    [
+        ({"to": "y", "when": "next week"}, "the edited value is no datetime"),
+        ({"to": "y"}, "other arguments: when"),
+        ({"to": "y", "when": "2026-03-03T08:00:00Z", "cc": "z"}, "other arguments: cc"),
+    ],
+)
+def test_edited_arguments_that_the_tool_cannot_take_do_not_run(
+    bench: Bench, edited: dict[str, Any], why: str
+) -> None:
+    ran = []
+
+    @bench.guard.tool("mail.send")
+    def send(to: str, when: datetime) -> None:
+        ran.append(to)
+
+    with bench.guard.run("renewals"):
+        with pytest.raises(CallWaiting) as waiting:
+            send("x@customer.test", START)
+        bench.desk.edit(waiting.value.approval or "", "dana@acme.test", edited)
+        with pytest.raises(Conflict, match=why):
+            bench.guard.resume(waiting.value.call)
+    assert ran == []
+    assert bench.desk.calls[waiting.value.call].outcome is Outcome.FAILED
+
+
 def test_with_patience_a_call_waits_for_its_answer(make: Callable[..., Bench]) -> None:
     bench = make(patience=Patience(approval_wait_s=5, poll_s=0.001))
     asked = bench.desk.broken
