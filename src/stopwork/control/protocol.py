@@ -71,12 +71,21 @@ class RunTicket(Answer):
     tools: dict[str, ToolFacts] = {}
 
 
+class Offered(Answer):
+    """A probe that can tell how ``call`` ended, whose unknown outcome stands in the way: a read, to be run and told of."""
+
+    call: str
+    tool: str
+    args: dict[str, Any]
+
+
 class PermitAnswer(Answer):
     """The verdict on a call.
 
     ``args`` are the arguments that may run, ``effect`` is what the rules in force say that the tool does. ``capture`` names the objects to read before and after. The call has to begin
     within ``valid_for_s`` seconds, counted by the asker's own clock from before it asked; ``None`` sets no limit. ``approval`` is
-    the question put to people, and ``result`` the recorded result of an earlier call that stands for this one.
+    the question put to people, and ``result`` the recorded result of an earlier call that stands for this one. ``probe`` may find out
+    whether an earlier call has done this.
     """
 
     call: str
@@ -92,6 +101,7 @@ class PermitAnswer(Answer):
     approval: str | None = None
     replay: bool = False
     result: Any = None
+    probe: Offered | None = None
 
 
 class AttemptRecorded(Answer):
@@ -102,6 +112,12 @@ class OutcomeRecorded(Answer):
     """The outcome is durable; ``capture`` names objects known only since the result is, to be read now."""
 
     capture: tuple[ObjectRef, ...] = ()
+
+
+class Probed(Answer):
+    """How the call ended, as its probe shows; ``unknown`` where that is too early to say."""
+
+    outcome: Outcome
 
 
 class EffectsRecorded(Answer):
@@ -352,6 +368,16 @@ class RecordEffects(Request[EffectsRecorded]):
 
     call: str
     observed: tuple[Observed, ...] = ()
+
+
+class SettleByProbe(Request[Probed]):
+    """Say that the probe of a call whose end nobody saw has been run, as the call ``by``."""
+
+    path = "/v1/calls/{call}/probe"
+    answer = Probed
+
+    call: str
+    by: Id
 
 
 class RegisterPoint(Request[Registration]):

@@ -258,6 +258,12 @@ class Probe(Part, frozen=True):
         Value | None,
         _says("What the call is then said to have returned, to whoever repeats it.", "result.tasks[0]"),
     ] = None
+    rest: Annotated[
+        Duration,
+        _says(
+            "Not found counts only when the call ended this long ago: what was cut off may arrive until then."
+        ),
+    ] = field(default_factory=lambda: Duration(minutes=2))
 
 
 class Tool(Part, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from stopwork.control import protocol as p
-from stopwork.operations import claims, outcomes, permits, points, reads, runs
+from stopwork.operations import claims, outcomes, permits, points, probing, reads, runs
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
 
@@ -65,6 +65,8 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
             return {"capture": outcomes.finish(tx, manifests, **fields)}
         case p.RecordEffects():
             outcomes.observe(tx, **fields)
+        case p.SettleByProbe():
+            return {"outcome": probing.settle(tx, manifests, **fields)}
         case p.RegisterPoint():
             point, epoch = points.register(tx, **fields)
             return {"point": point, "epoch": epoch}

@@ -141,12 +141,19 @@ def reconcile(
         raise Invalid("unknown settles nothing", hint="Use succeeded or failed.", field="outcome")
     if not note.strip():
         raise Invalid("a note is needed", hint="Say how you know what happened.", field="note")
-    recorded = {effect.id for effect in tx.each(Effect, call=call)}
+    return settle(tx, known, outcome=outcome, how=f"by {tx.actor}: {note.strip()}", result=result, left=left)
+
+
+def settle(
+    tx: Tx, known: Call, *, outcome: Outcome, how: str, result: Any = None, left: Sequence[Effect] = ()
+) -> Call:
+    """Record how a call ended whose end nobody saw, and how that is known; who may say so is decided by the caller."""
+    recorded = {effect.id for effect in tx.each(Effect, call=known.id)}
     fresh = tuple(replace(effect, id=tx.new_id("eff")) for effect in left if effect.id not in recorded)
     revised = tuple(effect for effect in left if effect.id in recorded)
     tx.record(
         CallFinished(
-            call=call,
+            call=known.id,
             run=known.run,
             workflow=known.workflow,
             tool=known.tool,
@@ -154,7 +161,7 @@ def reconcile(
             draft=known.draft,
             outcome=outcome,
             result=known.result if result is None else result,
-            error=f"reconciled by {tx.actor}: {note.strip()}",
+            error=f"reconciled {how}",
             effects=fresh,
             reconciled=True,
         )
@@ -162,9 +169,11 @@ def reconcile(
     if revised:
         total = len(recorded) + len(fresh)
         tx.record(
-            EffectsObserved(call=call, run=known.run, workflow=known.workflow, effects=revised, total=total)
+            EffectsObserved(
+                call=known.id, run=known.run, workflow=known.workflow, effects=revised, total=total
+            )
         )
-    return tx.need(Call, call)
+    return tx.need(Call, known.id)
 
 
 def never_started(tx: Tx, known: Call) -> None:

@@ -48,7 +48,7 @@ from stopwork.ledger.records import (
 from stopwork.ledger.words import EffectKind, Outcome, Verdict
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
-from stopwork.operations import claims
+from stopwork.operations import claims, probes
 from stopwork.operations.holds import lifted_since
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.points import current_epoch
@@ -188,6 +188,7 @@ def ask(
         approval=approval_id,
         replay=replayed is not None,
         result=replayed.result if replayed else None,
+        probe=probes.offer(tx, rules, controls.key, decided),
     )
 
 

@@ -84,7 +84,12 @@ def workflow_of(view: View, request: p.Request[Any]) -> str:
             return workflow
         case p.FinishRun(run=run) | p.RejoinRun(run=run) | p.RecordStep(run=run) | p.AskPermit(run=run):
             return view.need(Run, run).workflow
-        case p.RecordAttempt(call=call) | p.RecordOutcome(call=call) | p.RecordEffects(call=call):
+        case (
+            p.RecordAttempt(call=call)
+            | p.RecordOutcome(call=call)
+            | p.RecordEffects(call=call)
+            | p.SettleByProbe(call=call)
+        ):
             return view.need(Call, call).workflow
         case p.Heartbeat(point=point) | p.ReportReads(point=point) | p.RetirePoint(point=point):
             return view.need(Point, point).workflow

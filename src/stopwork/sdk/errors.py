@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stopwork.control.protocol import PermitAnswer
+from stopwork.control.protocol import Offered, PermitAnswer
 from stopwork.control.session import Unrecorded
 from stopwork.kernel.errors import Denied, Unavailable
 from stopwork.ledger.records import Reason
@@ -43,12 +43,19 @@ class CallRefused(Denied):
             reasons=answer.reasons,
             approval=answer.approval,
             args=answer.args,
+            probe=answer.probe,
         )
 
     @property
     def call(self) -> str:
         """The id of the call."""
         return str(self.fields["call"])
+
+    @property
+    def probe(self) -> Offered | None:
+        """What could find out whether an earlier call, whose end nobody saw, has done this already."""
+        probe: Offered | None = self.fields["probe"]
+        return probe
 
     @property
     def verdict(self) -> Verdict:

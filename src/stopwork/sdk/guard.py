@@ -18,17 +18,26 @@ from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
-from stopwork.control.protocol import AskPermit, ClaimDrafts, ClaimedDraft, RejoinRun, RunRejoined, StartRun
+from stopwork.control.protocol import (
+    AskPermit,
+    ClaimDrafts,
+    ClaimedDraft,
+    Offered,
+    RejoinRun,
+    RunRejoined,
+    StartRun,
+)
 from stopwork.control.session import CallSession, Patience
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.clock import SystemClock, boottime
 from stopwork.kernel.errors import Invalid, NotFound
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
+from stopwork.sdk import probing
 from stopwork.sdk.binding import Binding, Signature, bind_mapping
 from stopwork.sdk.desk import AsyncDesk, Desk, InThread
 from stopwork.sdk.digests import tool_digest
 from stopwork.sdk.doubt import AuthorSays
-from stopwork.sdk.errors import CallWaiting
+from stopwork.sdk.errors import CallDenied, CallWaiting
 from stopwork.sdk.heartbeat import HELD_S, Health, Heartbeat
 from stopwork.sdk.observer import Observer
 from stopwork.sdk.reads import LeasedTool, Read, Reads
@@ -502,7 +511,7 @@ class Stopwork:
 
     def _carried(self, call: GuardedCall, waiting: _Waiting) -> Any:
         try:
-            result = carry(call, self.desk)
+            result = self._tried(call, waiting)
         except CallWaiting as error:
             self._keep(error, waiting)
             raise
@@ -511,12 +520,57 @@ class Stopwork:
 
     async def _acarried(self, call: GuardedCall, waiting: _Waiting) -> Any:
         try:
-            result = await acarry(call, self._adesk)
+            result = await self._atried(call, waiting)
         except CallWaiting as error:
             self._keep(error, waiting)
             raise
         waiting.run.note_done(waiting.request.tool, waiting.binding.args)
         return result
+
+    def _tried(self, call: GuardedCall, waiting: _Waiting) -> Any:
+        try:
+            return carry(call, self.desk)
+        except CallDenied as refused:
+            if not self._found_out(refused, waiting):
+                raise
+        return carry(self._guarded(waiting), self.desk)
+
+    async def _atried(self, call: GuardedCall, waiting: _Waiting) -> Any:
+        try:
+            return await acarry(call, self._adesk)
+        except CallDenied as refused:
+            if not await self._afound_out(refused, waiting):
+                raise
+        return await acarry(self._guarded(waiting), self._adesk)
+
+    def _found_out(self, refused: CallDenied, waiting: _Waiting) -> bool:
+        """Run the probe that the refusal offers, if it can be run here; answer whether the call may be asked for again."""
+        looking = self._probing(refused.probe, waiting, blocking=True)
+        if looking is None or refused.probe is None:
+            return False
+        try:
+            carry(self._guarded(looking), self.desk)
+            return probing.settled(self.desk.send(probing.told(refused.probe, looking.request.call)).outcome)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known, and the refusal stands
+            return probing.failed(refused.probe, error)
+
+    async def _afound_out(self, refused: CallDenied, waiting: _Waiting) -> bool:
+        looking = self._probing(refused.probe, waiting, blocking=False)
+        if looking is None or refused.probe is None:
+            return False
+        try:
+            await acarry(self._guarded(looking), self._adesk)
+            found = await self._adesk.send(probing.told(refused.probe, looking.request.call))
+            return probing.settled(found.outcome)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known, and the refusal stands
+            return probing.failed(refused.probe, error)
+
+    def _probing(self, probe: Offered | None, waiting: _Waiting, *, blocking: bool) -> _Waiting | None:
+        tool = self._tools.get(probe.tool) if probe else None
+        if probe is None or tool is None or not probing.runs_here(tool, blocking=blocking):
+            return None
+        request = probing.question(probe, waiting.run.id, self._ids.new("call"))
+        return _Waiting(request, waiting.run, tool.restore(probe.args, {}), tool.author)
 
     def _keep(self, error: CallWaiting, waiting: _Waiting) -> None:
         request = waiting.request

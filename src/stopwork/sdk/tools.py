@@ -47,6 +47,10 @@ class Tools:
         """The tools that can be carried out here."""
         return tuple(self._by_name)
 
+    def get(self, name: str) -> GuardedTool | None:
+        """Answer the tool, or ``None`` when no function of this process is guarded under its name."""
+        return self._by_name.get(name)
+
     def need(self, name: str) -> GuardedTool:
         """Answer the tool; ``NotFound`` when no function of this process is guarded under its name."""
         tool = self._by_name.get(name)

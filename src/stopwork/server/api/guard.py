@@ -34,6 +34,10 @@ _SUMMARIES: Final[dict[type[p.Request[Any]], tuple[str, str]]] = {
     ),
     p.RecordOutcome: ("finish_call", "Report how a call ended and what it changed"),
     p.RecordEffects: ("observe_effects", "Report objects that only the result named"),
+    p.SettleByProbe: (
+        "settle_by_probe",
+        "Settle a call whose end nobody saw by what its probe returned",
+    ),
     p.ClaimDrafts: ("claim_drafts", "Take released drafts to carry them out, so that nobody else does"),
     p.RegisterPoint: ("register_point", "Register an enforcement point"),
     p.Heartbeat: ("beat", "Say that an enforcement point is alive and which epoch it acts on"),
