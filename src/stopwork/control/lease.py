@@ -65,7 +65,7 @@ def _depends_on_call(manifest: Manifest, name: str) -> bool:
     return (
         tool.effect is not EffectKind.READ
         or manifest.gate_of(name) is not None
-        or any((tool.deny_when, tool.args_schema, tool.destination, tool.recipients, tool.idempotency))
+        or any((tool.deny_when, tool.args_schema, tool.destination, tool.recipients))
     )
 
 

@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from stopwork.control import lease
 from stopwork.control import protocol as p
+from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
 from stopwork.control.gates import args_of
 from stopwork.control.keys import derived, occurrence, standing
@@ -90,6 +92,7 @@ class FakeDesk:
         self.keys: dict[str, Key] = {}
         self.approvals: dict[str, Approval] = {}
         self.points: dict[str, int] = {}
+        self.reads: dict[str, p.LeasedRead] = {}
         self.broken: Callable[[p.Request[Any]], str] = lambda _request: ""
         self._agent = Principal(kind=PrincipalKind.AGENT, id=declared.workflow)
         self._lock = threading.RLock()
@@ -112,7 +115,9 @@ class FakeDesk:
     def sent(self) -> list[str]:
         """Answer the names of the requests taken in, without those of enforcement points."""
         names = [type(request).__name__ for request in self.log]
-        return [name for name in names if name not in ("RegisterPoint", "Heartbeat", "RetirePoint")]
+        return [
+            name for name in names if name not in ("RegisterPoint", "Heartbeat", "RetirePoint", "ReportReads")
+        ]
 
     # what people do
 
@@ -293,7 +298,17 @@ class FakeDesk:
         if request.epoch > self.epoch:
             raise Invalid(f"epoch {request.epoch} has not come yet")
         self.points[request.point] = request.epoch
-        return p.Pulse(epoch=self.epoch)
+        return p.Pulse(epoch=self.epoch, lease=self._lease() if request.lease else None)
+
+    def _lease(self) -> p.ReadLease:
+        return lease.grant(self.rules, self.workflow, self.holds, Usage(), points=1, now=self.now)
+
+    def _ReportReads(self, request: p.ReportReads) -> p.ReadsReported:  # noqa: N802
+        for read in request.reads:
+            if read.epoch > self.epoch:
+                raise Invalid(f"epoch {read.epoch} has not come yet")
+            self.reads[read.call] = read
+        return p.ReadsReported()
 
     def _RetirePoint(self, request: p.RetirePoint) -> p.PointRetired:  # noqa: N802
         self.points.pop(request.point, None)

@@ -1,0 +1,411 @@
+"""Contract of reads on a lease: none begins without a valid lease or a permit, and none of them goes unreported.
+
+The world is the contract's fake control plane, with a clock that is moved by hand and answers that get lost. Who looks at the tool sees
+what was in force at the moment it ran.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from stopwork import Stopwork
+from stopwork.control import protocol as p
+from stopwork.control.session import Patience
+from stopwork.kernel.errors import StopworkError, TooLarge, Unavailable
+from stopwork.kernel.ids import CountingIds
+from stopwork.ledger.records import Hold, Principal, Scope
+from stopwork.ledger.words import HoldMode, Outcome, PrincipalKind, ScopeKind
+from stopwork.sdk import reads
+from stopwork.sdk.errors import CallDenied
+from stopwork.sdk.runs import GuardedRun
+from tests.contract.desk.fake import MANIFEST, FakeDesk
+from tests.unit.sdk.test_heartbeat import Seconds, until
+
+LEE = Principal(kind=PrincipalKind.PERSON, id="lee@acme.test")
+LEASE_S = 10.0
+HASTY = Patience(ask_tries=1, record_tries=1)
+
+
+def block(tool: str = "") -> Hold:
+    kind, name = (ScopeKind.TOOL, tool) if tool else (ScopeKind.WORKFLOW, "renewals")
+    return Hold(
+        id="hold_1",
+        scope=Scope(kind=kind, name=name),
+        mode=HoldMode.BLOCK,
+        reason="a test",
+        set_by=LEE,
+        set_at=datetime(2026, 3, 2, tzinfo=UTC),
+        epoch=0,
+    )
+
+
+class World:
+    """A guard with a lease, whose heart beats when it is told to, and whose reads are reported when they are told to be."""
+
+    def __init__(self) -> None:
+        self.desk = FakeDesk(MANIFEST)
+        self.clock = Seconds()
+        self.guard = Stopwork.at(
+            self.desk, patience=HASTY, ids=CountingIds(), read_lease=True, clock=self.clock
+        )
+        self.heart = self.guard._heartbeat
+        self.heart._interval_s = 3600.0
+        self.ran: list[str] = []
+        self.read = self.guard.tool("crm.read")(self._read)
+        self.run: GuardedRun = self.guard.run("renewals").begin()
+        until(lambda: self.heart.health().well)
+
+    def _read(self, id: str) -> dict[str, str]:  # noqa: A002
+        self.ran.append(id)
+        return {"id": id}
+
+    def asked(self) -> int:
+        """Answer how many permits were asked for."""
+        return self.desk.sent().count("AskPermit")
+
+    def close(self) -> None:
+        self.desk.broken = lambda _request: ""
+        self.guard.close()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.close()
+
+
+def test_a_plain_read_runs_without_asking_and_is_reported(world: World) -> None:
+    with world.run:
+        assert world.read("a") == {"id": "a"}
+        assert world.read(id="b") == {"id": "b"}
+        assert world.asked() == 0
+    one, two = world.desk.reads.values()
+    assert (one.tool, one.args, one.outcome, one.result) == (
+        "crm.read",
+        {"id": "a"},
+        Outcome.SUCCEEDED,
+        {"id": "a"},
+    )
+    assert two.args == {"id": "b"}
+    assert world.desk.sent()[-1] == "FinishRun", "before the run has ended its reads are on record"
+
+
+def test_a_change_asks_whatever_the_lease_says(world: World) -> None:
+    update = world.guard.tool("crm.update")(lambda id: id)  # noqa: A006
+    with world.run:
+        update("a")
+    assert "AskPermit" in world.desk.sent()
+
+
+def test_a_lease_that_has_run_out_asks_and_without_an_answer_refuses(world: World) -> None:
+    with world.run.here():
+        world.clock.now += LEASE_S
+        world.read("asked")
+        assert (world.asked(), world.ran) == (1, ["asked"])
+        world.desk.broken = lambda request: "before" if isinstance(request, p.AskPermit) else ""
+        with pytest.raises(Unavailable):
+            world.read("refused")
+    assert world.ran == ["asked"]
+
+
+def test_the_lease_counts_from_before_it_was_asked_for(world: World) -> None:
+    world.clock.now += 100.0
+
+    def slow(request: p.Request[Any]) -> str:
+        if isinstance(request, p.Heartbeat):
+            world.clock.now += LEASE_S
+        return ""
+
+    world.desk.broken = slow
+    world.heart.beat()
+    with world.run.here():
+        world.read("a")
+    assert world.asked() == 1
+
+
+def test_a_hold_that_is_heard_of_is_confirmed_after_what_began_before_is_reported(world: World) -> None:
+    with world.run.here():
+        world.read("before")
+    world.desk.hold(block())
+    world.heart.beat()
+    names = [type(request).__name__ for request in world.desk.log]
+    confirmed = max(at for at, name in enumerate(names) if name == "Heartbeat")
+    assert names.index("ReportReads") < confirmed
+    assert list(world.desk.points.values()) == [world.desk.epoch]
+    with world.run.here(), pytest.raises(CallDenied):
+        world.read("after")
+    assert world.ran == ["before"]
+
+
+def test_a_hold_is_not_confirmed_while_a_read_cannot_be_reported(world: World) -> None:
+    with world.run.here():
+        world.read("before")
+    world.desk.hold(block())
+    world.desk.broken = lambda request: "before" if isinstance(request, p.ReportReads) else ""
+    world.heart.beat()
+    assert list(world.desk.points.values()) == [0]
+    with world.run.here(), pytest.raises(CallDenied):
+        world.read("after")
+    world.desk.broken = lambda _request: ""
+    world.heart.beat()
+    assert list(world.desk.points.values()) == [world.desk.epoch]
+
+
+def test_a_read_that_still_runs_is_reported_as_running_before_a_hold_is_confirmed(world: World) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    @world.guard.tool("crm.read")
+    def slow(id: str) -> str:  # noqa: A002
+        begun.set()
+        assert go_on.wait(5)
+        return id
+
+    def reader() -> None:
+        with world.run.here():
+            slow("slow")
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    assert begun.wait(5)
+    world.desk.hold(block())
+    world.heart.beat()
+    [read] = world.desk.reads.values()
+    assert (read.args, read.outcome) == ({"id": "slow"}, None)
+    go_on.set()
+    thread.join()
+    until(lambda: [each.outcome for each in world.desk.reads.values()] == [Outcome.SUCCEEDED])
+
+
+def test_what_was_given_and_what_came_back_are_recorded_as_they_were(world: World) -> None:
+    @world.guard.tool("crm.read")
+    def read(ids: list[str], at: datetime | None = None) -> dict[str, Any]:
+        ids.append("changed")
+        return answer
+
+    answer: dict[str, Any] = {"rows": [1, 2**70, math.inf], "at": datetime(2026, 3, 2, tzinfo=UTC)}
+    with world.run:
+        read(["a"], at=datetime(2026, 3, 1, tzinfo=UTC))
+        answer["rows"].append("changed")
+    [recorded] = world.desk.reads.values()
+    assert recorded.args == {"ids": ["a"], "at": "2026-03-01T00:00:00Z"}
+    rows = [1, {"$int": str(2**70)}, {"$float": "Infinity"}]
+    assert recorded.result == {"rows": rows, "at": "2026-03-02T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(ValueError("bad"), Outcome.FAILED), (TimeoutError("slow"), Outcome.UNKNOWN), (KeyboardInterrupt(), Outcome.UNKNOWN)],
+    ids=["it failed", "nobody can say", "interrupted"],
+)  # fmt: skip
+def test_what_a_read_raises_is_raised_and_recorded(
+    world: World, error: BaseException, outcome: Outcome
+) -> None:
+    @world.guard.tool("crm.read")
+    def read() -> None:
+        raise error
+
+    with world.run.here(), pytest.raises(type(error)):
+        read()
+    world.guard._reads.settle()  # type: ignore[union-attr]
+    assert [each.outcome for each in world.desk.reads.values()] == [outcome]
+
+
+def test_a_call_that_python_refuses_is_no_call(world: World) -> None:
+    with world.run:
+        with pytest.raises(TypeError):
+            world.read("a", "b", "c")
+        world.read("a")
+    assert [each.args for each in world.desk.reads.values()] == [{"id": "a"}]
+
+
+def test_a_report_whose_answer_was_lost_is_made_again_and_counts_once(world: World) -> None:
+    lost = iter(["after"])
+    world.desk.broken = lambda request: next(lost, "") if isinstance(request, p.ReportReads) else ""
+    with world.run:
+        world.read("a")
+        world.read("a")
+        world.guard._reads.settle()  # type: ignore[union-attr]
+    assert [each.nth for each in world.desk.reads.values()] == [1, 2]
+
+
+def test_a_full_buffer_asks(world: World) -> None:
+    world.desk.broken = lambda request: "before" if isinstance(request, p.ReportReads) else ""
+    with world.run.here():
+        for number in range(reads.MAX_UNREPORTED):
+            world.read(str(number))
+        assert world.asked() == 0
+        world.read("one more")
+    assert world.asked() == 1
+    world.desk.broken = lambda _request: ""
+    world.guard._reads.settle()  # type: ignore[union-attr]
+    assert [each.args["id"] for each in world.desk.reads.values()] == [
+        str(number) for number in range(reads.MAX_UNREPORTED)
+    ]
+
+
+def test_a_report_that_is_too_large_is_made_smaller_until_it_fits(world: World) -> None:
+    send = world.desk._ReportReads
+
+    def bounded(request: p.ReportReads) -> p.ReadsReported:
+        if len(request.body()) > 2_000:
+            raise TooLarge("too large")
+        return send(request)
+
+    world.desk._ReportReads = bounded  # type: ignore[method-assign]
+    with world.run:
+        for number in range(20):
+            world.read(str(number))
+        world.read("x" * 5_000)
+    found = [(each.args, each.result) for each in world.desk.reads.values()]
+    assert len(found) == 21
+    assert found[-1] == ({"unrecorded": "too large"}, {"unrecorded": "too large"})
+
+
+def test_a_run_without_room_asks_for_every_call(world: World) -> None:
+    step = world.desk._RecordStep
+    world.desk._RecordStep = lambda request: p.StepTaken(step=step(request).step, spent=True)  # type: ignore[method-assign]
+    with world.run:
+        world.read("a")
+        world.run.step("model_call", "think", tokens=10)
+        world.read("b")
+    assert world.asked() == 1
+
+
+def test_a_call_that_names_its_source_asks(world: World) -> None:
+    read = world.guard.tool("crm.read", source="inbox")(lambda: 1)
+    with world.run:
+        read()
+    assert world.asked() == 1
+
+
+def test_a_run_that_another_process_began_asks(world: World) -> None:
+    ticket = world.run._begun()
+    other = World()
+    try:
+        other.desk.runs.update(world.desk.runs)
+        rejoined = other.guard._known(
+            p.RunRejoined(ticket=ticket, trigger="manual", trigger_id="x", attempt=1)
+        )
+        with rejoined.here():
+            other.read("a")
+        assert other.asked() == 1
+    finally:
+        other.close()
+
+
+def test_on_an_event_loop_it_is_the_same(world: World) -> None:
+    @world.guard.tool("crm.read")
+    async def read(id: str) -> str:  # noqa: A002
+        await asyncio.sleep(0)
+        return id
+
+    async def main() -> None:
+        async with world.guard.arun("renewals"):
+            assert await asyncio.gather(read("a"), read("b")) == ["a", "b"]
+
+    asyncio.run(main())
+    assert {each.args["id"] for each in world.desk.reads.values()} == {"a", "b"}
+    assert world.asked() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
+def test_a_child_process_has_neither_lease_nor_reads_of_its_parent(world: World) -> None:
+    with world.run.here():
+        world.read("parent's")
+        child = os.fork()
+        if child == 0:
+            kept = world.guard._reads
+            clean = kept is not None and not kept._leases and not kept._unreported
+            os._exit(0 if clean else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+class Leases(RuleBasedStateMachine):
+    """Any order of reads, heartbeats, lost answers, pauses and time: the tool runs on a valid lease or a permit, or not at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.lost = ""
+        self.granted_at = self.world.clock.now
+        self.heard = 0
+        self.expected = 0
+        self.world.desk.broken = self._break
+
+    def _break(self, request: p.Request[Any]) -> str:
+        beat = isinstance(request, p.Heartbeat)
+        if beat and self.lost != "before" and self.lost != "after":
+            self.granted_at = self.world.clock.now
+            self.heard = self.world.desk.epoch
+        return self.lost
+
+    @rule(lost=st.sampled_from(["", "", "before", "after"]))
+    def network(self, lost: str) -> None:
+        self.lost = lost
+
+    @rule(seconds=st.sampled_from([0.5, 3.0, 9.0, 10.0, 40.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.clock.now += seconds
+
+    @rule()
+    def beat(self) -> None:
+        self.world.heart.beat()
+
+    @rule(tool=st.sampled_from(["", "crm.read", "crm.update"]))
+    def pause(self, tool: str) -> None:
+        self.world.desk.hold(block(tool))
+
+    @precondition(lambda self: self.world.desk.holds)
+    @rule()
+    def lift(self) -> None:
+        self.world.desk.lift()
+
+    @rule()
+    def report(self) -> None:
+        self.world.guard._reads.settle()  # type: ignore[union-attr]
+
+    @rule()
+    def read(self) -> None:
+        asked, ran = self.world.asked(), len(self.world.ran)
+        try:
+            with self.world.run.here():
+                self.world.read("x")
+        except StopworkError:
+            assert len(self.world.ran) == ran, "what was refused has not run"
+            return
+        if self.world.asked() > asked:
+            return
+        self.expected += 1
+        assert self.world.clock.now < self.granted_at + LEASE_S, "a read without a lease"
+        covered = [hold for hold in self.world.desk.holds if hold.scope.name != "crm.update"]
+        assert all(hold.epoch > self.heard for hold in covered), "a read after its hold was heard of"
+        assert all(epoch < hold.epoch for epoch in self.world.desk.points.values() for hold in covered), (
+            "a read after its hold was confirmed"
+        )
+
+    @invariant()
+    def nothing_is_forgotten(self) -> None:
+        kept = self.world.guard._reads
+        assert kept is not None
+        reported = len(self.world.desk.reads)
+        assert reported <= self.expected <= reported + len(kept._unreported)
+
+    def teardown(self) -> None:
+        self.world.close()
+        assert len(self.world.desk.reads) == self.expected
+
+
+TestLeases = Leases.TestCase
+TestLeases.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
