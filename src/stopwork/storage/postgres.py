@@ -267,13 +267,12 @@ class PostgresWriter:
         driver = _psycopg(connection)
         try:
             result = job.work(tx)
+            tx.complete()
+            batch.take_over(tx.changes)
+            batch.write()
             if driver.info.transaction_status is not TransactionStatus.INTRANS:
                 # Its COMMIT would be answered with a rollback and no error.
                 raise Internal("a statement failed and its error was ignored", hint="Please report this.")
-            with driver.pipeline():  # what is written waits for one answer, not for one each
-                tx.complete()
-                batch.take_over(tx.changes)
-                batch.write()
         except BaseException:
             self._scribe.take_back(tx.recorded)
             self._roll_back(driver)

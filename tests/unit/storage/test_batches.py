@@ -262,6 +262,6 @@ def test_the_writer_remembers_what_the_tables_hold(tmp_path: Path) -> None:
             assert (run.tokens, len(store.read(teller.held))) == (teller.tokens, teller.holds)
 
         go_through()
-        remembered = store.write(lambda tx: [tx.get(Run, run.id) for run in tx.find(Run, limit=10_000)])
-        assert remembered == store.read(lambda view: view.find(Run, limit=10_000))
+        remembered = store.write(lambda tx: [tx.get(Run, run.id) for run in tx.each(Run)])
+        assert remembered == store.read(lambda view: list(view.each(Run)))
         assert fsck(store).clean
