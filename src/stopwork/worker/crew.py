@@ -101,7 +101,7 @@ def _keep_house(tx: Tx, manifests: Manifests) -> None:
         elif _guard_is_gone(call, live):
             outcomes.give_up(tx, call, why="its guard has been silent since before the permit ran out")
     watched = {point.workflow for point in live}
-    waiting = {each.run for each in tx.each(Approval, state=_OPEN)}
+    waiting = {each.run for each in tx.each(Approval, state=_OPEN) if each.subject.startswith("call:")}
     for run in tx.each(Run, status=RunStatus.RUNNING, started_at_before=tx.now - ABANDON_AFTER):
         if run.workflow not in watched and run.id not in waiting and not _recent_call(tx, run):
             tx.record(

@@ -11,7 +11,7 @@ import pytest
 
 from stopwork.control.protocol import ClaimedDraft, PermitAnswer
 from stopwork.kernel.errors import Conflict, Denied, Invalid
-from stopwork.ledger.records import Approval, Draft, Principal
+from stopwork.ledger.records import Approval, Draft, Principal, Signal
 from stopwork.ledger.words import (
     ApprovalState,
     DraftState,
@@ -116,6 +116,13 @@ def test_a_released_draft_runs_once_after_its_run_has_ended(office: Office) -> N
     assert list(office.crm.tasks.values()) == [TASK]
     with pytest.raises(Conflict, match="done and cannot be released"):
         release(office, done)
+
+
+def test_what_people_have_released_raises_no_alarm(office: Office) -> None:
+    release(office, drafted(office))
+    carry(office, claim(office)[0])
+    office.wait(minutes=5)
+    assert office.read(lambda view: view.count(Signal)) == 0
 
 
 def test_nothing_runs_that_nobody_has_released(office: Office) -> None:
