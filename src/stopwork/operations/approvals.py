@@ -99,7 +99,7 @@ def stale_because(view: View, approval: Approval) -> tuple[str, ...]:
     call = view.get(Call, approval.call) if approval.call else None
     if workflow is None or call is None:
         return ()
-    since = (*view.each(Hold, active=True), *lifted_since(view, approval.requested_at))
+    since = (*view.each(Hold, active=True), *lifted_since(view, approval.epoch))
     return gates.changes(approval, workflow.version, gates.moves(call, workflow, since))
 
 

@@ -7,7 +7,7 @@ A pause and a permit are both transactions of the one writer, and a permit reads
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -24,8 +24,6 @@ from stopwork.operations.scopes import require_holdable, require_room, require_s
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
-#: How far the clocks of servers that share a database may be apart.
-CLOCKS_APART: Final = timedelta(hours=1)
 PAGE: Final = 100
 
 
@@ -172,15 +170,18 @@ def _state(hold: Hold, in_flight: tuple[Call, ...], unconfirmed: tuple[Unconfirm
     return PauseState.ENFORCED if in_flight or unheard else PauseState.DRAINED
 
 
-def lifted_since(view: View, since: datetime) -> Iterator[Hold]:
-    """Answer the holds that have been lifted and were set after ``since``, and perhaps some that were set a little before it."""
-    after: str | None = None
+def lifted_since(view: View, epoch: int) -> Iterator[Hold]:
+    """Answer the holds that have been lifted since the control epoch was this, the last one first.
+
+    Told by the epoch and not by the time, which a clock that is set back would tell wrong.
+    """
+    before: int | None = None
     while True:
-        page = view.find(Hold, active=False, order="-id", limit=PAGE, after=after)
-        for hold in page:
-            if hold.set_at < since - CLOCKS_APART:
+        page = view.entries(kinds=("hold.lifted",), newest_first=True, limit=PAGE, before=before)
+        for entry in page:
+            if not isinstance(entry.event, HoldLifted) or entry.event.epoch <= epoch:
                 return
-            yield hold
+            yield view.need(Hold, entry.event.hold)
         if len(page) < PAGE:
             return
-        after = page[-1].id
+        before = page[-1].seq

@@ -128,7 +128,7 @@ def ask(
         key=_key_state(tx, held, args, args_digest, key_error, call=call_id),
         usage=_usage(tx, known_run, rules, tx.now),
         approval=approval,
-        lifted=tuple(lifted_since(tx, approval.requested_at)) if approval is not None else (),
+        lifted=tuple(lifted_since(tx, approval.epoch)) if approval is not None else (),
     )
     decided = decide(request, controls, tx.now)
     approval_id = _approval(tx, request, controls, decided)
