@@ -6,6 +6,7 @@ identifiers and exact decimals are text in an image and become the column's own 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
@@ -18,6 +19,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchTableError, SQLAlchemyError, StatementError
 
 from stopwork.kernel.errors import Conflict, Invalid, Unavailable
+from stopwork.systems import postgres_capture
+from stopwork.systems.base import Unsupported
+from stopwork.systems.capture import ChangedRow
 from stopwork.systems.sql import Column, Referrer, Table
 
 _FROM_TEXT: Final[dict[type, Callable[[str], Any]]] = {
@@ -43,6 +47,7 @@ class EngineDatabase:
                 f"the database address cannot be used: {type(error).__name__}",
                 hint="Give a SQLAlchemy address whose driver is installed.",
             ) from None
+        weakref.finalize(self, self._engine.dispose)  # a system is never closed by hand
         self._metadata = sa.MetaData()
         self._lock = Lock()
 
@@ -133,6 +138,22 @@ class EngineSession:
                 found.append(Referrer(table=other, columns=columns, referred=referred))
         return found
 
+    def primary_key(self, table: Table) -> tuple[str, ...]:
+        found = sa.inspect(self._connection).get_pk_constraint(table.table, schema=table.schema)
+        return tuple(found["constrained_columns"])
+
+    def install_capture(self) -> None:
+        self._require_postgresql()
+        postgres_capture.install(self._connection)
+
+    def captured(self, call: str, *, limit: int) -> Iterator[ChangedRow]:
+        self._require_postgresql()
+        return postgres_capture.captured(self._connection, call, limit)
+
+    def forget(self, call: str) -> None:
+        self._require_postgresql()
+        postgres_capture.forget(self._connection, call)
+
     def to_plain(self, value: Any) -> Any:
         if isinstance(value, datetime | date | time):
             return value.isoformat()
@@ -157,6 +178,13 @@ class EngineSession:
                     f"{table.table}.{column} cannot hold {value!r}", hint=f"It holds a {kind.__name__}."
                 ) from error
         return value
+
+    def _require_postgresql(self) -> None:
+        if self._connection.dialect.name != "postgresql":
+            raise Unsupported(
+                f"rows of {self._connection.dialect.name} are not captured",
+                hint="Name SQLite as a file path, or use `scan`.",
+            )
 
     def _rows(self, table: Table) -> sa.Table:
         known = self._lookup(self._connection, table.table, table.schema)

@@ -8,6 +8,10 @@ An image holds every column except those the database computes. ``ignore`` leave
 application keeps by itself (``updated_at``). ``columns`` restricts what is seen, for secrets and for wide tables;
 a row of which part is unseen can be changed back, but neither deleted nor created again.
 
+With ``capture`` the database itself says which rows a call has changed, in every table (:mod:`stopwork.systems.capture`). A table that is not
+declared is then a type of its own name, known by its primary key; a SQLite table without one is known by its ``rowid``, elsewhere its rows are
+named by their content, and can be seen but not put back.
+
 Putting a row back is one transaction: the row is locked and compared, and every column stands in the ``WHERE`` once more. A
 delete that would cascade to other rows is refused, since those may be somebody else's.
 """
@@ -21,13 +25,15 @@ from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from stopwork.incidents.images import same
-from stopwork.kernel.canonical import plain, revive
+from stopwork.incidents.images import operation_of, same
+from stopwork.kernel.canonical import digest_of, plain, revive
 from stopwork.kernel.errors import Conflict, Invalid, TooLarge
-from stopwork.ledger.records import Image, ObjectRef, Record
-from stopwork.ledger.words import ImageState
+from stopwork.ledger.records import Image, ObjectRef, Observed, Record
+from stopwork.ledger.words import ImageState, Operation
 from stopwork.systems.base import Unsupported, require_expected, require_known
+from stopwork.systems.capture import CAPTURED_ROWS_MAX, ChangedRow, RowName, net
 
 SCAN_ROWS_MAX: Final = 10_000
 
@@ -71,6 +77,12 @@ class Session(Protocol):
     def update(self, table: Table, where: Mapping[str, Any], changes: Mapping[str, Any]) -> int: ...
     def delete(self, table: Table, where: Mapping[str, Any]) -> int: ...
     def referrers(self, table: Table) -> list[Referrer]: ...
+    def primary_key(self, table: Table) -> tuple[str, ...]:
+        """Answer the columns by which a row is known; empty when there are none."""
+
+    def install_capture(self) -> None: ...
+    def captured(self, call: str, *, limit: int) -> Iterator[ChangedRow]: ...
+    def forget(self, call: str) -> None: ...
     def to_plain(self, value: Any) -> Any: ...
     def from_plain(self, table: Table, column: str, value: Any) -> Any: ...
 
@@ -92,7 +104,8 @@ class SqlSystem:
     """Shows rows as objects and restores them by compare-and-set.
 
     ``url`` is a SQLAlchemy address; for SQLite a file path or ``sqlite:///PATH`` needs nothing but Python.
-    ``scan`` says whether reading all tables is cheap enough to do around every call.
+    ``scan`` says whether reading all tables is cheap enough to do around every call, ``capture`` that the rows that a call has changed are
+    captured by the database.
     """
 
     restores = True
@@ -105,23 +118,27 @@ class SqlSystem:
         *,
         scan: bool = False,
         scan_rows_max: int = SCAN_ROWS_MAX,
+        capture: bool = False,
     ) -> None:
         self.name = name
         self.scans = scan
+        self.captures = capture
         self._tables = dict(tables)
         self._scan_rows_max = scan_rows_max
+        self._declared = {(table.schema, table.table): kind for kind, table in self._tables.items()}
+        self._found: dict[str, Table] = {}
         self._database = connect(url)
 
     def read(self, ref: ObjectRef) -> Image:
-        table = self._table(ref)
         with self._database.transaction(writing=False) as session:
+            table = self._table(session, ref)
             layout = _layout(session, table)
             return self._image(session, layout, self._row(session, table, ref))
 
     def replace(self, ref: ObjectRef, expected: Image, target: Image) -> None:
-        table = self._table(ref)
         require_known(ref, expected, target)
         with self._database.transaction(writing=True) as session:
+            table = self._table(session, ref)
             layout = _layout(session, table)
             row = self._row(session, table, ref)
             now = self._image(session, layout, row)
@@ -151,12 +168,81 @@ class SqlSystem:
                     found[ref] = self._image(session, layout, row).content
         return found
 
-    def _table(self, ref: ObjectRef) -> Table:
+    def install_capture(self) -> None:
+        """Prepare the database for capturing rows, as often as wanted; who may do that on PostgreSQL owns the tables."""
+        with self._database.transaction(writing=True) as session:
+            session.install_capture()
+
+    def captured(self, call: str) -> tuple[Observed, ...]:
+        """Answer every row that the call has changed, with what it was before and after, whatever has happened to it since.
+
+        ``TooLarge`` when there are more than can be listed.
+        """
+        with self._database.transaction(writing=False) as session:
+            rows = list(session.captured(call, limit=CAPTURED_ROWS_MAX + 1))
+            if len(rows) > CAPTURED_ROWS_MAX:
+                raise TooLarge(
+                    f"{call} changed more than {CAPTURED_ROWS_MAX} rows of {self.name}",
+                    hint="Look at the captured rows in the database.",
+                    expected=CAPTURED_ROWS_MAX,
+                )
+            return tuple(
+                self._observed(session, name, row)
+                for name, row in net(rows, lambda row, content: self._name(session, row, content))
+            )
+
+    def forget(self, call: str) -> None:
+        """Remove what was captured for a call, once it is on record."""
+        with self._database.transaction(writing=True) as session:
+            session.forget(call)
+
+    def _observed(self, session: Session, name: str, row: ChangedRow) -> Observed:
+        kind, table = self._kind(session, row)
+        layout = _layout(session, table)
+        before, after = (self._image(session, layout, content) for content in (row.before, row.after))
+        ref = ObjectRef(system=self.name, type=kind, id=name)
+        operation = operation_of(before, after) or Operation.MODIFIED
+        return Observed(object=ref, operation=operation, before=before, after=after, source="capture")
+
+    def _name(self, session: Session, row: ChangedRow, content: Mapping[str, Any]) -> RowName:
+        """Answer what a captured row is called: its id, or its content where the table has no key."""
+        _, table = self._kind(session, row)
+        if table.key:
+            return RowName(text=_id_of(table, content))
+        image = self._image(session, _layout(session, table), content)
+        return RowName(text=digest_of(image.content), unique=False)
+
+    def _kind(self, session: Session, row: ChangedRow) -> tuple[str, Table]:
+        declared = self._declared.get((row.schema, row.table))
+        if declared is not None:
+            return declared, self._tables[declared]
+        kind = f"{row.schema}.{row.table}" if row.schema else row.table
+        return kind, self._undeclared(session, kind)
+
+    def _undeclared(self, session: Session, kind: str) -> Table:
+        """Answer the table that a captured type names."""
+        if kind not in self._found:
+            schema, _, name = kind.rpartition(".")
+            table = Table(table=name, schema=schema or None, key=())
+            self._found[kind] = replace(table, key=session.primary_key(table))
+        return self._found[kind]
+
+    def _table(self, session: Session, ref: ObjectRef) -> Table:
         table = self._tables.get(ref.type)
-        if table is None or ref.system != self.name:
+        if ref.system == self.name and table is None and self.captures:
+            table = self._undeclared(session, ref.type)
+            if not session.columns(table):
+                table = None
+        if ref.system != self.name or table is None:
             raise Invalid(
                 f"{ref} is not an object of {self.name}",
                 hint=f"Its types are {', '.join(sorted(self._tables))}.",
+                object=str(ref),
+            )
+        if not table.key:
+            raise Unsupported(
+                f"the table {table.table} has no key by which {ref} could be found",
+                hint="Give it a primary key, or put the row back by hand.",
                 object=str(ref),
             )
         return table

@@ -12,10 +12,14 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from stopwork.kernel.errors import Conflict, Invalid, Unavailable
+from stopwork.systems import sqlite_capture
+from stopwork.systems.capture import ChangedRow
 from stopwork.systems.sql import Column, Referrer, Table
 
 _WAIT_S: Final = 5.0
 _WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+#: What a table without a primary key knows its rows by.
+ROWID: Final = "rowid"
 _COMPUTED: Final = (2, 3)  # "hidden" in table_xinfo: a virtual or stored generated column
 
 
@@ -64,7 +68,8 @@ class SqliteSession:
             "SELECT name, hidden FROM pragma_table_xinfo(?, ?) WHERE hidden <> 1",
             (table.table, table.schema or "main"),
         )
-        return [Column(name=row["name"], computed=row["hidden"] in _COMPUTED) for row in rows]
+        found = [Column(name=row["name"], computed=row["hidden"] in _COMPUTED) for row in rows]
+        return [Column(name=ROWID), *found] if table.key == (ROWID,) and found else found
 
     def keys(self, table: Table, column: str, text: str) -> list[Any]:  # noqa: ARG002
         # Affinity turns either into what the column holds; a column without one may hold either.
@@ -73,7 +78,8 @@ class SqliteSession:
     def select(self, table: Table, where: Mapping[str, list[Any]], *, limit: int) -> list[dict[str, Any]]:
         conditions = [f"{_quoted(column)} IN ({', '.join('?' * len(where[column]))})" for column in where]
         values = [value for values in where.values() for value in values]
-        query = f"SELECT * FROM {_name(table)} WHERE {' AND '.join(conditions) or '1'} LIMIT ?"  # noqa: S608
+        shown = f"{ROWID}, *" if table.key == (ROWID,) else "*"
+        query = f"SELECT {shown} FROM {_name(table)} WHERE {' AND '.join(conditions) or '1'} LIMIT ?"  # noqa: S608
         return [dict(row) for row in self._connection.execute(query, (*values, limit))]
 
     def insert(self, table: Table, row: Mapping[str, Any]) -> None:
@@ -116,6 +122,18 @@ class SqliteSession:
 
     def from_plain(self, table: Table, column: str, value: Any) -> Any:  # noqa: ARG002
         return value
+
+    def primary_key(self, table: Table) -> tuple[str, ...]:
+        return self._primary_key(table) or (ROWID,)
+
+    def install_capture(self) -> None:
+        sqlite_capture.install(self._connection)
+
+    def captured(self, call: str, *, limit: int) -> Iterator[ChangedRow]:
+        return sqlite_capture.captured(self._connection, call, limit)
+
+    def forget(self, call: str) -> None:
+        sqlite_capture.forget(self._connection, call)
 
     def _primary_key(self, table: Table) -> tuple[str, ...]:
         rows = self._connection.execute(

@@ -1,0 +1,112 @@
+"""Row capture on PostgreSQL: one function, and triggers on every table that call it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from stopwork.systems.capture import CAPTURE, SETTING, ChangedRow
+
+# The function runs with its owner's rights, so that an agent's role needs none on the captured rows, and cannot change them.
+_INSTALL: Final = (
+    f"""CREATE TABLE IF NOT EXISTS {CAPTURE} (
+        number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, call text NOT NULL,
+        schema_name text NOT NULL, table_name text NOT NULL, before json, after json)""",
+    f"CREATE INDEX IF NOT EXISTS {CAPTURE}_call ON {CAPTURE} (call)",
+    f"REVOKE ALL ON {CAPTURE} FROM PUBLIC",
+)
+_FUNCTION: Final = f"""
+CREATE OR REPLACE FUNCTION {{schema}}.{CAPTURE}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {{schema}}, pg_temp AS $function$
+DECLARE
+    which text := current_setting('{SETTING}', true);
+BEGIN
+    IF which IS NULL OR which = '' THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO {CAPTURE} (call, schema_name, table_name, after)
+        VALUES (which, TG_TABLE_SCHEMA, TG_TABLE_NAME, row_to_json(NEW));
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO {CAPTURE} (call, schema_name, table_name, before, after)
+        VALUES (which, TG_TABLE_SCHEMA, TG_TABLE_NAME, row_to_json(OLD), row_to_json(NEW));
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO {CAPTURE} (call, schema_name, table_name, before)
+        VALUES (which, TG_TABLE_SCHEMA, TG_TABLE_NAME, row_to_json(OLD));
+    ELSE
+        EXECUTE format('INSERT INTO {CAPTURE} (call, schema_name, table_name, before)'
+            ' SELECT $1, $2, $3, row_to_json(each) FROM %I.%I AS each', TG_TABLE_SCHEMA, TG_TABLE_NAME)
+        USING which, TG_TABLE_SCHEMA, TG_TABLE_NAME;
+    END IF;
+    RETURN NULL;
+END $function$"""  # noqa: S608 - names of our own
+_TABLES: Final = sa.text(
+    "SELECT n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'"
+    " AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' AND c.relname <> :own ORDER BY 1, 2"
+)
+
+
+def install(connection: sa.Connection) -> list[str]:
+    """Make the table, the function and the triggers, as often as wanted; answer the tables that are captured."""
+    for statement in _INSTALL:
+        connection.execute(sa.text(statement))
+    schema = connection.execute(sa.text("SELECT quote_ident(current_schema())")).scalar_one()
+    connection.execute(sa.text(_FUNCTION.format(schema=schema)))
+    quote = connection.dialect.identifier_preparer.quote
+    captured = []
+    for space, table in connection.execute(_TABLES, {"own": CAPTURE}):
+        name = f"{quote(space)}.{quote(table)}"
+        for trigger, when in ((CAPTURE, "INSERT OR UPDATE OR DELETE"), (f"{CAPTURE}_all", "TRUNCATE")):
+            moment, each = ("AFTER", "ROW") if trigger == CAPTURE else ("BEFORE", "STATEMENT")
+            connection.exec_driver_sql(
+                f"CREATE OR REPLACE TRIGGER {trigger} {moment} {when} ON {name}"
+                f" FOR EACH {each} EXECUTE FUNCTION {schema}.{CAPTURE}()"
+            )
+        captured.append(f"{space}.{table}")
+    return captured
+
+
+def captured(connection: sa.Connection, call: str, limit: int) -> Iterator[ChangedRow]:
+    """Answer the changes laid to a call, in their order, with the values that reading the rows would give."""
+    names = connection.execute(
+        sa.text(f"SELECT DISTINCT schema_name, table_name FROM {CAPTURE} WHERE call = :call"),  # noqa: S608
+        {"call": call},
+    ).all()
+    found: dict[int, ChangedRow] = {}
+    quote = connection.dialect.identifier_preparer.quote
+    schema = connection.execute(sa.text("SELECT current_schema()")).scalar_one()
+    for space, table in names:
+        kind = f"{quote(space)}.{quote(table)}"
+        asked = {"call": call, "space": space, "name": table, "limit": limit}
+        sides = [_side(connection, kind, side, asked) for side in ("before", "after")]
+        for number in sides[0].keys() | sides[1].keys():
+            before, after = (side.get(number) for side in sides)
+            found[number] = ChangedRow(
+                table=table, schema=None if space == schema else space, before=before, after=after
+            )
+    return iter([found[number] for number in sorted(found)][:limit])
+
+
+def forget(connection: sa.Connection, call: str) -> None:
+    """Remove what was captured for a call."""
+    connection.execute(sa.text(f"DELETE FROM {CAPTURE} WHERE call = :call"), {"call": call})  # noqa: S608
+
+
+def _side(
+    connection: sa.Connection, kind: str, side: str, asked: dict[str, Any]
+) -> dict[int, dict[str, Any]]:
+    """Answer the rows of one table before or after, as the table's own types."""
+    query = sa.text(
+        f"SELECT c.number AS {CAPTURE}_number, r.* FROM {CAPTURE} AS c,"  # noqa: S608
+        f" LATERAL json_populate_record(NULL::{kind}, c.{side}) AS r"
+        f" WHERE c.call = :call AND c.{side} IS NOT NULL"
+        " AND c.schema_name = :space AND c.table_name = :name ORDER BY c.number LIMIT :limit"
+    )
+    found = {}
+    for row in connection.execute(query, asked).mappings():
+        content = dict(row)
+        found[int(content.pop(f"{CAPTURE}_number"))] = content
+    return found
