@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 from msgspec import NODEFAULT, Struct, structs
 
-from stopwork.manifest import model
+from stopwork.manifest import alerts, model, parts, tools
 from stopwork.manifest.duration import PATTERN, Duration
 from stopwork.manifest.model import Manifest
 
+_KINDS = vars(parts) | vars(alerts) | vars(tools) | vars(model)
 SCHEMA_ID = "urn:stopwork:manifest:1"
 _DURATION = {
     "type": "string",
@@ -36,7 +37,7 @@ def _schema_bytes() -> bytes:
     made = msgspec.json.schema(Manifest, schema_hook=_custom)
     definitions: dict[str, Any] = made["$defs"]
     for name, definition in definitions.items():
-        _complete(definition, vars(model)[name])
+        _complete(definition, _KINDS[name])
     root = definitions.pop(Manifest.__name__)
     _refuse_null(root)
     _refuse_null(definitions)

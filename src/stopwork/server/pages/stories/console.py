@@ -14,6 +14,7 @@ from stopwork.ledger import words as w
 from stopwork.operations.holds import Pause, PauseState
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.stories import aftermath as a
+from stopwork.server.pages.stories import proofs
 from stopwork.server.pages.stories import world as s
 
 changed = msgspec.structs.replace
@@ -287,7 +288,7 @@ def workflow_stories() -> Iterator[tuple[str, c.Context]]:
             s.WORKFLOW.title, path="/workflows/weekly-renewal-risk", watch="workflow:weekly-renewal-risk"
         ),
         workflow=changed(
-            s.WORKFLOW, pause_test=s.PAUSE_TEST, stage_reason=s.DEMOTED, stage_since=s.ago(hours=2)
+            s.WORKFLOW, pause_test=proofs.PAUSE_TEST, stage_reason=proofs.DEMOTED, stage_since=s.ago(hours=2)
         ),
         next_pause_test=s.ago(days=-19),
         manifest=s.MANIFEST,
@@ -354,7 +355,7 @@ def workflow_stories() -> Iterator[tuple[str, c.Context]]:
     )
     yield (
         "workflow-pause-test-failed",
-        changed(page, workflow=changed(s.CALM_WORKFLOW, pause_test=s.FAILED_PAUSE_TEST), holds=()),
+        changed(page, workflow=changed(s.CALM_WORKFLOW, pause_test=proofs.FAILED_PAUSE_TEST), holds=()),
     )
     run = c.RunContext(
         frame=frame("Run", path=f"/runs/{s.RUN.id}", watch=f"run:{s.RUN.id}"),

@@ -1,0 +1,87 @@
+"""What a manifest says of the alert rules: what is watched, and what is done when it is found."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import field
+
+from stopwork.ledger.words import Severity
+from stopwork.manifest.duration import Duration
+from stopwork.manifest.parts import (
+    MAX_KEY_PARTS,
+    AutoHold,
+    KeyPart,
+    Part,
+    Share,
+    says,
+)
+
+
+class Alert(Part, frozen=True):
+    """What happens when a detector finds something."""
+
+    enabled: Annotated[bool, says("False switches the rule off.")] = True
+    severity: Annotated[
+        Severity | None, says("The least severity proposed; left out, the records alone decide.")
+    ] = None
+    hold: Annotated[AutoHold, says("What is paused at once, before anyone is asked.")] = AutoHold.NONE
+
+
+class DuplicateAlert(Alert, frozen=True):
+    """The same action done twice."""
+
+    key: Annotated[
+        tuple[KeyPart, ...],
+        says(
+            "Two writes for which all these parts are equal are the same action. Left out, or where a call lacks "
+            "an argument named here, calls that add something are compared by tool and all arguments.",
+            ["tool", "args.account_id", "args.title"],
+            max_length=MAX_KEY_PARTS,
+        ),
+    ] = ()
+    window: Annotated[Duration, says("How far back a first time is looked for.")] = field(
+        default_factory=lambda: Duration(days=7)
+    )
+    hold: Annotated[AutoHold, says("What is paused at once, before anyone is asked.")] = AutoHold.TOOL
+
+
+class FailureAlert(Alert, frozen=True):
+    """Runs that fail."""
+
+    after: Annotated[int, says("How many failures in a row raise the alert.", ge=1, le=1000)] = 1
+
+
+class CostAlert(Alert, frozen=True):
+    """Spending out of proportion."""
+
+    of_budget: Annotated[Share, says("The share of a budget that raises the alert.")] = 0.8
+    over_usual: Annotated[
+        float, says("How many times the usual cost of a run raises the alert.", gt=1, le=1000)
+    ] = 3.0
+    hold: Annotated[AutoHold, says("What is paused at once, before anyone is asked.")] = AutoHold.WORKFLOW
+
+
+class Alerts(Part, frozen=True):
+    """The alert rules. All are on from the start; write one only to change it."""
+
+    missed_run: Annotated[Alert, says("A scheduled run did not start or finish in time.")] = field(
+        default_factory=Alert
+    )
+    failed_run: Annotated[FailureAlert, says("A run failed.")] = field(default_factory=FailureAlert)
+    duplicate_action: Annotated[DuplicateAlert, says("An action was done twice.")] = field(
+        default_factory=DuplicateAlert
+    )
+    stale_input: Annotated[Alert, says("Input was older than its source allows.")] = field(
+        default_factory=Alert
+    )
+    policy_violation: Annotated[Alert, says("A call was denied by a condition or a guardrail.")] = field(
+        default_factory=Alert
+    )
+    cost: Annotated[CostAlert, says("Spending left its budget or its habit.")] = field(
+        default_factory=CostAlert
+    )
+    write_failure: Annotated[Alert, says("A write failed, or did not take hold.")] = field(
+        default_factory=Alert
+    )
+    pause_test: Annotated[Alert, says("A pause test failed, or is overdue.")] = field(default_factory=Alert)
