@@ -18,7 +18,7 @@ from stopwork.manifest.model import Manifest
 #: Two lengths of time are told apart when one is half as long again as the other, and by a second at least.
 LENGTHS_ALIKE: Final = 1.5
 LENGTHS_ALIKE_S: Final = 1.0
-_TOOK: Final = "took_s"
+_TOOK: Final = "took, in seconds"
 
 
 class Part(StrEnum):

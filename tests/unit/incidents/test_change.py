@@ -130,7 +130,7 @@ def test_lengths_of_time_differ_when_they_are_far_apart(
         return replace(run, run=replace(run.run, finished_at=run.run.started_at + timedelta(seconds=seconds)))
 
     found = differing(lasted(before_s), lasted(after_s))
-    assert found == ([(Part.COST, "took_s", before_s, after_s)] if is_told else [])
+    assert found == ([(Part.COST, "took, in seconds", before_s, after_s)] if is_told else [])
 
 
 def test_the_age_of_what_was_read_is_told_roughly() -> None:

@@ -33,6 +33,7 @@ from stopwork.operations import (
     recovery,
     returning,
     settling,
+    versions,
 )
 from stopwork.operations.installation import Installation
 from stopwork.server.pages.builders.controls import chosen_hold
@@ -220,6 +221,28 @@ def decide_draft(sent: Sent) -> Landed:
         case _:
             raise Invalid("choose what to do with it", hint="Use one of the buttons.", field="decision")
     return Landed(said, f"/drafts/{draft}")
+
+
+def answer_version(sent: Sent) -> Landed:
+    """Sign a proposed version of a manifest, or turn it down."""
+    workflow, number = sent.path["workflow"], sent.path["version"]
+    version = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
+    to = f"/workflows/{workflow}/versions#version-{version}"
+    match sent.get("decision"):
+        case "approve":
+            digest, note = sent.get("digest"), sent.get("note")
+            sent.write(
+                lambda tx: versions.approve(tx, workflow=workflow, version=version, digest=digest, note=note)
+            )
+            return Landed(f"Signed: version {version} is in force.", to)
+        case "decline":
+            if not sent.get("note"):
+                raise Invalid("say why it is declined", hint="One sentence, for its author.", field="note")
+            sent.write(
+                lambda tx: versions.decline(tx, workflow=workflow, version=version, reason=sent.get("note"))
+            )
+            return Landed(f"Version {version} is declined.", to)
+    raise Invalid("choose to sign or to decline", hint="Use one of the two buttons.", field="decision")
 
 
 def settle(sent: Sent) -> Landed:
@@ -519,6 +542,7 @@ FORMS: Final[dict[str, Callable[[Sent], Landed]]] = {
     "/holds/{hold}/lift": lift,
     "/approvals/{approval}": answer_approval,
     "/drafts/{draft}": decide_draft,
+    "/workflows/{workflow}/versions/{version}": answer_version,
     "/runs/{run}/calls/{call}": settle,
     "/incidents": open_incident,
     **{f"/incidents/{{incident}}/{path}": form for path, form in _OF_INCIDENT.items()},

@@ -21,7 +21,16 @@ from stopwork.operations import credentials, evidence
 from stopwork.server.api.routing import read_body
 from stopwork.server.auth import COOKIE, check_csrf, csrf_token, identify
 from stopwork.server.pages import contexts as c
-from stopwork.server.pages.builders import board, controls, drafts, incident, incidents, journal, workflow
+from stopwork.server.pages.builders import (
+    board,
+    changes,
+    controls,
+    drafts,
+    incident,
+    incidents,
+    journal,
+    workflow,
+)
 from stopwork.server.pages.builders.look import Look
 from stopwork.server.pages.forms import FORMS, Landed, Sent
 from stopwork.server.pages.rendering import Pages
@@ -42,7 +51,10 @@ Builder = Callable[[Look, Mapping[str, str]], c.Context]
 _PAGES: Final[dict[str, Builder]] = {
     "/": lambda look, _path: board.board(look),
     "/workflows/{workflow}": lambda look, path: workflow.workflow(look, path["workflow"]),
+    "/workflows/{workflow}/versions": lambda look, path: changes.workflow_versions(look, path["workflow"]),
     "/runs/{run}": lambda look, path: workflow.run(look, path["run"]),
+    "/runs/{run}/difference": lambda look, path: changes.since_last_good(look, path["run"]),
+    "/runs/{before}/difference/{run}": lambda look, path: changes.two_runs(look, path["before"], path["run"]),
     "/pause": lambda look, _path: controls.pause(look),
     "/holds": lambda look, _path: controls.holds(look),
     "/holds/{hold}": lambda look, path: controls.hold(look, path["hold"]),
@@ -53,6 +65,7 @@ _PAGES: Final[dict[str, Builder]] = {
     "/incidents": lambda look, _path: incidents.incidents(look),
     "/incidents/new": lambda look, _path: incidents.open_incident(look),
     "/incidents/{incident}": lambda look, path: incident.incident(look, path["incident"]),
+    "/incidents/{incident}/difference": lambda look, path: changes.of_incident(look, path["incident"]),
     "/incidents/{incident}/report": lambda look, path: incidents.incident_report(look, path["incident"]),
     "/journal": lambda look, _path: journal.journal(look),
 }

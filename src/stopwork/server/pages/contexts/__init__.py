@@ -4,6 +4,7 @@ Templates read nothing else. Records of the ledger stand in a context as they ar
 beside them (an age, a next step, who may decide) has a record here.
 """
 
+from stopwork.server.pages.contexts.changes import DifferenceContext, VersionRow, VersionsContext
 from stopwork.server.pages.contexts.console import (
     ApprovalContext,
     ApprovalsContext,
@@ -79,6 +80,7 @@ __all__ = [
     "Context",
     "Counts",
     "DecisionNeeded",
+    "DifferenceContext",
     "DraftContext",
     "DraftRow",
     "DraftsContext",
@@ -117,6 +119,8 @@ __all__ = [
     "TimelineRow",
     "ToolRow",
     "Unsettled",
+    "VersionRow",
+    "VersionsContext",
     "Visit",
     "WorkflowContext",
     "WorkflowRow",
