@@ -1,0 +1,159 @@
+"""Contract of read leases between real processes: a guard that is suspended reads nothing more when it goes on after its lease, a guard that
+is cut off refuses, and one that is there confirms at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from stopwork.ledger.records import Call, Scope
+from stopwork.ledger.words import Outcome, ScopeKind, Verdict
+from stopwork.operations import holds, manifests, points
+from stopwork.operations.holds import PauseState
+from stopwork.operations.points import PointState
+from stopwork.storage.store import Store
+from tests.contract.desk.benches import LEE, served
+from tests.contract.desk.fake import MANIFEST
+from tests.unit.sdk.test_heartbeat import until
+
+LEASE_S = 2.0
+
+AGENT = """
+import sys, time
+from stopwork import Stopwork
+from stopwork.sdk import CallRefused
+
+sw = Stopwork(sys.argv[1], sys.argv[2], timeout_s=2.0)
+read = sw.tool("crm.read")(lambda n: print(n, flush=True))
+with sw.run("renewals"):
+    n = 0
+    while True:
+        try:
+            read(n)
+        except Exception as error:
+            print(type(error).__name__, flush=True)
+            break
+        n += 1
+        time.sleep(0.002)
+"""
+
+
+@contextmanager
+def reading(url: str, token: str) -> Iterator[subprocess.Popen[str]]:
+    """An agent in a process of its own that reads without pause; it ends with the name of what refused it."""
+    agent = subprocess.Popen(
+        [sys.executable, "-c", AGENT, url, token],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield agent
+    finally:
+        agent.kill()
+        agent.wait()
+        if agent.stdout is not None:
+            agent.stdout.close()
+
+
+@contextmanager
+def place_in(folder: Path) -> Iterator[tuple[str, str, Store]]:
+    with served(folder) as (url, token, store):
+        lease = f"{MANIFEST}read_lease: {LEASE_S:.0f}s\n"
+        store.write(lambda tx: manifests.apply(tx, lease, reason="a short lease"), actor=LEE)
+        yield url, token, store
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[tuple[str, str, Store]]:
+    with place_in(tmp_path) as found:
+        yield found
+
+
+def leased(store: Store) -> int:
+    return sum(call.began_at is not None for call in store.read(lambda view: tuple(view.each(Call))))
+
+
+def status(store: Store, hold: holds.Pause) -> holds.Pause:
+    return store.read(lambda view: holds.status(view, hold.hold, now=store.clock.now()))
+
+
+def pause(store: Store) -> holds.Pause:
+    scope = Scope(kind=ScopeKind.WORKFLOW, name="renewals")
+    return store.write(lambda tx: holds.pause(tx, scope=scope, reason="it reads"), actor=LEE, urgent=True)
+
+
+def within_s(holds_now: Callable[[], bool], limit_s: float) -> float:
+    began = time.monotonic()
+    while not holds_now():
+        assert time.monotonic() < began + limit_s, f"not within {limit_s} s"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def test_a_guard_that_is_there_confirms_at_once_and_reads_no_more(place: tuple[str, str, Store]) -> None:
+    url, token, store = place
+    with reading(url, token) as agent:
+        within_s(lambda: leased(store) > 20, 20)
+        paused = pause(store)
+        assert paused.state is PauseState.PAUSING
+        within_s(lambda: status(store, paused).state is PauseState.DRAINED, 5)
+        known = leased(store)
+        assert agent.stdout is not None
+        *_, refused = agent.stdout.read().split()
+        assert refused == "CallDenied"
+        assert leased(store) == known, "a read was told of after the hold was confirmed"
+    reads = [call for call in store.read(lambda view: tuple(view.each(Call))) if call.began_at]
+    assert {(call.verdict, call.outcome) for call in reads} == {(Verdict.ALLOW, Outcome.SUCCEEDED)}
+
+
+def test_a_guard_that_was_suspended_beyond_its_lease_reads_nothing_when_it_goes_on(
+    place: tuple[str, str, Store],
+) -> None:
+    url, token, store = place
+    with reading(url, token) as agent:
+        within_s(lambda: leased(store) > 20, 20)
+        os.kill(agent.pid, signal.SIGSTOP)
+        try:
+            paused = pause(store)
+            [point] = status(store, paused).unconfirmed
+            assert point.state is PointState.REQUESTED
+            assert status(store, paused).state is PauseState.PAUSING
+            within_s(
+                lambda: status(store, paused).state is PauseState.ENFORCED, LEASE_S * points.CLOCKS_DRIFT + 1
+            )
+            [point] = status(store, paused).unconfirmed
+            assert point.state is PointState.EXPIRED
+        finally:
+            os.kill(agent.pid, signal.SIGCONT)
+        assert agent.stdout is not None
+        *numbers, refused = agent.stdout.read().split()
+        assert refused == "CallDenied"
+        until(lambda: status(store, paused).state is PauseState.DRAINED)
+    reads = [call for call in store.read(lambda view: tuple(view.each(Call))) if call.began_at]
+    assert {call.args["n"] for call in reads} >= {int(number) for number in numbers[-len(reads) :]}
+    late = [call for call in reads if call.began_at and call.began_at > paused.hold.set_at]
+    assert not late, "a read began after the hold was set and its guard had been stopped"
+
+
+def test_a_guard_whose_server_is_gone_reads_on_for_its_lease_and_then_refuses(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(ExitStack())
+        url, token, store = server.enter_context(place_in(tmp_path))
+        agent = stack.enter_context(reading(url, token))
+        within_s(lambda: leased(store) > 20, 20)
+        server.close()
+        gone_at = time.monotonic()
+        assert agent.stdout is not None
+        *_, refused = agent.stdout.read().split()
+    assert refused == "Unavailable"
+    assert time.monotonic() - gone_at < LEASE_S + 5, "its lease, and three tries to ask"
