@@ -257,7 +257,8 @@ def unconfirmed(view: View, *, now: datetime, workflow: str | None, epoch: int) 
 
 def _state(point: PointView) -> PointState:
     """Answer how a guard stands that has not confirmed."""
-    if point.lease_left_s or point.silent_s < LATE_AFTER_S:
+    always_asks = point.lease_left_s is None
+    if point.silent_s < LATE_AFTER_S if always_asks else point.lease_left_s:
         return PointState.REQUESTED
     return PointState.EXPIRED if point.silent_s < SILENT_AFTER_S else PointState.UNREACHABLE
 

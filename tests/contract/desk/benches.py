@@ -139,7 +139,7 @@ class OnLoop:
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[tuple[str, str, Store]]:
+def served(folder: Path) -> Iterator[tuple[str, str, Store]]:
     """A server on a free port: its address, a token of the workflow's agent, and its store."""
     with Installation.open(folder / "data") as installation, socket.socket() as listener:
         store = installation.store
@@ -167,7 +167,7 @@ def _served(folder: Path) -> Iterator[tuple[str, str, Store]]:
 
 @contextmanager
 def over_http(folder: Path) -> Iterator[Bench]:
-    with _served(folder) as (url, token, store):
+    with served(folder) as (url, token, store):
         desk = HttpDesk(url, token)
         try:
             yield OperatedBench(desk, store)
@@ -177,7 +177,7 @@ def over_http(folder: Path) -> Iterator[Bench]:
 
 @contextmanager
 def over_http_on_a_loop(folder: Path) -> Iterator[Bench]:
-    with _served(folder) as (url, token, store):
+    with served(folder) as (url, token, store):
         desk = OnLoop(AsyncHttpDesk(url, token))
         try:
             yield OperatedBench(desk, store)

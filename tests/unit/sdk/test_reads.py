@@ -291,10 +291,11 @@ def test_a_call_that_names_its_source_asks(world: World) -> None:
 
 
 def test_a_run_that_another_process_began_asks(world: World) -> None:
-    ticket = world.run._begun()
+    run = world.guard.run("renewals").begin()
+    ticket = run._begun()
     other = World()
     try:
-        other.desk.runs.update(world.desk.runs)
+        other.desk.runs[run.id] = world.desk.runs[run.id]
         rejoined = other.guard._known(
             p.RunRejoined(ticket=ticket, trigger="manual", trigger_id="x", attempt=1)
         )
