@@ -12,7 +12,7 @@ from stopwork.incidents.learn import FIELDS
 from stopwork.kernel.clock import ManualClock
 from stopwork.ledger.words import CheckState, ReenableCheck
 from tests.support.office import AGENT, DANA, KIM, LEE, WORKFLOW
-from tests.unit.server.house import ADMIN, PATCHED, House, Json, wait_for
+from tests.unit.server.house import ADMIN, OTHER_MANIFEST, PATCHED, House, Json, wait_for
 
 TITLE: Final = "Call about the renewal"
 
@@ -35,6 +35,7 @@ class Story:
         self.drafted()
         self.paused()
         self.opened()
+        self.signed_version()
         self.put_right()
         self.returned()
         self.closed()
@@ -236,6 +237,22 @@ class Story:
         self.post("/v1/incidents", workflow="invoices", title="Another one", request="once")
         known = self.get("/v1/calls/call-mail")
         assert known["verdict"] == "wait"
+
+    def signed_version(self) -> None:
+        """A version that gives more room is proposed, declined, proposed again and signed by a second person."""
+        controlled = OTHER_MANIFEST + "change_control: {approver: technical}\n"
+        assert not self.post("/v1/manifests", text=controlled, reason="two people")["proposed"]
+        looser = controlled.replace("risk: high", "risk: medium")
+        for version in (3, 4):
+            asked = self.post("/v1/manifests", who=ADMIN, text=looser, reason="less to ask")
+            assert (asked["proposed"], asked["version"], asked["signers"]) == (True, version, [LEE.id])
+            at = f"/v1/workflows/invoices/versions/{version}"
+            digest = self.get(at)["version"]["digest"]
+            if version == 3:
+                assert self.post(f"{at}/decline", reason="Not yet.")["state"] == "declined"
+            else:
+                assert self.post(f"{at}/approve", digest=digest)["decided_by"]["id"] == LEE.id
+        assert self.get("/v1/workflows/invoices")["version"] == 4
 
     def sealed(self) -> None:
         self.post(self.at("/seal"))
