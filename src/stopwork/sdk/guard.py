@@ -506,7 +506,7 @@ class Stopwork:
             point=self._heartbeat.point_of(waiting.run.workflow),
         )
         session = CallSession(request, effect, patience)
-        window = self._observer.window(effect, waiting.run.system_of(tool))
+        window = self._observer.window(effect, waiting.run.system_of(tool), request.call)
         return GuardedCall(tool, waiting.binding, session, window, waiting.author)
 
     def _carried(self, call: GuardedCall, waiting: _Waiting) -> Any:

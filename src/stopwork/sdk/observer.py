@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from stopwork.incidents.images import operation_of, same
 from stopwork.kernel.errors import Unavailable
@@ -17,11 +19,18 @@ from stopwork.ledger.records import Captured, Image, ObjectRef, Observed
 from stopwork.ledger.words import EffectKind, ImageState, Operation
 
 if TYPE_CHECKING:
-    from stopwork.systems.base import System
+    from typing import TypeGuard
+
+    from stopwork.systems.base import Capturing, System
 
 log = logging.getLogger("stopwork.sdk")
 
 _Scans = dict[str, Mapping[ObjectRef, Any]]
+
+
+def captures(system: System) -> TypeGuard[Capturing]:
+    """Answer whether the place itself says what a call has changed."""
+    return bool(getattr(system, "captures", False))
 
 
 class Observer:
@@ -32,9 +41,9 @@ class Observer:
         self._open: set[Window] = set()
         self._lock = threading.Lock()
 
-    def window(self, effect: EffectKind | None, system: str | None = None) -> Window:
+    def window(self, effect: EffectKind | None, system: str | None = None, call: str = "") -> Window:
         """Answer the view around one call that has this effect on an object of this system."""
-        return Window(self, effect, system)
+        return Window(self, effect, system, call)
 
     def opened(self, window: Window) -> None:
         """Note that a call is being watched."""
@@ -66,12 +75,13 @@ class Window:
     it was, and so has everything that was scanned.
     """
 
-    def __init__(self, observer: Observer, effect: EffectKind | None, system: str | None) -> None:
+    def __init__(self, observer: Observer, effect: EffectKind | None, system: str | None, call: str) -> None:
         self.claimed: dict[ObjectRef, Any] = {}
         self.unchanged = False
         self._observer = observer
         self._effect = effect
         self._system = system
+        self._call = call
         self._before: dict[ObjectRef, Image] = {}
         self._scanned: _Scans = {}
         self._reported: dict[ObjectRef, Observed] = {}
@@ -86,12 +96,14 @@ class Window:
         self._observer.opened(self)
         self._before = {ref: self._read(ref) for ref in objects}
         self._scanned = {
-            name: _scan(name, system) for name, system in self._observer.systems.items() if system.scans
+            name: _scan(name, system)
+            for name, system in self._observer.systems.items()
+            if system.scans and not captures(system)
         }
         return tuple(Captured(object=ref, image=image) for ref, image in self._before.items())
 
     def after(self, objects: Iterable[ObjectRef]) -> tuple[Observed, ...]:
-        """Look again: answer each of these objects, changed or not, and every other scanned object that changed."""
+        """Look again: answer each of these objects, changed or not, and every other one that was captured or scanned and changed."""
         found = {}
         for ref in objects:
             before = self._before.get(ref, Image.unknown("it was not read before the call"))
@@ -101,6 +113,10 @@ class Window:
             seen.before.state is not ImageState.UNKNOWN and _unchanged(seen) for seen in found.values()
         )
         found |= {ref: seen for ref, seen in self._changed_in_scans().items() if ref not in found}
+        # What the place itself has laid to this call is more certain than a look before and a look after.
+        captured = {seen.object: seen for seen in self._captured()}
+        self.unchanged = self.unchanged and not captured
+        found |= {ref: self._declared(seen) if ref in found else seen for ref, seen in captured.items()}
         self._reported = found
         self._observer.closed(self)
         return tuple(found.values())
@@ -111,6 +127,14 @@ class Window:
             self._observed(ref, self._image_before(ref), self._read_after(ref), self._effect, "declared")
             for ref in objects
         )
+
+    def recorded(self) -> None:
+        """What was seen is on record: the places that captured it need not keep it."""
+        for name, system in self._capturing():
+            try:
+                system.forget(self._call)
+            except Exception as error:  # noqa: BLE001 - what is kept longer does no harm
+                log.warning("%s keeps what it captured for %s: %s", name, self._call, error)
 
     def close(self) -> None:
         """Stop watching; a call that was never looked at again claims nothing."""
@@ -134,6 +158,23 @@ class Window:
         except Unavailable as error:
             log.warning("%s could not be read after the call: %s", ref, error.__cause__)
             return Image.unknown(f"it could not be read after the call: {error.__cause__}")
+
+    def _capturing(self) -> Iterator[tuple[str, Capturing]]:
+        for name, system in self._observer.systems.items():
+            if captures(system):
+                yield name, system
+
+    def _captured(self) -> Iterator[Observed]:
+        for name, system in self._capturing():
+            try:
+                yield from system.captured(self._call)
+            except Exception as error:  # noqa: BLE001 - the call has run: what is not known is said, one by one
+                log.warning("%s could not say what %s changed: %s", name, self._call, error)
+                self.unchanged = False
+
+    def _declared(self, seen: Observed) -> Observed:
+        operation = operation_of(seen.before, seen.after, self._effect) or seen.operation
+        return replace(seen, operation=operation)
 
     def _changed_in_scans(self) -> dict[ObjectRef, Observed]:
         changed: dict[ObjectRef, Observed] = {}

@@ -40,6 +40,7 @@ from stopwork.control.session import (
     Unrecorded,
     Woke,
 )
+from stopwork.kernel.calling import calling
 from stopwork.kernel.canonical import plain
 from stopwork.kernel.clock import boottime
 from stopwork.kernel.errors import Internal, StopworkError, Unavailable
@@ -122,6 +123,8 @@ class GuardedCall:
 
     def outcome(self, ending: Ending) -> Any:
         """Answer what the tool returned, or raise what the caller has to know."""
+        if not isinstance(ending, Unrecorded):
+            self._window.recorded()
         match ending:
             case Return():
                 return self._value
@@ -169,7 +172,8 @@ def _perform(call: GuardedCall, command: Step, desk: Desk) -> Any:
             except Exception as error:  # noqa: BLE001 - recorded, then raised again unchanged
                 return call.not_begun(error)
             try:
-                value = tool()
+                with calling(call.session.call):
+                    value = tool()
             except Exception as error:  # noqa: BLE001 - recorded, then raised again unchanged
                 return call.raised(error)
             return call.returned(value)
@@ -215,9 +219,10 @@ async def _aperform(
             except Exception as error:  # noqa: BLE001 - recorded, then raised again unchanged
                 return call.not_begun(error), None
             try:
-                value = tool()
-                if inspect.isawaitable(value):
-                    value = await value
+                with calling(call.session.call):
+                    value = tool()
+                    if inspect.isawaitable(value):
+                        value = await value
             except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit) as error:
                 return call.cancelled(error), None
             except Exception as error:  # noqa: BLE001 - recorded, then raised again unchanged

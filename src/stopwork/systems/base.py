@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from stopwork.incidents.images import same_image
 from stopwork.kernel.errors import Conflict, Invalid
-from stopwork.ledger.records import Image, ObjectRef
+from stopwork.ledger.records import Image, ObjectRef, Observed
 from stopwork.ledger.words import ImageState
 
 
@@ -24,8 +24,8 @@ class System(Protocol):
     (versions, times of change): such a field would make every later change look like a conflict. Everything may be
     called from several threads. A place that cannot be reached MUST raise ``Unavailable``; no answer may be made up.
 
-    Two attributes are optional: ``restores`` (true unless said otherwise) tells whether :meth:`replace` works, ``invokes``
-    (false unless said otherwise) whether it has the method of :class:`Invoker`.
+    Three attributes are optional: ``restores`` (true unless said otherwise) tells whether :meth:`replace` works, ``invokes`` and
+    ``captures`` (false unless said otherwise) whether it has the methods of :class:`Invoker` and :class:`Capturing`.
     """
 
     name: str
@@ -47,6 +47,18 @@ class System(Protocol):
 
     def scan(self) -> Mapping[ObjectRef, Any]:
         """Answer the content of every object it can see, or raise ``Unsupported``."""
+
+
+class Capturing(Protocol):
+    """A system that says by itself what a call has changed, so that nothing has to be compared."""
+
+    captures: bool
+
+    def captured(self, call: str) -> tuple[Observed, ...]:
+        """Answer each object that the call has changed, as it was before and after."""
+
+    def forget(self, call: str) -> None:
+        """Keep what was captured for a call no longer."""
 
 
 class Invoker(Protocol):

@@ -41,6 +41,7 @@ class SqlSettings(_Settings, frozen=True, kw_only=True, tag="sql"):
     tables: dict[str, Table]
     scan: bool = False
     scan_rows_max: int = SCAN_ROWS_MAX
+    capture: bool = False
 
 
 class PythonSettings(_Settings, frozen=True, kw_only=True, tag="python"):
@@ -147,7 +148,12 @@ def _built(name: str, settings: _Kind, env: Mapping[str, str], folder: Path) -> 
                         f"{name}.tables.{kind}.key", "it is empty", "Name the columns that make the id."
                     )
             return SqlSystem(
-                name, url, settings.tables, scan=settings.scan, scan_rows_max=settings.scan_rows_max
+                name,
+                url,
+                settings.tables,
+                scan=settings.scan,
+                scan_rows_max=settings.scan_rows_max,
+                capture=settings.capture,
             )
         case FilesSettings():
             return FilesSystem(

@@ -19,8 +19,10 @@ HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "write-a-system.md"
 
 
 def snippet(language: str) -> str:
-    """Answer the page's one block in this language."""
-    [block] = re.findall(rf"^```{language}\n(.*?)^```$", HOW_TO.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    """Answer the page's first block in this language."""
+    block, *_ = re.findall(
+        rf"^```{language}\n(.*?)^```$", HOW_TO.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
     return str(block)
 
 

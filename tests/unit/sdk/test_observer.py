@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stopwork.kernel.errors import Unavailable
-from stopwork.ledger.records import Image
+from stopwork.ledger.records import Image, Observed
 from stopwork.ledger.words import EffectKind, ImageState, Operation
 from stopwork.sdk.observer import Observer, Window
 from tests.unit.sdk.worlds import World, ref
@@ -138,3 +138,70 @@ def test_a_claimed_object_that_changes_again_is_seen_again() -> None:
     first.after([])
     world.objects["acme"] = {"due": "July"}
     assert [each.after.content for each in second.after([])] == [{"due": "July"}]
+
+
+class Ledger(World):
+    """A world that keeps a note of each change for the call it was made for."""
+
+    captures = True
+
+    def __init__(self) -> None:
+        super().__init__(scans=True)
+        self.notes: dict[str, tuple[Observed, ...]] = {}
+        self.silent = False
+
+    def captured(self, call: str) -> tuple[Observed, ...]:
+        if self.silent:
+            raise Unavailable("it says nothing")
+        return self.notes.get(call, ())
+
+    def forget(self, call: str) -> None:
+        if self.silent:
+            raise Unavailable("it says nothing")
+        self.notes.pop(call, None)
+
+
+def note(name: str, before: str, after: str) -> Observed:
+    images = [Image.present({"due": due}) for due in (before, after)]
+    return Observed(
+        object=ref(name), operation=Operation.MODIFIED, before=images[0], after=images[1], source="capture"
+    )
+
+
+def test_what_the_place_has_noted_for_the_call_is_taken_for_what_it_did() -> None:
+    world = Ledger()
+    window = Observer({"crm": world}).window(EffectKind.SEND, "crm", "call_1")
+    window.before([ref("acme")])
+    world.notes = {
+        "call_1": (note("acme", "May", "June"), note("beta", "1", "2")),
+        "call_2": (note("x", "1", "2"),),
+    }
+    world.objects["acme"]["due"] = "what a person wrote since"
+    world.objects["gamma"] = {"due": "what a person made"}
+    seen = {each.object.id: each for each in window.after([ref("acme")])}
+    assert {name: (each.operation, each.after.content["due"]) for name, each in seen.items()} == {
+        "acme": (Operation.SENT, "June"),
+        "beta": (Operation.MODIFIED, "2"),
+    }
+    assert not window.unchanged
+    window.recorded()
+    assert list(world.notes) == ["call_2"]
+
+
+def test_a_call_for_which_nothing_was_noted_changed_nothing() -> None:
+    world = Ledger()
+    window = Observer({"crm": world}).window(EffectKind.UPDATE, "crm", "call_1")
+    window.before([ref("acme")])
+    [seen] = window.after([ref("acme")])
+    assert seen.before == seen.after
+    assert window.unchanged
+
+
+def test_a_place_that_cannot_say_what_it_noted_leaves_it_open() -> None:
+    world = Ledger()
+    window = Observer({"crm": world}).window(EffectKind.UPDATE, "crm", "call_1")
+    window.before([ref("acme")])
+    world.silent = True
+    assert [seen.source for seen in window.after([ref("acme")])] == ["declared"]
+    assert not window.unchanged
+    window.recorded()
