@@ -65,6 +65,7 @@ def _pause(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
 def _starts(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
     with running(folder / "starts") as server:
         yield from starts.measure(server)
+        yield from starts.measure_reads(server)
 
 
 def _points(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
