@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import InvalidStateError
 from typing import Any, Final, Protocol
@@ -16,6 +15,7 @@ from stopwork.kernel.errors import StopworkError, Unavailable
 from stopwork.ledger.records import Principal
 from stopwork.storage.transaction import Tx
 
+#: So many jobs may wait in turn, and as many that are urgent.
 MAX_WAITING: Final = 10_000
 
 
@@ -46,19 +46,17 @@ class Job(msgspec.Struct):
             self.future.set_exception(error)
 
 
-_Place = tuple[int, int, Job | None]
-"""Where a job stands in line: urgent ones first, then as they came; behind all of them ``None``, which ends the line."""
-
-_URGENT, _IN_TURN, _END = range(3)
-
-
 class Line:
-    """The jobs that wait, for one writer or several."""
+    """The jobs that wait, for one writer or several: what is urgent first, and otherwise as they came.
+
+    Every permit passes here, so a lock is taken to join and to wait, and not to take what waits already: deques are safe to take from,
+    and only the one writer of SQLite does that.
+    """
 
     def __init__(self) -> None:
-        self._places: queue.PriorityQueue[_Place] = queue.PriorityQueue(MAX_WAITING)
-        self._numbers = itertools.count()
-        self._accepting = threading.Lock()
+        self._urgent: deque[Job] = deque()
+        self._in_turn: deque[Job] = deque()
+        self._changed = threading.Condition()
         self._closed = False
 
     @property
@@ -66,34 +64,29 @@ class Line:
         return self._closed
 
     def put(self, job: Job) -> None:
-        """Let the job wait; where that cannot be, it is refused."""
-        with self._accepting:
-            if self._closed:
-                job.refuse(closed())
+        """Let the job wait; where that cannot be, it is refused. What is urgent finds room however many wait in turn."""
+        jobs = self._urgent if job.urgent else self._in_turn
+        with self._changed:
+            if not self._closed and len(jobs) < MAX_WAITING:
+                jobs.append(job)
+                self._changed.notify()
                 return
-            try:
-                self._places.put_nowait((_URGENT if job.urgent else _IN_TURN, next(self._numbers), job))
-            except queue.Full:
-                job.refuse(
-                    Unavailable(
-                        "too many writes are waiting", hint="Try again in a moment.", waiting=MAX_WAITING
-                    )
-                )
+        job.refuse(closed() if self._closed else _too_many())
 
     def take(self) -> Job | None:
         """Wait for the next job and answer it; at the end of a closed line answer ``None``, to every writer that asks."""
-        place = self._places.get()
-        if place[-1] is None:
-            self._places.put(place)
-        return place[-1]
+        with self._changed:
+            while (job := self._next()) is None and not self._closed:
+                self._changed.wait()
+            return job
 
     def behind(self, first: Job, limit: int) -> Iterator[Job]:
         """Answer the first job and those that wait behind it now, up to ``limit``; an urgent one is the last."""
         yield first
-        for _ in range(min(self._places.qsize(), limit - 1)):
+        for _ in range(min(len(self._urgent) + len(self._in_turn), limit - 1)):
             if first.urgent:
                 return
-            following = self.take()
+            following = self._next()
             if following is None:
                 return
             first = following
@@ -101,37 +94,36 @@ class Line:
 
     def close(self) -> bool:
         """Accept nothing more, and end the line behind what waits; answer whether it was open."""
-        with self._accepting:
-            if self._closed:
-                return False
-            self._closed = True
-        self._places.put((_END, next(self._numbers), None))
-        return True
+        with self._changed:
+            was_open, self._closed = not self._closed, True
+            self._changed.notify_all()
+        return was_open
 
     def refuse_all(self) -> None:
         """Answer everybody who still waits: nothing is written any more, however the writers came to their end."""
-        with self._accepting:
-            self._closed = True
-            self._refuse(closed)
+        self.close()
+        self.refuse_waiting(closed)
 
     def refuse_waiting(self, error: Callable[[], StopworkError]) -> None:
         """Answer everybody who waits now; who comes later waits as usual."""
-        with self._accepting:
-            self._refuse(error)
+        with self._changed:
+            waiting = (*self._urgent, *self._in_turn)
+            self._urgent.clear()
+            self._in_turn.clear()
+        for job in waiting:
+            job.refuse(error())
 
-    def _refuse(self, error: Callable[[], StopworkError]) -> None:
-        ends = []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                place = self._places.get_nowait()
-                if place[-1] is None:
-                    ends.append(place)
-                else:
-                    place[-1].refuse(error())
-        for place in ends:
-            self._places.put(place)
+    def _next(self) -> Job | None:
+        try:
+            return self._urgent.popleft() if self._urgent else self._in_turn.popleft()
+        except IndexError:
+            return None
 
 
 def closed() -> Unavailable:
     """Answer the error for whoever uses a store that is closed."""
     return Unavailable("the store is closed", hint="Open it again.")
+
+
+def _too_many() -> Unavailable:
+    return Unavailable("too many writes are waiting", hint="Try again in a moment.", waiting=MAX_WAITING)
