@@ -14,7 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 from msgspec import Struct
 
-from stopwork.control import lease as leases
+from stopwork.control import grants
 from stopwork.control.budget import Usage
 from stopwork.control.protocol import Heartbeat, Pulse, ReadLease
 from stopwork.kernel.errors import Conflict, Invalid, NotFound
@@ -172,7 +172,7 @@ def terms(view: View, manifests: Manifests, workflows: set[str], *, now: datetim
         rules = manifests.version(view, name, workflow.version)
         capped = rules.manifest.budget.day_calls is not None
         points = view.count(Point, workflow=name, retired_at=None) if capped else 1
-        found[name] = leases.grant(rules, workflow, holds, usage, points=points, now=now)
+        found[name] = grants.grant(rules, workflow, holds, usage, points=points, now=now)
     return found
 
 

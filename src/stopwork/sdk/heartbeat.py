@@ -96,7 +96,6 @@ class Heartbeat:
             for point in self._points.values():
                 if point.thread is None or not point.thread.is_alive():
                     self._start(point)
-            self._points[workflow].wake.set()
 
     def point_of(self, workflow: str) -> str | None:
         """Answer the id under which this process guards the workflow, registered or about to be."""

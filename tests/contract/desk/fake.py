@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from stopwork.control import lease
+from stopwork.control import grants
 from stopwork.control import protocol as p
 from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
@@ -301,7 +301,7 @@ class FakeDesk:
         return p.Pulse(epoch=self.epoch, lease=self._lease() if request.lease else None)
 
     def _lease(self) -> p.ReadLease:
-        return lease.grant(self.rules, self.workflow, self.holds, Usage(), points=1, now=self.now)
+        return grants.grant(self.rules, self.workflow, self.holds, Usage(), points=1, now=self.now)
 
     def _ReportReads(self, request: p.ReportReads) -> p.ReadsReported:  # noqa: N802
         for read in request.reads:

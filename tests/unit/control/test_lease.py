@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stopwork.control import lease
+from stopwork.control import grants
 from stopwork.control.budget import Usage
 from stopwork.control.decide import decide
+from stopwork.control.lease import Lease
 from stopwork.control.protocol import ReadLease
 from stopwork.ledger.words import HoldMode, Mode, ScopeKind, Stage, Verdict
 from stopwork.manifest.compiled import CompiledManifest
@@ -37,7 +38,7 @@ tools:
 def free(
     rules: CompiledManifest = RULES, *held: Any, usage: Usage | None = None, **changes: Any
 ) -> tuple[str, ...]:
-    return lease.free(rules, workflow(**changes), held, usage or Usage(), NOW)
+    return grants.free(rules, workflow(**changes), held, usage or Usage(), NOW)
 
 
 def test_plain_reads_are_free_and_nothing_else() -> None:
@@ -78,9 +79,9 @@ def test_a_day_without_room_leaves_nothing_free() -> None:
 
 
 def test_guards_together_are_never_leased_more_than_the_day_has_left() -> None:
-    granted = lease.grant(compiled(BOUNDED), workflow(), (), Usage(day_calls=70), points=4, now=NOW)
+    granted = grants.grant(compiled(BOUNDED), workflow(), (), Usage(day_calls=70), points=4, now=NOW)
     assert (granted.reads, granted.run_calls) == (7, 5)
-    assert lease.grant(RULES, workflow(), (), Usage(), points=4, now=NOW).reads == lease.MAX_READS
+    assert grants.grant(RULES, workflow(), (), Usage(), points=4, now=NOW).reads == grants.MAX_READS
 
 
 @given(
@@ -113,15 +114,15 @@ def test_what_is_free_is_what_any_call_would_be_permitted(
 ) -> None:
     now = workflow(stage=stage, mode=mode)
     usage = Usage(day_calls=used)
-    for tool in lease.free(rules, now, tuple(held), usage, NOW):
+    for tool in grants.free(rules, now, tuple(held), usage, NOW):
         asked = request(tool=tool, args=args, run=run(trigger=trigger))
         decided = decide(asked, controls(rules=rules, workflow=now, holds=tuple(held), usage=usage), NOW)
         assert (decided.verdict, decided.would) == (Verdict.ALLOW, Verdict.ALLOW), decided.reasons
 
 
-def leased(**changes: Any) -> lease.Lease:
+def leased(**changes: Any) -> Lease:
     granted = ReadLease(for_s=10, version=1, free=("crm.read",), reads=3, **changes)
-    return lease.Lease(granted, epoch=4, asked_at=100.0)
+    return Lease(granted, epoch=4, asked_at=100.0)
 
 
 def test_a_lease_is_over_ten_seconds_after_it_was_asked_for() -> None:
@@ -144,5 +145,5 @@ def test_a_run_that_has_made_its_calls_asks() -> None:
 
 def test_what_waits_to_be_reported_counts_against_the_next_lease() -> None:
     granted = ReadLease(for_s=10, version=1, free=("crm.read",), reads=3)
-    held = lease.Lease(granted, epoch=4, asked_at=100.0, unreported=2)
+    held = Lease(granted, epoch=4, asked_at=100.0, unreported=2)
     assert [held.take("crm.read", 0, 101.0) for _ in range(2)] == [True, False]

@@ -112,7 +112,7 @@ def test_a_lease_says_what_is_free_under_the_controls_that_its_epoch_names(offic
 
 
 def read(run: str, call: str = "call_r1", **changes: Any) -> LeasedRead:
-    usual = {
+    usual: dict[str, Any] = {
         "tool": READ,
         "args": {"account_id": "acme"},
         "version": 1,
