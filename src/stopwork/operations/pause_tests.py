@@ -30,16 +30,14 @@ from stopwork.operations import holds, permits, runs
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import refuse_agent
-from stopwork.operations.points import PointView, current_epoch, live
+from stopwork.operations.points import PointState, count, current_epoch, unconfirmed
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
 AS_PAUSE_TEST: Final = Principal(kind=PrincipalKind.SYSTEM, id="pause test")
-#: How long the live guards have to confirm; they do so once a second or faster.
-CONFIRM_WITHIN_S: Final = 5.0
+#: How long the live guards have to confirm. They do so within a second; one that has died may count as live for as long as its lease.
+CONFIRM_WITHIN_S: Final = 15.0
 POLL_S: Final = 0.05
-#: A guard that is silent for so long cannot confirm. It cannot begin a change either: that takes a permit.
-SILENT_AFTER_S: Final = 10.0
 #: A workflow is tested for the first time when it has been declared for so long: by then its agents are there.
 FIRST_AFTER: Final = timedelta(days=1)
 
@@ -274,18 +272,19 @@ def _confirmed(
     """Wait until every live guard of the workflow has confirmed the epoch, at most ``within_s``."""
     store = installation.store
     while True:
-        points = store.read(lambda view: live(view, now=store.clock.now(), workflow=workflow))
-        waiting = [point for point in points if point.epoch < epoch]
+        waiting, points = store.read(
+            lambda view: (
+                unconfirmed(view, now=store.clock.now(), workflow=workflow, epoch=epoch),
+                count(view, workflow=workflow),
+            )
+        )
+        asked = [point for point in waiting if point.state is PointState.REQUESTED]
         after_s = clock() - began_at
-        if all(map(_is_silent, waiting)) or after_s >= within_s:
+        if not asked or after_s >= within_s:
             return _Confirmed(
-                points=len(points),
-                unconfirmed=tuple(point.name for point in waiting if not _is_silent(point)),
-                silent=tuple(point.name for point in waiting if _is_silent(point)),
+                points=points,
+                unconfirmed=tuple(point.name for point in asked),
+                silent=tuple(point.name for point in waiting if point not in asked),
                 after_s=after_s,
             )
         sleep(POLL_S)
-
-
-def _is_silent(point: PointView) -> bool:
-    return point.silent_s > SILENT_AFTER_S

@@ -121,7 +121,7 @@ def test_guards_that_confirm_are_waited_for(office: Office) -> None:
 
 def test_a_silent_guard_is_named_and_not_waited_for(office: Office) -> None:
     guard(office, "worker-1")
-    pass_time(office, timedelta(seconds=pause_tests.SILENT_AFTER_S + 1))
+    pass_time(office, timedelta(seconds=points.SILENT_AFTER_S))
     found = prove(office, within_s=60.0)
     assert (found.passed, found.silent) == (True, ("worker-1",))
 
