@@ -40,6 +40,9 @@ class Answers:
     def denies(self, tool: str, args: dict[str, Any], run: Run, now: datetime, source: str = "") -> bool:
         return _said(self._denies)
 
+    def misfits(self, tool: str, args: dict[str, Any]) -> tuple[object, ...]:
+        return ()
+
     def gate_applies(
         self, tool: str, args: dict[str, Any], run: Run, now: datetime, source: str = ""
     ) -> bool:
