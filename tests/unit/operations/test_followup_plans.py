@@ -17,6 +17,7 @@ from stopwork.ledger.words import CheckState, IncidentType, ItemState, PlanState
 from stopwork.operations import incidents, recovery
 from stopwork.operations.cases import gather
 from stopwork.server.pages import forms
+from stopwork.server.pages.sent import Sent
 from tests.support.office import DANA, LEE, WORKFLOW, Office
 from tests.support.trouble import Trouble
 
@@ -150,7 +151,7 @@ def test_what_is_left_unticked_stays_for_the_owner_s_reason_or_the_plan_s(
 ) -> None:
     carried_out(trouble)
     found, _ = plan(trouble)
-    sent = forms.Sent(
+    sent = Sent(
         installation=trouble.office.inst,
         person=DANA,
         path={"incident": trouble.incident},

@@ -32,8 +32,9 @@ from stopwork.server.pages.builders import (
     workflow,
 )
 from stopwork.server.pages.builders.look import Look
-from stopwork.server.pages.forms import FORMS, Landed, Sent
+from stopwork.server.pages.forms import FORMS
 from stopwork.server.pages.rendering import Pages
+from stopwork.server.pages.sent import Landed, Sent
 from stopwork.server.problems import as_stopwork_error
 from stopwork.storage.view import View
 from stopwork.worker.crew import Crew

@@ -11,16 +11,8 @@ from typing import Any
 
 import msgspec
 
-from stopwork.control.provenance import Origin, OriginKind
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
-from stopwork.operations.approval_evidence import (
-    ApprovalEvidence,
-    FieldNow,
-    ObjectNow,
-    Similar,
-    WillRun,
-)
 from stopwork.operations.points import PointState, PointView, Unconfirmed
 
 NOW = datetime(2026, 1, 5, 8, 31, 12, tzinfo=UTC)
@@ -455,94 +447,4 @@ APPROVAL = r.Approval(
     state=w.ApprovalState.PENDING,
     run=RUN.id,
     call=WAITING_CALL.id,
-)
-_EDITED = {**WAITING_CALL.args, "subject": "Your renewal, with the dates we agreed"}
-EDITED_APPROVAL = msgspec.structs.replace(
-    APPROVAL,
-    content={"tool": "mail.send", "args": _EDITED},
-    quorum=2,
-    approvers=("dana@acme.test", "lee@acme.test", "kim@acme.test"),
-    decisions=(r.Decision(person="lee@acme.test", approve=True, note="Clearer so", at=ago(minutes=2)),),
-    editable=True,
-    edits=(
-        r.Edit(
-            person="lee@acme.test",
-            at=ago(minutes=2),
-            before=WAITING_CALL.args,
-            after=_EDITED,
-            void=(r.Decision(person="dana@acme.test", approve=True, note="", at=ago(minutes=4)),),
-        ),
-    ),
-    escalates_at=ago(minutes=3),
-    escalates_to=("kim@acme.test",),
-    escalated_at=ago(minutes=3),
-)
-OBJECT_NOW = ObjectNow(
-    object=r.ObjectRef(system="crm", type="contact", id="brightwater"),
-    image=r.Image.present({"to": "old@brightwater.test", "name": HOSTILE}),
-    differences=(FieldNow(field="to", now="old@brightwater.test", would=WAITING_CALL.args["to"]),),
-)
-APPROVAL_EVIDENCE = ApprovalEvidence(
-    approval=EDITED_APPROVAL,
-    will_run=WillRun(
-        tool="mail.send",
-        effect=WAITING_CALL.effect,
-        risk=WAITING_CALL.risk,
-        args=_EDITED,
-        exact='{"args":{…},"principal":"weekly-renewal-risk","tool":"mail.send","workflow":"weekly-renewal-risk"}',
-        digest=EDITED_APPROVAL.digest,
-        asked=WAITING_CALL.args,
-        edits=EDITED_APPROVAL.edits,
-    ),
-    origins=(
-        Origin(
-            field="to",
-            value=WAITING_CALL.args["to"],
-            kind=OriginKind.RESULT,
-            record=UPDATE_CALL.id,
-            what="inbox.search",
-            source="inbox",
-            within=True,
-            untrusted=True,
-        ),
-        Origin(field="subject", value=_EDITED["subject"], kind=OriginKind.REVIEWER, what="lee@acme.test"),
-        Origin(field="body", value=HOSTILE, kind=OriginKind.NEW),
-        Origin(field="copies", value=1, kind=OriginKind.UNCLEAR),
-    ),
-    object=OBJECT_NOW,
-    similar=(
-        Similar(
-            call="call_41",
-            run=RUN.id,
-            at=ago(days=7),
-            args=WAITING_CALL.args,
-            verdict=w.Verdict.ALLOW,
-            outcome=w.Outcome.SUCCEEDED,
-            decided_by=("dana@acme.test",),
-        ),
-        Similar(
-            call="call_17",
-            run=RUN.id,
-            at=ago(days=14),
-            args={"to": HOSTILE},
-            verdict=w.Verdict.DENY,
-            outcome=None,
-            decided_by=("kim@acme.test",),
-        ),
-    ),
-)
-DECIDED_APPROVAL = msgspec.structs.replace(
-    APPROVAL,
-    id="apr_01ke5b",
-    title="Send mail to billing@northgate.test",
-    state=w.ApprovalState.REJECTED,
-    requested_at=ago(days=2),
-    decisions=(r.Decision(person="dana@acme.test", approve=False, note="The date is wrong", at=ago(days=2)),),
-)
-EXPIRED_APPROVAL = msgspec.structs.replace(
-    APPROVAL,
-    id="apr_01ke4b",
-    title="Pay invoice 2214",
-    state=w.ApprovalState.EXPIRED,
-    requested_at=ago(days=3),
 )
