@@ -154,9 +154,13 @@ class Reads:
             self._leases.pop(workflow, None)
 
     def count(self, run: GuardedRun) -> None:
-        """Count a call that asks for a permit."""
+        """Count a call that asks for a permit; where the run has made all that it may, the server hears first of those it does not know."""
         with self._lock:
             run.calls += 1
+            held = self._leases.get(run.workflow)
+            limit = held[1].run_calls if held else None
+        if limit is not None and run.calls > limit:
+            self.settle()
 
     # the direct way
 

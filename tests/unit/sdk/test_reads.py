@@ -53,8 +53,8 @@ def block(tool: str = "") -> Hold:
 class World:
     """A guard with a lease, whose heart beats when it is told to, and whose reads are reported when they are told to be."""
 
-    def __init__(self) -> None:
-        self.desk = FakeDesk(MANIFEST)
+    def __init__(self, manifest: str = MANIFEST) -> None:
+        self.desk = FakeDesk(manifest)
         self.clock = Seconds()
         self.guard = Stopwork.at(
             self.desk, patience=HASTY, ids=CountingIds(), read_lease=True, clock=self.clock
@@ -284,6 +284,20 @@ def test_a_run_without_room_asks_for_every_call(world: World) -> None:
         world.run.step("model_call", "think", tokens=10)
         world.read("b")
     assert world.asked() == 1
+
+
+def test_a_run_at_its_limit_asks_once_what_it_has_read_is_told() -> None:
+    world = World(f"{MANIFEST}budget: {{run_calls: 2}}\n")
+    try:
+        with world.run:
+            for each in ("a", "b", "c"):
+                world.read(each)
+        sent = [type(request).__name__ for request in world.desk.log]
+        assert world.asked() == 1
+        assert len(world.desk.reads) == 2
+        assert sent.index("ReportReads") < sent.index("AskPermit")
+    finally:
+        world.close()
 
 
 def test_a_call_that_names_its_source_asks(world: World) -> None:

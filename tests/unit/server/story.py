@@ -118,7 +118,15 @@ class Story:
         found = wait_for(lambda: self.get("/v1/incidents"))
         self.incident = found[0]["id"]
         self.held = wait_for(lambda: self.get("/v1/holds", active=True))[0]["id"]
-        self.post(f"/v1/points/{point['point']}/heartbeat", who=AGENT, epoch=point["epoch"])
+        self.post(f"/v1/points/{point['point']}/heartbeat", who=AGENT, epoch=point["epoch"], lease=True)
+        read = {
+            "call": "call-read",
+            "run": "run-1",
+            "tool": "crm.read_account",
+            "args": {"account_id": "acme"},
+        }
+        read |= {"version": 1, "epoch": 0, "began_ago_s": 0.2, "took_s": 0.1, "outcome": "succeeded"}
+        self.post(f"/v1/points/{point['point']}/reads", who=AGENT, reads=[read])
         self.get("/v1/points")
         self.post("/v1/runs/run-1/finish", who=AGENT, status="failed", error="it was stopped")
         gone = self.house.as_(AGENT).delete(f"/v1/points/{point['point']}")
