@@ -1,9 +1,9 @@
 """The store on SQLite: one process owns the file, one writer, group commit.
 
 Everything that changes state runs on one thread and one connection, so a permit and a pause can never overtake each other. Jobs that
-are waiting are put into one transaction, each behind its own savepoint, and made durable by one commit (WAL, ``synchronous=FULL``).
-A job that fails takes nothing of its neighbours with it; a database that fails (full disk, damaged file) takes the whole batch, and
-every caller is told. Readers have connections of their own that can neither write nor checkpoint.
+are waiting are run one after the other, and what they decide is written together and made durable by one commit (WAL,
+``synchronous=FULL``): docs/decisions/0013. A job that fails takes nothing of its neighbours with it; a database that fails (full disk,
+damaged file) takes the whole batch, and every caller is told. Readers have connections of their own that can neither write nor checkpoint.
 
 The single writer is also the only connection that ever resets the write-ahead log, which is what SQLite's WAL-reset fault (before
 3.51.3) needs two of: see docs/decisions.
