@@ -15,7 +15,7 @@ from msgspec import Struct
 from stopwork.incidents.case import Case
 from stopwork.incidents.milestones import Milestone, MilestoneState, durations, first_harm_at
 from stopwork.incidents.reenable import next_step
-from stopwork.kernel.phrases import count_of, lasting, listed, moment
+from stopwork.kernel.phrases import clause, count_of, lasting, listed, moment
 from stopwork.ledger.words import (
     ContainmentArea,
     ContainmentState,
@@ -236,7 +236,7 @@ def _evidence(case: Case) -> str:
     kinds = [
         f"{kind.replace('_', ' ')} ({number})" for kind, number in sorted(case.bundle.kinds.items()) if number
     ]
-    missing = f"; missing: {listed(case.bundle.missing, most=10)}" if case.bundle.missing else ""
+    missing = f"; missing: {'; '.join(map(clause, case.bundle.missing))}" if case.bundle.missing else ""
     return f"{case.bundle.id}: {listed(kinds, most=12) or NONE}{missing}"
 
 

@@ -18,7 +18,7 @@ from stopwork.incidents.contain import ENDED
 from stopwork.incidents.learn import shallow
 from stopwork.incidents.pause import facts_of, proposals
 from stopwork.incidents.reenable import GOOD, checks, next_step
-from stopwork.kernel.phrases import count_of, listed, moment
+from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.words import (
     Audience,
     ItemState,
@@ -230,7 +230,7 @@ def _reenabled(case: Case) -> Standing:
 
 def _prepared(case: Case) -> Standing:
     if case.incident.prepared_at is not None:
-        return _done(f"reviewed at {moment(case.incident.prepared_at)}", case.incident.prepared_at)
+        return _done("reviewed; what is missing stands on the workflow's page", case.incident.prepared_at)
     why = "what would have made this incident shorter?"
     return _open("Review how prepared the workflow is", why, case.incident.technical_owner)
 

@@ -62,3 +62,11 @@ def sentence(text: str) -> str:
     first = trimmed.split(maxsplit=1)[0].rstrip(",;:") if trimmed else ""
     begun = f"{trimmed[:1].upper()}{trimmed[1:]}" if first.isalpha() else trimmed
     return f"{begun}." if begun and not begun.endswith(("?", "!")) else begun
+
+
+def clause(text: str) -> str:
+    """Answer a sentence as a part of another: without its full stop, and without its capital where that begins a word, not a name."""
+    trimmed = text.strip().rstrip(".")
+    first = trimmed.split(maxsplit=1)[0].rstrip(",;:") if trimmed else ""
+    is_word = first == "A" or (first.isalpha() and first[1:].islower())
+    return f"{trimmed[:1].lower()}{trimmed[1:]}" if is_word else trimmed

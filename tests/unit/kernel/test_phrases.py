@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from stopwork.kernel.phrases import count_of, instant, lasting, listed, moment, money, sentence
+from stopwork.kernel.phrases import clause, count_of, instant, lasting, listed, moment, money, sentence
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,14 @@ def test_a_sentence_has_a_capital_and_one_full_stop() -> None:
 def test_a_name_at_the_beginning_is_not_changed() -> None:
     assert sentence("crm.create_task ran twice") == "crm.create_task ran twice."
     assert sentence("tool crm.create_task") == "Tool crm.create_task."
+
+
+def test_a_sentence_becomes_part_of_another() -> None:
+    assert clause("No run reported its prompt.") == "no run reported its prompt"
+    assert clause("A guard is silent.") == "a guard is silent"
+    assert clause("CRM was not asked.") == "CRM was not asked"
+    assert clause("crm.send failed") == "crm.send failed"
+    assert clause("") == ""
 
 
 def test_an_instant_is_told_to_the_second() -> None:
