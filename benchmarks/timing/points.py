@@ -132,13 +132,13 @@ async def _beat(
     path = f"/v1/points/{point}/heartbeat"
     while True:
         asked = time.monotonic()
-        said = {"epoch": epoch, "wait_s": MAX_WAIT_S}
+        said = {"epoch": epoch, "wait_s": MAX_WAIT_S, "lease": True}
         newest = msgspec.json.decode(await connection.ask(request(path, server.agent, said)))["epoch"]
         if newest == epoch:
             await asyncio.sleep(max(0.0, INTERVAL_S - (time.monotonic() - asked)))
             continue
         epoch = newest
-        await connection.ask(request(path, server.agent, {"epoch": epoch}))
+        await connection.ask(request(path, server.agent, {"epoch": epoch, "lease": True}))
         confirmed[epoch] += 1
         if confirmed[epoch] == count:
             print(epoch, time.monotonic(), flush=True)
