@@ -275,8 +275,14 @@ def _run(play: Play) -> tuple[list[Json], set[str]]:
 
 
 def prepare(play: Play) -> None:
-    """The workflow's readiness for its next incident is scored from records, and the incident is closed."""
+    """A pause is tested, the workflow's readiness for its next incident is scored from records, and the incident is closed."""
     check = play.promises.check
+    test: Json = play.lee.post(f"/v1/workflows/{WORKFLOW}/pause-test")
+    check(
+        "a pause test passes at all four levels",
+        test["passed"] and all(each["state"] == CheckState.PASSED for each in test["levels"]),
+        ", ".join(f"{each['level']} {each['state']}" for each in test["levels"]),
+    )
     review: Json = play.lee.post(play.at("/preparedness"))
     passed = [each["check"] for each in review["checks"] if each["state"] == CheckState.PASSED]
     check(
