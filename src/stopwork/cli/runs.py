@@ -142,6 +142,7 @@ def _show_call(paper: Paper, found: Any) -> None:
             "asked": paper.when(call["requested_at"]),
             "permitted": paper.when(call["permitted_at"]),
             "ended": paper.when(call["finished_at"]),
+            "decided by": "its guard, on a lease" if call["began_at"] else None,
             "result": call["result"],
             "error": call["error"],
             "approval": call["approval"],
