@@ -18,7 +18,7 @@ from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import HoldLifted, HoldSet, IncidentPaused
 from stopwork.ledger.records import Call, Hold, Incident, Scope
 from stopwork.ledger.words import EffectKind, HoldMode, IncidentStatus, PrincipalKind, Verdict
-from stopwork.operations import points
+from stopwork.operations import points, renaming
 from stopwork.operations.points import PointState, Unconfirmed, current_epoch
 from stopwork.operations.scopes import require_holdable, require_room, require_shared, workflow_of
 from stopwork.storage.transaction import Tx
@@ -88,6 +88,7 @@ def pause(
             incident=incident,
         )
     )
+    renaming.hold_successors(tx, tx.need(Hold, hold_id))
     if home is not None:
         tx.record(IncidentPaused(incident=home.id, workflow=home.workflow, hold=hold_id))
     return status(tx, tx.need(Hold, hold_id), now=tx.now)

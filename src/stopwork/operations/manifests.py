@@ -279,6 +279,7 @@ def _put_in_force(tx: Tx, found: Preview, text: str, reason: str) -> None:
             reason=reason,
             basis=found.in_force or None,
             supersedes=waiting.version if waiting else None,
+            formerly=manifest.formerly,
         )
     )
     if before is not None:

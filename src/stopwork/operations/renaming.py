@@ -68,34 +68,40 @@ def first_stage(view: View, manifest: Manifest, before: Workflow | None) -> Stag
     return min(stages, key=LADDER.index)
 
 
-def take_holds_along(tx: Tx, workflow: str, before: str) -> tuple[Hold, ...]:
-    """Set every hold of the former name on this one too, unless it is, and answer those that were set.
+def take_holds_along(tx: Tx, workflow: str, before: str) -> None:
+    """Set every hold of the former name on this one too, unless it is."""
+    for hold in tuple(tx.each(Hold, active=True)):
+        if _workflow_of(hold.scope) == before:
+            _set_on(tx, hold, workflow)
 
-    They stand by themselves: what returns the former workflow does not return this one.
-    """
-    active = tuple(tx.each(Hold, active=True))
-    there = {(hold.scope, hold.mode) for hold in active}
-    taken = []
-    for hold in active:
-        if _workflow_of(hold.scope) != before:
-            continue
-        scope = _renamed(hold.scope, workflow)
-        if (scope, hold.mode) in there:
-            continue
-        there.add((scope, hold.mode))
-        hold_id = tx.new_id("hold")
-        tx.record(
-            HoldSet(
-                hold=hold_id,
-                scope=scope,
-                mode=hold.mode,
-                reason=f"{hold.reason} (taken along from {before}, its former name, where it is {hold.id})",
-                epoch=tx.need(Control, "control").epoch + 1,
-                workflow=workflow,
-            )
+
+def hold_successors(tx: Tx, hold: Hold) -> None:
+    """Set a hold of a workflow on those too that had its name before."""
+    before = _workflow_of(hold.scope)
+    if before is None:
+        return
+    for successor in tuple(tx.each(Workflow)):
+        if successor.formerly == before:
+            _set_on(tx, hold, successor.id)
+
+
+def _set_on(tx: Tx, hold: Hold, workflow: str) -> None:
+    """Set the hold on another name. It stands by itself: what returns the former workflow does not return this one."""
+    scope = _renamed(hold.scope, workflow)
+    if any((each.scope, each.mode) == (scope, hold.mode) for each in tx.each(Hold, active=True)):
+        return
+    hold_id = tx.new_id("hold")
+    tx.record(
+        HoldSet(
+            hold=hold_id,
+            scope=scope,
+            mode=hold.mode,
+            reason=f"{hold.reason} (as {hold.id} on {_workflow_of(hold.scope)}, its former name)",
+            epoch=tx.need(Control, "control").epoch + 1,
+            workflow=workflow,
         )
-        taken.append(tx.need(Hold, hold_id))
-    return tuple(taken)
+    )
+    hold_successors(tx, tx.need(Hold, hold_id))
 
 
 def _renamed(scope: Scope, workflow: str) -> Scope:

@@ -96,6 +96,7 @@ def approve(tx: Tx, *, workflow: str, version: int, digest: str, note: str = "")
             owners=manifest.owners.by_role(),
             digest=found.digest,
             note=note.strip(),
+            formerly=manifest.formerly,
         )
     )
     if (before := renaming.former(tx, manifest)) is not None:

@@ -123,6 +123,22 @@ def test_a_later_version_may_say_the_former_name(office: Office) -> None:
     assert held(office) == [Scope(kind=ScopeKind.WORKFLOW, name=NEW_NAME)]
 
 
+def test_what_is_held_later_is_held_under_both_names(office: Office) -> None:
+    apply(office, SAID)
+    third = SAID.replace(NEW_NAME, "renewals-2027").replace(f"formerly: {WORKFLOW}", f"formerly: {NEW_NAME}")
+    apply(office, third)
+    hold(office, TOOL)
+    active = office.read(lambda view: [each.scope.workflow for each in view.each(Hold, active=True)])
+    assert active == [WORKFLOW, NEW_NAME, "renewals-2027"]
+
+
+def test_names_that_go_round_in_a_circle_are_held_once(office: Office) -> None:
+    apply(office, SAID)
+    apply(office, MANIFEST.replace("title:", f"formerly: {NEW_NAME}\ntitle:", 1))
+    hold(office, WHOLE)
+    assert len(office.read(lambda view: list(view.each(Hold, active=True)))) == 2
+
+
 def test_an_unknown_former_name(office: Office) -> None:
     with pytest.raises(Invalid, match="there is no workflow 'renewal'") as caught:
         apply(office, SAID.replace(f"formerly: {WORKFLOW}", "formerly: renewal"))

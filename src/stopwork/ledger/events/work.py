@@ -22,6 +22,7 @@ class ManifestApplied(Event, tag="manifest.applied"):
     reason: str
     basis: int | None = None
     supersedes: int | None = None
+    formerly: str | None = None
 
 
 class ManifestProposed(Event, tag="manifest.proposed"):
@@ -48,6 +49,7 @@ class ManifestApproved(Event, tag="manifest.approved"):
     owners: dict[w.Role, str]
     digest: str
     note: str = ""
+    formerly: str | None = None
 
 
 class ManifestDeclined(Event, tag="manifest.declined"):

@@ -30,7 +30,10 @@ from stopwork.ledger.words import (
 
 
 class Workflow(Record):
-    """A recurring agent job and how much it may do now. ``id`` is its name in the manifest; ``pause_test`` is the latest."""
+    """A recurring agent job and how much it may do now. ``id`` is its name in the manifest; ``pause_test`` is the latest.
+
+    ``formerly`` is the name it had before: what is held under that name is held under this one.
+    """
 
     id: str
     title: str
@@ -45,6 +48,7 @@ class Workflow(Record):
     incident: str | None = None
     stage_reason: str = ""
     pause_test: PauseTest | None = None
+    formerly: str | None = None
 
 
 class ManifestVersion(Record):
