@@ -39,7 +39,8 @@ def made(id: str, account: str, title: str) -> dict[str, str]:  # noqa: A002 - t
 def test_it_passes_against_a_working_agent_and_stops_nothing_of_it(
     office: Office, running: dict[str, Any]
 ) -> None:
-    enough, done = threading.Event(), []
+    enough = threading.Event()
+    done: list[Any] = []
     with Stopwork(running["url"], running["agent"]) as sw, sw.run(WORKFLOW, trigger="inbox") as run:
 
         def work() -> None:

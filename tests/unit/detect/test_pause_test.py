@@ -62,7 +62,8 @@ def finished(*, passed: bool = True, unconfirmed: tuple[str, ...] = ()) -> Pause
 
 
 def after(*events: Event, by: Rulebook | None = None) -> tuple[State, list[Finding]]:
-    state, found = DETECTOR.start(), []
+    state = DETECTOR.start()
+    found: list[Finding] = []
     for event in events:
         state, more = DETECTOR.step(state, entry(event), by or rules())
         found += more
