@@ -1,5 +1,5 @@
 """Whatever agents, people and time do in whatever order: the journal has no gap, the records are what follows from it, the control epoch
-never falls, a hold ends only by a second person's hand, and no key runs twice.
+never falls, a hold ends only by a second person's hand, no key runs twice, and a drafted call runs by a person's release alone.
 """
 
 from __future__ import annotations
@@ -11,15 +11,24 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
 
 from stopwork.control import stages
 from stopwork.control.holds import answer, covers
-from stopwork.control.protocol import PermitAnswer
+from stopwork.control.protocol import ClaimedDraft, PermitAnswer
 from stopwork.kernel.clock import ManualClock
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger import events as e
-from stopwork.ledger.records import Call, Hold, Incident, Principal, Scope, Workflow
+from stopwork.ledger.records import Call, Draft, Hold, Incident, Principal, Scope, Workflow
 from stopwork.ledger.words import (
     HoldMode,
     Outcome,
@@ -29,10 +38,22 @@ from stopwork.ledger.words import (
     Stage,
     Verdict,
 )
-from stopwork.operations import approvals, holds, manifests, outcomes, points, recovery, returning, runs
+from stopwork.operations import (
+    approvals,
+    claims,
+    drafts,
+    holds,
+    manifests,
+    outcomes,
+    permits,
+    points,
+    recovery,
+    returning,
+    runs,
+)
 from stopwork.operations.points import current_epoch
 from stopwork.storage.fsck import fsck
-from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
+from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, SESSION, WORKFLOW, Office
 from tests.support.trouble import Trouble
 
 PEOPLE = st.sampled_from([DANA, LEE, KIM])
@@ -71,10 +92,18 @@ class Installations(RuleBasedStateMachine):
             report = fsck(self.office.store, vkeys=[self.office.inst.signer.vkey])
             assert report.faults == ()
             self._nothing_ran_twice()
+            self._drafts_ran_by_release_alone()
             self._holds_ended_by_the_rules()
         finally:
             self.office.close()
             self._folder.cleanup()
+
+    @initialize(drafting=st.booleans())
+    def how_it_begins(self, drafting: bool) -> None:
+        if drafting:
+            self._try(
+                partial(returning.lower_stage, workflow=WORKFLOW, stage=Stage.DRAFT_ONLY, reason="new"), LEE
+            )
 
     # agents
 
@@ -158,6 +187,59 @@ class Installations(RuleBasedStateMachine):
         if permit.approval is not None:
             self._try(partial(approvals.decide, approval=permit.approval, approve=approve), who)
 
+    @rule(pick=st.integers(0, 5), who=ANYBODY, title=st.sampled_from(["call", "write"]))
+    def edit_a_draft(self, pick: int, who: Principal, title: str) -> None:
+        for draft in self._one_of_the_drafts(pick):
+            args = draft.args | {"title": title}
+            edited = partial(drafts.edit, draft=draft.id, args=args, reason="a better title")
+            self._try(partial(edited, manifests=self.office.inst.manifests), who)
+
+    @rule(pick=st.integers(0, 5), who=ANYBODY)
+    def discard_a_draft(self, pick: int, who: Principal) -> None:
+        for draft in self._one_of_the_drafts(pick):
+            self._try(partial(drafts.discard, draft=draft.id, reason="it is wrong"), who)
+
+    @rule(
+        run=runs,
+        pick=st.integers(0, 5),
+        who=ANYBODY,
+        guards=st.lists(st.sampled_from([SESSION, "another"]), max_size=3),
+        target=permitted,
+    )
+    def release_a_draft(
+        self, run: str, pick: int, who: Principal, guards: list[str]
+    ) -> PermitAnswer | MultipleResults[PermitAnswer]:
+        """Ask for one more, release one, and let guards claim whatever is released, of which one asks on."""
+        rules = self.office.inst.manifests
+        self.office.ask(run, "crm.create_task", account_id="acme", title="call")
+        for draft in self._one_of_the_drafts(pick):
+            self._try(partial(drafts.release, manifests=rules, draft=draft.id, reason="it is right"), who)
+        taken: list[ClaimedDraft] = []
+        for session in guards:
+            found = self.office.write(
+                partial(claims.claim, manifests=rules, workflow=WORKFLOW, session=session)
+            )
+            taken += found if session == SESSION else ()
+        return multiple(*map(self._ask_for_draft, {each.call: each for each in taken}.values()))
+
+    def _ask_for_draft(self, claimed: ClaimedDraft) -> PermitAnswer:
+        return self.office.write(
+            partial(
+                permits.ask,
+                manifests=self.office.inst.manifests,
+                run=claimed.run.ticket.run,
+                tool=claimed.tool,
+                args=claimed.args,
+                call=claimed.call,
+                session=SESSION,
+                draft=claimed.draft,
+            )
+        )
+
+    def _one_of_the_drafts(self, pick: int) -> list[Draft]:
+        found = self.office.read(lambda view: list(view.each(Draft)))
+        return [found[pick % len(found)]] if found else []
+
     @rule(permit=attempted, outcome=st.sampled_from(Outcome), who=ANYBODY)
     def reconcile(self, permit: PermitAnswer, outcome: Outcome, who: Principal) -> None:
         self._try(partial(outcomes.reconcile, call=permit.call, outcome=outcome, note="looked"), who)
@@ -234,6 +316,22 @@ class Installations(RuleBasedStateMachine):
             if writes and call.verdict is Verdict.ALLOW and call.outcome in (None, Outcome.SUCCEEDED):
                 running.setdefault(call.key, []).append(call.id)
         assert [ids for ids in running.values() if len(ids) > 1] == []
+
+    def _drafts_ran_by_release_alone(self) -> None:
+        """Every permit for a draft follows a person's release of exactly its arguments, as that call, and each draft is done once."""
+        kinds = ("draft.released", "call.decided")
+        released: dict[str, e.DraftReleased] = {}
+        for entry in self.office.read(lambda view: view.entries(kinds=kinds, limit=100_000)):
+            match entry.event:
+                case e.DraftReleased() as release:
+                    assert entry.actor.kind is PrincipalKind.PERSON
+                    released[release.becomes] = release
+                case e.CallDecided(verdict=Verdict.ALLOW) as permit if permit.draft is not None:
+                    release = released[permit.call]
+                    assert (release.call, release.digest) == (permit.draft, permit.args_digest)
+        calls = [call for call in self.office.read(lambda view: list(view.each(Call))) if call.draft]
+        done = [call.draft for call in calls if call.outcome is Outcome.SUCCEEDED]
+        assert len(done) == len(set(done))
 
     def _holds_ended_by_the_rules(self) -> None:
         entries = self.office.read(

@@ -7,6 +7,7 @@ request is taken in, or after, so that only the answer is lost.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -153,6 +154,35 @@ class FakeDesk:
 
     # what the guard asks
 
+    def _RejoinRun(self, request: p.RejoinRun) -> p.RunRejoined:  # noqa: N802
+        run = self._run(request.run)
+        if run.status is not RunStatus.RUNNING:
+            raise Conflict(f"run {run.id} has ended")
+        call = self._call(request.call) if request.call else None
+        if call is not None and call.request.run != run.id:
+            raise Invalid(f"{request.call} is no call of {run.id}")
+        if call is not None and call.outcome is not None:
+            raise Conflict(f"{request.call} has ended")
+        done: Counter[str] = Counter()
+        for each in self.calls.values():
+            of_run = each.request.run == run.id
+            if of_run and (each.outcome is Outcome.SUCCEEDED or each.verdict is Verdict.REPLAY):
+                done[digest_of([each.request.tool, each.request.args])] += 1
+        asked = call.request if call else None
+        return p.RunRejoined(
+            ticket=self._ticket(run.id),
+            trigger=run.trigger,
+            trigger_id=run.trigger_id,
+            attempt=run.attempt,
+            done=dict(done),
+            call=p.WaitingCall(call=asked.call, tool=asked.tool, args=asked.args) if asked else None,
+        )
+
+    def _ClaimDrafts(self, request: p.ClaimDrafts) -> p.DraftsClaimed:  # noqa: N802
+        if request.workflow != self.workflow.id:
+            raise NotFound(f"there is no workflow {request.workflow!r}")
+        return p.DraftsClaimed()  # nobody here releases one
+
     def _StartRun(self, request: p.StartRun) -> p.RunTicket:  # noqa: N802
         if request.workflow != self.workflow.id:
             raise NotFound(f"there is no workflow {request.workflow!r}")
@@ -172,10 +202,13 @@ class FakeDesk:
                 runtime=request.runtime,
             ),
         )
+        return self._ticket(request.run)
+
+    def _ticket(self, run: str) -> p.RunTicket:
         tools = self.rules.manifest.tools
         return p.RunTicket(
-            run=request.run,
-            workflow=request.workflow,
+            run=run,
+            workflow=self.workflow.id,
             version=self.workflow.version,
             mode=self.workflow.mode,
             stage=self.workflow.stage,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stopwork.control import protocol as p
+from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound
 from stopwork.ledger.records import Image, ObjectRef, Observed
 from stopwork.ledger.words import EffectKind, Operation, Outcome, ReasonKind, RunStatus, Verdict
@@ -117,6 +118,48 @@ def test_a_run_that_has_ended_gets_no_permit(agent: Agent) -> None:
     agent.desk.send(p.FinishRun(run="run_0001", status=RunStatus.SUCCEEDED))
     answer = agent.ask()
     assert (answer.verdict, kinds(answer)) == (Verdict.DENY, [ReasonKind.REGISTRATION])
+
+
+def test_a_run_is_rejoined_with_what_it_has_had_done(agent: Agent) -> None:
+    agent.update()
+    failed = agent.ask("crm.create", {"title": "Call"}).call
+    agent.done(failed, Outcome.FAILED)
+    found = agent.desk.send(p.RejoinRun(run="run_0001"))
+    assert (found.ticket.run, found.ticket.workflow, found.trigger_id) == (
+        "run_0001",
+        "renewals",
+        "2026-W10",
+    )
+    assert found.done == {digest_of(["crm.update", UPDATE]): 1}
+
+
+def test_a_run_is_rejoined_with_the_call_that_waits(agent: Agent) -> None:
+    waiting = agent.ask("mail.send", {"to": "x@customer.test"})
+    assert waiting.verdict is Verdict.WAIT
+    found = agent.desk.send(p.RejoinRun(run="run_0001", call=waiting.call)).call
+    assert found is not None
+    assert (found.call, found.tool, found.args) == (waiting.call, "mail.send", {"to": "x@customer.test"})
+
+
+def test_what_has_ended_or_is_not_there_is_not_rejoined(agent: Agent) -> None:
+    done = agent.update()
+    agent.start("run_0002", "2026-W11")
+    other = agent.ask(run="run_0002").call
+    for request, error in (
+        (p.RejoinRun(run="run_0001", call=done), Conflict),
+        (p.RejoinRun(run="run_0001", call=other), Invalid),
+        (p.RejoinRun(run="run_0001", call="call_9999"), NotFound),
+        (p.RejoinRun(run="run_9999"), (NotFound, Denied)),
+    ):
+        with pytest.raises(error):
+            agent.desk.send(request)
+    agent.desk.send(p.FinishRun(run="run_0001", status=RunStatus.SUCCEEDED))
+    with pytest.raises(Conflict):
+        agent.desk.send(p.RejoinRun(run="run_0001"))
+
+
+def test_where_nobody_has_released_a_draft_there_is_none_to_claim(agent: Agent) -> None:
+    assert agent.desk.send(p.ClaimDrafts(workflow="renewals", session=SESSION)).drafts == ()
 
 
 # --- permits ----------------------------------------------------------------------------------------
