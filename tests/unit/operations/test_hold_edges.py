@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ from stopwork.operations import holds
 from tests.support.office import DANA, KIM, LEE, WORKFLOW, Office
 
 WHOLE = Scope(kind=ScopeKind.WORKFLOW, name=WORKFLOW)
-WRITE = {"tool": "crm.create_task", "account_id": "acme", "title": "Call"}
-READ = {"tool": "crm.read_account", "account_id": "acme"}
+WRITE: dict[str, Any] = {"tool": "crm.create_task", "account_id": "acme", "title": "Call"}
+READ: dict[str, Any] = {"tool": "crm.read_account", "account_id": "acme"}
 
 BLOCK, READ_ONLY, DRAFT_ONLY, ASK = (
     HoldMode.BLOCK,

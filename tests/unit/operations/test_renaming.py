@@ -14,6 +14,7 @@ from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.records import Hold, Scope, Workflow
 from stopwork.ledger.words import HoldMode, ScopeKind, Stage, Verdict
 from stopwork.operations import holds, manifests, permits, returning, runs
+from stopwork.storage.transaction import Tx
 from tests.support.office import LEE, MANIFEST, WORKFLOW, Office
 
 NEW_NAME = "renewals-2026"
@@ -49,7 +50,7 @@ def stage(office: Office) -> Stage:
 def verdict(office: Office, tool: str, **args: str) -> Verdict:
     manifests_ = office.inst.manifests
 
-    def work(tx: permits.Tx) -> Verdict:
+    def work(tx: Tx) -> Verdict:
         run = runs.start(tx, manifests_, workflow=NEW_NAME, trigger="manual").run
         return permits.ask(tx, manifests_, run=run, tool=tool, args=args).verdict
 
