@@ -148,6 +148,19 @@ def test_a_gated_call_is_answered_at_the_command_line(office: Office, running: d
     assert {each["id"] for each in office.ask("approvals", "--state", "all")} == {approval, other}
 
 
+def test_a_question_is_approved_with_another_argument(office: Office, running: dict[str, Any]) -> None:
+    approval = office.ask_to_send(running["url"], running["agent"], "w1")
+    assert "not seen before: made by the agent" in office.read("approvals", "show", approval)
+    refused = office.ask(
+        "approvals", "approve", approval, "--yes", "--set", "to=3", "--set", "cc=x", code=Exit.INVALID
+    )
+    assert refused["field"] == "args.cc"
+    decided = office.ask("approvals", "approve", approval, "--yes", "--set", "to=other@acme.test")
+    assert (decided["state"], decided["content"]["args"]) == ("approved", {"to": "other@acme.test"})
+    shown = office.read("approvals", "show", approval)
+    assert "dana@acme.test changed to from customer@acme.test to other@acme.test" in shown
+
+
 def test_what_people_read(office: Office, running: dict[str, Any]) -> None:
     """Each answer in words, once with something in it."""
     assert "No run is recorded." in office.read("runs")

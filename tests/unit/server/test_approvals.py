@@ -10,6 +10,7 @@ import pytest
 from stopwork.ledger.records import Principal
 from stopwork.operations import manifests
 from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST
+from tests.unit.server.browser import Browser, said
 from tests.unit.server.house import House, house, is_problem
 
 STRICT = MANIFEST.replace(
@@ -131,3 +132,21 @@ def test_a_no_with_arguments(question: Question) -> None:
 def test_the_evidence_of_it(question: Question, opened: House) -> None:
     found = opened.as_(DANA).get(f"/v1/approvals/{question.id}/evidence").json()
     assert (found["will_run"]["digest"], found["stale"]) == (question.digest, [])
+
+
+def test_the_form_of_the_console_changes_what_it_was_sent_and_nothing_else(question: Question) -> None:
+    browser = Browser.signed_in(question.house, DANA)
+    fields = {"digest": question.digest, "decision": "edit", "note": "clearer"}
+    answer = browser.send(f"/approvals/{question.id}", **fields, **{"arg:subject": " About\r\nyour renewal"})
+    assert said(answer) == "Approved as you changed it; 1 other must agree."
+    args = question.shown()["content"]["args"]
+    assert args == {**MAIL, "subject": " About\nyour renewal"}, "what people write stays as it is"
+    page = browser.page(f"/approvals/{question.id}")
+    assert [each.text for each in page.find_all("del")] == [MAIL["subject"]]
+
+
+def test_the_form_says_what_cannot_be_so(question: Question) -> None:
+    browser = Browser.signed_in(question.house, DANA)
+    fields = {"digest": question.digest, "decision": "edit", "arg:subject": "x" * 41}
+    assert said(browser.send(f"/approvals/{question.id}", **fields)).startswith("args.subject: ")
+    assert question.shown()["edits"] == []
