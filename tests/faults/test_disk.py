@@ -29,7 +29,7 @@ from tests.support.office import LEE, MANIFEST, WORKFLOW, Office
 from tests.support.told import recording, run_started, stepped
 from tests.support.trouble import Trouble
 
-ROOM_BYTES = 600_000
+ROOM_BYTES = 1_200_000
 LARGE = "x" * 20_000
 
 
