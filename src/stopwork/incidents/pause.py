@@ -105,11 +105,15 @@ class Proposal(Struct, frozen=True, kw_only=True):
 
 
 class Impact(Struct, frozen=True, kw_only=True):
-    """What a hold would have done to the calls of the last days, and will do to the runs due in the next."""
+    """What a hold would have done to the calls of the last days, and will do to the runs due in the next.
+
+    ``calls_since`` is where the calls begin that were looked at, when there are too many to look at all of :data:`LOOK_BACK`.
+    """
 
     calls_stopped: int
     calls_kept: int
     runs_stopped: int
+    calls_since: datetime | None = None
 
 
 def proposals(
@@ -157,7 +161,14 @@ def scope_asked_for(finding: Finding, manifest: Manifest) -> Scope | None:
     return Scope(kind=finding.hold, name=name, workflow=_within(finding.hold, manifest))
 
 
-def impact(scope: Scope, mode: HoldMode, calls: Iterable[Call], *, runs_due: int = 0) -> Impact:
+def impact(
+    scope: Scope,
+    mode: HoldMode,
+    calls: Iterable[Call],
+    *,
+    runs_due: int = 0,
+    calls_since: datetime | None = None,
+) -> Impact:
     """Answer how many of these calls a hold would have stopped, and how many of the due runs it stops."""
     stopped = kept = 0
     for call in calls:
@@ -169,7 +180,12 @@ def impact(scope: Scope, mode: HoldMode, calls: Iterable[Call], *, runs_due: int
         scope.kind in (ScopeKind.EVERYTHING, ScopeKind.WORKFLOW)
         or (scope.kind is ScopeKind.TRIGGER and scope.name == TRIGGER)
     )
-    return Impact(calls_stopped=stopped, calls_kept=kept, runs_stopped=runs_due if whole else 0)
+    return Impact(
+        calls_stopped=stopped,
+        calls_kept=kept,
+        runs_stopped=runs_due if whole else 0,
+        calls_since=calls_since,
+    )
 
 
 def runs_due(manifest: Manifest, now: datetime, *, within: timedelta = LOOK_BACK) -> int:

@@ -48,8 +48,12 @@ def offers(
     incident: str | None = None,
     risk: PauseRisk | None = None,
     facts: Mapping[str, Any] | None = None,
+    most: int = MAX_CALLS,
 ) -> tuple[Offer, ...]:
-    """Answer the holds to choose from, smallest first; ``facts`` that are given stand before the incident's own."""
+    """Answer the holds to choose from, smallest first; ``facts`` that are given stand before the incident's own.
+
+    Of more than ``most`` calls the newest are looked at, and each offer says where they begin.
+    """
     known = known_workflow(view, workflow)
     known_facts = dict(facts or {})
     kind = IncidentType.TOOL_MISUSE
@@ -64,15 +68,17 @@ def offers(
         workflow=known.id,
         requested_at_from=now - LOOK_BACK,
         order="-requested_at",
-        limit=MAX_CALLS,
+        limit=most + 1,
     )
+    since = calls[most - 1].requested_at if len(calls) > most else None
+    calls = calls[:most]
     due = runs_due(manifest, now)
     held = {(hold.scope, hold.mode): hold for hold in view.each(Hold, active=True)}
     is_known = bool(known_facts or risk)
     return tuple(
         Offer(
             proposal=each,
-            impact=impact(each.scope, each.mode, calls, runs_due=due),
+            impact=impact(each.scope, each.mode, calls, runs_due=due, calls_since=since),
             recommended=is_known and number == 0 and (each.scope, each.mode) not in held,
             held=held.get((each.scope, each.mode)),
         )
