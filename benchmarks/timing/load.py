@@ -9,6 +9,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -23,8 +24,8 @@ READY: Final = b"ready\n"
 
 
 @contextmanager
-def busy(server: Address, at_once: int) -> Iterator[None]:
-    """So many agents at work, for as long as the block."""
+def busy(server: Address, at_once: int) -> Iterator[list[float]]:
+    """So many agents at work, for as long as the block; afterwards the list holds how many requests a second they made."""
     command = [
         sys.executable, "-m", "benchmarks.timing.load", msgspec.json.encode(server).decode(), str(at_once),
     ]  # fmt: skip
@@ -34,10 +35,16 @@ def busy(server: Address, at_once: int) -> Iterator[None]:
         try:
             if process.stdout.readline() != READY:
                 raise RuntimeError("the load did not begin")
-            yield
+            started = time.perf_counter()
+            yield (rates := [])
+            elapsed_s = time.perf_counter() - started
         finally:
             process.stdin.close()
-            process.wait(timeout=20)
+            answered = process.stdout.read()
+            failed = process.wait(timeout=20)
+        if failed:
+            raise RuntimeError("the load ended before it was told to")
+        rates.append(int(answered) / elapsed_s)
 
 
 async def _main(server: Address, at_once: int) -> None:
@@ -49,18 +56,22 @@ async def _main(server: Address, at_once: int) -> None:
         ]
         await asyncio.sleep(0.3)
         print(READY.decode(), end="", flush=True)
-        await asyncio.gather(*agents)
+        print(sum(await asyncio.gather(*agents)), flush=True)
 
 
-async def _agent(server: Address, run: str, connection: Connection, over: asyncio.Future[None]) -> None:
+async def _agent(server: Address, run: str, connection: Connection, over: asyncio.Future[None]) -> int:
+    """Work until it is over; answer how many requests were answered."""
     work = Work(server, run)
     await connection.ask(work.begin)
+    answered = 0
     for asked in work.permits():
         if over.done():
-            return
+            break
+        answered += 3
         call = msgspec.json.decode(await connection.ask(asked))["call"]
         for said in work.carried_through(call):
             await connection.ask(said)
+    return answered
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ async def measure(server: Address, bare: BareDatabase) -> list[Figure]:
     # Measured while nobody else is at work, as the figure's aim is stated.
     commits_ms = [bare.commit_ms() for _ in range(ROUNDS)]
     alone = [await _pauses_ms(server) for _ in range(ROUNDS)]
-    with busy(server, AT_ONCE):
+    with busy(server, AT_ONCE) as rates:
         beside = [await _pauses_ms(server) for _ in range(ROUNDS)]
+    agents = f"{AT_ONCE} busy agents ({rates[0]:,.0f} requests a second)"
     return [
         Figure(
             name=f"pause returns, {whom}, p{share * 100:.0f}",
@@ -35,8 +36,8 @@ async def measure(server: Address, bare: BareDatabase) -> list[Figure]:
         )
         for whom, taken, share, aim in (
             ("nobody at work", alone, 0.5, ""),
-            (f"{AT_ONCE} busy agents", beside, 0.5, ""),
-            (f"{AT_ONCE} busy agents", beside, 0.99, "≤ 10"),
+            (agents, beside, 0.5, ""),
+            (agents, beside, 0.99, "≤ 10"),
         )
     ]
 

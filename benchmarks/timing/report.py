@@ -29,7 +29,7 @@ def section(figures: Sequence[Figure], *, disk: Path, duration_s: float) -> str:
         f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, {_machine(disk)}.",
         f"`python -m benchmarks`: {duration_s:.0f} s. Other work ran on the same cores (load {os.getloadavg()[0]:.1f} at the end).",
         "Each ratio is the median of rounds in which figure and yardstick were measured one after the other;",
-        "behind it stand how many rounds there were, the lowest and the highest.",
+        "behind it stand how many rounds there were, the lowest and the highest. A commit is the quietest that the run has seen.",
         "",
         *(f"| {' | '.join(row)} |" for row in rows),
         "",

@@ -29,7 +29,8 @@ from benchmarks.timing.workflow import AGENT, DANA, LEE, open_installation
 from stopwork.operations import credentials
 from stopwork.server.api import guard
 from stopwork.server.app import create_app
-from stopwork.server.main import configured, with_many_files, with_short_stops
+from stopwork.server.main import Server, configured, with_many_files, with_short_stops
+from stopwork.server.stream import Stream
 from stopwork.worker.crew import Crew
 
 ECHO: Final = "/echo"
@@ -75,11 +76,13 @@ def main() -> None:
             for person in (AGENT, DANA, LEE)
         )
         more = [Route(ECHO, _echo(), methods=["POST"]), Route(SPENT, _spent, methods=["POST"])]
-        app = create_app(Crew(installation), console=lambda: more)
+        stream = Stream(installation)
+        app = create_app(Crew(installation), console=lambda: more, stream=stream)
         # Connections of a later round lie idle during an earlier one.
         with_many_files()
         with_short_stops()
-        server = uvicorn.Server(configured(app, keep_alive_s=120))
+        config = configured(app, keep_alive_s=120)
+        server = Server(config, started=lambda: None, stopping=stream.close)
         address = Address(port=listener.getsockname()[1], agent=bench, dana=dana, lee=lee)
         threading.Thread(target=_stop_with_input, args=(server,), daemon=True).start()
         print(msgspec.json.encode(address).decode(), flush=True)

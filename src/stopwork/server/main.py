@@ -72,7 +72,7 @@ class Serving:
         app = create_app(crew, console=lambda: console_routes(crew, secure=secure), stream=stream)
         with_many_files()
         with_short_stops()
-        server = _Server(configured(app), started=lambda: ready(self), stopping=stream.close)
+        server = Server(configured(app), started=lambda: ready(self), stopping=stream.close)
         server.run(sockets=[self._listener])
 
 
@@ -105,7 +105,9 @@ def with_short_stops() -> None:
     sys.setswitchinterval(TURN_S)
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
+    """Says when it answers requests, and before it waits for those that are open."""
+
     def __init__(
         self, config: uvicorn.Config, *, started: Callable[[], None], stopping: Callable[[], None]
     ) -> None:
