@@ -233,10 +233,10 @@ class Reads:
             while newest is not None and (batch := self._batch(workflow, newest, running=running)):
                 self._send(batch)
 
-    def settle(self) -> None:
+    def settle(self, *, running: bool = False) -> None:
         """Report what has ended, if the desk can be reached: at the end of a run, and before the guard closes."""
         try:
-            self.report()
+            self.report(running=running)
         except StopworkError as error:
             self._failed(error)
 
@@ -247,9 +247,9 @@ class Reads:
             self._closed = True
         self._wake.set()
         self._hurry.set()
-        self.settle()
-        if self._unreported:
-            log.error("%d reads could not be reported", len(self._unreported))
+        self.settle(running=True)
+        if left := sum(not read.told for read in self._unreported):
+            log.error("%d reads could not be reported", left)
 
     def _batch(self, workflow: str | None, newest: Read, *, running: bool) -> list[Read]:
         """Answer the first reads, up to the newest one, that are to be reported; all of one point."""
@@ -274,7 +274,11 @@ class Reads:
         try:
             if spelled:
                 reads = tuple(each for _, each in spelled)
-                self._desk.send(ReportReads(point=batch[0].point, reads=reads))
+                told = self._desk.send(ReportReads(point=batch[0].point, reads=reads))
+                if told.unknown:
+                    log.error(
+                        "%d reads belong to no run that is known, and are not on record", len(told.unknown)
+                    )
         except TooLarge:
             if len(batch) == 1:
                 batch[0].shorten()

@@ -29,7 +29,7 @@ from stopwork.storage.view import View
 MAX_NOTED: Final = 500
 MAX_HELD: Final = 3_000
 #: How often the epoch is looked up at the most.
-LOOK_EVERY_S: Final = 0.01
+LOOK_EVERY_S: Final = 0.02
 
 
 class _Asked(NamedTuple):

@@ -134,7 +134,7 @@ def test_nothing_is_called_paused_while_something_is_open() -> None:
     for name in ("incident-pause", "hold-pausing", "holds"):
         page = BeautifulSoup(PAGES.render(STORIES[name]), "html.parser")
         badges = [badge.get_text(" ", strip=True) for badge in page.select("main .badge")]
-        assert "Pausing: 1 call in flight, 1 point not confirmed" in badges
+        assert "Pausing: 1 call in flight, 1 point not confirmed, 2 points silent" in badges
         assert "Paused" not in badges
 
 
