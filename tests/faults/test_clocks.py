@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,8 @@ from tests.support.office import DANA, LEE, START, WORKFLOW, Office
 
 JUMPS = [timedelta(hours=-30), timedelta(hours=-3), timedelta(hours=3), timedelta(hours=30)]
 BACK = JUMPS[:2]
-TASK = {"account_id": "acme", "title": "call"}
-MAIL = {"to": "someone@customer.test", "text": "the renewal"}
+TASK: dict[str, Any] = {"account_id": "acme", "title": "call"}
+MAIL: dict[str, Any] = {"to": "someone@customer.test", "text": "the renewal"}
 
 
 class Room:

@@ -139,7 +139,7 @@ TOOL_HELD = held("hold-1", 1, tool="crm.create_task")
 EXPIRED = e.ApprovalExpired(approval="appr-1", workflow=WORKFLOW)
 SPENT = stepped("step-1", "run-1", tokens=1_000)
 
-GOOD = {
+GOOD: dict[str, list[e.Event]] = {
     "nothing": [],
     "a call": [permit("a"), begun("a"), ended("a")],
     "a pause and what it does not cover": [TOOL_HELD, permit("a", tool="crm.update_account", epoch=1)],
@@ -185,7 +185,7 @@ GOOD = {
     "a budget to the last": [permit("a"), permit("b"), permit("c"), denied("d"), denied("e")],
 }
 
-BAD = {
+BAD: dict[str, tuple[Rule, list[e.Event]]] = {
     "a permit under a hold": (Rule.PAUSE, [TOOL_HELD, permit("a", epoch=1)]),
     "a permit decided before a pause and committed after it": (Rule.PAUSE, [TOOL_HELD, permit("a", epoch=0)]),
     "a permit that has not seen the newest controls": (

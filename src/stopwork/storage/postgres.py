@@ -38,7 +38,7 @@ from stopwork.storage.jobs import Job, Line
 from stopwork.storage.memory import Memory
 from stopwork.storage.news import News
 from stopwork.storage.postgres_errors import lost_a_race
-from stopwork.storage.schema import upgrade
+from stopwork.storage.schema import HEAD, IN_USE_LOCK, upgrade
 from stopwork.storage.statements import CHANNEL
 from stopwork.storage.view import View
 
@@ -147,6 +147,7 @@ class Postgres:
         self._engine = engine
         self._open_writers: list[PostgresWriter] = []
         self._follower: Follower | None = None
+        self._foreign_schema: str | None = None
         self._open: weakref.WeakSet[Watched] = weakref.WeakSet()
         sa.event.listen(engine, "connect", lambda connection, _record: self._open.add(connection))
         # Ended by a commit: after a rollback the driver would prepare every statement again.
@@ -167,13 +168,32 @@ class Postgres:
         return cls(engine, writers=writers)
 
     def writer(self, scribe: Scribe) -> PostgresWriter:
-        opened = PostgresWriter(self._engine, scribe, begin_beside_others=self.begin_beside_others)
+        opened = PostgresWriter(
+            self._engine,
+            scribe,
+            begin_beside_others=self.begin_beside_others,
+            require_schema=self.require_schema,
+        )
         self._open_writers.append(opened)
         return opened
 
     def follow(self, news: News) -> None:
-        self._follower = Follower(self._engine, news, self.give_up_what_is_silent)
+        self._follower = Follower(self._engine, news, self.take_part, self.give_up_what_is_silent)
         self._follower.start()
+
+    def take_part(self, connection: sa.Connection) -> None:
+        """Keep servers of other versions from migrating the database while this connection lasts, and find out whether one has."""
+        connection.exec_driver_sql(f"SELECT pg_advisory_lock_shared({IN_USE_LOCK})")
+        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        self._foreign_schema = None if found == HEAD else str(found)
+
+    def require_schema(self) -> None:
+        """Raise ``Unavailable`` when a server of another version has migrated the database meanwhile."""
+        if self._foreign_schema is not None:
+            raise Unavailable(
+                f"the database has been brought to schema {self._foreign_schema}, this version knows {HEAD}",
+                hint="Stop this server and start it in the version of the others.",
+            )
 
     def give_up_what_is_silent(self) -> None:
         """Cut every connection that has not answered for too long; whoever waits for it is told."""
@@ -202,11 +222,17 @@ class PostgresWriter:
     """One connection that writes. It is opened when it is needed, and again after it was lost."""
 
     def __init__(
-        self, engine: sa.Engine, scribe: Scribe, *, begin_beside_others: Callable[[sa.Connection], None]
+        self,
+        engine: sa.Engine,
+        scribe: Scribe,
+        *,
+        begin_beside_others: Callable[[sa.Connection], None],
+        require_schema: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._scribe = scribe
         self._begin_beside_others = begin_beside_others
+        self._require_schema = require_schema
         self._connection: sa.Connection | None = None
         self._busy_since: float | None = None
         self._unreachable = False
@@ -221,6 +247,7 @@ class PostgresWriter:
         self._busy_since = time.monotonic()
         self._unreachable = False
         try:
+            self._require_schema()
             return self._run(first)
         except BaseException as error:  # noqa: BLE001 - whatever it was, the caller is told
             refused = translated(error)
@@ -329,9 +356,16 @@ class PostgresWriter:
 class Follower:
     """Looks for what other servers commit, at every hint and every second, and for connections that do not answer."""
 
-    def __init__(self, engine: sa.Engine, news: News, give_up_what_is_silent: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        news: News,
+        take_part: Callable[[sa.Connection], None],
+        give_up_what_is_silent: Callable[[], None],
+    ) -> None:
         self._engine = engine
         self._news = news
+        self._take_part = take_part
         self._give_up_what_is_silent = give_up_what_is_silent
         self._stopping = threading.Event()
         self._listening: sa.Connection | None = None
@@ -372,6 +406,7 @@ class Follower:
 
     def _looks(self, connection: sa.Connection) -> Iterator[int]:
         driver = _psycopg(connection)
+        self._take_part(connection)
         driver.execute(f"LISTEN {CHANNEL}")
         while not self._stopping.is_set():
             yield View(connection).last_seq()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from stopwork.storage.schema import MIGRATION_LOCK
+from stopwork.storage.schema import MIGRATION_LOCK, require_unused
 from stopwork.storage.tables import metadata
 
 connection = context.config.attributes["connection"]
@@ -17,6 +17,8 @@ else:
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
 driver = connection.connection  # the driver's own commit is a no-op where Alembic committed already
 try:
+    if connection.dialect.name != "sqlite":  # a file has one owner anyway
+        require_unused(connection)
     context.run_migrations()
 except BaseException:
     driver.rollback()
