@@ -15,6 +15,7 @@ import pytest
 from stopwork.control.protocol import PermitAnswer
 from stopwork.kernel.clock import ManualClock
 from stopwork.kernel.errors import Conflict, Denied, Invalid
+from stopwork.ledger.events import ApprovalEscalated
 from stopwork.ledger.records import Approval, Call, Principal
 from stopwork.ledger.words import (
     ApprovalState,
@@ -301,6 +302,7 @@ def test_the_backup_is_asked_when_nobody_has_decided_in_time(office: Office) -> 
     known = office.read(lambda view: view.need(Approval, waiting.approval or ""))
     assert (known.approvers, known.escalated_at) == ((DANA.id, KIM.id), office.clock.now())
     [told] = office.read(lambda view: view.entries(kinds=("approval.escalated",)))
+    assert isinstance(told.event, ApprovalEscalated)
     assert told.event.to == (KIM.id,)
     assert decide(office, waiting, by=KIM).state is ApprovalState.APPROVED
 

@@ -97,8 +97,10 @@ def stale_because(view: View, approval: Approval) -> tuple[str, ...]:
     """Answer, in words, what has changed since the question was asked that keeps a yes from counting."""
     workflow = view.get(Workflow, approval.workflow)
     call = view.get(Call, approval.call) if approval.call else None
-    if workflow is None or call is None:
+    if workflow is None:
         return ()
+    if call is None:
+        return gates.changes(approval, workflow.version, ())
     since = (*view.each(Hold, active=True), *lifted_since(view, approval.epoch))
     return gates.changes(approval, workflow.version, gates.moves(call, workflow, since))
 

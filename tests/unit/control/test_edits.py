@@ -41,7 +41,7 @@ def checked(tool: str, asked: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return edits.checked(RULES, tool, asked=asked, edited={**asked, **changes}, run=run(), now=NOW)
 
 
-GOOD = {
+GOOD: dict[str, dict[str, Any]] = {
     "a smaller amount": {"amount": 39.5},
     "another account": {"account": "A-2"},
     "more rows": {"rows": [1, "two", {"three": None}]},

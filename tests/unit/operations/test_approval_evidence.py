@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from stopwork.operations.approval_evidence import ApprovalEvidence, evidence
 from tests.support.office import DANA, MANIFEST, Office
 
 GATED = MANIFEST.replace("tools:\n", "gates: {medium: {approvers: [business]}}\ntools:\n")
-NEW = {"account_id": "acme", "renewal": "2026-09-01"}
+NEW: dict[str, Any] = {"account_id": "acme", "renewal": "2026-09-01"}
 
 
 @pytest.fixture
@@ -68,7 +69,11 @@ def test_a_system_that_is_not_connected_is_said_so(office: Office) -> None:
 
 def test_nobody_waits_long_for_a_system_that_does_not_answer(office: Office) -> None:
     stuck = threading.Event()
-    office.crm.before_read = lambda _ref: stuck.wait(10)
+
+    def wait(_ref: ObjectRef) -> None:
+        stuck.wait(10)
+
+    office.crm.before_read = wait
     ref = ObjectRef(system="crm", type="account", id="acme")
     try:
         image = looking.glance(office.inst.systems, ref, within_s=0.05)

@@ -19,7 +19,7 @@ STRICT = MANIFEST.replace(
     "    deny_when: args.to.endsWith('@rival.test')\n"
     "    args_schema: {properties: {subject: {type: string, maxLength: 40}}}\n",
 ).replace("approvers: [business]", "approvers: [business, technical], quorum: 2")
-MAIL = {"to": "someone@customer.test", "subject": "Your renewal"}
+MAIL: dict[str, Any] = {"to": "someone@customer.test", "subject": "Your renewal"}
 
 
 @pytest.fixture
