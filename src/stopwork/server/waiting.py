@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
@@ -27,7 +28,7 @@ async def written(
     arrivals = _ARRIVALS.get(loop)
     if arrivals is None:
         arrivals = _ARRIVALS[loop] = _Arrivals(loop)
-    waiter = _Waiter(arrivals)
+    waiter = _Waiter(arrivals, loop.create_future())
     store.put(Job(work=work, actor=actor, urgent=urgent, beside_others=beside_others, future=waiter))
     return await waiter.future
 
@@ -36,7 +37,7 @@ class _Arrivals:
     """What writers have answered to requests of one event loop, until the loop has seen it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop: Final = loop
+        self._loop = weakref.ref(loop)
         self._arrived: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
         self._woken = False
 
@@ -45,8 +46,10 @@ class _Arrivals:
         self._arrived.append((future, result, error))
         if not self._woken:
             self._woken = True
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self.loop.call_soon_threadsafe(self._tell)
+            loop = self._loop()
+            if loop is not None:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
         # Before the look: whatever is put from here on is seen below, or wakes the loop again.
@@ -66,9 +69,9 @@ class _Waiter:
 
     __slots__ = ("_arrivals", "future")
 
-    def __init__(self, arrivals: _Arrivals) -> None:
+    def __init__(self, arrivals: _Arrivals, future: asyncio.Future[Any]) -> None:
         self._arrivals = arrivals
-        self.future: asyncio.Future[Any] = arrivals.loop.create_future()
+        self.future = future
 
     def set_running_or_notify_cancel(self) -> bool:
         return not self.future.cancelled()
