@@ -102,6 +102,14 @@ class PostgresServer:
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={quote(str(self._folder), safe='')}"
 
+    def copy(self, location: str) -> str:
+        """Dump a database as its operator does, restore it into a new one, and answer the address of that."""
+        dump = str(self._folder / f"{next(self._names)}.dump")
+        target = self.empty_database()
+        self._run("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={location}")
+        self._run("pg_restore", "--exit-on-error", f"--dbname={target}", dump)
+        return target
+
     @property
     def socket(self) -> Path:
         return self._folder / ".s.PGSQL.5432"
