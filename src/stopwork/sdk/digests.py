@@ -7,7 +7,7 @@ does not cover the code, which changes without the model noticing.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from stopwork.kernel.canonical import digest, digest_of
@@ -40,6 +40,11 @@ def tool_digest(name: str, function: Callable[..., Any], leave_out: tuple[str, .
             "says": inspect.getdoc(function) or "",
         }
     )
+
+
+def runtime_of(given: Mapping[str, Any], tools: Mapping[str, str]) -> dict[str, Any]:
+    """Answer what a run says of itself: what it was given, and the digests of the guarded tools unless those were given too."""
+    return ({"tools": dict(sorted(tools.items()))} if tools else {}) | dict(given)
 
 
 def _type(annotation: Any) -> str | None:

@@ -6,45 +6,36 @@ import functools
 import inspect
 import os
 import socket
-import threading
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakValueDictionary
-
-from msgspec.structs import replace
 
 from stopwork.control.protocol import (
     AskPermit,
     ClaimDrafts,
     ClaimedDraft,
-    Offered,
     RejoinRun,
     RunRejoined,
     StartRun,
 )
-from stopwork.control.session import CallSession, Patience
-from stopwork.kernel.canonical import digest_of
+from stopwork.control.session import Patience
 from stopwork.kernel.clock import SystemClock, boottime
-from stopwork.kernel.errors import Invalid, NotFound
+from stopwork.kernel.errors import Invalid
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
-from stopwork.sdk import probing
 from stopwork.sdk.binding import Binding, Signature, bind_mapping
+from stopwork.sdk.carrying import Carrier, PendingCall, patience_s
 from stopwork.sdk.desk import AsyncDesk, Desk, InThread
-from stopwork.sdk.digests import tool_digest
+from stopwork.sdk.digests import runtime_of, tool_digest
 from stopwork.sdk.doubt import AuthorSays
-from stopwork.sdk.errors import CallDenied, CallWaiting
 from stopwork.sdk.heartbeat import HELD_S, Health, Heartbeat
 from stopwork.sdk.observer import Observer
 from stopwork.sdk.reads import LeasedTool, Read, Reads
 from stopwork.sdk.released import CarriedOut, ReleasedCall
-from stopwork.sdk.resume import ResumeToken, is_token
+from stopwork.sdk.resume import ResumeToken, run_of
 from stopwork.sdk.runs import GuardedRun, current_run
-from stopwork.sdk.shells import GuardedCall, acarry, carry
 from stopwork.sdk.tools import GuardedTool, Tools
 
 if TYPE_CHECKING:
@@ -53,21 +44,6 @@ if TYPE_CHECKING:
     from stopwork.systems.base import System
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-MAX_WAITING: Final = 1_000
-
-#: How long calls of this thread or task wait for approval, where it was said for them.
-_patience_s: ContextVar[float | None] = ContextVar("stopwork_patience_s", default=None)
-
-
-class _Waiting:
-    """What it takes to ask again about a call that waits for approval."""
-
-    def __init__(self, request: AskPermit, run: GuardedRun, binding: Binding, author: AuthorSays) -> None:
-        self.request = request
-        self.run = run
-        self.binding = binding
-        self.author = author
 
 
 class Stopwork:
@@ -161,9 +137,7 @@ class Stopwork:
     ) -> None:
         self.desk = desk
         self._adesk = adesk
-        self._patience = patience
         self._ids = ids or TimeOrderedIds(SystemClock())
-        self._observer = Observer(systems or {})
         # What scans a system around every call sees what a read changes unsaid; such a read is no plain one.
         plain_reads = not any(system.scans for system in (systems or {}).values())
         self._reads = Reads(desk, self._ids, clock=clock) if read_lease and plain_reads else None
@@ -175,10 +149,18 @@ class Stopwork:
             clock=clock,
             ids=self._ids,
         )
-        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._tools = Tools()
         self._runs: WeakValueDictionary[str, GuardedRun] = WeakValueDictionary()
-        self._lock = threading.Lock()
+        self._carrier = Carrier(
+            desk,
+            adesk,
+            patience=patience,
+            ids=self._ids,
+            observer=Observer(systems or {}),
+            heartbeat=self._heartbeat,
+            tools=self._tools,
+            asking=lambda run: self._reads.count(run) if self._reads is not None else None,
+        )
         self._digests: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -213,7 +195,7 @@ class Stopwork:
             trigger_id=trigger_id or run,
             attempt=attempt,
             retry_of=retry_of,
-            runtime=self._runtime(runtime or {}),
+            runtime=runtime_of(runtime or {}, self._digests),
         )
         before_end = None if self._reads is None else self._reads.settle
         return self._runs.setdefault(
@@ -228,12 +210,12 @@ class Stopwork:
         It goes on where it was: what it has had done is known, so that the next call is not taken for a repetition, nor a
         repetition for the next call. ``Conflict`` when it has ended or was abandoned.
         """
-        run_id = _run_of(run)
+        run_id = run_of(run)
         return self._runs.get(run_id) or self._known(self.desk.send(RejoinRun(run=run_id)))
 
     async def arejoin(self, run: str) -> GuardedRun:
         """Answer a run that began earlier without blocking the event loop; otherwise as :meth:`rejoin`."""
-        run_id = _run_of(run)
+        run_id = run_of(run)
         return self._runs.get(run_id) or self._known(await self._adesk.send(RejoinRun(run=run_id)))
 
     # calls
@@ -275,10 +257,8 @@ class Stopwork:
                         raise
                     read.reads.returned(read, value)
                     return value
-                call, waiting = self._call(
-                    name, signature.bind(args, kwargs), None, source, author, approval_wait_s
-                )
-                return self._carried(call, waiting)
+                pending = self._pending(name, signature.bind(args, kwargs), None, source, author)
+                return self._carrier.carry(pending, approval_wait_s)
 
             @functools.wraps(function)
             async def aguarded(*args: Any, **kwargs: Any) -> Any:
@@ -290,10 +270,8 @@ class Stopwork:
                         raise
                     read.reads.returned(read, value)
                     return value
-                call, waiting = self._call(
-                    name, signature.bind(args, kwargs), None, source, author, approval_wait_s
-                )
-                return await self._acarried(call, waiting)
+                pending = self._pending(name, signature.bind(args, kwargs), None, source, author)
+                return await self._carrier.acarry(pending, approval_wait_s)
 
             return aguarded if inspect.iscoroutinefunction(function) else guarded  # type: ignore[return-value]
 
@@ -317,17 +295,16 @@ class Stopwork:
         ``call`` asks again about a call that another process left waiting. ``nth`` tells repetitions of the same call apart where the
         caller counts them better than this process can: one more than those whose result it has.
         """
-        guarded, waiting = self._call(
+        pending = self._pending(
             tool,
             bind_mapping(function, args),
             run,
             source,
             AuthorSays(unknown=unknown, failed=failed),
-            None,
             call=call,
             nth=nth,
         )
-        return self._carried(guarded, waiting)
+        return self._carrier.carry(pending)
 
     async def acall(
         self,
@@ -343,17 +320,16 @@ class Stopwork:
         failed: tuple[type[BaseException], ...] = (),
     ) -> Any:
         """Run an async ``function`` as a call of ``tool``; otherwise as :meth:`call`."""
-        guarded, waiting = self._call(
+        pending = self._pending(
             tool,
             bind_mapping(function, args),
             run,
             source,
             AuthorSays(unknown=unknown, failed=failed),
-            None,
             call=call,
             nth=nth,
         )
-        return await self._acarried(guarded, waiting)
+        return await self._carrier.acarry(pending)
 
     def resume(self, call: str, **given: Any) -> Any:
         """Ask again about a call that raised ``CallWaiting``, and run it with exactly what people have approved.
@@ -362,31 +338,30 @@ class Stopwork:
         raised. Elsewhere the function is the one that is guarded under the tool's name there; ``given`` are the parameters that it
         leaves out. The run stays open: enter it with :meth:`rejoin` to go on and to end it.
         """
-        kept = self._kept(call)
+        kept = self._carrier.kept(call)
         if kept is not None:
-            return self._carried(self._guarded(kept), kept)
+            return self._carrier.carry(kept)
         token = ResumeToken.read(call)
-        waiting = self._restored(token, self.desk.send(RejoinRun(run=token.run, call=token.call)), given)
-        return self._carried(self._guarded(waiting), waiting)
+        rejoined = self.desk.send(RejoinRun(run=token.run, call=token.call))
+        return self._carrier.carry(self._restored(token, rejoined, given))
 
     async def aresume(self, call: str, **given: Any) -> Any:
         """Ask again about an async call; otherwise as :meth:`resume`."""
-        kept = self._kept(call)
+        kept = self._carrier.kept(call)
         if kept is not None:
-            return await self._acarried(self._guarded(kept), kept)
+            return await self._carrier.acarry(kept)
         token = ResumeToken.read(call)
         rejoined = await self._adesk.send(RejoinRun(run=token.run, call=token.call))
-        waiting = self._restored(token, rejoined, given)
-        return await self._acarried(self._guarded(waiting), waiting)
+        return await self._carrier.acarry(self._restored(token, rejoined, given))
 
     @contextmanager
     def waiting(self, approval_wait_s: float) -> Iterator[None]:
         """Within the block, calls that need approval wait that long for it, in this thread or task, blocking or not."""
-        token = _patience_s.set(approval_wait_s)
+        token = patience_s.set(approval_wait_s)
         try:
             yield
         finally:
-            _patience_s.reset(token)
+            patience_s.reset(token)
 
     # drafts
 
@@ -395,25 +370,19 @@ class Stopwork:
 
         Each is this guard's alone from when it is answered. What is not run within a minute another guard may take.
         """
-        self._heartbeat.watch(workflow)
         for _ in range(limit):
             claim = self._claim(workflow)
-            for claimed in self.desk.send(claim).drafts:
-                yield self._released(claimed, claim.session)
-                break
-            else:
+            if not (claimed := self.desk.send(claim).drafts):
                 return
+            yield self._released(claimed[0], claim.session)
 
     async def areleased(self, workflow: str, *, limit: int = 10) -> AsyncIterator[ReleasedCall]:
         """Answer released drafts without blocking the event loop; otherwise as :meth:`released`."""
-        self._heartbeat.watch(workflow)
         for _ in range(limit):
             claim = self._claim(workflow)
-            for claimed in (await self._adesk.send(claim)).drafts:
-                yield self._released(claimed, claim.session)
-                break
-            else:
+            if not (claimed := (await self._adesk.send(claim)).drafts):
                 return
+            yield self._released(claimed[0], claim.session)
 
     def run_released(
         self, workflow: str, *, limit: int = 10, given: Mapping[str, Any] | None = None
@@ -453,30 +422,23 @@ class Stopwork:
     ) -> None:
         self.close()
 
-    def _runtime(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        told = dict(given)
-        if self._digests and "tools" not in told:
-            told["tools"] = dict(sorted(self._digests.items()))
-        return told
-
     def _begun(self, tool: LeasedTool | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Read | None:
         """Answer the read that this process lets begin by itself, or ``None`` when the control plane has to be asked."""
         if tool is None or self._reads is None:
             return None
         return self._reads.begin(current_run(), tool, args, kwargs)
 
-    def _call(
+    def _pending(
         self,
         tool: str,
         binding: Binding,
         run: GuardedRun | None,
         source: str | None,
         author: AuthorSays,
-        approval_wait_s: float | None,
         *,
         call: str | None = None,
         nth: int | None = None,
-    ) -> tuple[GuardedCall, _Waiting]:
+    ) -> PendingCall:
         run = run or current_run()
         if not isinstance(run, GuardedRun):
             raise Invalid(f"{run!r} is not a run", hint="Give what sw.run(...) answered.", field="run")
@@ -488,132 +450,23 @@ class Stopwork:
             nth=nth or run.done(tool, binding.args) + 1,
             source=source,
         )
-        waiting = _Waiting(request, run, binding, author)
-        return self._guarded(waiting, approval_wait_s), waiting
+        return PendingCall(request, run, binding, author)
 
-    def _guarded(self, waiting: _Waiting, approval_wait_s: float | None = None) -> GuardedCall:
-        tool = waiting.request.tool
-        effect = waiting.run.effect_of(tool)
-        if self._reads is not None:
-            self._reads.count(waiting.run)
-        patience = self._patience
-        approval_wait_s = _patience_s.get() if approval_wait_s is None else approval_wait_s
-        if approval_wait_s is not None:
-            patience = replace(patience, approval_wait_s=approval_wait_s)
-        request = replace(
-            waiting.request,
-            session=waiting.request.session or self._ids.new("session"),
-            point=self._heartbeat.point_of(waiting.run.workflow),
-        )
-        session = CallSession(request, effect, patience)
-        window = self._observer.window(effect, waiting.run.system_of(tool), request.call)
-        return GuardedCall(tool, waiting.binding, session, window, waiting.author)
-
-    def _carried(self, call: GuardedCall, waiting: _Waiting) -> Any:
-        try:
-            result = self._tried(call, waiting)
-        except CallWaiting as error:
-            self._keep(error, waiting)
-            raise
-        waiting.run.note_done(waiting.request.tool, waiting.binding.args)
-        return result
-
-    async def _acarried(self, call: GuardedCall, waiting: _Waiting) -> Any:
-        try:
-            result = await self._atried(call, waiting)
-        except CallWaiting as error:
-            self._keep(error, waiting)
-            raise
-        waiting.run.note_done(waiting.request.tool, waiting.binding.args)
-        return result
-
-    def _tried(self, call: GuardedCall, waiting: _Waiting) -> Any:
-        try:
-            return carry(call, self.desk)
-        except CallDenied as refused:
-            if not self._found_out(refused, waiting):
-                raise
-        return carry(self._guarded(waiting), self.desk)
-
-    async def _atried(self, call: GuardedCall, waiting: _Waiting) -> Any:
-        try:
-            return await acarry(call, self._adesk)
-        except CallDenied as refused:
-            if not await self._afound_out(refused, waiting):
-                raise
-        return await acarry(self._guarded(waiting), self._adesk)
-
-    def _found_out(self, refused: CallDenied, waiting: _Waiting) -> bool:
-        """Run the probe that the refusal offers, if it can be run here; answer whether the call may be asked for again."""
-        looking = self._probing(refused.probe, waiting, blocking=True)
-        if looking is None or refused.probe is None:
-            return False
-        try:
-            carry(self._guarded(looking), self.desk)
-            return probing.settled(self.desk.send(probing.told(refused.probe, looking.request.call)).outcome)
-        except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known, and the refusal stands
-            return probing.failed(refused.probe, error)
-
-    async def _afound_out(self, refused: CallDenied, waiting: _Waiting) -> bool:
-        looking = self._probing(refused.probe, waiting, blocking=False)
-        if looking is None or refused.probe is None:
-            return False
-        try:
-            await acarry(self._guarded(looking), self._adesk)
-            found = await self._adesk.send(probing.told(refused.probe, looking.request.call))
-            return probing.settled(found.outcome)
-        except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known, and the refusal stands
-            return probing.failed(refused.probe, error)
-
-    def _probing(self, probe: Offered | None, waiting: _Waiting, *, blocking: bool) -> _Waiting | None:
-        tool = self._tools.get(probe.tool) if probe else None
-        if probe is None or tool is None or not probing.runs_here(tool, blocking=blocking):
-            return None
-        request = probing.question(probe, waiting.run.id, self._ids.new("call"))
-        return _Waiting(request, waiting.run, tool.restore(probe.args, {}), tool.author)
-
-    def _keep(self, error: CallWaiting, waiting: _Waiting) -> None:
-        request = waiting.request
-        token = ResumeToken(
-            run=request.run,
-            call=error.call,
-            tool=request.tool,
-            digest=digest_of(request.args),
-            nth=request.nth,
-        )
-        error.fields["token"] = token.spelled()
-        with self._lock:
-            self._waiting[error.call] = waiting
-            while len(self._waiting) > MAX_WAITING:
-                self._waiting.popitem(last=False)
-
-    def _kept(self, call: str) -> _Waiting | None:
-        """Answer the waiting call if this process has it; ``None`` for a token of another one."""
-        known = ResumeToken.read(call).call if is_token(call) else call
-        with self._lock:
-            kept = self._waiting.pop(known, None)
-        if kept is None and not is_token(call):
-            raise NotFound(
-                f"no call {call!r} waits in this process",
-                hint="Give the token of CallWaiting: with it any process of the workflow can go on.",
-                call=call,
-            )
-        return kept
-
-    def _restored(self, token: ResumeToken, rejoined: RunRejoined, given: Mapping[str, Any]) -> _Waiting:
+    def _restored(self, token: ResumeToken, rejoined: RunRejoined, given: Mapping[str, Any]) -> PendingCall:
         call = token.call_in(rejoined)
         tool = self._tools.need(call.tool)
         request = AskPermit(
             call=call.call, run=token.run, tool=call.tool, args=call.args, nth=token.nth, source=call.source
         )
         run = self._runs.get(token.run) or self._known(rejoined)
-        return _Waiting(request, run, tool.restore(call.args, given), tool.author)
+        return PendingCall(request, run, tool.restore(call.args, given), tool.author)
 
     def _known(self, rejoined: RunRejoined) -> GuardedRun:
         run = GuardedRun.rejoined(self.desk, self._adesk, rejoined, self._heartbeat.watch)
         return self._runs.setdefault(run.id, run)
 
     def _claim(self, workflow: str) -> ClaimDrafts:
+        self._heartbeat.watch(workflow)
         return ClaimDrafts(
             workflow=workflow,
             session=self._ids.new("session"),
@@ -623,7 +476,7 @@ class Stopwork:
         )
 
     def _released(self, claimed: ClaimedDraft, session: str) -> ReleasedCall:
-        def made(given: Mapping[str, Any]) -> tuple[GuardedCall, _Waiting]:
+        def pending(given: Mapping[str, Any]) -> PendingCall:
             tool = self._tools.need(claimed.tool)
             run = GuardedRun.rejoined(self.desk, self._adesk, claimed.run, self._heartbeat.watch)
             request = AskPermit(
@@ -635,15 +488,10 @@ class Stopwork:
                 session=session,
                 draft=claimed.draft,
             )
-            waiting = _Waiting(request, run, tool.restore(claimed.args, given), tool.author)
-            return self._guarded(waiting), waiting
+            return PendingCall(request, run, tool.restore(claimed.args, given), tool.author)
 
-        async def acarried(given: Mapping[str, Any]) -> Any:
-            return await self._acarried(*made(given))
-
-        return ReleasedCall(claimed, lambda given: self._carried(*made(given)), acarried)
-
-
-def _run_of(run: str) -> str:
-    """Answer the run's id, which a resume token knows as well."""
-    return ResumeToken.read(run).run if is_token(run) else run
+        return ReleasedCall(
+            claimed,
+            lambda given: self._carrier.carry(pending(given)),
+            lambda given: self._carrier.acarry(pending(given)),
+        )

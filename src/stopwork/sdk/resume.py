@@ -76,6 +76,11 @@ def is_token(text: str) -> bool:
     return text.startswith(PREFIX)
 
 
+def run_of(text: str) -> str:
+    """Answer the run that the text is the id of, or that the resume token names."""
+    return ResumeToken.read(text).run if is_token(text) else text
+
+
 def _check(body: str) -> str:
     return hashlib.sha256(f"{PREFIX}{body}".encode()).hexdigest()[:CHECK_CHARS]
 

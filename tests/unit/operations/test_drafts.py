@@ -25,7 +25,7 @@ from stopwork.ledger.words import (
 from stopwork.operations import approvals, claims, drafts, manifests, permits, runs, settling
 from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
 
-TASK = {"account_id": "acme", "title": "Call about the renewal"}
+TASK: dict[str, Any] = {"account_id": "acme", "title": "Call about the renewal"}
 STRANGER = Principal(kind=PrincipalKind.PERSON, id="stranger@acme.test")
 
 
@@ -63,6 +63,11 @@ def release(office: Office, draft: Draft, *, actor: Principal = DANA, digest: st
         ),
         actor=actor,
     )
+
+
+def approval_of(draft: Draft) -> str:
+    assert draft.release is not None
+    return draft.release.approval
 
 
 def edit(office: Office, draft: Draft, *, actor: Principal = DANA, **args: Any) -> Draft:
@@ -157,7 +162,7 @@ def test_a_release_is_an_approval_of_exact_bytes_that_is_consumed_once(office: O
     with pytest.raises(Conflict, match="not what was released"):
         ask(office, claimed, title="Something else")
     carry(office, claimed)
-    approval = office.read(lambda view: view.need(Approval, draft.release.approval))
+    approval = office.read(lambda view: view.need(Approval, approval_of(draft)))
     assert (approval.state, approval.consumed_by) == (ApprovalState.CONSUMED, draft.release.call)
 
 
@@ -261,8 +266,7 @@ def test_the_manifests_conditions_hold_for_edited_arguments(office: Office) -> N
 def test_where_a_gate_asks_its_approvers_release(office: Office) -> None:
     draft = drafted(office, "mail.send", to="someone@example.test")
     released = release(office, draft)
-    assert released.release is not None
-    approval = office.read(lambda view: view.need(Approval, released.release.approval))
+    approval = office.read(lambda view: view.need(Approval, approval_of(released)))
     assert approval.expires_at - approval.requested_at == timedelta(hours=4)
     carry(office, claim(office)[0])
 
@@ -271,9 +275,8 @@ def test_where_a_gate_wants_two_the_second_agrees_on_the_approval(office: Office
     two = MANIFEST.replace("approvers: [business]", "approvers: [business, technical], quorum: 2")
     office.write(lambda tx: manifests.apply(tx, two, reason="two people"), actor=DANA)
     released = release(office, drafted(office, "mail.send", to="someone@example.test"))
-    assert released.release is not None
     assert claim(office) == ()
-    office.write(lambda tx: approvals.decide(tx, approval=released.release.approval, approve=True), actor=LEE)
+    office.write(lambda tx: approvals.decide(tx, approval=approval_of(released), approve=True), actor=LEE)
     assert len(claim(office)) == 1
 
 
@@ -281,9 +284,8 @@ def test_a_release_that_another_approver_rejects_opens_the_draft_again(office: O
     two = MANIFEST.replace("approvers: [business]", "approvers: [business, technical], quorum: 2")
     office.write(lambda tx: manifests.apply(tx, two, reason="two people"), actor=DANA)
     released = release(office, drafted(office, "mail.send", to="someone@example.test"))
-    assert released.release is not None
     office.write(
-        lambda tx: approvals.decide(tx, approval=released.release.approval, approve=False, note="No."),
+        lambda tx: approvals.decide(tx, approval=approval_of(released), approve=False, note="No."),
         actor=LEE,
     )
     office.wait(seconds=1)

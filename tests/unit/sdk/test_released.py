@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,10 @@ class Room:
 
     def release(self, *ids: str) -> None:
         for each in ids:
-            self.store.write(
-                lambda tx, each=each: drafts.release(
-                    tx, self.installation.manifests, draft=each, reason="it is right"
-                ),
-                actor=DANA,
+            release = partial(
+                drafts.release, manifests=self.installation.manifests, draft=each, reason="fine"
             )
+            self.store.write(release, actor=DANA)
 
     def state(self, draft: str) -> DraftState:
         return self.store.read(lambda view: view.need(Draft, draft)).state
