@@ -41,6 +41,7 @@ def main(browser: Browser, path: str) -> str:
 def test_the_workflow_leads_to_what_waits_and_the_signer_signs_it(opened: House) -> None:
     dana = Browser.signed_in(opened, DANA)
     assert "Version 3 waits to be signed." in main(dana, f"/workflows/{WORKFLOW}")
+    assert "Version 3 of renewals may give the agent more room" in main(dana, "/approvals")
     page = dana.page(VERSIONS)
     form = page.select_one("#version-3 form")
     assert form is not None

@@ -12,7 +12,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import points
 from stopwork.operations.approval_evidence import evidence
-from stopwork.operations.manifests import known_workflow
+from stopwork.operations.manifests import known_workflow, pending_version
 from stopwork.operations.proposing import offers
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.look import Look, approval_row, hold_row, pending_approvals
@@ -86,6 +86,9 @@ def approvals(look: Look) -> c.ApprovalsContext:
         waiting=tuple(row for row in rows if not row.why_not),
         others=tuple(row for row in rows if row.why_not),
         decided=tuple(look.view.find(r.Approval, state=decided, order="-requested_at", limit=MAX_LISTED)),
+        versions=tuple(
+            pending for each in look.view.each(r.Workflow) if (pending := pending_version(look.view, each.id))
+        ),
     )
 
 

@@ -206,12 +206,13 @@ class HoldContext(Context):
 
 
 class ApprovalsContext(Context):
-    """The questions: for this visitor, for others, and answered."""
+    """The questions: for this visitor, for others, and answered; and the versions of manifests that wait to be signed."""
 
     frame: Frame
     waiting: tuple[ApprovalRow, ...]
     others: tuple[ApprovalRow, ...]
     decided: tuple[r.Approval, ...]
+    versions: tuple[r.ManifestVersion, ...] = ()
 
 
 class ArgumentField(Context):

@@ -149,3 +149,13 @@ def change_stories(frame: Callable[..., c.Frame]) -> Iterator[tuple[str, c.Conte
         "difference-none",
         changed(difference, comparison=changed(COMPARISON, manifest=()), parts=(), incident=None),
     )
+    yield (
+        "approvals-version-to-sign",
+        c.ApprovalsContext(
+            frame=frame("Approvals", "approvals", path="/approvals"),
+            waiting=(),
+            others=(),
+            decided=(),
+            versions=(PROPOSED,),
+        ),
+    )
