@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from stopwork.kernel.clock import ManualClock
 from stopwork.kernel.errors import Conflict, Internal, Invalid, Unavailable
 from stopwork.ledger.records import Hold, Run, Step
+from stopwork.ledger.words import RunStatus
 from stopwork.storage.fsck import fsck
 from stopwork.storage.store import Store
 from stopwork.storage.tables import TABLES, heartbeat, micros
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
-from tests.support.told import START, held, recording, run_started, stepped
+from tests.support.told import START, held, recording, run_finished, run_started, stepped
 
 Work = Callable[[Tx], Any]
 
@@ -180,6 +181,15 @@ def test_what_is_made_twice_is_found_in_the_batch_and_in_the_tables(store: Store
         with pytest.raises(Conflict, match="run 'run_2' exists already"):
             opened.write(recording(run_started("run_2")))
         assert fsck(opened).clean
+
+
+def test_what_is_made_and_changed_before_it_is_written_is_written_whole(store: Store) -> None:
+    both = recording(run_started("run_2"), run_finished("run_2"))
+    for future in together(store, both, recording(run_started("run_3")), recording(run_finished("run_3"))):
+        future.result(10)
+    ended = store.read(lambda view: view.find(Run, limit=5, workflow="renewals", status=RunStatus.SUCCEEDED))
+    assert [run.id for run in ended] == ["run_2", "run_3"]
+    assert fsck(store).clean
 
 
 # --- whatever is done together --------------------------------------------------------------------------
