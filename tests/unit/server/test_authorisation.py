@@ -59,7 +59,7 @@ def test_only_the_health_of_the_server_and_spending_a_link_are_public(rows: tupl
 
 def test_what_agents_may_ask_is_the_permit_protocol_and_a_few_looks(rows: tuple[Endpoint, ...]) -> None:
     asked = {row.name for row in rows if row.access is Access.ANY and row.tag != "guard"}
-    assert asked == {"get_workflow", "set_hold", "get_hold", "get_approval", "who_am_i"}
+    assert asked == {"get_workflow", "set_hold", "get_hold", "get_approval", "get_draft", "who_am_i"}
     assert {row.access for row in rows if row.tag == "guard"} == {Access.ANY}
 
 
@@ -77,6 +77,7 @@ def test_every_row_keeps_its_access(opened: House, rows: tuple[Endpoint, ...]) -
 def story(opened: House) -> Story:
     told = Story(opened)
     told.agent_repeats_itself()
+    told.drafted()
     told.sealed()
     told.audited()
     told.proposed()
@@ -99,6 +100,7 @@ def test_an_agent_asks_about_its_own_workflow_only(opened: House, story: Story) 
     mail = opened.get("/v1/approvals")[0]["id"]
     lines = {
         "start_run": found(opened, "POST", "/v1/runs", run="run-a", **run),
+        "rejoin_run": found(opened, "POST", "/v1/runs/run-a/rejoin"),
         "finish_run": found(opened, "POST", "/v1/runs/run-a/finish", status="succeeded"),
         "record_step": found(opened, "POST", "/v1/runs/run-a/steps", kind="message", name="said"),
         "ask_permit": found(opened, "POST", "/v1/permits", call="c-1", run="run-a", tool="x", args={}),
@@ -108,6 +110,8 @@ def test_an_agent_asks_about_its_own_workflow_only(opened: House, story: Story) 
         "register_point": found(opened, "POST", "/v1/points", workflow=WORKFLOW, name="p"),
         "get_workflow": found(opened, "GET", f"/v1/workflows/{WORKFLOW}"),
         "get_hold": found(opened, "GET", f"/v1/holds/{story.held}"),
+        "claim_drafts": found(opened, "POST", "/v1/drafts/claim", workflow=WORKFLOW, session="s"),
+        "get_draft": found(opened, "GET", "/v1/drafts/call-d1"),
         "get_approval": found(opened, "GET", f"/v1/approvals/{mail}"),
         "set_hold": found(opened, "POST", "/v1/holds", scope=scope, reason="a test"),
     }
@@ -128,8 +132,11 @@ def test_what_only_particular_people_may_do(opened: House, story: Story) -> None
     own = opened.post("/v1/tokens", who=STRANGER, kind="person", id=STRANGER.id)["credential"]["id"]
     agents = opened.post("/v1/tokens", who=DANA, kind="agent", id=WORKFLOW)["credential"]["id"]
     mail = opened.get("/v1/approvals", state="pending")[0]
+    draft = {"digest": "another", "reason": "x"}
     decide = {"approve": False, "digest": mail["digest"], "note": "no"}
     table = {
+        "edit a draft": (found(opened, "POST", "/v1/drafts/call-d1/edit", args={}, **draft), OWNERS),
+        "discard a draft": (found(opened, "POST", "/v1/drafts/call-d1/discard", reason="x"), OWNERS),
         "approve a plan": (
             found(opened, "POST", f"/v1/plans/{plan['id']}/approve", **approve),
             BUSINESS_OWNER,
