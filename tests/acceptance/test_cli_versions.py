@@ -38,9 +38,7 @@ def test_one_proposes_and_another_signs(office: Office) -> None:
     apply(office, CONTROLLED)
     asked = apply(office, LOOSER)
     assert (asked["proposed"], asked["version"], asked["signers"]) == (True, 2, [OWNER])
-    refused = office.ask(
-        "versions", "approve", WORKFLOW, "2", "--yes", person=TECHNICAL, code=Exit.DENIED
-    )
+    refused = office.ask("versions", "approve", WORKFLOW, "2", "--yes", person=TECHNICAL, code=Exit.DENIED)
     assert "does not sign it as well" in refused["detail"]
     shown = office.command("versions", "show", WORKFLOW, "2").stdout
     assert "waits for" in shown
