@@ -116,35 +116,30 @@ def moves(subject: holds.Subject, workflow: Workflow | None, known: Iterable[Hol
 
 
 def standing(approval: Approval | None, binding: Binding, now: datetime) -> Standing:
-    """Answer whether the approval counts for exactly this call, now."""
+    """Answer whether the approval counts for exactly this call, now.
+
+    A no, or none in time, stays one whatever is held since: a hold never gives a call another chance.
+    """
     if approval is None:
         return Standing.NONE
-    if differences(approval, binding):
+    if approval.digest != binding.digest() or approval.version != binding.version:
         return Standing.STALE
     match approval.state:
         case ApprovalState.REJECTED:
             return Standing.REJECTED
-        case ApprovalState.CONSUMED:
-            # The call that consumed it may ask again when its permit has run out; for any other it is spent.
-            if binding.call is None or approval.consumed_by != binding.call:
-                return Standing.STALE
-            return Standing.GRANTED if now < approval.expires_at else Standing.EXPIRED
+        # The call that consumed it may ask again when its permit has run out; for any other it is spent.
+        case ApprovalState.CONSUMED if binding.call is None or approval.consumed_by != binding.call:
+            return Standing.STALE
         case ApprovalState.EXPIRED:
             return Standing.EXPIRED
         case _ if now >= approval.expires_at:
             return Standing.EXPIRED
-        case ApprovalState.APPROVED:
-            return Standing.GRANTED
+        case _ if changes(approval, binding.version, binding.moves):
+            return Standing.STALE
         case ApprovalState.PENDING:
             return Standing.PENDING
-
-
-def differences(approval: Approval, binding: Binding) -> tuple[str, ...]:
-    """Answer, in words, what is no longer as it was when the approval was asked for."""
-    changed = changes(approval, binding.version, binding.moves)
-    if approval.digest != binding.digest():
-        return ("the call is not the one that was shown", *changed)
-    return changed
+        case _:
+            return Standing.GRANTED
 
 
 def changes(approval: Approval, version: int, known: Iterable[Move]) -> tuple[str, ...]:
