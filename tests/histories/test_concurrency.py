@@ -19,7 +19,7 @@ from tests.support.workload import BUSY_MANIFEST, Scene, in_threads
 
 SEED = int(os.environ.get("STOPWORK_TEST_SEED", "20260302"))
 AGENTS = 10
-FOR_S = 4.0
+FOR_S = 2.5
 
 
 def test_threads_on_one_server_or_three_keep_to_every_rule(location: str) -> None:
