@@ -408,7 +408,10 @@ class Heartbeat(Request[Pulse]):
 
 
 class LeasedRead(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A read that the point decided by itself, under the controls of ``epoch``. Without an outcome it is still running."""
+    """A read that the point decided by itself, under the controls of ``epoch``. Without an outcome it is still running.
+
+    Clocks differ, so it tells its age: what is on record is the latest at which it can have begun.
+    """
 
     call: Id
     run: Id
