@@ -167,7 +167,8 @@ def test_a_hold_is_lifted_once(story: Story) -> None:
     held = opened.post("/v1/holds", scope=scope, reason="to be sure")["hold"]["id"]
     first = opened.post(f"/v1/holds/{held}/lift", who=KIM, reason="It was a drill.")
     before = opened.journal_size()
-    assert opened.post(f"/v1/holds/{held}/lift", who=DANA, reason="Again.") == first
+    assert opened.post(f"/v1/holds/{held}/lift", who=KIM, reason="It was a drill.") == first
+    conflict(asked(opened, DANA, f"/v1/holds/{held}/lift", reason="Again."))
     assert opened.journal_size() == before
 
 

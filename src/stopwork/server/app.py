@@ -90,6 +90,18 @@ def create_app(
     return SecurityHeaders(Direct(application, endpoints, installation, remembered))
 
 
+AFTER_THE_GUARD: Final = (
+    *controls.ENDPOINTS,
+    *incidents.ENDPOINTS,
+    *recovery.ENDPOINTS,
+    *records.ENDPOINTS,
+    *comparing.ENDPOINTS,
+    *versions.ENDPOINTS,
+    *drafts.ENDPOINTS,
+)
+"""The rows of the API that people and programs use; those of guards stand before them."""
+
+
 def all_endpoints(crew: Crew, pulses: Pulses | None = None) -> tuple[Endpoint, ...]:
     """Answer every row of the API; a server notes heartbeats by its own ``pulses``."""
     installation = crew.installation
@@ -117,17 +129,7 @@ def all_endpoints(crew: Crew, pulses: Pulses | None = None) -> tuple[Endpoint, .
         access=Access.PUBLIC,
         tag="health",
     )
-    return (
-        *(guard.endpoints(pulses.answer) if pulses else guard.ENDPOINTS),
-        *controls.ENDPOINTS,
-        *incidents.ENDPOINTS,
-        *recovery.ENDPOINTS,
-        *records.ENDPOINTS,
-        *comparing.ENDPOINTS,
-        *versions.ENDPOINTS,
-        *drafts.ENDPOINTS,
-        health,
-    )
+    return (*(guard.endpoints(pulses.answer) if pulses else guard.ENDPOINTS), *AFTER_THE_GUARD, health)
 
 
 class SecurityHeaders:

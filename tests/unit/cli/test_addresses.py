@@ -7,15 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from stopwork.server.api import comparing, controls, guard, incidents, records, recovery
+from stopwork.server.api import guard
+from stopwork.server.app import AFTER_THE_GUARD
 from tests.repository.tree import modules
 
 METHODS = {"get": "GET", "page": "GET", "text": "GET", "download": "GET", "post": "POST", "put": "PUT"}
-ROWS = {
-    (row.method, row.path)
-    for table in (comparing, controls, guard, incidents, records, recovery)
-    for row in table.ENDPOINTS
-} | {("GET", "/v1/health")}
+ROWS = {(row.method, row.path) for row in (*guard.ENDPOINTS, *AFTER_THE_GUARD)} | {("GET", "/v1/health")}
 
 
 def asked() -> Iterator[tuple[str, str]]:

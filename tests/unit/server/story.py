@@ -125,8 +125,8 @@ class Story:
             "tool": "crm.read_account",
             "args": {"account_id": "acme"},
         }
-        read |= {"version": 1, "epoch": 0, "began_ago_s": 0.2, "took_s": 0.1, "outcome": "succeeded"}
-        self.post(f"/v1/points/{point['point']}/reads", who=AGENT, reads=[read])
+        decided = {"version": 1, "epoch": 0, "began_ago_s": 0.2, "took_s": 0.1, "outcome": "succeeded"}
+        self.post(f"/v1/points/{point['point']}/reads", who=AGENT, reads=[read | decided])
         self.get("/v1/points")
         self.post("/v1/runs/run-1/finish", who=AGENT, status="failed", error="it was stopped")
         gone = self.house.as_(AGENT).delete(f"/v1/points/{point['point']}")
@@ -168,6 +168,9 @@ class Story:
         link = self.post("/v1/links", who=ADMIN, address=KIM.id)
         self.post("/v1/sessions", who=KIM, secret=link["secret"])
         self.post("/v1/calls/call-lost/reconcile", outcome="failed", note="I looked: nothing has changed.")
+        # A guard whose probe comes too late is told what the person found.
+        late = self.post("/v1/calls/call-lost/probe", who=AGENT, by="call-read")
+        assert late["outcome"] == "failed"
         asked = self.get("/v1/approvals", state="pending")[0]
         self.get(f"/v1/approvals/{asked['id']}")
         shown = self.get(f"/v1/approvals/{asked['id']}/evidence")
@@ -176,10 +179,10 @@ class Story:
             f"/v1/approvals/{asked['id']}/decide", who=DANA, approve=False, digest=asked["digest"], note="No."
         )
 
-    def drafted(self) -> None:
-        """Two calls are stored instead of run: one is mended and released, and a guard carries it out; one is discarded."""
+    def stored(self) -> str:
+        """Two calls are stored instead of run, under a hold whose id is the answer."""
         scope = {"kind": "tool", "name": "crm.update_account", "workflow": WORKFLOW}
-        hold = self.post("/v1/holds", scope=scope, mode="draft_only", reason="to look at each")["hold"]["id"]
+        held = self.post("/v1/holds", scope=scope, mode="draft_only", reason="to look at each")
         self.start("run-2")
         self.post("/v1/runs/run-2/rejoin", who=AGENT)
         asked = {"run": "run-2", "tool": "crm.update_account"}
@@ -187,6 +190,11 @@ class Story:
             args = {"account_id": "acme", "renewal": day}
             self.post("/v1/permits", who=AGENT, call=f"call-d{number}", args=args, **asked)
         self.post("/v1/runs/run-2/finish", who=AGENT, status="succeeded")
+        return str(held["hold"]["id"])
+
+    def drafted(self) -> None:
+        """Of two stored calls one is mended and released, and a guard carries it out; the other is discarded."""
+        hold = self.stored()
         drafts = self.get("/v1/drafts", workflow=WORKFLOW, state="open")
         assert [each["id"] for each in drafts] == ["call-d2", "call-d1"]
         self.post("/v1/drafts/call-d2/discard", reason="It is not ours to change.")

@@ -254,10 +254,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, S
             who=AGENT,
             run="run-1",
             workflow="renewals",
-            trigger=HOSTILE,
+            trigger="manual",
             trigger_id=HOSTILE,
             runtime={HOSTILE: HOSTILE},
         )
+        unlisted = {"run": "run-h", "workflow": "renewals", "trigger": HOSTILE, "trigger_id": HOSTILE}
+        found.post("/v1/runs", who=AGENT, **unlisted)
         step = {"kind": "model_call", "name": HOSTILE, "facts": {HOSTILE: HOSTILE}, "source": HOSTILE}
         found.post("/v1/runs/run-1/steps", who=AGENT, **step)
         asked = {"call": "call-x", "run": "run-1", "tool": HOSTILE}
@@ -294,7 +296,12 @@ def test_nothing_recorded_becomes_markup(hostile: tuple[House, Story]) -> None:
     opened, story = hostile
     reader = Browser.signed_in(opened, DANA)
     asked = opened.get("/v1/approvals")[0]["id"]
-    of_records = [f"/incidents/{story.incident}", f"/incidents/{story.incident}/report", "/runs/run-1"]
+    of_records = [
+        f"/incidents/{story.incident}",
+        f"/incidents/{story.incident}/report",
+        "/runs/run-1",
+        "/runs/run-h",
+    ]
     of_records += ["/workflows/renewals", f"/holds/{story.held}", f"/approvals/{asked}"]
     shown = 0
     for path in (*PAGES, *of_records, f"/pause?incident={story.incident}", "/pause?workflow=renewals"):

@@ -118,9 +118,20 @@ def test_each_kind_is_loaded(
         ),
         ({"desk": {"kind": "files"}}, "desk", "root"),
         ({"desk": {"kind": "http", "url": "acme.test", "types": {}}}, "desk", "no address"),
-        ({"desk": {"kind": "http", "url": "https://acme.test", "types": {"t": {}}}}, "desk.types[...]", "read"),
         (
-            {"desk": {"kind": "http", "url": "https://acme.test", "types": {}, "headers": {"A": "env:NO_KEY"}}},
+            {"desk": {"kind": "http", "url": "https://acme.test", "types": {"t": {}}}},
+            "desk.types[...]",
+            "read",
+        ),
+        (
+            {
+                "desk": {
+                    "kind": "http",
+                    "url": "https://acme.test",
+                    "types": {},
+                    "headers": {"A": "env:NO_KEY"},
+                }
+            },
             "desk.headers.A",
             "NO_KEY is not set",
         ),
