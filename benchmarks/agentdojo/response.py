@@ -8,7 +8,7 @@ from typing import Final
 from stopwork.incidents.affected import AffectedObject, affected_objects
 from stopwork.ledger.records import Item, Principal
 from stopwork.ledger.words import IncidentType, PrincipalKind
-from stopwork.operations import audits, evidence, incidents, recovery
+from stopwork.operations import audits, evidence, incidents, planning, recovering
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 
@@ -45,11 +45,11 @@ class Response:
     def recover(self, calls: Collection[str]) -> list[Item]:
         """Undo these calls: plan, the owner's approval, run, read back. Answer the items as they ended."""
         plan = self._store.write(
-            lambda tx: recovery.propose(
+            lambda tx: planning.propose(
                 tx, self._manifests, self._installation.systems, incident=self._incident, calls=calls
             ),
             actor=RESPONDER,
         )
-        self._store.write(lambda tx: recovery.approve(tx, plan=plan.id, digest=plan.digest), actor=OWNER)
-        recovery.run(self._installation, RESPONDER, plan=plan.id)
+        self._store.write(lambda tx: planning.approve(tx, plan=plan.id, digest=plan.digest), actor=OWNER)
+        recovering.run(self._installation, RESPONDER, plan=plan.id)
         return self._store.read(lambda view: list(view.each(Item, plan=plan.id, order="order")))

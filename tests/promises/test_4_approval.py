@@ -41,9 +41,10 @@ from stopwork.operations import (
     messages,
     outcomes,
     permits,
+    planning,
     postmortems,
     preparedness,
-    recovery,
+    recovering,
     returning,
 )
 from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
@@ -495,16 +496,16 @@ DEEDS: dict[str, Deed] = {
     ),
     "complete the audit": by_agent(audits.complete, manifests=rules, incident=incident),
     "propose a recovery": by_agent(
-        recovery.propose, manifests=rules, systems=lambda p: p.office.inst.systems, incident=incident
+        planning.propose, manifests=rules, systems=lambda p: p.office.inst.systems, incident=incident
     ),
     "approve a recovery": by_agent(
-        recovery.approve, plan=lambda p: p.plan.id, digest=lambda p: p.plan.digest
+        planning.approve, plan=lambda p: p.plan.id, digest=lambda p: p.plan.digest
     ),
     "run a recovery": lambda p: (
         p.trouble.approve(p.plan),
-        recovery.run(p.office.inst, AGENT, plan=p.plan.id),
+        recovering.run(p.office.inst, AGENT, plan=p.plan.id),
     ),
-    "take a recovery back": by_agent(recovery.propose_reversal, plan=lambda p: p.plan.id),
+    "take a recovery back": by_agent(planning.propose_reversal, plan=lambda p: p.plan.id),
     "draft messages": by_agent(messages.draft, manifests=rules, incident=incident),
     "edit a message": by_agent(
         messages.edit,

@@ -13,7 +13,7 @@ import pytest
 from stopwork.kernel.errors import Conflict, Denied, Invalid, Unavailable
 from stopwork.ledger.records import Image, Item, ObjectRef, Plan
 from stopwork.ledger.words import ItemState, PlanState
-from stopwork.operations import incidents, recovery
+from stopwork.operations import incidents, planning, recovering
 from stopwork.operations.installation import Installation
 from stopwork.storage.fsck import fsck
 from stopwork.storage.view import PAGE
@@ -68,7 +68,7 @@ def test_only_the_business_owner_approves_and_only_what_was_shown(trouble: Troub
     trouble.seal()
     trouble.audit()
     plan = trouble.propose()
-    approve = partial(recovery.approve, plan=plan.id)
+    approve = partial(planning.approve, plan=plan.id)
     with pytest.raises(Denied, match="only the business owner"):
         trouble.office.write(partial(approve, digest=plan.digest), actor=LEE)
     with pytest.raises(Conflict, match="not the plan you saw"):
@@ -87,7 +87,7 @@ def test_every_item_is_decided_one_way(trouble: Trouble) -> None:
     plan = trouble.propose()
     every = {item.id for item in trouble.items(plan).values()}
     one = min(every)
-    approve = partial(recovery.approve, plan=plan.id, digest=plan.digest)
+    approve = partial(planning.approve, plan=plan.id, digest=plan.digest)
     for decided, why in [
         (partial(approve, items=[one]), "neither approved nor accepted"),
         (partial(approve, items=every, accept=[one], note="it may stay"), "both approved and accepted"),
@@ -213,7 +213,7 @@ def test_a_system_that_fails_only_to_answer_is_believed_by_what_is_there(trouble
 
 def test_a_recovery_can_itself_be_taken_back(trouble: Trouble) -> None:
     plan = trouble.recover(trouble.approved_plan())
-    back = trouble.office.write(partial(recovery.propose_reversal, plan=plan.id), actor=LEE)
+    back = trouble.office.write(partial(planning.propose_reversal, plan=plan.id), actor=LEE)
     trouble.recover(trouble.approve(back))
     assert trouble.office.crm.accounts["acme"] == DAMAGE
     assert len(trouble.office.crm.tasks) == 2
@@ -303,7 +303,7 @@ def test_a_process_killed_in_the_middle_of_recovery(tmp_path: Path, after_the_ch
     with Installation.open(tmp_path / "data", systems={"crm": ledger.system}) as inst:
         in_doubt = inst.store.read(lambda view: list(view.each(Item, state=ItemState.IN_DOUBT)))
         assert len(in_doubt) == 1, "the attempt was on record before anything was touched"
-        done = recovery.run(inst, LEE, plan=plan.id)
+        done = recovering.run(inst, LEE, plan=plan.id)
         assert done.state is PlanState.FINISHED
         assert inst.store.read(lambda view: list(view.each(Item, state=ItemState.IN_DOUBT))) == []
         assert fsck(inst.store, vkeys=[inst.signer.vkey]).clean
@@ -316,7 +316,7 @@ def test_two_people_who_run_the_same_plan_run_it_once(trouble: Trouble) -> None:
 
     def again(_ref: ObjectRef) -> None:
         with pytest.raises(Conflict, match="is being run") as caught:
-            recovery.run(trouble.office.inst, DANA, plan=plan.id)
+            recovering.run(trouble.office.inst, DANA, plan=plan.id)
         refused.append(caught.value.detail)
 
     trouble.office.crm.before_replace = again

@@ -47,7 +47,7 @@ from stopwork.operations import (
     outcomes,
     permits,
     points,
-    recovery,
+    recovering,
     returning,
     runs,
 )
@@ -263,7 +263,7 @@ class Installations(RuleBasedStateMachine):
                 plan = trouble.approved_plan()
             except REFUSED:
                 continue
-            recovery.run(self.office.inst, LEE, plan=plan.id)
+            recovering.run(self.office.inst, LEE, plan=plan.id)
 
     # time
 

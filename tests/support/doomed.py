@@ -23,7 +23,7 @@ from stopwork.kernel.clock import SystemClock
 from stopwork.kernel.errors import StopworkError
 from stopwork.kernel.ids import TimeOrderedIds
 from stopwork.ledger.records import Image, ObjectRef
-from stopwork.operations import recovery
+from stopwork.operations import recovering
 from stopwork.operations.installation import Installation
 from stopwork.sdk import Stopwork
 from stopwork.storage.store import Store
@@ -194,4 +194,4 @@ def die_in_the_middle_of_recovery(folder: Path, plan: str, *, after_the_change: 
         scan = partial(inner.scan)
 
     inst = Installation.open(folder / "data", systems={"crm": Hanging()})
-    recovery.run(inst, LEE, plan=plan)
+    recovering.run(inst, LEE, plan=plan)

@@ -7,7 +7,7 @@ from functools import partial
 from stopwork.control.protocol import PermitAnswer
 from stopwork.ledger.records import Audit, Bundle, ContainmentItem, Incident, Item, Message, Plan
 from stopwork.ledger.words import ContainmentState
-from stopwork.operations import audits, containment, evidence, messages, recovery
+from stopwork.operations import audits, containment, evidence, messages, planning, plans, recovering
 from tests.support.office import DANA, LEE, Office
 
 TITLE = "Prepare the renewal"
@@ -60,7 +60,7 @@ class Trouble:
     def propose(self) -> Plan:
         return self.office.write(
             partial(
-                recovery.propose,
+                planning.propose,
                 manifests=self.office.inst.manifests,
                 systems=self.office.inst.systems,
                 incident=self.incident,
@@ -72,7 +72,7 @@ class Trouble:
         """Approve every item, also those that the plan proposes to leave as they are."""
         every = {item.id for item in self.items(plan).values()}
         return self.office.write(
-            partial(recovery.approve, plan=plan.id, digest=plan.digest, items=every), actor=DANA
+            partial(planning.approve, plan=plan.id, digest=plan.digest, items=every), actor=DANA
         )
 
     def approved_plan(self) -> Plan:
@@ -82,11 +82,11 @@ class Trouble:
         return self.approve(self.propose())
 
     def recover(self, plan: Plan) -> Plan:
-        return recovery.run(self.office.inst, LEE, plan=plan.id)
+        return recovering.run(self.office.inst, LEE, plan=plan.id)
 
     def items(self, plan: Plan) -> dict[str, Item]:
         """Answer the items of a plan by the id of their object."""
-        found = self.office.read(lambda view: recovery.items_of(view, plan.id))
+        found = self.office.read(lambda view: plans.items_of(view, plan.id))
         return {item.object.id: item for item in found}
 
     def draft(self) -> list[Message]:

@@ -14,7 +14,7 @@ from stopwork.incidents.reenable import checks
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.records import Image, Item, Plan
 from stopwork.ledger.words import CheckState, IncidentType, ItemState, PlanState, ReenableCheck, Remedy
-from stopwork.operations import incidents, recovery
+from stopwork.operations import incidents, planning
 from stopwork.operations.cases import gather
 from stopwork.server.pages import forms
 from stopwork.server.pages.sent import Sent
@@ -42,13 +42,13 @@ def trouble(tmp_path: Path) -> Iterator[Trouble]:
 
 
 def plan(trouble: Trouble, *, everything: bool = False) -> tuple[Plan, dict[str, Item]]:
-    found = recovery.plan(trouble.office.inst, LEE, incident=trouble.incident, everything=everything)
+    found = planning.plan(trouble.office.inst, LEE, incident=trouble.incident, everything=everything)
     return found, trouble.items(found)
 
 
 def approve(trouble: Trouble, found: Plan, *, keep: tuple[str, ...] = (), note: str = "") -> Plan:
     return trouble.office.write(
-        partial(recovery.approve, plan=found.id, digest=found.digest, accept=keep, note=note), actor=DANA
+        partial(planning.approve, plan=found.id, digest=found.digest, accept=keep, note=note), actor=DANA
     )
 
 
@@ -137,7 +137,7 @@ def test_what_was_taken_back_is_asked_again(trouble: Trouble) -> None:
     carried_out(trouble)
     known = trouble.known.plan
     assert known is not None
-    back = trouble.office.write(partial(recovery.propose_reversal, plan=known), actor=LEE)
+    back = trouble.office.write(partial(planning.propose_reversal, plan=known), actor=LEE)
     trouble.recover(trouble.approve(back))
     _, items = plan(trouble)
     assert set(items) == {"acme", "globex", "task-2"}
@@ -186,6 +186,6 @@ def test_the_owner_may_have_the_original_taken_back_too(tmp_path: Path) -> None:
         trouble.audit()
         found, items = plan(trouble)
         every = {item.id for item in items.values()}
-        office.write(partial(recovery.approve, plan=found.id, digest=found.digest, items=every), actor=DANA)
+        office.write(partial(planning.approve, plan=found.id, digest=found.digest, items=every), actor=DANA)
         trouble.recover(found)
         assert office.crm.tasks == {}

@@ -17,7 +17,7 @@ from stopwork import Stopwork
 from stopwork.ledger.events import EvidenceSealed
 from stopwork.ledger.records import Effect, Plan, Principal
 from stopwork.ledger.words import ItemState, PlanState, PrincipalKind
-from stopwork.operations import audits, incidents, recovery
+from stopwork.operations import audits, incidents, planning, plans, recovering
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.storage.transaction import Tx
 from stopwork.systems.capture import watch
@@ -99,14 +99,14 @@ def test_a_call_that_named_nothing_is_undone_row_by_row(tmp_path: Path, crm: sql
             incident = incidents.open_by_hand(tx, installation.manifests, workflow="cleanup")
             tx.record(_sealed(incident.id, tx.last_seq()))
             audits.complete(tx, installation.manifests, incident=incident.id)
-            return recovery.propose(tx, installation.manifests, {"crm": system}, incident=incident.id)
+            return planning.propose(tx, installation.manifests, {"crm": system}, incident=incident.id)
 
         proposed = installation.store.write(plan, actor=LEE)
         installation.store.write(
-            lambda tx: recovery.approve(tx, plan=proposed.id, digest=proposed.digest), actor=DANA
+            lambda tx: planning.approve(tx, plan=proposed.id, digest=proposed.digest), actor=DANA
         )
-        done = recovery.run(installation, LEE, plan=proposed.id)
-        items = installation.store.read(lambda view: recovery.items_of(view, proposed.id))
+        done = recovering.run(installation, LEE, plan=proposed.id)
+        items = installation.store.read(lambda view: plans.items_of(view, proposed.id))
     assert {item.state for item in items} == {ItemState.VERIFIED}, [
         (item.object, item.note) for item in items
     ]

@@ -12,7 +12,7 @@ from stopwork import Stopwork
 from stopwork.ledger.events import EvidenceSealed
 from stopwork.ledger.records import Item, Principal
 from stopwork.ledger.words import Audience, PrincipalKind, Remedy
-from stopwork.operations import audits, incidents, recovery
+from stopwork.operations import audits, incidents, planning
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.storage.transaction import Tx
 from stopwork.systems.python import PythonSystem
@@ -82,7 +82,7 @@ def _proposed(folder: Path, bank: Bank, undo: str) -> list[Item]:
             incident = incidents.open_by_hand(tx, installation.manifests, workflow="payments")
             tx.record(_sealed(incident.id, tx.last_seq()))
             audits.complete(tx, installation.manifests, incident=incident.id)
-            return recovery.propose(tx, installation.manifests, systems, incident=incident.id).id
+            return planning.propose(tx, installation.manifests, systems, incident=incident.id).id
 
         plan = installation.store.write(respond, actor=LEE)
         return installation.store.read(lambda view: list(view.each(Item, plan=plan, order="order")))

@@ -32,9 +32,10 @@ from stopwork.operations import (
     evidence,
     incidents,
     messages,
+    planning,
     postmortems,
     preparedness,
-    recovery,
+    recovering,
     returning,
     runs,
 )
@@ -283,7 +284,7 @@ def test_the_incident_page_leads_through_all_ten_phases(console: Console) -> Non
     assert len(shown.audit.objects) == 3
 
     office.write(
-        partial(recovery.propose, manifests=inst.manifests, systems=inst.systems, incident=opened), actor=LEE
+        partial(planning.propose, manifests=inst.manifests, systems=inst.systems, incident=opened), actor=LEE
     )
     plan = asks(Phase.RECOVER).recover
     assert plan.may_approve
@@ -291,21 +292,21 @@ def test_the_incident_page_leads_through_all_ten_phases(console: Console) -> Non
     assert plan.plan is not None
     office.crm.accounts["acme"]["renewal"] = "2027-01-01"
     known = plan.plan
-    office.write(partial(recovery.approve, plan=known.id, digest=known.digest), actor=DANA)
+    office.write(partial(planning.approve, plan=known.id, digest=known.digest), actor=DANA)
     asks(Phase.RECOVER, "recover")
-    recovery.run(inst, LEE, plan=known.id)
+    recovering.run(inst, LEE, plan=known.id)
     shown = asks(Phase.RECOVER, "plan")
     (conflict,) = [row for row in shown.recover.items if row.item.state is ItemState.CONFLICT]
     assert [(field.before, field.after, field.now) for field in conflict.fields] == [
         ("2026-06-01", "2025-01-01", "2027-01-01")
     ]
     second = office.write(
-        partial(recovery.propose, manifests=inst.manifests, systems=inst.systems, incident=opened), actor=LEE
+        partial(planning.propose, manifests=inst.manifests, systems=inst.systems, incident=opened), actor=LEE
     )
     left = [row.item.id for row in page().recover.items]
     office.write(
         partial(
-            recovery.approve,
+            planning.approve,
             plan=second.id,
             digest=second.digest,
             items=(),
@@ -315,7 +316,7 @@ def test_the_incident_page_leads_through_all_ten_phases(console: Console) -> Non
         actor=DANA,
     )
     if page().one_click == "recover":
-        recovery.run(inst, LEE, plan=second.id)
+        recovering.run(inst, LEE, plan=second.id)
 
     asks(Phase.COMMUNICATE, "messages/draft")
     office.write(partial(messages.draft, manifests=inst.manifests, incident=opened), actor=LEE)

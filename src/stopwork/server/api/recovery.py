@@ -18,9 +18,10 @@ from stopwork.ledger.words import (
 )
 from stopwork.operations import (
     messages,
+    planning,
     postmortems,
     preparedness,
-    recovery,
+    recovering,
     returning,
 )
 from stopwork.server.api.controls import Reason
@@ -119,7 +120,7 @@ ENDPOINTS = (
         "propose_plan",
         "Propose how each changed object is put right",
         Act(
-            lambda g: recovery.plan(
+            lambda g: planning.plan(
                 g.installation,
                 g.actor,
                 incident=incident_of(g),
@@ -159,7 +160,7 @@ ENDPOINTS = (
         name="approve_plan",
         summary="Approve the plan that was shown, as the business owner",
         does=Write(
-            lambda tx, g: recovery.approve(
+            lambda tx, g: planning.approve(
                 tx,
                 plan=g.path["plan"],
                 digest=g.body.digest,
@@ -177,7 +178,7 @@ ENDPOINTS = (
         path="/v1/plans/{plan}/run",
         name="run_plan",
         summary="Run the approved items that are left, and read each back",
-        does=Act(lambda g: recovery.run(g.installation, g.actor, plan=g.path["plan"])),
+        does=Act(lambda g: recovering.run(g.installation, g.actor, plan=g.path["plan"])),
         answer=r.Plan,
         tag="recovery",
     ),
@@ -186,7 +187,7 @@ ENDPOINTS = (
         path="/v1/plans/{plan}/reverse",
         name="reverse_plan",
         summary="Propose the undo of a finished recovery",
-        does=Write(lambda tx, g: recovery.propose_reversal(tx, plan=g.path["plan"])),
+        does=Write(lambda tx, g: planning.propose_reversal(tx, plan=g.path["plan"])),
         answer=r.Plan,
         status=201,
         tag="recovery",

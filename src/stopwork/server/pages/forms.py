@@ -23,9 +23,10 @@ from stopwork.operations import (
     incidents,
     messages,
     pause_tests,
+    planning,
     postmortems,
     preparedness,
-    recovery,
+    recovering,
     returning,
     settling,
 )
@@ -219,7 +220,7 @@ def audit(sent: Sent) -> Landed:
 
 def propose_plan(sent: Sent) -> Landed:
     """Propose the recovery, or what is left of it."""
-    plan = recovery.plan(sent.installation, sent.person, incident=sent.incident)
+    plan = planning.plan(sent.installation, sent.person, incident=sent.incident)
     return Landed(f"A plan with {count_of(plan.items, 'item')} is proposed.", sent.at(w.Phase.RECOVER))
 
 
@@ -232,7 +233,7 @@ def approve_plan(sent: Sent) -> Landed:
         every = list(tx.each(r.Item, plan=sent.get("plan")))
         # Without a word from the owner, what the plan proposes to leave as it is stays for the reason that the plan gives.
         stays = {item.id for item in every if note or not item.keep} - ticked
-        return recovery.approve(
+        return planning.approve(
             tx,
             plan=sent.get("plan"),
             digest=sent.get("digest"),
@@ -247,7 +248,7 @@ def approve_plan(sent: Sent) -> Landed:
 
 def recover(sent: Sent) -> Landed:
     """Run the approved items."""
-    plan = recovery.run(sent.installation, sent.person, plan=sent.get("plan"))
+    plan = recovering.run(sent.installation, sent.person, plan=sent.get("plan"))
     items = sent.installation.store.read(lambda view: list(view.each(r.Item, plan=plan.id)))
     done = sum(item.state is w.ItemState.VERIFIED for item in items)
     conflicts = sum(item.state is w.ItemState.CONFLICT for item in items)

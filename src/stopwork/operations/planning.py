@@ -1,68 +1,38 @@
-"""Recovery: a plan is proposed, approved by the owner, run once per item, and read back.
+"""Planning a recovery: a plan is proposed from what is sealed, and the owner decides about each of its items.
 
-Nothing is changed before the evidence is sealed and the item approved. Each attempt is in the journal before it touches
-anything, so a crash leaves an item *in doubt* and never done twice: the next run looks first.
+Nothing here touches a system but to look at it; :mod:`stopwork.operations.recovering` runs what was approved.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
-from msgspec import Struct
-
-from stopwork.incidents.attempt import (
-    AlreadyDone,
-    ByHand,
-    Clash,
-    Invoke,
-    Replace,
-    columns,
-    reverse_plan,
-    step,
-    verify,
-)
+from stopwork.incidents.attempt import reverse_plan
 from stopwork.incidents.case import Case
 from stopwork.incidents.followup import still_open, stuck
 from stopwork.incidents.lifecycle import require_before
-from stopwork.incidents.preview import in_columns
 from stopwork.incidents.recover import Means, Undoing, propose_plan
 from stopwork.incidents.unfinished import NAMED
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Invalid
-from stopwork.ledger.events import (
-    ItemAttempted,
-    ItemFinished,
-    PlanApproved,
-    PlanFinished,
-    PlanProposed,
-)
+from stopwork.ledger.events import PlanApproved, PlanProposed
 from stopwork.ledger.records import Call, Effect, Image, Incident, Item, ObjectRef, Plan, Principal, Run
-from stopwork.ledger.words import (
-    ImageState,
-    IncidentStatus,
-    IncidentType,
-    ItemState,
-    Phase,
-    PlanState,
-    Remedy,
-)
+from stopwork.ledger.words import IncidentStatus, IncidentType, ItemState, Phase, PlanState, Remedy
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
-from stopwork.operations.looking import in_words, look
+from stopwork.operations.looking import look
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import refuse_agent, require_business_owner, require_person
+from stopwork.operations.plans import finish, items_of, require_sealed
 from stopwork.operations.settling import unseen_effects
 from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
-from stopwork.storage.view import View, entry_of
-from stopwork.systems.base import Invoker, System, invoking, restoring
+from stopwork.storage.view import entry_of
+from stopwork.systems.base import System, invoking, restoring
 
 _CALL_ENTRIES: Final = ("call.decided", "call.attempted", "call.finished", "call.effects_observed")
-_OPEN: Final = frozenset({ItemState.APPROVED, ItemState.IN_DOUBT})
 
 
 def plan(
@@ -243,178 +213,7 @@ def approve(
     )
     if incident.status in (IncidentStatus.INVESTIGATING, IncidentStatus.CONTAINED):
         move(tx, incident.id, IncidentStatus.RECOVERING, reason=f"{plan} approved")
-    return _finish(tx, plan)
-
-
-class Progress(Struct, frozen=True, kw_only=True):
-    """How far a run of a plan has come."""
-
-    done: int
-    total: int
-    item: Item
-
-
-_running: set[str] = set()
-_running_lock = threading.Lock()
-
-
-def run(
-    installation: Installation,
-    actor: Principal,
-    *,
-    plan: str,
-    progress: Callable[[Progress], None] = lambda _progress: None,
-) -> Plan:
-    """Run every approved item of a plan, in order, and answer the plan when none is left.
-
-    It may be interrupted and run again: what is done is seen to be done. Raises ``Conflict`` while another run of it goes on.
-    """
-    refuse_agent(actor, "run a recovery")
-    store = installation.store
-    with _running_lock:
-        if plan in _running:
-            raise Conflict(
-                f"{plan} is being run", hint="Watch its progress on the incident's page.", plan=plan
-            )
-        _running.add(plan)
-    try:
-        known = store.read(lambda view: view.need(Plan, plan))
-        store.read(lambda view: require_sealed(view.need(Incident, known.incident)))
-        if known.state is PlanState.PROPOSED:
-            raise Conflict(f"{plan} is not approved", hint="The business owner approves it first.", plan=plan)
-        items = store.read(lambda view: items_of(view, plan))
-        todo = [item for item in items if item.state in _OPEN]
-        for number, item in enumerate(todo, start=1):
-            finished = _run_item(installation, actor, item)
-            progress(Progress(done=number, total=len(todo), item=finished))
-        return store.write(lambda tx: _finish(tx, plan), actor=actor)
-    finally:
-        with _running_lock:
-            _running.discard(plan)
-
-
-def _run_item(installation: Installation, actor: Principal, item: Item) -> Item:
-    store, system = installation.store, installation.systems.get(item.object.system)
-
-    def finish(state: ItemState, found: Image | None, note: str) -> Item:
-        def work(tx: Tx) -> Item:
-            incident = tx.need(Incident, item.incident)
-            tx.record(
-                ItemFinished(
-                    incident=item.incident,
-                    workflow=incident.workflow,
-                    plan=item.plan,
-                    item=item.id,
-                    object=item.object,
-                    state=state,
-                    found=found,
-                    note=note,
-                )
-            )
-            return tx.need(Item, item.id)
-
-        return store.write(work, actor=actor)
-
-    if system is None:
-        return finish(ItemState.FAILED, None, f"no system {item.object.system} is connected here")
-    try:
-        now = system.read(item.object)
-        todo = step(item, now)
-    except Exception as error:  # noqa: BLE001 - one adapter's fault keeps no other object from being put right
-        return finish(ItemState.FAILED, None, in_words(error))
-    match todo:
-        case AlreadyDone():
-            gone = now.state is ImageState.ABSENT
-            return finish(ItemState.VERIFIED, now, "it was gone already" if gone else "it was right already")
-        case Clash(why=why):
-            return finish(ItemState.CONFLICT, now, f"{why}; {in_columns(columns(item, now))}")
-        case ByHand():
-            return finish(ItemState.ACCEPTED, now, "done by people, not by the software")
-        case Replace() | Invoke():
-            store.write(lambda tx: _attempt(tx, item, now), actor=actor)
-            return _apply(system, item, todo, finish)
-
-
-def _apply(
-    system: System, item: Item, todo: Replace | Invoke, finish: Callable[[ItemState, Image | None, str], Item]
-) -> Item:
-    try:
-        if isinstance(todo, Replace):
-            system.replace(item.object, todo.expected, todo.target)
-        else:
-            cast(Invoker, system).invoke(todo.tool, todo.args)
-    except Conflict as error:
-        return finish(ItemState.CONFLICT, _looked(system, item), str(error))
-    except Exception as error:  # noqa: BLE001 - whatever it raised, what is there now is what counts
-        found = _looked(system, item)
-        if found is not None and verify(item, found):
-            return finish(
-                ItemState.VERIFIED, found, "the answer was an error, and the object shows that it is done"
-            )
-        return finish(ItemState.FAILED, found, in_words(error))
-    found = _looked(system, item)
-    if found is not None and verify(item, found):
-        return finish(ItemState.VERIFIED, found, "")
-    return finish(ItemState.FAILED, found, "read back, and it does not hold what was put there")
-
-
-def _looked(system: System, item: Item) -> Image | None:
-    try:
-        return system.read(item.object)
-    except Exception:  # noqa: BLE001 - it could not be looked at, whyever
-        return None
-
-
-def _attempt(tx: Tx, item: Item, now: Image) -> None:
-    known = tx.need(Item, item.id)
-    if known.state not in _OPEN:
-        raise Conflict(f"{item.id} is {known.state}", hint="It is done once.", item=item.id)
-    incident = tx.need(Incident, item.incident)
-    tx.record(
-        ItemAttempted(
-            incident=incident.id,
-            workflow=incident.workflow,
-            plan=item.plan,
-            item=item.id,
-            object=item.object,
-            found=now,
-        )
-    )
-
-
-def _finish(tx: Tx, plan: str) -> Plan:
-    known = tx.need(Plan, plan)
-    items = items_of(tx, plan)
-    if known.state is not PlanState.FINISHED and not any(item.state in _OPEN for item in items):
-        incident = tx.need(Incident, known.incident)
-        tx.record(
-            PlanFinished(
-                incident=incident.id,
-                workflow=incident.workflow,
-                plan=plan,
-                outcome=dict(Counter(item.state.value for item in items)),
-            )
-        )
-    return tx.need(Plan, plan)
-
-
-def items_of(view: View, plan: str) -> list[Item]:
-    """Answer every item of a plan, in the order in which they are run."""
-    return list(view.each(Item, plan=plan, order="order"))
-
-
-def require_sealed(incident: Incident) -> None:
-    """Raise ``Conflict`` until the incident's evidence is sealed: cleaning before preserving destroys the proof."""
-    if incident.sealed_at is None:
-        raise Conflict(
-            "the evidence is not sealed yet",
-            hint=f"Seal it first: stopwork incident seal {incident.id}",
-            incident=incident.id,
-        )
-    if incident.status is IncidentStatus.CLOSED:
-        raise Conflict(
-            f"{incident.id} is closed", hint="A closed incident does not change.", incident=incident.id
-        )
+    return finish(tx, plan)
 
 
 def _histories(tx: Tx, manifests: Manifests, case: Case, chosen: Collection[str]) -> list[Effect]:

@@ -1,0 +1,52 @@
+"""What both sides of a recovery go by: its items, whether it may begin, and when it is over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from stopwork.kernel.errors import Conflict
+from stopwork.ledger.events import PlanFinished
+from stopwork.ledger.records import Incident, Item, Plan
+from stopwork.ledger.words import IncidentStatus, ItemState, PlanState
+from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
+
+OPEN: Final = frozenset({ItemState.APPROVED, ItemState.IN_DOUBT})
+"""The states of an item that is still to be run, or to be looked at after a crash."""
+
+
+def items_of(view: View, plan: str) -> list[Item]:
+    """Answer every item of a plan, in the order in which they are run."""
+    return list(view.each(Item, plan=plan, order="order"))
+
+
+def require_sealed(incident: Incident) -> None:
+    """Raise ``Conflict`` until the incident's evidence is sealed: cleaning before preserving destroys the proof."""
+    if incident.sealed_at is None:
+        raise Conflict(
+            "the evidence is not sealed yet",
+            hint=f"Seal it first: stopwork incident seal {incident.id}",
+            incident=incident.id,
+        )
+    if incident.status is IncidentStatus.CLOSED:
+        raise Conflict(
+            f"{incident.id} is closed", hint="A closed incident does not change.", incident=incident.id
+        )
+
+
+def finish(tx: Tx, plan: str) -> Plan:
+    """Record that a plan is over once nothing of it is left to run; answer the plan."""
+    known = tx.need(Plan, plan)
+    items = items_of(tx, plan)
+    if known.state is not PlanState.FINISHED and not any(item.state in OPEN for item in items):
+        incident = tx.need(Incident, known.incident)
+        tx.record(
+            PlanFinished(
+                incident=incident.id,
+                workflow=incident.workflow,
+                plan=plan,
+                outcome=dict(Counter(item.state.value for item in items)),
+            )
+        )
+    return tx.need(Plan, plan)
