@@ -271,7 +271,7 @@ class Office:
                 )
                 for ref in late
             )
-            self.write(lambda tx: outcomes.observe(tx, call=permit.call, observed=made))
+            self.write(lambda tx: outcomes.observe(tx, self.inst.manifests, call=permit.call, observed=made))
         return permit
 
     def pause(

@@ -101,7 +101,7 @@ def _show_calls(paper: Paper, found: Any) -> None:
                 in_short(call["args"], most=60),
                 _verdict(call),
                 call["outcome"] or ("in flight" if call["in_flight"] else None),
-                call["effects"],
+                _effects(call),
                 paper.when(call["requested_at"]),
                 "; ".join(reason["text"] for reason in call["reasons"]),
             )
@@ -158,7 +158,7 @@ def _show_call(paper: Paper, found: Any) -> None:
     )
     paper.heading("Effects")
     paper.table(
-        ("object", "operation", "before", "after", "found by"),
+        ("object", "operation", "before", "after", "found by", "note"),
         [
             (
                 object_name(effect["object"]),
@@ -166,6 +166,7 @@ def _show_call(paper: Paper, found: Any) -> None:
                 content_of(effect["before"]),
                 content_of(effect["after"]),
                 effect["source"],
+                f"declared as {effect['exceeds']} only" if effect["exceeds"] else None,
             )
             for effect in found["effects"]
         ],
@@ -227,6 +228,10 @@ def _verdict(call: Any) -> str:
     if call["would"] != call["verdict"]:
         return f"{call['verdict']}, would be {call['would']}"
     return str(call["verdict"])
+
+
+def _effects(call: Any) -> str:
+    return f"{call['effects']}, {call['exceeding']} undeclared" if call["exceeding"] else str(call["effects"])
 
 
 def _cost(run: Any) -> str:

@@ -217,7 +217,7 @@ def _writes(case: Case) -> r.Answer:
                 "tool": call.tool,
                 "outcome": call.outcome,
                 "objects": [str(effect.object) for effect in effects],
-                "note": "declared as a read, and it wrote" if declared_read else "",
+                "note": _further(effects),
             }
         )
         tool = case.tool(call)
@@ -225,9 +225,11 @@ def _writes(case: Case) -> r.Answer:
             unseen.append(_nobody_saw(call, tool, effects))
         elif not effects and call.outcome is not w.Outcome.FAILED and (tool is None or tool.object is None):
             nameless.append(call.tool)
+    further = sum(bool(finding["note"]) for finding in findings)
     return r.Answer(
         question=w.Question.WRITES,
-        summary=f"{count_of(len(findings), 'writing call')} changed {count_of(len(affected_objects(case)), 'object')}.",
+        summary=f"{count_of(len(findings), 'writing call')} changed {count_of(len(affected_objects(case)), 'object')}"
+        + (f"; {further} did more than the manifest declares." if further else "."),
         findings=tuple(findings),
         records=tuple(str(finding["call"]) for finding in findings),
         missing=(
@@ -235,6 +237,17 @@ def _writes(case: Case) -> r.Answer:
             *_each("A call of {} may have changed something that it does not name{}.", nameless),
         ),
     )
+
+
+def _further(effects: list[r.Effect]) -> str:
+    """Say what a call did that its tool does not declare."""
+    further = [effect for effect in effects if effect.exceeds is not None]
+    if not further:
+        return ""
+    if further[0].exceeds is w.EffectKind.READ:
+        return "declared as a read, and it wrote"
+    did = listed(f"{effect.operation} {effect.object}" for effect in further)
+    return f"declared as {further[0].exceeds}, and it {did}"
 
 
 def _nobody_saw(call: r.Call, tool: Tool | None, effects: list[r.Effect]) -> str:

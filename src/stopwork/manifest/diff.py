@@ -225,6 +225,7 @@ _JUDGES: dict[str, Judge] = {
     "tools/*/risk": _rank(reversed(Risk)),
     "tools/*/source": _safeguard,
     "tools/*/object": _safeguard,
+    "tools/*/also": _more,
     "tools/*/idempotency": _key_parts,
     "tools/*/probe": _safeguard,
     "tools/*/undo": _safeguard,

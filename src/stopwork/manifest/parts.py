@@ -25,6 +25,7 @@ def format_of(name: str) -> Meta:
 
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$", max_length=80)]
 ToolName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$")]
+Place = Annotated[str, Meta(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*(/.{1,120})?$")]
 Words = Annotated[str, Meta(min_length=1, max_length=500)]
 Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
 Address = Annotated[str, format_of("address")]

@@ -141,6 +141,7 @@ def _described(finding: _Finding) -> tuple[str, str]:
 _PATTERNS = {
     r"^[a-z0-9]+([-_][a-z0-9]+)*$": 'small letters, digits, "-" and "_", such as "weekly-renewal-risk"',
     r"^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$": 'letters, digits and . _ : / -, such as "crm.update_account"',
+    r"^[a-z0-9]+([-_][a-z0-9]+)*(/.{1,120})?$": 'a system, or a system and a type, such as "crm/activity"',
     r"^sha256:[0-9a-f]{64}$": '"sha256:" and 64 hexadecimal digits',
 }
 _FORMATS = {

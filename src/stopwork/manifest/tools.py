@@ -16,6 +16,7 @@ from stopwork.manifest.parts import (
     Identity,
     KeyPart,
     Part,
+    Place,
     Slug,
     ToolName,
     Value,
@@ -122,6 +123,14 @@ class Tool(Part, frozen=True):
         Slug | None, says("The declared source it reads, so that the source can be paused.", "inbox")
     ] = None
     object: Annotated[Object | None, says("The object it changes.")] = None
+    also: Annotated[
+        tuple[Place, ...],
+        says(
+            "What else a call changes as a matter of course: systems, or types of object in one. Anything else that it is seen to change, and its effect does not say, is found as a violation.",
+            ["crm/activity"],
+            max_length=MAX_ENTRIES,
+        ),
+    ] = ()
     idempotency: Annotated[
         tuple[KeyPart, ...],
         says(

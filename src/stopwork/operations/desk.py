@@ -64,7 +64,7 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
         case p.RecordOutcome():
             return {"capture": outcomes.finish(tx, manifests, **fields)}
         case p.RecordEffects():
-            outcomes.observe(tx, **fields)
+            outcomes.observe(tx, manifests, **fields)
         case p.SettleByProbe():
             return {"outcome": probing.settle(tx, manifests, **fields)}
         case p.RegisterPoint():

@@ -6,7 +6,7 @@ outcome is settled by the guard that comes back, or by someone who has looked; u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from stopwork.ledger.records import Call, Effect, Image, Key, ObjectRef, Observe
 from stopwork.ledger.words import EffectKind, ImageState, Operation, Outcome
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
+from stopwork.manifest.reach import goes_further
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import refuse_agent
 from stopwork.operations.permits import in_flight, require_session
@@ -58,9 +59,13 @@ def finish(
         raise TooLarge(
             f"{len(observed)} objects for one call, at most {MAX_OBSERVED}", hint="Narrow the scan."
         )
-    declared = _declared_object(manifests.version(tx, known.workflow, known.version), known, result)
+    rules = manifests.version(tx, known.workflow, known.version)
+    declared = _declared_object(rules, known, result)
     recorded = {effect.object: effect for effect in tx.each(Effect, call=call)} if given_up else {}
-    effects = _effects(tx, known, observed, declared, outcome)
+    effects = tuple(
+        _held_against(rules, each, known, declared)
+        for each in _effects(tx, known, observed, declared, outcome)
+    )
     fresh = tuple(effect for effect in effects if effect.object not in recorded)
     revised = _revised(recorded, observed)
     if outcome is Outcome.FAILED and any(effect.before != effect.after for effect in revised):
@@ -83,10 +88,8 @@ def finish(
             )
         )
     if revised:
-        total = len(recorded.keys() | {effect.object for effect in effects})
-        tx.record(
-            EffectsObserved(call=call, run=known.run, workflow=known.workflow, effects=revised, total=total)
-        )
+        revised = tuple(_held_against(rules, each, known, declared) for each in revised)
+        tx.record(_observed(known, [*recorded.values(), *effects], revised))
     seen = {each.object for each in observed} | {each.object for each in known.before}
     return () if declared is None or declared in seen or outcome is Outcome.FAILED else (declared,)
 
@@ -101,12 +104,14 @@ def _require_attempt(known: Call, outcome: Outcome) -> None:
         )
 
 
-def observe(tx: Tx, *, call: str, observed: Sequence[Observed]) -> None:
+def observe(tx: Tx, manifests: Manifests, *, call: str, observed: Sequence[Observed]) -> None:
     """Record what was seen of objects that only the call's result names."""
     known = tx.need_locked(Call, call)
     require_own_workflow(tx, known.workflow)
     if known.outcome is None:
         raise Conflict(f"{call} has not ended", hint="Report its outcome first.", call=call)
+    rules = manifests.version(tx, known.workflow, known.version)
+    declared = _declared_object(rules, known, known.result)
     recorded = {effect.object: effect for effect in tx.each(Effect, call=call)}
     effects = []
     for each in observed:
@@ -114,15 +119,10 @@ def observe(tx: Tx, *, call: str, observed: Sequence[Observed]) -> None:
         operation = operation_of(each.before, each.after, known.effect)
         if operation is None:
             continue
-        effect = _effect(tx, known, each, operation)
+        effect = _held_against(rules, _effect(tx, known, each, operation), known, declared)
         effects.append(effect if before is None else replace(effect, id=before.id))
     if effects:
-        total = len({effect.object for effect in effects} | recorded.keys())
-        tx.record(
-            EffectsObserved(
-                call=call, run=known.run, workflow=known.workflow, effects=tuple(effects), total=total
-            )
-        )
+        tx.record(_observed(known, recorded.values(), effects))
 
 
 def reconcile(
@@ -148,7 +148,7 @@ def settle(
     tx: Tx, known: Call, *, outcome: Outcome, how: str, result: Any = None, left: Sequence[Effect] = ()
 ) -> Call:
     """Record how a call ended whose end nobody saw, and how that is known; who may say so is decided by the caller."""
-    recorded = {effect.id for effect in tx.each(Effect, call=known.id)}
+    recorded = {effect.id: effect for effect in tx.each(Effect, call=known.id)}
     fresh = tuple(replace(effect, id=tx.new_id("eff")) for effect in left if effect.id not in recorded)
     revised = tuple(effect for effect in left if effect.id in recorded)
     tx.record(
@@ -167,12 +167,7 @@ def settle(
         )
     )
     if revised:
-        total = len(recorded) + len(fresh)
-        tx.record(
-            EffectsObserved(
-                call=known.id, run=known.run, workflow=known.workflow, effects=revised, total=total
-            )
-        )
+        tx.record(_observed(known, [*recorded.values(), *fresh], revised))
     return tx.need(Call, known.id)
 
 
@@ -278,6 +273,31 @@ def _effects(
         after=Image.unknown("it was not read after the call"),
     )
     return (*effects, _effect(tx, call, unseen, unseen.operation))
+
+
+def _held_against(rules: CompiledManifest, effect: Effect, call: Call, declared: ObjectRef | None) -> Effect:
+    """Answer the effect with what the manifest declares, where it goes further than that."""
+    further = goes_further(
+        call.effect,
+        effect.operation,
+        effect.object,
+        named=declared,
+        tool=rules.manifest.tools.get(call.tool),
+    )
+    return replace(effect, exceeds=call.effect if further else None)
+
+
+def _observed(call: Call, known: Iterable[Effect], seen: Sequence[Effect]) -> EffectsObserved:
+    """Answer the event of having seen these effects of a call of which those were known."""
+    every = {effect.object: effect for effect in (*known, *seen)}
+    return EffectsObserved(
+        call=call.id,
+        run=call.run,
+        workflow=call.workflow,
+        effects=tuple(seen),
+        total=len(every),
+        exceeding=sum(effect.exceeds is not None for effect in every.values()),
+    )
 
 
 def _nothing_seen(each: Observed) -> bool:

@@ -31,7 +31,7 @@ from stopwork.sdk.desk import AsyncDesk, Desk, InThread
 from stopwork.sdk.digests import runtime_of, tool_digest
 from stopwork.sdk.doubt import AuthorSays
 from stopwork.sdk.heartbeat import HELD_S, Health, Heartbeat
-from stopwork.sdk.observer import Observer
+from stopwork.sdk.observer import Observer, captures
 from stopwork.sdk.reads import LeasedTool, Read, Reads
 from stopwork.sdk.released import CarriedOut, ReleasedCall
 from stopwork.sdk.resume import ResumeToken, run_of
@@ -138,8 +138,8 @@ class Stopwork:
         self.desk = desk
         self._adesk = adesk
         self._ids = ids or TimeOrderedIds(SystemClock())
-        # What scans a system around every call sees what a read changes unsaid; such a read is no plain one.
-        plain_reads = not any(system.scans for system in (systems or {}).values())
+        # Where a system is scanned around every call, or says what a call has changed, a read that writes is found out: no plain one.
+        plain_reads = not any(system.scans or captures(system) for system in (systems or {}).values())
         self._reads = Reads(desk, self._ids, clock=clock) if read_lease and plain_reads else None
         self._heartbeat = Heartbeat(
             desk,

@@ -131,7 +131,7 @@ def test_an_agent_speaks_for_its_own_workflow_only(office: Office) -> None:
         lambda tx: permits.ask(tx, ours, run="run_mine", tool="crm.read_account", args={}),
         lambda tx: permits.attempt(tx, call=permit.call, before=()),
         lambda tx: outcomes.finish(tx, ours, call=permit.call, outcome=Outcome.SUCCEEDED),
-        lambda tx: outcomes.observe(tx, call=permit.call, observed=()),
+        lambda tx: outcomes.observe(tx, ours, call=permit.call, observed=()),
         lambda tx: points.register(tx, workflow=WORKFLOW, name="spy"),
         lambda tx: points.heartbeat(tx, point=point, epoch=99),
         lambda tx: points.retire(tx, point=point, reason="gone"),

@@ -173,13 +173,17 @@ class CallFinished(Event, tag="call.finished"):
 
 
 class EffectsObserved(Event, tag="call.effects_observed"):
-    """Objects that only the call's result names have been looked at; ``total`` counts all effects of the call."""
+    """Objects that only the call's result names have been looked at.
+
+    ``total`` counts all effects of the call, and ``exceeding`` those that go further than the manifest declares.
+    """
 
     call: str
     run: str
     workflow: str
     effects: tuple[r.Effect, ...]
     total: int
+    exceeding: int = 0
 
 
 class KeysExpired(Event, tag="keys.expired"):

@@ -252,6 +252,7 @@ def _call_finished(entry: e.Entry, event: e.CallFinished) -> Iterator[Change]:
             in_flight=False,
             reconciled=event.reconciled,
             effects=call.effects + len(event.effects),
+            exceeding=call.exceeding + sum(effect.exceeds is not None for effect in event.effects),
         ),
     )
     # Only calls that write hold a key. A call that failed after it had changed something must not be tried again unseen.
@@ -278,7 +279,9 @@ def _call_finished(entry: e.Entry, event: e.CallFinished) -> Iterator[Change]:
 @on(e.EffectsObserved)
 def _effects_observed(entry: e.Entry, event: e.EffectsObserved) -> Iterator[Change]:
     yield from (Upsert(r.Effect, effect.id, functools.partial(_seen, effect)) for effect in event.effects)
-    yield Update(r.Call, event.call, lambda call: replace(call, effects=event.total))
+    yield Update(
+        r.Call, event.call, lambda call: replace(call, effects=event.total, exceeding=event.exceeding)
+    )
 
 
 def _seen(effect: r.Effect, _known: r.Effect | None) -> r.Effect:

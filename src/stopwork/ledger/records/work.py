@@ -145,7 +145,7 @@ class Call(Record):
     way through this call: permit, attempt and outcome are of the same. ``point`` is the guard itself. ``destinations`` is
     ``None`` where the manifest names them and they could not be read. ``asked_args`` are what the agent gave where a reviewer's
     ``args`` take their place, and ``draft`` is the drafted call that this one carries out. ``began_at`` is set for a read that the
-    guard decided itself, on a lease, and reported afterwards.
+    guard decided itself, on a lease, and reported afterwards. ``exceeding`` of its ``effects`` go further than the manifest declares.
     """
 
     id: str
@@ -182,6 +182,7 @@ class Call(Record):
     error: str | None = None
     finished_at: datetime | None = None
     effects: int = 0
+    exceeding: int = 0
     in_flight: bool = False
     reconciled: bool = False
     asked_args: dict[str, Any] | None = None
@@ -219,7 +220,10 @@ class Key(Record):
 
 
 class Effect(Record):
-    """A change that one call made to one object."""
+    """A change that one call made to one object.
+
+    ``exceeds`` is the effect that the manifest declares for the tool where this goes further than that: a read that wrote.
+    """
 
     id: str
     call: str
@@ -233,6 +237,7 @@ class Effect(Record):
     at: datetime
     source: str
     object_key: str
+    exceeds: EffectKind | None = None
 
 
 class Point(Record):
