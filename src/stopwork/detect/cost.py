@@ -14,8 +14,9 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, with_entry
+from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.rulebook import Rulebook, hold_of, manifest_of
+from stopwork.detect.table import Table
 from stopwork.kernel.phrases import money
 from stopwork.ledger.events import CallDecided, Entry, RunFinished, StepRecorded
 from stopwork.ledger.records import Record
@@ -60,10 +61,10 @@ class Spend(Record):
 class State(Record):
     """Spend by run, by workflow and day, and the finished runs of each workflow, newest last."""
 
-    runs: dict[str, Spend] = {}
-    days: dict[str, Spend] = {}
-    history: dict[str, tuple[Spend, ...]] = {}
-    finished: dict[str, bool] = {}
+    runs: Table[Spend] = Table()
+    days: Table[Spend] = Table()
+    history: Table[tuple[Spend, ...]] = Table()
+    finished: Table[bool] = Table()
 
 
 class Breach(Record):
@@ -104,8 +105,8 @@ def _keep(state: State, event: RunFinished) -> State:
     past = (*state.history.get(event.workflow, ()), state.runs.get(event.run, Spend()))[-HISTORY_RUNS:]
     return replace(
         state,
-        history=with_entry(state.history, event.workflow, past, at_most=MOST_WORKFLOWS),
-        finished=with_entry(state.finished, event.run, True, at_most=MOST_RUNS),
+        history=state.history.put(event.workflow, past, at_most=MOST_WORKFLOWS),
+        finished=state.finished.put(event.run, True, at_most=MOST_RUNS),
     )
 
 
@@ -133,8 +134,8 @@ def _spent(
         findings = ()
     state = replace(
         state,
-        runs=with_entry(state.runs, run, run_spend, at_most=MOST_RUNS),
-        days=with_entry(state.days, day, day_spend, at_most=MOST_DAYS),
+        runs=state.runs.put(run, run_spend, at_most=MOST_RUNS),
+        days=state.days.put(day, day_spend, at_most=MOST_DAYS),
     )
     return state, findings
 

@@ -18,7 +18,6 @@ from stopwork.ledger.records import Record
 from stopwork.ledger.words import IncidentType, ScopeKind, Severity, SignalKind
 
 S = TypeVar("S", bound=Record)
-V = TypeVar("V")
 
 QUIET = timedelta(minutes=1)
 """What is found again and again about one thing is reported once in this time."""
@@ -73,20 +72,3 @@ def is_quiet(told: Mapping[str, datetime], about: str, at: datetime) -> bool:
     """Answer whether so little time has passed since ``about`` was told that telling it again adds nothing."""
     last = told.get(about)
     return last is not None and at - last < QUIET
-
-
-def with_entry(table: Mapping[str, V], key: str, value: V, *, at_most: int) -> dict[str, V]:
-    """Answer the table with one entry set as its newest; beyond ``at_most`` the oldest is forgotten."""
-    changed = dict(table)
-    changed.pop(key, None)
-    changed[key] = value
-    while len(changed) > at_most:
-        del changed[next(iter(changed))]
-    return changed
-
-
-def without(table: Mapping[str, V], key: str) -> dict[str, V]:
-    """Answer the table without one entry."""
-    changed = dict(table)
-    changed.pop(key, None)
-    return changed

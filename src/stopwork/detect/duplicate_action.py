@@ -18,8 +18,9 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import QUIET, Detector, Finding, with_entry, without
+from stopwork.detect.detector import QUIET, Detector, Finding
 from stopwork.detect.rulebook import Rulebook, hold_of
+from stopwork.detect.table import Table
 from stopwork.kernel.phrases import count_of, lasting
 from stopwork.ledger.events import CallDecided, CallFinished, Entry, ItemFinished, PlanProposed, RunStarted
 from stopwork.ledger.records import Item, Record, Run
@@ -64,10 +65,10 @@ class Action(Record):
 class State(Record):
     """``undone`` calls left no change; ``planned`` says which calls a recovery item undoes."""
 
-    actions: dict[str, Action] = {}
-    undone: dict[str, bool] = {}
-    planned: dict[str, tuple[str, ...]] = {}
-    runs: dict[str, Run] = {}
+    actions: Table[Action] = Table()
+    undone: Table[bool] = Table()
+    planned: Table[tuple[str, ...]] = Table()
+    runs: Table[Run] = Table()
 
 
 class DuplicateAction(Detector[State]):
@@ -93,7 +94,7 @@ class DuplicateAction(Detector[State]):
 
 
 def _remember_run(state: State, run: Run) -> State:
-    return replace(state, runs=with_entry(state.runs, run.id, run, at_most=MOST_RUNS))
+    return replace(state, runs=state.runs.put(run.id, run, at_most=MOST_RUNS))
 
 
 def _run_of(event: RunStarted | CallDecided, trigger_id: str, attempt: int, entry: Entry) -> Run:
@@ -138,7 +139,7 @@ def _count(
     fires = len(action.sightings) > 1 and not quiet
     # Within the quiet time copies are only counted; the next report lists them all.
     known = replace(action, reported_at=latest) if fires else action
-    state = replace(state, actions=with_entry(state.actions, key, known, at_most=MOST_KEYS))
+    state = replace(state, actions=state.actions.put(key, known, at_most=MOST_KEYS))
     return state, (_finding(event, alert, action, declared),) if fires else ()
 
 
@@ -158,15 +159,14 @@ def _with_sighting(action: Action, sighting: Sighting, window: timedelta) -> Act
 
 def _without_call(state: State, call: str) -> State:
     """Forget a call that left no change: doing it once more is no duplicate."""
-    undone = with_entry(state.undone, call, True, at_most=MOST_CALLS)
+    undone = state.undone.put(call, True, at_most=MOST_CALLS)
     # Searched newest first: this is rare, and an index would have to be kept up at every call.
-    for key, action in reversed(state.actions.items()):
+    for key in reversed(state.actions):
+        action = state.actions[key]
         left = tuple(sighting for sighting in action.sightings if sighting.call != call)
         if len(left) < len(action.sightings):
-            rest = without(state.actions, key)
-            actions = (
-                with_entry(rest, key, replace(action, sightings=left), at_most=MOST_KEYS) if left else rest
-            )
+            rest = state.actions.without(key)
+            actions = rest.put(key, replace(action, sightings=left), at_most=MOST_KEYS) if left else rest
             return replace(state, undone=undone, actions=actions)
     return replace(state, undone=undone)
 
@@ -174,14 +174,14 @@ def _without_call(state: State, call: str) -> State:
 def _plan(state: State, items: Iterable[Item]) -> State:
     planned = state.planned
     for item in items:
-        planned = with_entry(planned, item.id, item.calls, at_most=MOST_CALLS)
+        planned = planned.put(item.id, item.calls, at_most=MOST_CALLS)
     return replace(state, planned=planned)
 
 
 def _put_back(state: State, item: str) -> State:
     for call in state.planned.get(item, ()):
         state = _without_call(state, call)
-    return replace(state, planned=without(state.planned, item))
+    return replace(state, planned=state.planned.without(item))
 
 
 def _finding(event: CallDecided, alert: DuplicateAlert, action: Action, declared: str | None) -> Finding:

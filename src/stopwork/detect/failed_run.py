@@ -12,8 +12,9 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, with_entry, without
+from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.rulebook import Rulebook, hold_of, manifest_of
+from stopwork.detect.table import Table
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.events import CallDecided, CallFinished, Entry, RunFinished, RunStarted
 from stopwork.ledger.records import Record
@@ -72,10 +73,10 @@ class Tally(Record):
 
     attempt: int = 1
     retry_of: str | None = None
-    pending: dict[str, Pending] = {}
+    pending: Table[Pending] = Table()
     writes: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
-    failed: dict[str, str] = {}
+    failed: Table[str] = Table()
     refused: int = 0
     after_error: int = 0
     finished: RunStatus | None = None
@@ -84,8 +85,8 @@ class Tally(Record):
 class State(Record):
     """``in_a_row`` counts the failed runs of a workflow since the last good one."""
 
-    runs: dict[str, Tally] = {}
-    in_a_row: dict[str, int] = {}
+    runs: Table[Tally] = Table()
+    in_a_row: Table[int] = Table()
 
 
 class FailedRun(Detector[State]):
@@ -113,7 +114,7 @@ def _tally(state: State, run: str) -> Tally:
 
 
 def _put(state: State, run: str, tally: Tally) -> State:
-    return replace(state, runs=with_entry(state.runs, run, tally, at_most=MOST_RUNS))
+    return replace(state, runs=state.runs.put(run, tally, at_most=MOST_RUNS))
 
 
 def _decided(tally: Tally, event: CallDecided) -> Tally:
@@ -128,7 +129,7 @@ def _decided(tally: Tally, event: CallDecided) -> Tally:
     pending = Pending(action=action, writes=writes)
     return replace(
         tally,
-        pending=with_entry(tally.pending, event.call, pending, at_most=MOST_CALLS),
+        pending=tally.pending.put(event.call, pending, at_most=MOST_CALLS),
         after_error=tally.after_error + went_on,
     )
 
@@ -141,19 +142,19 @@ def _call_finished(tally: Tally, event: CallFinished) -> Tally:
     if event.outcome is Outcome.SUCCEEDED:
         return replace(
             tally,
-            pending=without(tally.pending, event.call),
+            pending=tally.pending.without(event.call),
             writes=_and(tally.writes, event.call) if call.writes else tally.writes,
             unsure=unsure,
-            failed=without(tally.failed, call.action),
+            failed=tally.failed.without(call.action),
         )
     unknown = event.outcome is Outcome.UNKNOWN
     changed = bool(event.effects)
     return replace(
         tally,
-        pending=tally.pending if unknown else without(tally.pending, event.call),
+        pending=tally.pending if unknown else tally.pending.without(event.call),
         writes=_and(tally.writes, event.call) if changed and not unknown else tally.writes,
         unsure=_and(unsure, event.call) if unknown and call.writes else unsure,
-        failed=with_entry(tally.failed, call.action, event.call, at_most=MOST_CALLS),
+        failed=tally.failed.put(call.action, event.call, at_most=MOST_CALLS),
     )
 
 
@@ -197,7 +198,7 @@ def _finished(
     in_a_row = state.in_a_row.get(event.workflow, 0) + 1 if failed else 0
     state = replace(
         _put(state, event.run, tally),
-        in_a_row=with_entry(state.in_a_row, event.workflow, in_a_row, at_most=MOST_RUNS),
+        in_a_row=state.in_a_row.put(event.workflow, in_a_row, at_most=MOST_RUNS),
     )
     manifest = manifest_of(rules, event.workflow)
     if manifest is None or not manifest.alerts.failed_run.enabled:

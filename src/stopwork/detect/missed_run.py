@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, with_entry, without
+from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.rulebook import Rulebook, hold_of, manifest_of
+from stopwork.detect.table import Table
 from stopwork.kernel.phrases import count_of, lasting, moment
 from stopwork.ledger.events import Entry, HoldLifted, HoldSet, ManifestApplied, RunFinished, RunStarted
 from stopwork.ledger.records import Record
@@ -51,8 +52,8 @@ class Watched(Record):
 
     started_until: datetime
     ended_until: datetime
-    runs: dict[str, Started] = {}
-    ends: dict[str, datetime] = {}
+    runs: Table[Started] = Table()
+    ends: Table[datetime] = Table()
 
 
 class Held(Record):
@@ -70,8 +71,8 @@ class Held(Record):
 class State(Record):
     """The workflows with their scheduled runs, and the holds that excuse them."""
 
-    watched: dict[str, Watched] = {}
-    holds: dict[str, Held] = {}
+    watched: Table[Watched] = Table()
+    holds: Table[Held] = Table()
 
 
 class MissedRun(Detector[State]):
@@ -93,7 +94,7 @@ class MissedRun(Detector[State]):
                 return _held(state, event, entry.at), ()
             case HoldLifted() as event if event.hold in state.holds:
                 held = replace(state.holds[event.hold], until=entry.at)
-                return replace(state, holds=with_entry(state.holds, event.hold, held, at_most=MOST_HOLDS)), ()
+                return replace(state, holds=state.holds.put(event.hold, held, at_most=MOST_HOLDS)), ()
             case _:
                 return state, ()
 
@@ -230,7 +231,7 @@ class _Judge(NamedTuple):
 
 
 def _put(state: State, workflow: str, watched: Watched) -> State:
-    return replace(state, watched=with_entry(state.watched, workflow, watched, at_most=MOST_WORKFLOWS))
+    return replace(state, watched=state.watched.put(workflow, watched, at_most=MOST_WORKFLOWS))
 
 
 def _started(state: State, event: RunStarted, at: datetime) -> State:
@@ -238,8 +239,8 @@ def _started(state: State, event: RunStarted, at: datetime) -> State:
     if watched is None or event.run in watched.runs:
         return state
     run = Started(run=event.run, at=at, ended_at=watched.ends.get(event.run))
-    runs = with_entry(watched.runs, event.run, run, at_most=MOST_RUNS)
-    return _put(state, event.workflow, replace(watched, runs=runs, ends=without(watched.ends, event.run)))
+    runs = watched.runs.put(event.run, run, at_most=MOST_RUNS)
+    return _put(state, event.workflow, replace(watched, runs=runs, ends=watched.ends.without(event.run)))
 
 
 def _ended(state: State, event: RunFinished, at: datetime) -> State:
@@ -248,9 +249,9 @@ def _ended(state: State, event: RunFinished, at: datetime) -> State:
         return state
     run = watched.runs.get(event.run)
     if run is None:
-        ends = with_entry(watched.ends, event.run, at, at_most=MOST_RUNS)
+        ends = watched.ends.put(event.run, at, at_most=MOST_RUNS)
         return _put(state, event.workflow, replace(watched, ends=ends))
-    runs = with_entry(watched.runs, event.run, replace(run, ended_at=run.ended_at or at), at_most=MOST_RUNS)
+    runs = watched.runs.put(event.run, replace(run, ended_at=run.ended_at or at), at_most=MOST_RUNS)
     return _put(state, event.workflow, replace(watched, runs=runs))
 
 
@@ -266,4 +267,4 @@ def _held(state: State, event: HoldSet, at: datetime) -> State:
         case _:
             return state
     held = Held(workflow=workflow, since=at)
-    return replace(state, holds=with_entry(state.holds, event.hold, held, at_most=MOST_HOLDS))
+    return replace(state, holds=state.holds.put(event.hold, held, at_most=MOST_HOLDS))

@@ -11,8 +11,9 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, with_entry
+from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
+from stopwork.detect.table import Table
 from stopwork.kernel.phrases import lasting, listed, moment
 from stopwork.ledger.events import Entry, ManifestApplied, PauseTestFinished
 from stopwork.ledger.records import Record
@@ -35,7 +36,7 @@ class Watched(Record):
 class State(Record):
     """What is known of each workflow's tests."""
 
-    watched: dict[str, Watched] = {}
+    watched: Table[Watched] = Table()
 
 
 class PauseTest(Detector[State]):
@@ -126,4 +127,4 @@ class PauseTest(Detector[State]):
 
 
 def _put(state: State, workflow: str, watched: Watched) -> State:
-    return replace(state, watched=with_entry(state.watched, workflow, watched, at_most=MOST_WORKFLOWS))
+    return replace(state, watched=state.watched.put(workflow, watched, at_most=MOST_WORKFLOWS))

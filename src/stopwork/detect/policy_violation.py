@@ -18,8 +18,9 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, is_quiet, with_entry, without
+from stopwork.detect.detector import Detector, Finding, is_quiet
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
+from stopwork.detect.table import Table
 from stopwork.kernel.phrases import count_of
 from stopwork.ledger.events import CallDecided, Entry, RunFinished, RunStarted, StepRecorded
 from stopwork.ledger.records import Reason, Record
@@ -59,14 +60,14 @@ class Conduct(Record):
     """What one run did against the rules, by what it concerns."""
 
     trigger: str | None = None
-    tallies: dict[str, Tally] = {}
+    tallies: Table[Tally] = Table()
 
 
 class State(Record):
     """``told`` says when a violation of one kind was reported last."""
 
-    runs: dict[str, Conduct] = {}
-    told: dict[str, datetime] = {}
+    runs: Table[Conduct] = Table()
+    told: Table[datetime] = Table()
 
 
 class Violation(Record):
@@ -96,7 +97,7 @@ class PolicyViolation(Detector[State]):
                 conduct = replace(_conduct(state, event.run), trigger=event.trigger)
                 return _put(state, event.run, conduct), ()
             case RunFinished() as event if event.run in state.runs:
-                return replace(state, runs=without(state.runs, event.run)), ()
+                return replace(state, runs=state.runs.without(event.run)), ()
             # A call that waits for people is decided again when they have answered.
             case CallDecided(would=Verdict.DENY) as event if event.verdict is not Verdict.WAIT:
                 broken = [reason for reason in event.reasons if _is_rule(reason)]
@@ -172,7 +173,7 @@ def _judge(state: State, found: Violation, rules: Rulebook) -> tuple[State, tupl
         return state, ()
     records = (*tally.records, found.record)
     tally = Tally(records=records[-MOST_RECORDS:], dropped=tally.dropped + (len(records) > MOST_RECORDS))
-    tallies = with_entry(conduct.tallies, found.key, tally, at_most=MOST_KEYS)
+    tallies = conduct.tallies.put(found.key, tally, at_most=MOST_KEYS)
     state = _put(state, found.run, replace(conduct, tallies=tallies))
 
     alert = manifest.alerts.policy_violation
@@ -181,7 +182,7 @@ def _judge(state: State, found: Violation, rules: Rulebook) -> tuple[State, tupl
     about = "\x1f".join((found.workflow, found.key, "grave" if grave else "logged"))
     if is_quiet(state.told, about, found.at):
         return state, ()
-    state = replace(state, told=with_entry(state.told, about, found.at, at_most=MOST_TOLD))
+    state = replace(state, told=state.told.put(about, found.at, at_most=MOST_TOLD))
     return state, (_finding(found, tally, conduct.trigger, alert, grave=grave),)
 
 
@@ -217,4 +218,4 @@ def _conduct(state: State, run: str) -> Conduct:
 
 
 def _put(state: State, run: str, conduct: Conduct) -> State:
-    return replace(state, runs=with_entry(state.runs, run, conduct, at_most=MOST_RUNS))
+    return replace(state, runs=state.runs.put(run, conduct, at_most=MOST_RUNS))

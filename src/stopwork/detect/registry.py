@@ -20,6 +20,7 @@ from stopwork.detect.pause_test import PauseTest
 from stopwork.detect.policy_violation import PolicyViolation
 from stopwork.detect.rulebook import Rulebook
 from stopwork.detect.stale_input import StaleInput
+from stopwork.detect.table import from_builtin, to_builtin
 from stopwork.detect.write_failure import WriteFailure
 from stopwork.ledger.events import Entry
 from stopwork.ledger.records import Record
@@ -89,7 +90,7 @@ class Watch:
 
     def dump(self) -> bytes:
         """Answer all states as JSON, for :func:`restore`."""
-        return msgspec.json.encode(self._states)
+        return msgspec.json.encode(self._states, enc_hook=to_builtin)
 
 
 def restore(stored: bytes, detectors: Iterable[Detector[Any]] = DETECTORS) -> Watch:
@@ -97,7 +98,7 @@ def restore(stored: bytes, detectors: Iterable[Detector[Any]] = DETECTORS) -> Wa
     every = tuple(detectors)
     raw = msgspec.json.decode(stored, type=dict[str, msgspec.Raw])
     states = {
-        each.name: msgspec.json.decode(raw[each.name], type=each.state_type)
+        each.name: msgspec.json.decode(raw[each.name], type=each.state_type, dec_hook=from_builtin)
         for each in every
         if each.name in raw
     }

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, is_quiet, with_entry, without
+from stopwork.detect.detector import Detector, Finding, is_quiet
 from stopwork.detect.rulebook import Rulebook, hold_of, manifest_of
+from stopwork.detect.table import Table
 from stopwork.kernel.phrases import lasting
 from stopwork.ledger.events import CallDecided, Entry, RunFinished, RunStarted, StepRecorded
 from stopwork.ledger.records import Record
@@ -26,8 +27,8 @@ MOST_SOURCES = 1_024
 class State(Record):
     """``triggers`` says what started each run that goes on; ``told`` when a source was reported last."""
 
-    triggers: dict[str, str] = {}
-    told: dict[str, datetime] = {}
+    triggers: Table[str] = Table()
+    told: Table[datetime] = Table()
 
 
 class Input(Record):
@@ -52,10 +53,10 @@ class StaleInput(Detector[State]):
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
             case RunStarted() as event:
-                triggers = with_entry(state.triggers, event.run, event.trigger, at_most=MOST_RUNS)
+                triggers = state.triggers.put(event.run, event.trigger, at_most=MOST_RUNS)
                 return replace(state, triggers=triggers), ()
             case RunFinished() as event if event.run in state.triggers:
-                return replace(state, triggers=without(state.triggers, event.run)), ()
+                return replace(state, triggers=state.triggers.without(event.run)), ()
             case StepRecorded(kind=StepKind.RETRIEVAL, source=str(source)) as event:
                 read = Input(
                     workflow=event.workflow,
@@ -91,7 +92,7 @@ def _judge(state: State, read: Input, rules: Rulebook) -> tuple[State, tuple[Fin
         return state, ()
     summary, facts = wrong
     finding = _finding(read, manifest.alerts.stale_input, summary, facts, state.triggers.get(read.run))
-    return replace(state, told=with_entry(state.told, about, read.at, at_most=MOST_SOURCES)), (finding,)
+    return replace(state, told=state.told.put(about, read.at, at_most=MOST_SOURCES)), (finding,)
 
 
 def _what_is_wrong(read: Input, manifest: Manifest) -> tuple[str, dict[str, Any]] | None:

@@ -17,8 +17,9 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, is_quiet, with_entry, without
+from stopwork.detect.detector import Detector, Finding, is_quiet
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
+from stopwork.detect.table import Table
 from stopwork.kernel.phrases import count_of
 from stopwork.ledger.events import CallDecided, CallFinished, Entry, RunFinished
 from stopwork.ledger.records import Record
@@ -73,8 +74,8 @@ class Write(Record):
 class State(Record):
     """``told`` says when each way of failing was reported last, by tool."""
 
-    writes: dict[str, Write] = {}
-    told: dict[str, datetime] = {}
+    writes: Table[Write] = Table()
+    told: Table[datetime] = Table()
 
 
 class WriteFailure(Detector[State]):
@@ -120,7 +121,7 @@ def _permitted(state: State, event: CallDecided, at: datetime, rules: Rulebook) 
         at=at,
         args=event.args if tool and tool.verify else {},
     )
-    return replace(state, writes=with_entry(state.writes, event.call, write, at_most=MOST_CALLS))
+    return replace(state, writes=state.writes.put(event.call, write, at_most=MOST_CALLS))
 
 
 def _ended(
@@ -128,13 +129,13 @@ def _ended(
 ) -> tuple[State, tuple[Finding, ...]]:
     write = replace(state.writes[event.call], at=at, error=(event.error or "")[:MOST_ERROR_CHARS])
     if event.reconciled:
-        return replace(state, writes=without(state.writes, event.call)), ()
+        return replace(state, writes=state.writes.without(event.call)), ()
     if event.outcome is not Outcome.SUCCEEDED:
         failure = How.UNKNOWN if event.outcome is Outcome.UNKNOWN else How.FAILED
-        writes = with_entry(state.writes, event.call, replace(write, failure=failure), at_most=MOST_CALLS)
+        writes = state.writes.put(event.call, replace(write, failure=failure), at_most=MOST_CALLS)
         return replace(state, writes=writes), ()
-    left = {call: each for call, each in state.writes.items() if not _made_good(each, by=write)}
-    state = replace(state, writes=left)
+    good = [call for call, each in state.writes.items() if _made_good(each, by=write)]
+    state = replace(state, writes=state.writes.without_any(good))
     doubt = _doubt(rules(event.workflow), write, event.result)
     if not doubt:
         return state, ()
@@ -177,10 +178,9 @@ def _tell(state: State, failed: Iterable[Write], rules: Rulebook) -> tuple[State
         # What is logged must not silence what is alarming.
         about = "\x1f".join((workflow, tool, failure, "grave" if finding.alarming else "logged"))
         if not is_quiet(told, about, finding.occurred_at):
-            told = with_entry(told, about, finding.occurred_at, at_most=MOST_TOLD)
+            told = told.put(about, finding.occurred_at, at_most=MOST_TOLD)
             findings.append(finding)
-    left = {call: each for call, each in state.writes.items() if call not in judged}
-    return State(writes=left, told=told), tuple(findings)
+    return State(writes=state.writes.without_any(judged), told=told), tuple(findings)
 
 
 def _finding(failure: How, group: list[Write], alert: Alert) -> Finding:
