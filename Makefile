@@ -105,9 +105,10 @@ bench: $(INSTALLED) ## measure the hot paths on this machine
 bench-agentdojo: .venv-bench/.installed ## AgentDojo through the guard: writes benchmarks/RESULTS.md
 	@.venv-bench/bin/python -m benchmarks.agentdojo --write
 
-# AgentDojo brings some sixty packages that nothing else needs: it lives apart.
+# The environments bring some sixty packages that nothing else needs: they live apart. The lock is complete, for what is used
+# of them (requirements/uv.toml), so no package is asked what else it would like.
 .venv-bench/.installed: requirements/bench.lock $(PACKAGE)
 	@python=$$($(FIND_PYTHON)); .venv-bench/bin/python -c 'import pip' 2>/dev/null || "$$python" -m venv --clear .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --require-hashes -r requirements/bench.lock
+	@.venv-bench/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/bench.lock
 	@.venv-bench/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -20,7 +20,8 @@ LOCKS = {
 """File → what it adds to the server and to what builds the package."""
 
 COMPILE = [
-    *("uv", "pip", "compile", "pyproject.toml", "--quiet", "--no-config", "--universal", "--upgrade"),
+    *("uv", "pip", "compile", "pyproject.toml", "--quiet", "--config-file", "requirements/uv.toml"),
+    *("--universal", "--upgrade"),
     *(
         "--python-version",
         "3.11",
