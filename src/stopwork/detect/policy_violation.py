@@ -1,4 +1,4 @@
-"""Notices calls that break a rule of the manifest, and guardrails that report something they should not have seen.
+"""Notices calls that break a rule of the manifest, calls that do more than it declares, and guardrails that report something.
 
 What was prevented is logged; only when one run does the same thing again and again is it alarming: an agent that is
 told no tries something else, one that does not is misused or lost. What went through is alarming at once: a write
@@ -8,11 +8,16 @@ for a workflow that is only observed.
 A guardrail is a step of kind ``guardrail``. It reports a violation by the facts ``violated: true`` (it saw one) or
 ``blocked: true`` (it saw one and stopped it), and may name the ``rule`` and the ``tool`` it is about.
 
+A call does more than is declared when it is seen to change what its effect and ``also`` do not cover: a read that wrote, a create that
+deleted. What the place itself has laid to the call, or the object that the call names, is certain. What a scan showed may have been done by somebody
+else meanwhile, and is logged until it happens again and again.
+
 A person who rejects a call breaks no rule, nor does a call that meets a hold, a stage or a budget.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -21,9 +26,17 @@ from msgspec.structs import replace
 from stopwork.detect.detector import Detector, Finding, is_quiet
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
 from stopwork.detect.table import Table
-from stopwork.kernel.phrases import count_of
-from stopwork.ledger.events import CallDecided, Entry, RunFinished, RunStarted, StepRecorded
-from stopwork.ledger.records import Reason, Record
+from stopwork.kernel.phrases import count_of, listed
+from stopwork.ledger.events import (
+    CallDecided,
+    CallFinished,
+    EffectsObserved,
+    Entry,
+    RunFinished,
+    RunStarted,
+    StepRecorded,
+)
+from stopwork.ledger.records import Effect, Reason, Record
 from stopwork.ledger.words import (
     EffectKind,
     IncidentType,
@@ -38,11 +51,15 @@ from stopwork.manifest.model import Alert
 AGAIN_AND_AGAIN = 3
 """So many violations of one kind in one run are alarming although each was prevented."""
 
+SCAN = "scan"
+"""The source of an effect that is known only from a look before and a look after the call."""
+
 MOST_RUNS = 1_024
 MOST_KEYS = 100
 MOST_RECORDS = 50
 MOST_TOLD = 1_024
 MOST_RULE_CHARS = 200
+MOST_OBJECTS = 20
 
 
 class Tally(Record):
@@ -83,10 +100,12 @@ class Violation(Record):
     went_through: bool
     observed_only: bool = False
     call: str | None = None
+    type: IncidentType = IncidentType.TOOL_MISUSE
+    title: str = ""
 
 
 class PolicyViolation(Detector[State]):
-    """Fires when a condition or a blocked risk refuses a call, and when a guardrail reports a violation."""
+    """Fires when a condition or a blocked risk refuses a call, when one does more than is declared, and when a guardrail reports a violation."""
 
     name: ClassVar[str] = "policy_violation"
     state_type = State
@@ -104,6 +123,9 @@ class PolicyViolation(Detector[State]):
                 return _judge(state, _by_call(event, broken, entry.at), rules) if broken else (state, ())
             case StepRecorded(kind=StepKind.GUARDRAIL) as event if _reports_violation(event):
                 return _judge(state, _by_guardrail(event, entry.at), rules)
+            case CallFinished() | EffectsObserved() as event:
+                further = [effect for effect in event.effects if effect.exceeds is not None]
+                return _judge(state, _by_effects(further, entry.at), rules) if further else (state, ())
             case _:
                 return state, ()
 
@@ -139,6 +161,34 @@ def _by_call(event: CallDecided, broken: list[Reason], at: datetime) -> Violatio
         went_through=ran and event.effect is not EffectKind.READ,
         observed_only=ran,
         call=event.call,
+    )
+
+
+def _by_effects(further: Sequence[Effect], at: datetime) -> Violation:
+    first = further[0]
+    seen = [effect for effect in further if effect.source == SCAN]
+    sure = len(seen) < len(further)
+    did = listed(f"{effect.operation} {effect.object}" for effect in further)
+    doubt = "" if sure else " (seen by a scan: somebody else may have done it meanwhile)"
+    return Violation(
+        key=f"{first.tool} exceeds {first.exceeds}",
+        record=first.call,
+        workflow=first.workflow,
+        run=first.run,
+        at=at,
+        summary=f"{first.tool} is declared as {first.exceeds}, and it {did}{doubt}",
+        facts={
+            "rule": f"tools.{first.tool}.effect",
+            "tool": first.tool,
+            "effect": str(first.exceeds),
+            "objects": [str(effect.object) for effect in further[:MOST_OBJECTS]],
+            "operations": sorted({effect.operation.value for effect in further}),
+            "certain": sure,
+        },
+        went_through=sure,
+        call=first.call,
+        type=IncidentType.POLICY_DRIFT,
+        title=f"{first.tool} does more than it declares",
     )
 
 
@@ -189,7 +239,7 @@ def _judge(state: State, found: Violation, rules: Rulebook) -> tuple[State, tupl
 def _finding(found: Violation, tally: Tally, trigger: str | None, alert: Alert, *, grave: bool) -> Finding:
     again = f", {count_of(tally.count, 'time')} in this run" if tally.count > 1 else ""
     return Finding(
-        type=IncidentType.TOOL_MISUSE,
+        type=found.type,
         kind=SignalKind.POLICY_VIOLATION,
         detector=PolicyViolation.name,
         key=found.key,
@@ -210,6 +260,7 @@ def _finding(found: Violation, tally: Tally, trigger: str | None, alert: Alert, 
         hold=None if found.observed_only else hold_of(alert),
         severity=at_least(alert, Severity.SEV2 if grave else Severity.SEV3),
         alarming=grave or insists(alert),
+        title=found.title,
     )
 
 

@@ -1,5 +1,5 @@
 """Contract of the policy detector: what a rule or a guardrail prevented is logged, and alarming when one run does it
-again and again; what went through is alarming at once; a person's no, a hold, a stage and a budget are no
+again and again; what went through is alarming at once, and so is a call that surely did more than is declared; a person's no, a hold, a stage and a budget are no
 violations."""
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from stopwork.detect.policy_violation import MOST_RECORDS, PolicyViolation
-from stopwork.ledger.records import Reason
+from stopwork.ledger.records import Effect, Image, ObjectRef, Reason
 from stopwork.ledger.words import (
     EffectKind,
     IncidentType,
+    Operation,
+    Outcome,
     ReasonKind,
     ScopeKind,
     Severity,
@@ -39,6 +41,35 @@ CONDITION, RISK = because(ReasonKind.CONDITION), because(ReasonKind.RISK)
 
 def refused(story: Story, call: str, run: str = "r1", reasons: tuple[Reason, ...] = CONDITION) -> Story:
     return story.call(call, run, verdict=DENY, reasons=reasons)
+
+
+def exceeding(
+    story: Story,
+    call: str,
+    source: str = "capture",
+    *,
+    declared: EffectKind | None = EffectKind.READ,
+    outcome: Outcome = Outcome.SUCCEEDED,
+) -> Story:
+    """A call that changed a task, by what is declared for its tool; ``None`` where that is as it should be."""
+    effect = Effect(
+        id=f"effect of {call}",
+        call=call,
+        run="r1",
+        workflow=story.workflow,
+        tool="crm.list_accounts",
+        object=ObjectRef(system="crm", type="task", id="7"),
+        operation=Operation.MODIFIED,
+        before=Image.present({"title": "x"}),
+        after=Image.present({"title": "y"}),
+        at=story.now,
+        source=source,
+        object_key="crm/task/7",
+        exceeds=declared,
+    )
+    return story.call(call, tool="crm.list_accounts", effect=EffectKind.READ).outcome(
+        call, outcome, (effect,)
+    )
 
 
 def observed(story: Story, call: str, **how: Any) -> Story:
@@ -111,6 +142,14 @@ CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
         lambda s: s.run("r1").guardrail("pii", blocked="yes"),
         [],
     ),
+    "a read that wrote": (lambda s: exceeding(s.run("r1"), "A"), ["A"]),
+    "a read that failed and wrote": (lambda s: exceeding(s.run("r1"), "A", outcome=Outcome.FAILED), ["A"]),
+    "a write that did what is declared": (lambda s: exceeding(s.run("r1"), "A", declared=None), []),
+    "a read during which something changed": (lambda s: exceeding(s.run("r1"), "A", "scan"), ["A?"]),
+    "three reads during which something changed": (
+        lambda s: exceeding(exceeding(exceeding(s.run("r1"), "A", "scan"), "B", "scan"), "C", "scan"),
+        ["A?", "C"],
+    ),
     "in a run whose beginning nobody saw": (lambda s: refused(s, "A"), ["A?"]),
     "after the end of its run": (lambda s: refused(s.run("r1").finished("r1"), "A"), ["A?"]),
     "the same entries told twice": (
@@ -155,6 +194,17 @@ def test_what_is_only_observed_is_said_to_be_and_holds_nothing() -> None:
         "crm.create_task ran although a rule refuses it, because the workflow is only observed: "
         "denied when args.x > 1"
     )
+
+
+def test_what_exceeds_the_declaration_names_it_and_what_was_changed() -> None:
+    sure = finding_of(DETECTOR, exceeding(Story().run("r1"), "A"), RULES)
+    assert (sure.type, sure.severity, sure.call) == (IncidentType.POLICY_DRIFT, Severity.SEV2, "A")
+    assert sure.summary == "crm.list_accounts is declared as read, and it modified crm/task/7"
+    assert sure.title == "crm.list_accounts does more than it declares"
+    assert (sure.facts["rule"], sure.facts["objects"]) == ("tools.crm.list_accounts.effect", ["crm/task/7"])
+    unsure = finding_of(DETECTOR, exceeding(Story().run("r1"), "A", "scan"), RULES)
+    assert (unsure.severity, unsure.facts["certain"]) == (Severity.SEV3, False)
+    assert "somebody else may have done it meanwhile" in unsure.summary
 
 
 def test_a_guardrail_names_its_rule_and_the_tool_it_is_about() -> None:

@@ -14,17 +14,12 @@ from typing import Any
 import pytest
 
 from stopwork import Stopwork
-from stopwork.ledger.events import EvidenceSealed
-from stopwork.ledger.records import Effect, Plan, Principal
-from stopwork.ledger.words import ItemState, PlanState, PrincipalKind
-from stopwork.operations import audits, incidents, planning, plans, recovering
+from stopwork.ledger.records import Effect
+from stopwork.ledger.words import ItemState, PlanState
 from stopwork.sdk.embedded import LocalDesk
-from stopwork.storage.transaction import Tx
 from stopwork.systems.capture import watch
 from stopwork.systems.sql import SqlSystem, Table
-
-DANA = Principal(kind=PrincipalKind.PERSON, id="dana@acme.test")
-LEE = Principal(kind=PrincipalKind.PERSON, id="lee@acme.test")
+from tests.support.undoing import undone
 
 MANIFEST = """
 workflow: cleanup
@@ -94,19 +89,7 @@ def test_a_call_that_named_nothing_is_undone_row_by_row(tmp_path: Path, crm: sql
         # One account went; the number of the other was given to the one made up. Two tasks and two steps went, a title changed.
         assert len(effects) == 2 + 2 + 2 + 1
         assert installation.store.read(lambda view: len(system.captured(effects[0].call))) == 0
-
-        def plan(tx: Tx) -> Plan:
-            incident = incidents.open_by_hand(tx, installation.manifests, workflow="cleanup")
-            tx.record(_sealed(incident.id, tx.last_seq()))
-            audits.complete(tx, installation.manifests, incident=incident.id)
-            return planning.propose(tx, installation.manifests, {"crm": system}, incident=incident.id)
-
-        proposed = installation.store.write(plan, actor=LEE)
-        installation.store.write(
-            lambda tx: planning.approve(tx, plan=proposed.id, digest=proposed.digest), actor=DANA
-        )
-        done = recovering.run(installation, LEE, plan=proposed.id)
-        items = installation.store.read(lambda view: plans.items_of(view, proposed.id))
+        done, items = undone(installation, "cleanup")
     assert {item.state for item in items} == {ItemState.VERIFIED}, [
         (item.object, item.note) for item in items
     ]
@@ -115,18 +98,3 @@ def test_a_call_that_named_nothing_is_undone_row_by_row(tmp_path: Path, crm: sql
     assert after["account"].pop(1) == (2, "Beta Ltd", 1)
     assert before["account"].pop(1) == (2, "Beta", 1)
     assert after == before
-
-
-def _sealed(incident: str, tree_size: int) -> EvidenceSealed:
-    return EvidenceSealed(
-        incident=incident,
-        workflow="cleanup",
-        bundle="bundle_1",
-        digest="sha256:0",
-        size_bytes=0,
-        entries=0,
-        tree_size=tree_size,
-        kinds={},
-        missing=(),
-        path="bundle.zip",
-    )

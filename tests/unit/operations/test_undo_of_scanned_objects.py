@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 
 from stopwork import Stopwork
-from stopwork.ledger.events import EvidenceSealed
-from stopwork.ledger.records import Item, Principal
-from stopwork.ledger.words import Audience, PrincipalKind, Remedy
+from stopwork.ledger.records import Item
+from stopwork.ledger.words import Audience, Remedy
 from stopwork.operations import audits, incidents, planning
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.storage.transaction import Tx
 from stopwork.systems.python import PythonSystem
-
-LEE = Principal(kind=PrincipalKind.PERSON, id="lee@acme.test")
+from tests.support.undoing import LEE, sealed
 
 MANIFEST = """
 workflow: payments
@@ -80,24 +78,9 @@ def _proposed(folder: Path, bank: Bank, undo: str) -> list[Item]:
 
         def respond(tx: Tx) -> str:
             incident = incidents.open_by_hand(tx, installation.manifests, workflow="payments")
-            tx.record(_sealed(incident.id, tx.last_seq()))
+            tx.record(sealed(incident.id, "payments", tx.last_seq()))
             audits.complete(tx, installation.manifests, incident=incident.id)
             return planning.propose(tx, installation.manifests, systems, incident=incident.id).id
 
         plan = installation.store.write(respond, actor=LEE)
         return installation.store.read(lambda view: list(view.each(Item, plan=plan, order="order")))
-
-
-def _sealed(incident: str, tree_size: int) -> EvidenceSealed:
-    return EvidenceSealed(
-        incident=incident,
-        workflow="payments",
-        bundle="bundle_1",
-        digest="sha256:0",
-        size_bytes=0,
-        entries=0,
-        tree_size=tree_size,
-        kinds={},
-        missing=(),
-        path="bundle.zip",
-    )
