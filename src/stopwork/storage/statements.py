@@ -22,6 +22,7 @@ from stopwork.storage.tables import as_stored, journal, journal_head
 MAX_KEPT: Final = 1_024
 #: How many rows one statement writes: SQLite takes 32,766 values.
 MAX_ROWS: Final = 64
+_ARRAYS: Final = "arrays_of_values"
 
 #: Whoever follows the journal on PostgreSQL is told here that there is something new.
 CHANNEL: Final = "stopwork_journal"
@@ -66,8 +67,8 @@ class Statement:
 class Rows:
     """Many rows of one table, written by as few statements as possible; those that are ``there`` get new values.
 
-    SQLite is given many rows with one statement: its driver lets other threads run before each, and has to wait for them to let it
-    go on. PostgreSQL is given one statement for each row, so that they are few and stay prepared.
+    SQLite is given the values of each row: its driver lets other threads run before each statement, and has to wait for them to let
+    it go on. PostgreSQL is given an array for each column, so that one statement, prepared once, does for any number of rows.
     """
 
     def __init__(self, table: sa.Table, columns: tuple[str, ...], *, there: bool) -> None:
@@ -83,21 +84,31 @@ class Rows:
         sql = self._sql.get(dialect) or self._compile(dialect)
         driver = driver_of(connection)
         if dialect != "sqlite":
-            for row in rows:
-                driver.execute(sql, row)
+            driver.execute(sql, [list(values) for values in zip(*rows, strict=True)])
             return
         for some in (rows[start : start + MAX_ROWS] for start in range(0, len(rows), MAX_ROWS)):
             together = sql.replace(self._row, ", ".join([self._row] * len(some)), 1)
             driver.execute(together, list(itertools.chain.from_iterable(some)))
 
     def _compile(self, dialect: str) -> str:
-        row: dict[str, Any] = {name: sa.bindparam(name) for name in self._columns}
-        statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(self._table).values(row)
+        statement: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(self._table)
+        if dialect == "postgresql":
+            given = sa.select(sa.literal_column("*")).select_from(sa.text(_ARRAYS))
+            statement = statement.from_select(self._columns, given)
+        else:
+            statement = statement.values({name: sa.bindparam(name) for name in self._columns})
         if self._there:
             new = {name: statement.excluded[name] for name in self._columns if name != "id"}
             statement = statement.on_conflict_do_update(index_elements=["id"], set_=new)
-        self._sql[dialect] = found = str(statement.compile(dialect=_DIALECTS[dialect]))
+        arrays = ", ".join(f"%b::{_type_of(self._table.c[name])}[]" for name in self._columns)
+        sql = str(statement.compile(dialect=_DIALECTS[dialect]))
+        self._sql[dialect] = found = sql.replace(_ARRAYS, f"unnest({arrays})")
         return found
+
+
+def _type_of(column: sa.Column[Any]) -> str:
+    """Answer the name of the column's type in PostgreSQL, but for how it is ordered."""
+    return column.type.compile(dialect=_DIALECTS["postgresql"]).partition(" COLLATE")[0]
 
 
 class Condition(NamedTuple):
@@ -131,6 +142,13 @@ def by_id(table: sa.Table, *, locked: bool = False) -> Statement:
     """The record with ``id``; nobody else changes a ``locked`` one before the transaction ends."""
     query = sa.select(table.c.record).where(table.c.id == sa.bindparam("id"))
     return Statement(query.with_for_update() if locked else query)  # SQLite's one writer needs no lock
+
+
+@functools.lru_cache(MAX_KEPT)
+def among(table: sa.Table) -> Statement:
+    """Which records there are with one of these ``ids``: PostgreSQL is given them as one array."""
+    ids = sa.bindparam("ids", type_=postgresql.ARRAY(sa.Text))
+    return Statement(sa.select(table.c.id, table.c.record).where(table.c.id == sa.func.any(ids)))
 
 
 @functools.lru_cache(MAX_KEPT)
