@@ -41,11 +41,14 @@ class Scribe:
 class Done(NamedTuple):
     """What is durable now: each job's result, and the number of the newest entry, if there is one.
 
-    ``refused`` is why the database itself took nothing, which is not the fault of a job.
+    ``entries`` are all that are new, of so many ``entries_bytes``, where nobody else makes any. ``refused`` is why the database
+    itself took nothing, which is not the fault of a job.
     """
 
     results: list[tuple[Job, Any]]
     newest: int = 0
+    entries: Sequence[Entry] = ()
+    entries_bytes: int = 0
     refused: BaseException | None = None
 
 

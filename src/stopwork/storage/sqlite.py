@@ -133,6 +133,8 @@ class SqliteWriter:
         return Done(
             [result for done in each if done for result in done.results],
             newest=max((done.newest for done in each if done), default=0),
+            entries=[entry for done in each if done for entry in done.entries],
+            entries_bytes=sum(done.entries_bytes for done in each if done),
             refused=next((done.refused for done in each if done and done.refused), None),
         )
 
@@ -180,7 +182,13 @@ class SqliteWriter:
                 job.refuse(refused)
             return Done([], refused=None if ours else refused)
         self._memory.learn_committed(batch.decided)
-        return Done(results, max((tx.recorded[-1].seq for tx in kept if tx.recorded), default=0))
+        entries = [entry for tx in kept for entry in tx.recorded]
+        return Done(
+            results,
+            newest=entries[-1].seq if entries else 0,
+            entries=entries,
+            entries_bytes=sum(tx.recorded_bytes for tx in kept),
+        )
 
     def close(self) -> None:
         self._connection.close()

@@ -133,7 +133,7 @@ class Store:
                 done = writer.run(job, self._line)
                 if done.refused or done.newest:
                     self._refused = done.refused
-                self._news.announce(done.newest)
+                self._news.announce(done.newest, done.entries, done.entries_bytes)
                 for answered, result in done.results:
                     answered.future.set_result(result)
         finally:
@@ -182,6 +182,10 @@ class Store:
     def last_seq(self) -> int:
         """The newest journal entry that is known here to be committed."""
         return self._news.newest
+
+    def recent(self, *, after: int, limit: int) -> list[Entry] | None:
+        """Answer the entries after this one without asking the database; ``None`` where not all of them are at hand."""
+        return self._news.after(after, limit)
 
     def wait_beyond(self, seq: int, timeout_s: float) -> bool:
         """Wait until an entry after ``seq`` is committed; answer whether there is one."""

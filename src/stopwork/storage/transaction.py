@@ -47,6 +47,7 @@ class Tx(View):
         self._batch = batch
         self.changes = Pending()
         self.recorded: list[Entry] = []
+        self.recorded_bytes = 0
         self._unnumbered: list[tuple[Entry, bytes]] = []
         self._broken: BaseException | None = None
 
@@ -165,12 +166,12 @@ class Tx(View):
         return super().stored(**asked)
 
     def _record(self, event: Event) -> Entry:
-        entry = Entry(seq=0, at=self.now, actor=self.actor, event=event)
-        body = canonical_bytes(entry)
-        _require_readable(body)
+        body = canonical_bytes(Entry(seq=0, at=self.now, actor=self.actor, event=event))
+        entry = _readable(body)
         for change in changes(entry):
             self._apply(change)
         self.recorded.append(entry)
+        self.recorded_bytes += len(body)
         self._unnumbered.append((entry, body))
         return entry
 
@@ -205,10 +206,13 @@ class Tx(View):
             self.changes.change((change.kind, change.id), known, record)
 
 
-def _require_readable(body: bytes) -> None:
-    """Raise ``Invalid`` for what could be written and never be read again: it would stop every reader of the journal."""
+def _readable(body: bytes) -> Entry:
+    """Answer the entry as whoever reads the journal will see it.
+
+    Raises ``Invalid`` for what could be written and never be read again: it would stop every reader of the journal.
+    """
     try:
-        entry_of(body)
+        return entry_of(body)
     except Tampered as error:
         raise Invalid(
             f"this cannot be recorded: {error.detail}",

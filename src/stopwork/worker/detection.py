@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.registry import DetectorFailed, Watch, restore
-from stopwork.ledger.events import DutyFailed
+from stopwork.ledger.events import DutyFailed, Entry
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import signals
@@ -81,7 +81,9 @@ class Detection:
         """Take the next entries; answer whether there are more to take at once."""
         store = self._installation.store
         now = store.clock.now()
-        seen = store.read(lambda view: self._look(view, now))
+        # Before the snapshot is taken: what the entries are judged by must not be older than they are.
+        recent = store.recent(after=self._at, limit=BATCH) if self._stored else None
+        seen = store.read(lambda view: self._look(view, now, recent))
         if seen.findings or seen.failures or self._due(seen, now):
             stored = store.write(
                 lambda tx: self._record(tx, seen), actor=AS_DETECTORS, urgent=bool(seen.findings)
@@ -92,7 +94,7 @@ class Detection:
         self._watch, self._at, self._ticked_at = seen.watch, seen.at, seen.ticked_at
         return seen.entries == BATCH
 
-    def _look(self, view: View, now: datetime) -> _Seen:
+    def _look(self, view: View, now: datetime, recent: list[Entry] | None) -> _Seen:
         if self._stored is None:
             self._stored = _stored(view)
             self._at = self._stored.at
@@ -105,7 +107,7 @@ class Detection:
         findings: list[Finding] = []
         failures: list[DetectorFailed] = []
         rules = functools.cache(signals.rules_in_force(view, self._installation.manifests))
-        entries = view.entries(after=self._at, limit=BATCH)
+        entries = view.entries(after=self._at, limit=BATCH) if recent is None else recent
         for entry in entries:
             watch, found, failed = watch.step(entry, rules)
             findings += found
