@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from benchmarks import results
 from benchmarks.timing import detection, guard, pause, permits, points, reads, report, sealing, starts
 from benchmarks.timing.figures import Figure
 from benchmarks.timing.server import running
@@ -41,7 +42,7 @@ def main() -> None:
         text = report.section(figures, disk=folder, duration_s=time.perf_counter() - started)
     print(text)
     if options.write:
-        report.write(text)
+        results.write(report.SECTION, text)
 
 
 def _permits(folder: Path, bare: BareDatabase) -> Iterator[Figure]:

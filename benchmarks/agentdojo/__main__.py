@@ -22,30 +22,31 @@ def main() -> None:
         os.execve(sys.executable, again, os.environ | {"PYTHONHASHSEED": "0"})
 
     # Not before: the suites build sets while they are imported.
+    from benchmarks import results
     from benchmarks.agentdojo import report
     from benchmarks.agentdojo.field import played
 
     started = time.perf_counter()
-    results = []
+    found = []
     with tempfile.TemporaryDirectory(prefix="stopwork-bench-") as folder:
         for suite in options.suite or SUITES:
-            found = played(
+            tried = played(
                 suite, Path(folder), jobs=options.jobs, limit=options.limit, shuffle=options.shuffle
             )
-            for number, result in enumerate(found, start=1):
-                results.append(result)
+            for number, result in enumerate(tried, start=1):
+                found.append(result)
                 if number % 100 == 0:
                     print(f"\r{suite}: {number} runs", end="", file=sys.stderr, flush=True)
             print(file=sys.stderr)
     text = report.section(
-        results,
+        found,
         duration_s=time.perf_counter() - started,
         command=shlex.join(["python", "-m", "benchmarks.agentdojo", *sys.argv[1:]]),
         jobs=options.jobs,
     )
     print(text)
     if options.write:
-        report.write(text)
+        results.write(report.SECTION, text)
 
 
 def _options() -> argparse.Namespace:

@@ -15,9 +15,10 @@ from benchmarks.agentdojo import scripts
 from benchmarks.agentdojo.score import Result
 from benchmarks.agentdojo.scripts import Arm, Pair, Stage
 from benchmarks.agentdojo.trial import Trial
-from benchmarks.agentdojo.variants import Ground, Variant
+from benchmarks.worlds.ground import Ground, Variant
 
 _CHUNK: Final = 15
+_MANIFESTS: Final = Path(__file__).parent / "manifests"
 
 
 class Field:
@@ -28,7 +29,8 @@ class Field:
         self.stage = Stage(suite)
         self.pairs = list(self.stage.pairs())
         self._folder = Path(mkdtemp(dir=folder))
-        self._grounds = {variant: Ground(self._folder, suite, variant) for variant in Variant}
+        declared = _MANIFESTS / f"{suite}.yaml"
+        self._grounds = {variant: Ground(self._folder, declared, variant) for variant in Variant}
 
     def play(self, number: int) -> list[Result]:
         """Answer how the product did with one pair, under each manifest that it is run with."""

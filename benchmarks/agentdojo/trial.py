@@ -11,12 +11,15 @@ from typing import Any, Final
 from agentdojo.functions_runtime import TaskEnvironment
 
 from benchmarks.agentdojo import scripts
-from benchmarks.agentdojo.places import PLACES, system_over
-from benchmarks.agentdojo.response import Response
-from benchmarks.agentdojo.score import Audited, Oracles, Restored, Result
+from benchmarks.agentdojo.places import PLACES
+from benchmarks.agentdojo.score import Oracles, Result
 from benchmarks.agentdojo.scripts import Pair, Stage
-from benchmarks.agentdojo.truth import Change, Key, World, changes, projection, without_ids
-from benchmarks.agentdojo.variants import Ground
+from benchmarks.agentdojo.truth import projection, without_ids
+from benchmarks.worlds.ground import Ground
+from benchmarks.worlds.places import system_over
+from benchmarks.worlds.response import Response
+from benchmarks.worlds.score import Audited, Restored
+from benchmarks.worlds.truth import Change, Key, World, changes
 from stopwork import Stopwork
 from stopwork.incidents.images import operation_of
 from stopwork.ledger.records import Effect, Item, ObjectRef

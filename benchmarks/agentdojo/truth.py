@@ -1,4 +1,4 @@
-"""What really is in an environment, and what a call really changed. Knows nothing of Stopwork.
+"""What really is in an environment. Knows nothing of Stopwork.
 
 An environment is a tree of pydantic models. A field that holds a dictionary, or a list of models with an id, is a *place*: each
 entry is one object. What is left of a model is one object of its own. Fields called ``initial_…`` are the seed of a
@@ -12,14 +12,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-Key = tuple[str, str]
-"""Place and id; the id of what belongs to no place is ``OWN``."""
+from benchmarks.worlds.truth import OWN, Key, World
 
-World = dict[Key, Any]
-Change = tuple[Key, str]
-"""An object and what happened to it: created, modified or deleted."""
-
-OWN: Final = "own"
 _IDS: Final = ("id_", "id", "email")
 
 
@@ -31,14 +25,6 @@ def projection(environment: BaseModel) -> World:
             raise ValueError(f"two objects are called {key}")
         world[key] = content
     return world
-
-
-def changes(before: World, after: World) -> set[Change]:
-    """Answer what differs between two projections."""
-    found = {(key, "created") for key in after.keys() - before.keys()}
-    found |= {(key, "deleted") for key in before.keys() - after.keys()}
-    found |= {(key, "modified") for key in before.keys() & after.keys() if before[key] != after[key]}
-    return found
 
 
 def without_ids(world: World) -> dict[str, list[str]]:

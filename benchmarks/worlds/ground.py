@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
@@ -15,8 +15,6 @@ from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.systems.base import System
-
-_MANIFESTS: Final = Path(__file__).parent / "manifests"
 
 
 class Variant(StrEnum):
@@ -37,9 +35,9 @@ class Variant(StrEnum):
         return self is not Variant.NO_SCAN
 
 
-def manifest(suite: str, variant: Variant) -> str:
-    """Answer the text of the suite's manifest: the file itself, or the file without any object."""
-    text = (_MANIFESTS / f"{suite}.yaml").read_text(encoding="utf-8")
+def manifest(file: Path, variant: Variant) -> str:
+    """Answer the text of a manifest: the file itself, or the file without any object."""
+    text = file.read_text(encoding="utf-8")
     if variant.declares:
         return text
     content: dict[str, Any] = yaml.safe_load(text)
@@ -57,14 +55,14 @@ class QuietDesk(LocalDesk):
 
 
 class Ground:
-    """Installations with one manifest in force: made once, then copied for each pair, so that no pair knows of another."""
+    """Installations with one manifest in force: made once, then copied for each trial, so that no trial knows of another."""
 
-    def __init__(self, folder: Path, suite: str, variant: Variant) -> None:
+    def __init__(self, folder: Path, declared: Path, variant: Variant) -> None:
         self.variant = variant
-        self._made = folder / f"{suite}-{variant}".replace(" ", "-")
+        self._made = folder / f"{declared.stem}-{variant}".replace(" ", "-")
         self._manifests = Manifests()
         file = folder / f"{self._made.name}.yaml"
-        file.write_text(manifest(suite, variant), encoding="utf-8")
+        file.write_text(manifest(declared, variant), encoding="utf-8")
         Stopwork.embedded(self._made, manifest=file).close()
 
     def desk(self, folder: Path, systems: Mapping[str, System]) -> QuietDesk:
