@@ -8,6 +8,7 @@ Equality is that of JSON: ``1`` is ``1.0``, but never ``true``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any, Final
 
@@ -174,6 +175,17 @@ def value_at(content: Any, path: Path) -> Any:
             return MISSING if depth == len(path) - 1 else DETACHED
         content = content[key]
     return content
+
+
+def texts(content: Any) -> Iterator[str]:
+    """Yield every text and every whole number in the content, as text: what it may name other objects by."""
+    if isinstance(content, dict):
+        content = list(content.values())
+    if isinstance(content, list):
+        for value in content:
+            yield from texts(value)
+    elif isinstance(content, str | int):
+        yield str(content)
 
 
 def _content(image: Image) -> Any:

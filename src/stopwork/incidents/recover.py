@@ -19,7 +19,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from stopwork.incidents import preview
-from stopwork.incidents.images import changed_fields
+from stopwork.incidents.images import changed_fields, texts
 from stopwork.incidents.net import Course, Net, maker, net_effects
 from stopwork.ledger.records import Effect, Image, Incident, Item, ObjectRef, Record
 from stopwork.ledger.words import (
@@ -292,19 +292,9 @@ def _named_first(tied: list[tuple[Net, Item]], *, last: bool) -> list[tuple[Net,
     names: dict[int, set[int]] = {}
     for index, (net, _) in enumerate(tied):
         content = net.left.content if last else net.back.content
-        names[index] = {by_id[text] for text in _texts(content) if text in by_id} - {index}
+        names[index] = {by_id[text] for text in texts(content) if text in by_id} - {index}
     try:
         order = list(TopologicalSorter(names).static_order())
     except CycleError:
         return tied
     return [tied[index] for index in (reversed(order) if last else order)]
-
-
-def _texts(content: Any) -> Iterator[str]:
-    if isinstance(content, dict):
-        content = list(content.values())
-    if isinstance(content, list):
-        for value in content:
-            yield from _texts(value)
-    elif isinstance(content, str | int):
-        yield str(content)

@@ -342,7 +342,10 @@ class Remedy(StrEnum):
 
 
 class ItemState(StrEnum):
-    """Where one recovery item stands; ``in_doubt`` means an attempt began and no outcome is recorded."""
+    """Where one recovery item stands.
+
+    ``in_doubt`` means an attempt began and no outcome is recorded, ``cancelled`` that the plan was cancelled before it was done.
+    """
 
     PROPOSED = "proposed"
     APPROVED = "approved"
@@ -351,12 +354,16 @@ class ItemState(StrEnum):
     CONFLICT = "conflict"
     FAILED = "failed"
     ACCEPTED = "accepted"
+    CANCELLED = "cancelled"
 
 
 class PlanState(StrEnum):
+    """Where a recovery plan stands; a cancelled one is ``running`` until nothing of it is in doubt, then ``finished``."""
+
     PROPOSED = "proposed"
     APPROVED = "approved"
     RUNNING = "running"
+    PAUSED = "paused"
     FINISHED = "finished"
 
 

@@ -174,8 +174,39 @@ class PlanApproved(Event, tag="plan.approved"):
     kept: tuple[str, ...] = ()
 
 
+class PlanStarted(Event, tag="plan.started"):
+    """From here on runners take its items: ``left`` of them, for the first time or again after a pause."""
+
+    incident: str
+    workflow: str
+    plan: str
+    left: int
+    reason: str = ""
+
+
+class PlanPaused(Event, tag="plan.paused"):
+    """No further attempt begins. ``in_flight`` are the items whose attempt has begun and not ended."""
+
+    incident: str
+    workflow: str
+    plan: str
+    reason: str
+    in_flight: tuple[str, ...] = ()
+
+
+class PlanCancelled(Event, tag="plan.cancelled"):
+    """``items`` are not done any more. What is ``in_flight`` is looked at still, and not tried again."""
+
+    incident: str
+    workflow: str
+    plan: str
+    reason: str
+    items: tuple[str, ...] = ()
+    in_flight: tuple[str, ...] = ()
+
+
 class ItemAttempted(Event, tag="item.attempted"):
-    """What is about to be replaced is durable; the object is about to change."""
+    """What is about to be replaced is durable; the object is about to change, by the hand of ``runner``."""
 
     incident: str
     workflow: str
@@ -183,6 +214,7 @@ class ItemAttempted(Event, tag="item.attempted"):
     item: str
     object: r.ObjectRef
     found: r.Image | None = None
+    runner: str = ""
 
 
 class ItemFinished(Event, tag="item.finished"):

@@ -170,6 +170,54 @@ def _plan_approved(entry: e.Entry, event: e.PlanApproved) -> Iterator[Change]:
         yield Update(r.Item, item, kept)
 
 
+@on(e.PlanStarted)
+def _plan_started(entry: e.Entry, event: e.PlanStarted) -> Iterator[Change]:
+    yield to(
+        r.Plan,
+        event.plan,
+        state=w.PlanState.RUNNING,
+        started_at=entry.at,
+        left=event.left,
+        paused_at=None,
+        steered_by=entry.actor.id,
+        reason=event.reason,
+    )
+
+
+@on(e.PlanPaused)
+def _plan_paused(entry: e.Entry, event: e.PlanPaused) -> Iterator[Change]:
+    yield to(
+        r.Plan,
+        event.plan,
+        state=w.PlanState.PAUSED,
+        paused_at=entry.at,
+        steered_by=entry.actor.id,
+        reason=event.reason,
+    )
+
+
+@on(e.PlanCancelled)
+def _plan_cancelled(entry: e.Entry, event: e.PlanCancelled) -> Iterator[Change]:
+    # What is in doubt has to be looked at still, so it goes on to its end.
+    yield to(
+        r.Plan,
+        event.plan,
+        state=w.PlanState.RUNNING,
+        cancelled_at=entry.at,
+        steered_by=entry.actor.id,
+        reason=event.reason,
+    )
+    for item in event.items:
+        yield to(
+            r.Item,
+            item,
+            state=w.ItemState.CANCELLED,
+            finished_at=entry.at,
+            done_by=entry.actor,
+            note=event.reason,
+        )
+
+
 @on(e.ItemAttempted)
 def _item_attempted(entry: e.Entry, event: e.ItemAttempted) -> Iterator[Change]:
     def begun(item: r.Item) -> r.Item:
@@ -178,7 +226,6 @@ def _item_attempted(entry: e.Entry, event: e.ItemAttempted) -> Iterator[Change]:
         return replace(item, state=w.ItemState.IN_DOUBT, attempted_at=entry.at, replaced=first)
 
     yield Update(r.Item, event.item, begun)
-    yield to(r.Plan, event.plan, state=w.PlanState.RUNNING)
 
 
 @on(e.ItemFinished)

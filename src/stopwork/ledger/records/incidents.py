@@ -181,7 +181,11 @@ class Item(Record):
 
 
 class Plan(Record):
-    """A recovery plan: shown before it runs, approved by the owner, run once per item."""
+    """A recovery plan: shown before it runs, approved by the owner, run once per item.
+
+    ``started_at`` is when it was last begun or resumed, ``left`` how many items were left then. ``reason`` is why it was last paused,
+    resumed or cancelled, by ``steered_by``.
+    """
 
     id: str
     incident: str
@@ -192,6 +196,12 @@ class Plan(Record):
     proposed_by: Principal
     approved_at: datetime | None = None
     approved_by: str | None = None
+    started_at: datetime | None = None
+    left: int = 0
+    paused_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    steered_by: str | None = None
+    reason: str = ""
     finished_at: datetime | None = None
 
 

@@ -92,6 +92,15 @@ _SENTENCES: dict[type[Event], Sentence] = {
         f"Recovery approved: {counted(len(it.items), 'item')}"
         + (f", {len(it.accepted)} left as they are" if it.accepted else "")
     ),
+    e.PlanStarted: lambda it: (
+        f"Recovery goes on: {it.reason}"
+        if it.reason
+        else f"Recovery begins: {counted(it.left, 'item')} to do"
+    ),
+    e.PlanPaused: lambda it: f"Recovery paused: {it.reason}" + _in_flight(it),
+    e.PlanCancelled: lambda it: (
+        f"Recovery cancelled, {counted(len(it.items), 'item')} not done: {it.reason}" + _in_flight(it)
+    ),
     e.ItemAttempted: lambda it: f"Recovery of {it.object} begins",
     e.ItemFinished: lambda it: (
         f"Recovery of {it.object}: {_low(it.state)}" + (f". {it.note}" if it.note else "")
@@ -233,6 +242,10 @@ def _unstopped(it: e.PauseTestFinished) -> str:
     """Answer what a pause would not have stopped."""
     levels = [str(each.level) for each in it.levels if each.state is w.CheckState.FAILED]
     return ", ".join([*levels, *(f"guard {name} did not confirm" for name in it.unconfirmed)])
+
+
+def _in_flight(it: e.PlanPaused | e.PlanCancelled) -> str:
+    return f"; {counted(len(it.in_flight), 'item')} still in flight" if it.in_flight else ""
 
 
 def _change(it: e.SeverityChanged | e.StatusChanged) -> str:
