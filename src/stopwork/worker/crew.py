@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+
+from msgspec import Struct
 
 from stopwork.detect.detector import Detector
 from stopwork.detect.registry import DETECTORS
@@ -16,6 +18,7 @@ from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.reconciling import Reconciling
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 from stopwork.worker.detection import DUTY, REST_S, Detection
 from stopwork.worker.duty import Duty, DutyLoop, Health, health
 
@@ -80,12 +83,31 @@ class Crew:
         pause_tests.run_due(self.installation)
 
     def _keep_house(self) -> None:
-        self.installation.store.try_again()
-        manifests = self.installation.manifests
-        self.installation.store.write(lambda tx: _keep_house(tx, manifests), actor=AS_HOUSEKEEPING)
+        store, manifests = self.installation.store, self.installation.manifests
+        store.try_again()
+        # Thousands of calls may be in flight. They are looked through in a snapshot, so that no permit waits for that.
+        found = store.read(lambda view: _forgotten(view, store.clock.now()))
+        store.write(lambda tx: _keep_house(tx, manifests, found), actor=AS_HOUSEKEEPING)
 
 
-def _keep_house(tx: Tx, manifests: Manifests) -> None:
+class _Forgotten(Struct, frozen=True):
+    """Calls whose permit ran out long ago, and runs that nothing was heard of for long, by id."""
+
+    calls: tuple[str, ...]
+    runs: tuple[str, ...]
+
+
+def _forgotten(view: View, now: datetime) -> _Forgotten:
+    # A permit is never older than the call, so what was asked for lately need not be read.
+    in_flight = view.each(Call, in_flight=True, requested_at_before=now - GIVE_UP_AFTER)
+    running = view.each(Run, status=RunStatus.RUNNING, started_at_before=now - ABANDON_AFTER)
+    return _Forgotten(
+        calls=tuple(call.id for call in in_flight if _ran_out(call, now)),
+        runs=tuple(run.id for run in running if not _recent_call(view, run, now)),
+    )
+
+
+def _keep_house(tx: Tx, manifests: Manifests, found: _Forgotten) -> None:
     approvals.expire_due(tx)
     drafts.tidy(tx)
     approvals.escalate_due(tx)
@@ -93,8 +115,8 @@ def _keep_house(tx: Tx, manifests: Manifests) -> None:
     nagging.nag(tx, manifests)
     retention.expire_keys(tx, manifests)
     live = points.live(tx, now=tx.now)
-    for call in tuple(tx.each(Call, in_flight=True)):
-        if call.not_after is None or tx.now <= call.not_after + GIVE_UP_AFTER:
+    for call in (tx.need(Call, each) for each in found.calls):
+        if not call.in_flight or not _ran_out(call, tx.now):
             continue
         if call.never_began:
             outcomes.never_started(tx, call)
@@ -102,8 +124,9 @@ def _keep_house(tx: Tx, manifests: Manifests) -> None:
             outcomes.give_up(tx, call, why="its guard has been silent since before the permit ran out")
     watched = {point.workflow for point in live}
     waiting = {each.run for each in tx.each(Approval, state=_OPEN) if each.subject.startswith("call:")}
-    for run in tx.each(Run, status=RunStatus.RUNNING, started_at_before=tx.now - ABANDON_AFTER):
-        if run.workflow not in watched and run.id not in waiting and not _recent_call(tx, run):
+    for run in (tx.need(Run, each) for each in found.runs):
+        heard_of = run.workflow in watched or run.id in waiting or _recent_call(tx, run, tx.now)
+        if run.status is RunStatus.RUNNING and not heard_of:
             tx.record(
                 RunFinished(
                     run=run.id,
@@ -112,6 +135,10 @@ def _keep_house(tx: Tx, manifests: Manifests) -> None:
                     error="no guard of its workflow is alive",
                 )
             )
+
+
+def _ran_out(call: Call, now: datetime) -> bool:
+    return call.not_after is not None and now > call.not_after + GIVE_UP_AFTER
 
 
 def _guard_is_gone(call: Call, live: list[points.PointView]) -> bool:
@@ -128,5 +155,5 @@ def _guard_is_gone(call: Call, live: list[points.PointView]) -> bool:
     return not any(point.workflow == call.workflow and point.registered_at <= latest for point in live)
 
 
-def _recent_call(tx: Tx, run: Run) -> bool:
-    return bool(tx.count(Call, run=run.id, requested_at_from=tx.now - ABANDON_AFTER))
+def _recent_call(view: View, run: Run, now: datetime) -> bool:
+    return bool(view.count(Call, run=run.id, requested_at_from=now - ABANDON_AFTER))
