@@ -15,14 +15,17 @@ An object is put back as a whole or not at all: one field in conflict leaves eve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from stopwork.incidents.images import changed_fields, merge_back, same_image, value_of
 from stopwork.ledger.records import Image, Item, Record
-from stopwork.ledger.words import ImageState, ItemState, Remedy
+from stopwork.ledger.words import ImageState, ItemState, Remedy, Reversibility
+
+#: What is approved or in doubt has its turn before the items that come after it.
+_MAY_BE_RIGHT: Final = (ItemState.VERIFIED, ItemState.APPROVED, ItemState.IN_DOUBT)
 
 
 class Replace(Record):
@@ -33,7 +36,7 @@ class Replace(Record):
 
 
 class Invoke(Record):
-    """Call the inverse tool."""
+    """Call the tool that puts the object right."""
 
     tool: str
     args: dict[str, Any]
@@ -69,8 +72,10 @@ class Column(Record):
 
 def step(item: Item, now: Image) -> Step:
     """Answer what one attempt at the item does, given what is there now."""
-    if item.remedy in (Remedy.TELL, Remedy.ACCEPT):
+    if item.remedy.by_people:
         return ByHand()
+    if item.remedy is Remedy.RESEND:
+        return _send(item)
     if now.state is ImageState.UNKNOWN:
         return Clash(fields=("",), why=f"it could not be read: {now.note}")
     if same_image(now, item.target):
@@ -81,13 +86,27 @@ def step(item: Item, now: Image) -> Step:
         return _step_by_field(item, now)
     if same_image(now, item.expected):
         return _change(item, now, item.target)
-    if item.remedy is Remedy.INVERSE and now.state is ImageState.ABSENT:
+    if item.undo_tool is not None and now.state is ImageState.ABSENT:
         return AlreadyDone()
     return _clash(item, tuple(changed_fields(item.expected, now)))
 
 
-def verify(item: Item, readback: Image) -> bool:
-    """Answer whether the object, read again after the attempt, shows that the item is done."""
+def held_back(item: Item, others: Mapping[str, Item]) -> str:
+    """Answer why the item is not run although it is approved: another one has to be put right first, and was not."""
+    for each in item.after:
+        first = others.get(each)
+        if first is not None and first.state not in _MAY_BE_RIGHT:
+            return f"{first.object} has to be put right first, and it is {first.state}"
+    return ""
+
+
+def verify(item: Item, readback: Image, *, returned: bool = True) -> bool:
+    """Answer whether the object, read again after the attempt, shows that the item is done.
+
+    Only of what was sent nothing can be read: there it counts that the tool ``returned``.
+    """
+    if item.remedy is Remedy.RESEND:
+        return returned
     if readback.state is ImageState.UNKNOWN:
         return False
     if _by_field(item) and item.expected.state is not ImageState.UNKNOWN:
@@ -129,12 +148,29 @@ def reverse_plan(items: Sequence[Item], *, plan: str, new_id: Callable[[str], st
     """
     done = [item for item in items if item.state is ItemState.VERIFIED and item.attempted_at is not None]
     done.sort(key=lambda item: item.order, reverse=True)
-    return [_reversed(item, plan, new_id("item"), order) for order, item in enumerate(done, start=1)]
+    ids = {item.id: new_id("item") for item in done}
+    waits: dict[str, list[str]] = {}
+    for item in done:
+        for first in item.after:
+            waits.setdefault(first, []).append(ids[item.id])
+    return [
+        replace(_reversed(item, plan, ids[item.id], order), after=tuple(waits.get(item.id, ())))
+        for order, item in enumerate(done, start=1)
+    ]
 
 
 def _by_field(item: Item) -> bool:
     both_there = item.target.state is ImageState.PRESENT and item.expected.state is not ImageState.ABSENT
-    return both_there and item.remedy in (Remedy.RESTORE, Remedy.INVERSE)
+    return both_there and item.remedy is not Remedy.RECREATE
+
+
+def _send(item: Item) -> Step:
+    """What is sent cannot be read back, so an attempt whose end nobody saw is never made again."""
+    if item.attempted_at is not None:
+        return Clash(
+            fields=("",), why=f"whether {item.undo_tool} was called is not known, so it is not called again"
+        )
+    return Invoke(tool=item.undo_tool or "", args=item.undo_args)
 
 
 def _step_by_field(item: Item, now: Image) -> Step:
@@ -143,14 +179,14 @@ def _step_by_field(item: Item, now: Image) -> Step:
         return _clash(item, merged.conflicts)
     if not merged.restored:
         return AlreadyDone()
-    if item.remedy is Remedy.INVERSE and merged.already:
+    if item.undo_tool is not None and merged.already:
         return _clash(item, merged.already)
     return _change(item, now, merged.target)
 
 
 def _change(item: Item, now: Image, target: Image) -> Replace | Invoke:
-    if item.remedy is Remedy.INVERSE:
-        return Invoke(tool=item.undo_tool or "", args=item.undo_args)
+    if item.undo_tool is not None:
+        return Invoke(tool=item.undo_tool, args=item.undo_args)
     return Replace(expected=now, target=target)
 
 
@@ -171,7 +207,7 @@ def _reversed(item: Item, plan: str, new_id: str, order: int) -> Item:
         order=order,
         state=ItemState.PROPOSED,
         remedy=_reversed_remedy(item),
-        reversible=item.remedy is not Remedy.INVERSE,
+        reversibility=Reversibility.NOT if item.undo_tool is not None else Reversibility.FULLY,
         preview=f"take back: {item.preview}",
         expected=later,
         target=earlier,
@@ -185,6 +221,9 @@ def _reversed(item: Item, plan: str, new_id: str, order: int) -> Item:
         note="",
         keep="",
         earlier=None,
+        after=(),
+        ways=(),
+        edits=(),
     )
 
 
@@ -194,7 +233,9 @@ def _reversed_remedy(item: Item) -> Remedy:
             return Remedy.RECREATE
         case Remedy.RECREATE if item.expected.state is ImageState.ABSENT:
             return Remedy.DELETE
-        case Remedy.INVERSE:
+        case _ if item.undo_tool is not None:
             return Remedy.TELL
-        case remedy:
-            return remedy
+        case Remedy.RECREATE:
+            return Remedy.RECREATE
+        case _:
+            return Remedy.RESTORE

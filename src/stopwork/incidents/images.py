@@ -8,7 +8,7 @@ Equality is that of JSON: ``1`` is ``1.0``, but never ``true``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, Final
 
@@ -166,6 +166,13 @@ def value_of(image: Image, name: str) -> Any:
     return NO_FIELD if isinstance(found, Nothing) else found
 
 
+def with_fields(content: Any, fields: Mapping[str, Any]) -> Any:
+    """Answer a copy of the content with each named field set; what is around a field is made where it is not there."""
+    for name, value in fields.items():
+        content = _with_value(content if isinstance(content, dict) else {}, field_path(name), value)
+    return content
+
+
 def value_at(content: Any, path: Path) -> Any:
     """Answer the value at a path, or ``MISSING``, or ``DETACHED`` when not even its parent is there."""
     for depth, key in enumerate(path):
@@ -220,7 +227,7 @@ def _with_value(content: Any, path: Path, value: Any) -> Any:
     if not path:
         return value
     key, rest = path[0], path[1:]
-    copy = dict(content)
+    copy = dict(content) if isinstance(content, dict) else {}
     changed = _with_value(copy.get(key, MISSING), rest, value)
     if changed is MISSING:
         copy.pop(key, None)

@@ -37,7 +37,7 @@ def next_batch(items: Iterable[Item], *, limit: int) -> tuple[Staged, ...]:
     """Answer what is begun together of a lane's open items, which come in the plan's order: at most ``limit``."""
     batch: list[Item] = []
     for item in items:
-        alone = item.remedy is Remedy.INVERSE
+        alone = item.undo_tool is not None
         if not (alone and batch):
             batch.append(item)
         if alone or len(batch) == limit:

@@ -12,8 +12,7 @@ from stopwork.incidents.net import Course, Net, maker
 from stopwork.incidents.unfinished import ATTEMPT
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.records import Effect, ObjectRef
-from stopwork.ledger.words import ImageState, Operation
-from stopwork.manifest.model import DuplicateRule
+from stopwork.ledger.words import ImageState, Operation, Remedy
 
 _VALUE_CHARS: Final = 60
 _FIELDS_SHOWN: Final = 4
@@ -93,12 +92,40 @@ def not_callable(tool: str, args: Mapping[str, Any]) -> str:
     return f"its inverse {_call(tool, args)} cannot be called from here; call it by hand"
 
 
-def duplicate(rule: DuplicateRule, original: ObjectRef) -> str:
-    """Name what the owner's rule wants done with a copy."""
-    wanted = (
-        f"merge it into {original}" if rule is DuplicateRule.MERGE else f"mark it as a copy of {original}"
-    )
-    return f"the rule for duplicates is to {wanted}, which takes a person"
+def no_mark(original: ObjectRef) -> str:
+    """Say that the owner wants a copy marked and that nothing says how."""
+    return f"the rule for duplicates is to mark it as a copy of {original}, and recovery.remedies does not say how"
+
+
+def setting(
+    ref: ObjectRef, remedy: Remedy, changes: Mapping[str, Sequence[Any]], original: ObjectRef | None = None
+) -> str:
+    """Say which fields will be set to what, other than back."""
+    of_what = f"{ref}, a duplicate of {original}" if original else str(ref)
+    each = [
+        f"{field or 'content'} from {value_in_words(left)} to {value_in_words(there)}"
+        for field, (left, there) in changes.items()
+    ]
+    return f"{remedy} {of_what}: set {listed(each, most=_FIELDS_SHOWN)}"
+
+
+def merging(ref: ObjectRef, changes: Mapping[str, Sequence[Any]], copies: Sequence[ObjectRef]) -> str:
+    """Say what an original gets from its copies before they go."""
+    each = [f"{field} to {value_in_words(there)}" for field, (_, there) in changes.items()]
+    return f"set of {ref} what only {listed(map(str, copies))} has: {listed(each, most=_FIELDS_SHOWN)}"
+
+
+def so_already(net: Net, remedy: Remedy) -> str:
+    """Say that an object is as the remedy would make it."""
+    return f"nothing to do for {net.object}: the fields that {remedy} sets have these values already{_warnings(net)}"
+
+
+def tool_call(
+    net: Net, remedy: Remedy, tool: str, args: Mapping[str, Any], original: ObjectRef | None
+) -> str:
+    """Say which tool will be called to put an object right, and how."""
+    why = f"to {remedy} {net.object}" + (f", a duplicate of {original}" if original else "")
+    return f"call {_call(tool, args)} {why}{_warnings(net)}"
 
 
 def in_columns(found: Sequence[Column]) -> str:

@@ -2,8 +2,8 @@
 
 Undo is selective and by field: only the chosen calls are undone, only the fields they changed, and (when an item runs, see
 :mod:`stopwork.incidents.attempt`) only where the present value is the one they left. An object gets one item for the *net*
-effect of the chosen calls (:mod:`stopwork.incidents.net`). Nothing is dropped unsaid: an object that came and went within
-the calls, or that cannot be put back, gets an item too.
+effect of the chosen calls (:mod:`stopwork.incidents.net`), with every way to put it right (:mod:`stopwork.incidents.remedies`). Nothing is
+dropped unsaid: an object that came and went within the calls, or that cannot be put back, gets an item too.
 
 Values tell who wrote them: somebody who wrote the very value that a call had left cannot be told from that call.
 """
@@ -14,89 +14,24 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from enum import IntEnum
 from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from stopwork.incidents import preview
 from stopwork.incidents.images import changed_fields, texts
-from stopwork.incidents.net import Course, Net, maker, net_effects
+from stopwork.incidents.net import Course, Net, images_of, maker, net_effects
+from stopwork.incidents.remedies import Means, remedied
 from stopwork.ledger.records import Effect, Image, Incident, Item, ObjectRef, Record
-from stopwork.ledger.words import (
-    Audience,
-    EffectKind,
-    ImageState,
-    ItemState,
-    Operation,
-    RecoverySituation,
-    Remedy,
-)
+from stopwork.ledger.words import ImageState, ItemState, Remedy, Reversibility
 from stopwork.manifest.model import DuplicateRule
 
-_BEYOND: Final[dict[EffectKind, Operation]] = {
-    EffectKind.SEND: Operation.SENT,
-    EffectKind.PAY: Operation.PAID,
-    EffectKind.APPROVE: Operation.APPROVED,
-    EffectKind.TRIGGER: Operation.TRIGGERED,
-}
 
-_MUST_TELL: Final[dict[Operation, tuple[Audience, ...]]] = {
-    Operation.SENT: (Audience.BUSINESS_OWNER, Audience.EXTERNAL_PARTIES),
-    Operation.PAID: (Audience.BUSINESS_OWNER, Audience.LEGAL_COMPLIANCE, Audience.EXTERNAL_PARTIES),
-    Operation.APPROVED: (Audience.BUSINESS_OWNER, Audience.AFFECTED_INTERNAL_USERS),
-    Operation.TRIGGERED: (Audience.TECHNICAL_OWNER, Audience.AFFECTED_INTERNAL_USERS),
-}
-_MUST_CORRECT_BY_HAND: Final = (
-    Audience.BUSINESS_OWNER,
-    Audience.TECHNICAL_OWNER,
-    Audience.AFFECTED_INTERNAL_USERS,
-)
+class _Draft(Record):
+    """What is known of an object, and what is done about it."""
 
-_SITUATION: Final[dict[Operation, RecoverySituation]] = {
-    Operation.CREATED: RecoverySituation.WRONG_INTERNAL_TASKS,
-    Operation.MODIFIED: RecoverySituation.BAD_PRODUCTION_WRITE,
-    Operation.DELETED: RecoverySituation.BAD_PRODUCTION_WRITE,
-    Operation.SENT: RecoverySituation.BAD_EXTERNAL_MESSAGE,
-    Operation.PAID: RecoverySituation.BAD_PRODUCTION_WRITE,
-    Operation.APPROVED: RecoverySituation.APPROVAL_BYPASS,
-    Operation.TRIGGERED: RecoverySituation.BAD_PRODUCTION_WRITE,
-}
-
-_REMEDY: Final[dict[Course, Remedy]] = {
-    Course.CAME: Remedy.DELETE,
-    Course.WENT: Remedy.RECREATE,
-    Course.SWAPPED: Remedy.RECREATE,
-    Course.CHANGED: Remedy.RESTORE,
-}
-
-
-class Undoing(Record):
-    """How one effect may be undone, as the manifest declares its tool: ``args`` are worked out for this very effect.
-
-    ``system``, ``tool`` and ``none`` (a reason) exclude each other; with none of them the object's own system is used.
-    """
-
-    kind: EffectKind | None = None
-    external: bool = True
-    system: str | None = None
-    tool: str | None = None
-    args: dict[str, Any] = {}
-    none: str | None = None
-
-
-class Means(Record):
-    """What recovery has at hand.
-
-    ``restores`` and ``invokes`` name the systems that can put content back and that can run a tool. ``copies`` maps a call that
-    repeated another to the call it repeated; with ``only_copies`` what any other call made is proposed to stay.
-    """
-
-    undoing: Callable[[Effect], Undoing]
-    restores: frozenset[str]
-    invokes: frozenset[str] = frozenset()
-    duplicates: DuplicateRule = DuplicateRule.CLOSE
-    copies: dict[str, str] = {}
-    only_copies: bool = False
+    net: Net
+    item: Item
 
 
 def propose_plan(
@@ -113,57 +48,49 @@ def propose_plan(
     ``effects`` are those of every known call, in the order in which they happened: the calls that are not chosen are needed
     to tell whose value is whose.
     """
-    nets = net_effects(effects, chosen)
-    originals = {effect.call: effect.object for effect in effects if effect.operation is Operation.CREATED}
-    drafts = [(net, _kept(_item(net, means, originals, incident.id, plan), net, means)) for net in nets]
-    return [
-        replace(item, id=new_id("item"), order=order) for order, item in enumerate(_in_order(drafts), start=1)
+    originals = {
+        effect.call: effect.object
+        for effect in effects
+        if images_of(effect)[0].state is ImageState.ABSENT
+        and images_of(effect)[1].state is ImageState.PRESENT
+    }
+    drafts = [_draft(net, means, originals, incident, plan) for net in net_effects(effects, chosen)]
+    if means.recovery.duplicate_records is DuplicateRule.MERGE:
+        drafts = _merged(drafts, effects)
+    ordered = [
+        replace(draft, item=replace(draft.item, id=new_id("item"), order=order))
+        for order, draft in enumerate(_in_order(drafts), start=1)
     ]
+    after = _dependencies(ordered)
+    return [replace(draft.item, after=after.get(draft.item.id, ())) for draft in ordered]
 
 
-# --- what is done about one object -----------------------------------------------------------------
-
-
-def _item(net: Net, means: Means, originals: Mapping[str, ObjectRef], incident: str, plan: str) -> Item:
-    ways = [means.undoing(effect) for effect in net.effects]
-    beyond = [
-        (effect, operation)
-        for effect, way in zip(net.effects, ways, strict=True)
-        if (operation := _beyond(effect, way))
-    ]
-    left_for_good = [operation for _, operation in beyond]
+def _draft(
+    net: Net, means: Means, originals: Mapping[str, ObjectRef], incident: Incident, plan: str
+) -> _Draft:
     original = originals.get(means.copies.get(maker(net).call, "")) if net.course is Course.CAME else None
-    draft = Item(
+    found = remedied(net, means, original, incident.type)
+    item = Item(
         id="",
         plan=plan,
-        incident=incident,
+        incident=incident.id,
         object=net.object,
-        situation=_situation(net, left_for_good, copy=original is not None),
-        remedy=Remedy.ACCEPT,
-        reversible=False,
-        preview="",
+        situation=found.situation,
         calls=tuple(dict.fromkeys(effect.call for effect in net.effects)),
         effects=tuple(effect.id for effect in net.effects),
         expected=net.left,
-        target=net.back,
         order=0,
         state=ItemState.PROPOSED,
-        changes={name: change.shown() for name, change in changed_fields(net.left, net.back).items()},
-        must_tell=_audiences(left_for_good, external=any(way.external for way in ways)),
+        must_tell=found.must_tell,
+        operation=net.effects[0 if net.course is Course.CAME else -1].operation,
+        at=net.effects[0].at,
+        runs=tuple(dict.fromkeys(effect.run for effect in net.effects)),
+        tools=tuple(dict.fromkeys(effect.tool for effect in net.effects)),
+        copy_of=original,
+        ways=found.ways[1:],
+        **asdict(found.ways[0]),
     )
-    if refusal := next((way.none for way in ways if way.none), None):
-        return _by_hand(draft, net, refusal)
-    if beyond and not any(way.system or way.tool for way in ways):
-        return _by_hand(draft, net, preview.out_of_reach(*beyond[-1]))
-    if net.ended_by and net.course is Course.WENT:
-        return _by_hand(draft, net, f"{net.ended_by} made another object under this id")
-    if net.ended_by or net.course in (Course.PASSED, Course.NOTHING):
-        return replace(draft, preview=preview.nothing_to_do(net))
-    way = _deciding(net, means)
-    deletes_copies = original is not None and means.duplicates is DuplicateRule.DELETE
-    if way is not None and way.tool is not None and not deletes_copies:
-        return _by_inverse(draft, net, means, way.tool, way.args, original)
-    return _by_system(draft, net, means, original)
+    return _Draft(net=net, item=_kept(item, net, means))
 
 
 def _kept(item: Item, net: Net, means: Means) -> Item:
@@ -176,74 +103,66 @@ def _kept(item: Item, net: Net, means: Means) -> Item:
     return replace(item, keep=preview.stays(sum(each == made_by for each in means.copies.values())))
 
 
-def _by_hand(draft: Item, net: Net, why: str) -> Item:
-    told = draft.must_tell or _MUST_CORRECT_BY_HAND
-    return replace(draft, remedy=Remedy.TELL, must_tell=told, preview=preview.by_hand(net, why))
+# --- merging ---------------------------------------------------------------------------------------
 
 
-def _by_system(draft: Item, net: Net, means: Means, original: ObjectRef | None) -> Item:
-    if original is not None and means.duplicates in (DuplicateRule.MERGE, DuplicateRule.MARK):
-        return _by_hand(draft, net, preview.duplicate(means.duplicates, original))
-    if net.object.system not in means.restores:
-        return _by_hand(draft, net, f"no system {net.object.system} is configured here that can put it back")
-    if net.course is not Course.UNSEEN:
-        words = preview.put_back(net, draft.changes, original)
-        return replace(draft, remedy=_REMEDY[net.course], reversible=True, preview=words)
-    if net.back.state is ImageState.UNKNOWN:
-        return _by_hand(draft, net, "its content before these calls was not seen")
-    remedy = Remedy.DELETE if net.back.state is ImageState.ABSENT else Remedy.RESTORE
-    return replace(draft, remedy=remedy, preview=preview.unseen(net))
+def _merged(drafts: Sequence[_Draft], effects: Sequence[Effect]) -> list[_Draft]:
+    """Give each original what only its copies hold, before they go; an original that goes itself gets nothing."""
+    copies: dict[ObjectRef, list[_Draft]] = {}
+    for draft in drafts:
+        if draft.item.copy_of is not None and not draft.item.remedy.by_people:
+            copies.setdefault(draft.item.copy_of, []).append(draft)
+    present = {effect.object: images_of(effect)[1] for effect in effects}
+    own = {draft.item.object: draft for draft in drafts}
+    completed = [
+        merged
+        for original, its in copies.items()
+        if (original not in own or own[original].item.keep)
+        and (merged := _completed(original, present[original], [*its, *filter(None, [own.get(original)])]))
+    ]
+    replaced = {draft.item.object for draft in completed}
+    return [draft for draft in drafts if draft.item.object not in replaced] + completed
 
 
-def _by_inverse(
-    draft: Item, net: Net, means: Means, tool: str, args: dict[str, Any], original: ObjectRef | None
-) -> Item:
-    """An inverse tool decides by itself what becomes of an object that should not be there: closed, cancelled, gone."""
-    if net.object.system not in means.invokes:
-        return _by_hand(draft, net, preview.not_callable(tool, args))
-    words = preview.inverse(net, tool, args, original)
-    inverse = replace(
-        draft, remedy=Remedy.INVERSE, reversible=True, undo_tool=tool, undo_args=args, preview=words
-    )
-    if net.course is Course.CAME:
-        return replace(inverse, changes={}, target=Image.unknown(f"as {tool} leaves it"))
-    return inverse
+def _completed(original: ObjectRef, left: Image, drafts: Sequence[_Draft]) -> _Draft | None:
+    """Answer what completes an original from its copies; nothing where they hold nothing that it lacks.
 
-
-def _deciding(net: Net, means: Means) -> Undoing | None:
-    """Answer the declaration that says how the net effect is undone.
-
-    It is that of the call which made or removed the object; for changes that of the only call, since one inverse call
-    cannot take back several: those go through the system.
+    ``drafts`` are those of the copies, and that of the original where the chosen calls made it.
     """
-    if net.course is Course.UNSEEN:
+    copies = [draft for draft in drafts if draft.item.object != original]
+    if not isinstance(left.content, dict):
         return None
-    if net.course is Course.CAME:
-        return means.undoing(maker(net))
-    if net.course is Course.WENT or len(net.effects) == 1:
-        return means.undoing(net.effects[-1])
-    return None
-
-
-def _beyond(effect: Effect, way: Undoing) -> Operation | None:
-    """Answer what left the system for good: the tool's declared kind counts for everything that the call changed."""
-    if effect.operation in _MUST_TELL:
-        return effect.operation
-    return _BEYOND.get(way.kind) if way.kind is not None else None
-
-
-def _audiences(operations: Sequence[Operation], *, external: bool) -> tuple[Audience, ...]:
-    inward = {} if external else {Audience.EXTERNAL_PARTIES: Audience.AFFECTED_INTERNAL_USERS}
-    told = (inward.get(audience, audience) for operation in operations for audience in _MUST_TELL[operation])
-    return tuple(dict.fromkeys(told))
-
-
-def _situation(net: Net, beyond: Sequence[Operation], *, copy: bool) -> RecoverySituation:
-    if copy:
-        return RecoverySituation.DUPLICATE_RECORDS
-    if beyond:
-        return _SITUATION[beyond[-1]]
-    return _SITUATION[Operation.CREATED if net.course is Course.CAME else Operation.MODIFIED]
+    content = dict(left.content)
+    for copy in copies:
+        held = copy.item.expected.content
+        for name, value in held.items() if isinstance(held, dict) else ():
+            if content.get(name) is None and value is not None:
+                content[name] = value
+    target = Image.present(content)
+    changes = {name: change.shown() for name, change in changed_fields(left, target).items()}
+    if not changes:
+        return None
+    first = copies[0]
+    item = replace(
+        first.item,
+        object=original,
+        remedy=Remedy.MERGE,
+        reversibility=Reversibility.PARTLY,
+        preview=preview.merging(original, changes, [copy.item.object for copy in copies]),
+        calls=tuple(dict.fromkeys(call for draft in drafts for call in draft.item.calls)),
+        effects=tuple(dict.fromkeys(effect for draft in drafts for effect in draft.item.effects)),
+        expected=left,
+        target=target,
+        changes=changes,
+        undo_tool=None,
+        undo_args={},
+        copy_of=None,
+        ways=(),
+        must_tell=(),
+    )
+    return _Draft(
+        net=replace(first.net, object=original, left=left, back=target, course=Course.CHANGED), item=item
+    )
 
 
 # --- order -----------------------------------------------------------------------------------------
@@ -258,7 +177,7 @@ class _Rank(IntEnum):
     TOLD = 4
 
 
-def _in_order(drafts: Iterable[tuple[Net, Item]]) -> Iterator[Item]:
+def _in_order(drafts: Iterable[_Draft]) -> Iterator[_Draft]:
     """Yield the items in the order in which they are to run.
 
     Each group runs against the order of events, so that an object is there again before another refers to it and is no
@@ -267,34 +186,70 @@ def _in_order(drafts: Iterable[tuple[Net, Item]]) -> Iterator[Item]:
     ranked = sorted(drafts, key=lambda draft: (_rank(draft), -_place(draft)))
     for (rank, _), group in groupby(ranked, key=lambda draft: (_rank(draft), _place(draft))):
         tied = list(group)
-        yield from (item for _, item in _named_first(tied, last=rank is _Rank.REMOVED))
+        yield from _named_first(tied, last=rank is _Rank.REMOVED)
 
 
-def _rank(draft: tuple[Net, Item]) -> _Rank:
-    net, item = draft
-    if item.remedy in (Remedy.TELL, Remedy.ACCEPT):
+def _rank(draft: _Draft) -> _Rank:
+    net, item = draft.net, draft.item
+    if item.remedy.by_people:
         return _Rank.TOLD
     if net.course in (Course.WENT, Course.SWAPPED):
         return _Rank.BACK_AGAIN
-    return _Rank.REMOVED if net.back.state is ImageState.ABSENT else _Rank.CHANGED_BACK
+    stays = net.back.state is not ImageState.ABSENT or item.target.state is ImageState.PRESENT
+    return _Rank.CHANGED_BACK if stays else _Rank.REMOVED
 
 
-def _place(draft: tuple[Net, Item]) -> int:
-    net, _ = draft
-    return net.first if _rank(draft) is _Rank.REMOVED else net.last
+def _place(draft: _Draft) -> int:
+    return draft.net.first if _rank(draft) is _Rank.REMOVED else draft.net.last
 
 
-def _named_first(tied: list[tuple[Net, Item]], *, last: bool) -> list[tuple[Net, Item]]:
+def _named_first(tied: list[_Draft], *, last: bool) -> list[_Draft]:
     """Put an object before those whose content holds its id, or after them for ``last``."""
     if len(tied) < 2:
         return tied
-    by_id = {net.object.id: index for index, (net, _) in enumerate(tied)}
+    by_id = {draft.net.object.id: index for index, draft in enumerate(tied)}
     names: dict[int, set[int]] = {}
-    for index, (net, _) in enumerate(tied):
-        content = net.left.content if last else net.back.content
+    for index, draft in enumerate(tied):
+        content = draft.net.left.content if last else draft.net.back.content
         names[index] = {by_id[text] for text in texts(content) if text in by_id} - {index}
     try:
         order = list(TopologicalSorter(names).static_order())
     except CycleError:
         return tied
     return [tied[index] for index in (reversed(order) if last else order)]
+
+
+def _dependencies(ordered: Sequence[_Draft]) -> dict[str, tuple[str, ...]]:
+    """Answer, by item, the earlier items that have to be put right first.
+
+    An object comes back before what names it, and goes only when nothing names it any more: a removal could take along what somebody
+    else has written there since. A copy goes when its original has what only the copy held.
+    """
+    by_id: dict[tuple[str, str], list[_Draft]] = {}
+    for draft in ordered:
+        by_id.setdefault((draft.item.object.system, draft.item.object.id), []).append(draft)
+    first: dict[str, dict[str, None]] = {}
+
+    def require(later: Item, earlier: Item) -> None:
+        if earlier.order < later.order and earlier.object != later.object:
+            first.setdefault(later.id, {})[earlier.id] = None
+
+    merged = {draft.item.object: draft.item for draft in ordered if draft.item.remedy is Remedy.MERGE}
+    for draft in ordered:
+        item, rank = draft.item, _rank(draft)
+        if rank is _Rank.TOLD:
+            continue
+        if rank is _Rank.REMOVED and item.copy_of in merged:
+            require(item, merged[item.copy_of])
+        for named in _named(item.target.content, item, by_id):
+            if _rank(named) is _Rank.BACK_AGAIN:
+                require(item, named.item)
+        for named in _named(item.expected.content, item, by_id):
+            if _rank(named) is _Rank.REMOVED:
+                require(named.item, item)
+    return {item: tuple(earlier) for item, earlier in first.items()}
+
+
+def _named(content: Any, item: Item, by_id: Mapping[tuple[str, str], list[_Draft]]) -> Iterator[_Draft]:
+    for text in dict.fromkeys(texts(content)):
+        yield from by_id.get((item.object.system, text), ())

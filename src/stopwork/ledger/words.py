@@ -331,14 +331,35 @@ class RecoverySituation(StrEnum):
 
 
 class Remedy(StrEnum):
-    """What one recovery item does to one object."""
+    """What one recovery item does to one object: sets fields, puts it there or removes it, calls a tool, or asks people."""
 
     RESTORE = "restore"
     RECREATE = "recreate"
     DELETE = "delete"
     INVERSE = "inverse"
+    CLOSE = "close"
+    MARK = "mark"
+    MERGE = "merge"
+    CORRECT = "correct"
+    REASSIGN = "reassign"
+    RESEND = "resend"
+    REGENERATE = "regenerate"
     ACCEPT = "accept"
     TELL = "tell"
+
+    @property
+    def by_people(self) -> bool:
+        """Whether the software has nothing to run."""
+        return self in (Remedy.ACCEPT, Remedy.TELL)
+
+
+class Reversibility(StrEnum):
+    """How much of what the agent did to an object an item takes back."""
+
+    FULLY = "fully"
+    BY_TOOL = "by_tool"
+    PARTLY = "partly"
+    NOT = "not"
 
 
 class ItemState(StrEnum):

@@ -17,7 +17,7 @@ from stopwork.kernel.errors import NotFound, StopworkError
 from stopwork.ledger.records import ObjectRef, Run
 from stopwork.manifest.args import ArgsSchema, Misfitting
 from stopwork.manifest.expressions import Expression, ExpressionError, compile_expression
-from stopwork.manifest.model import Gate, Manifest, Tool
+from stopwork.manifest.model import Gate, Manifest, RemedyRule, Ruled, Tool
 from stopwork.manifest.problems import one_of, shown
 from stopwork.manifest.uses import Use
 
@@ -74,12 +74,28 @@ class _Rules:
         self.undo = {name: compile_expression(value, Use.VALUE) for name, value in undo.items()}
 
 
+class Prepared:
+    """How one remedy is done, ready to be worked out for an object."""
+
+    __slots__ = ("_values", "rule")
+
+    def __init__(self, rule: RemedyRule) -> None:
+        self.rule = rule
+        values = rule.args if rule.tool else rule.set
+        self._values = {name: compile_expression(value, Use.REMEDY) for name, value in values.items()}
+
+    def worked_out(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer the fields to set, or the tool's arguments; ``ExpressionError`` where they cannot be told."""
+        return {name: value.evaluate(known) for name, value in self._values.items()}
+
+
 class CompiledManifest:
     """What the guard asks of a manifest. Immutable, and safe to use from several threads."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self._rules = {name: _Rules(tool, manifest.gate_of(name)) for name, tool in manifest.tools.items()}
+        self._remedies = [Prepared(rule) for rule in manifest.recovery.remedies]
         self._alert_key = tuple(
             compile_expression(part, Use.KEY) for part in manifest.alerts.duplicate_action.key
         )
@@ -148,6 +164,20 @@ class CompiledManifest:
         """Answer the arguments of the inverse tool for one call."""
         values = self._occasion(tool, args, run, source) | _after(result, ref)
         return {name: rule.evaluate(values) for name, rule in self._of(tool).undo.items()}
+
+    def remedies(self, ref: ObjectRef) -> list[Prepared]:
+        """Answer how remedies are done for such an object, one rule a remedy."""
+        found: dict[Ruled, Prepared] = {}
+        for prepared in self._remedies:
+            if prepared.rule.fits(ref):
+                found.setdefault(prepared.rule.remedy, prepared)
+        return list(found.values())
+
+    def remedy_values(
+        self, tool: str, args: Args, result: Any, ref: ObjectRef, run: Occasion, source: str = ""
+    ) -> dict[str, Any]:
+        """Answer what a remedy may use of the call that it puts right."""
+        return self._occasion(tool, args, run, source) | _after(result, ref)
 
     def probe_args(self, tool: str, args: Args, run: Occasion, source: str = "") -> dict[str, Any]:
         """Answer the arguments with which the tool's probe looks for what one call would have done."""

@@ -44,6 +44,22 @@ _TYPES: dict[str, Any] = {
     "object.system": cel.Type.STRING,
     "object.type": cel.Type.STRING,
     "object.id": cel.Type.STRING,
+    "original.system": cel.Type.STRING,
+    "original.type": cel.Type.STRING,
+    "original.id": cel.Type.STRING,
+    "before": cel.Type.DYN,
+    "left": cel.Type.DYN,
+    "at": cel.Type.TIMESTAMP,
+    "calls": cel.Type.List(cel.Type.STRING),
+    "copy_of": cel.Type.STRING,
+    "fields": cel.Type.List(cel.Type.STRING),
+    "operation": cel.Type.STRING,
+    "remedy": cel.Type.STRING,
+    "reversibility": cel.Type.STRING,
+    "runs": cel.Type.List(cel.Type.STRING),
+    "situation": cel.Type.STRING,
+    "stays": cel.Type.BOOL,
+    "tools": cel.Type.List(cel.Type.STRING),
 }
 _OBJECT_FIELDS = [name for name in _TYPES if name.startswith("object.")]
 _TRUTH = ("BOOL", "DYN")

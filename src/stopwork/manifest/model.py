@@ -10,6 +10,7 @@ from typing import Annotated
 
 from msgspec import field
 
+from stopwork.ledger.records import ObjectRef
 from stopwork.ledger.words import Mode, Role, Severity, Stage
 from stopwork.manifest.alerts import (
     Alert,
@@ -29,17 +30,24 @@ from stopwork.manifest.parts import (
     Digest,
     Domain,
     DuplicateRule,
+    FieldName,
+    MessageRule,
     Part,
     Party,
+    PutThere,
+    Ruled,
     SensitiveClass,
     Share,
     Slug,
+    SummaryRule,
+    TaskRule,
     TimeZone,
     ToolName,
     Trust,
     Unpriced,
     Usd,
     Words,
+    WriteRule,
     says,
 )
 from stopwork.manifest.tools import (
@@ -63,12 +71,18 @@ __all__ = [
     "Gate",
     "Limited",
     "Manifest",
+    "MessageRule",
     "Probe",
+    "RemedyRule",
+    "Ruled",
     "Schedule",
     "SensitiveClass",
+    "SummaryRule",
+    "TaskRule",
     "Tool",
     "Trust",
     "Unpriced",
+    "WriteRule",
 ]
 
 MAX_TOOLS = 500
@@ -130,12 +144,51 @@ class Budget(Part, frozen=True):
     ] = Unpriced.DENY
 
 
+class RemedyRule(Part, frozen=True):
+    """How one remedy is done: by setting fields, or by calling a tool. Of several that fit, the first one counts."""
+
+    remedy: Annotated[Ruled, says("The remedy that this is about.")]
+    system: Annotated[Slug | None, says("Only for objects of this system.", "crm")] = None
+    type: Annotated[Slug | None, says("Only for this kind of object.", "task")] = None
+    set: Annotated[
+        dict[FieldName, PutThere],
+        says(
+            "The fields to set; each value is an expression, so text stands in quotes within quotes.",
+            {"status": "'closed'", "duplicate_of": "original.id"},
+            max_length=MAX_ENTRIES,
+        ),
+    ] = {}
+    tool: Annotated[ToolName | None, says("Or the tool of the manifest to call.", "mail.send")] = None
+    args: Annotated[
+        dict[str, PutThere],
+        says("The tool's arguments.", {"to": "args.to"}, max_length=MAX_ENTRIES),
+    ] = {}
+
+    def fits(self, ref: ObjectRef) -> bool:
+        """Answer whether this rule is about such an object."""
+        return self.system in (None, ref.system) and self.type in (None, ref.type)
+
+
 class Recovery(Part, frozen=True):
-    """How damage is put right."""
+    """How damage is put right: what is done in which situation, and how."""
 
     duplicate_records: Annotated[DuplicateRule, says("What is done with records made twice.")] = (
         DuplicateRule.CLOSE
     )
+    wrong_internal_tasks: Annotated[
+        TaskRule, says("What is done with records that should not have been made.")
+    ] = TaskRule.UNDO
+    bad_production_write: Annotated[WriteRule, says("What is done with records that were changed.")] = (
+        WriteRule.UNDO
+    )
+    bad_external_message: Annotated[MessageRule, says("What is done about messages that were sent.")] = (
+        MessageRule.TELL
+    )
+    stale_summary: Annotated[
+        SummaryRule,
+        says("What is done with text from stale or wrong sources, where a rule says how it is made again."),
+    ] = SummaryRule.REGENERATE
+    remedies: Annotated[tuple[RemedyRule, ...], says("How remedies are done.", max_length=MAX_ENTRIES)] = ()
     approver: Annotated[Role, says("The role that approves recovery plans.")] = Role.BUSINESS
 
 

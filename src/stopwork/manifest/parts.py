@@ -28,6 +28,7 @@ ToolName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$")
 Place = Annotated[str, Meta(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*(/.{1,120})?$")]
 Words = Annotated[str, Meta(min_length=1, max_length=500)]
 Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+FieldName = Annotated[str, Meta(min_length=1, max_length=200)]
 Address = Annotated[str, format_of("address")]
 Cron = Annotated[str, format_of("cron")]
 TimeZone = Annotated[str, format_of("timezone")]
@@ -42,6 +43,7 @@ KeyPart = Annotated[str, format_of(Use.KEY)]
 Value = Annotated[str, format_of(Use.VALUE)]
 Whereto = Annotated[str, format_of(Use.ADDRESS)]
 Found = Annotated[str, format_of(Use.FOUND)]
+PutThere = Annotated[str, format_of(Use.REMEDY)]
 
 
 class Trust(StrEnum):
@@ -115,6 +117,47 @@ class DuplicateRule(StrEnum):
     DELETE = "delete"
     MERGE = "merge"
     MARK = "mark"
+
+
+class TaskRule(StrEnum):
+    """What recovery does with a record that should not have been made."""
+
+    UNDO = "undo"
+    CLOSE = "close"
+    CORRECT = "correct"
+    REASSIGN = "reassign"
+
+
+class WriteRule(StrEnum):
+    """What recovery does with a record that was changed wrongly."""
+
+    UNDO = "undo"
+    CORRECT = "correct"
+
+
+class MessageRule(StrEnum):
+    """What recovery does about a message that should not have been sent."""
+
+    TELL = "tell"
+    RESEND = "resend"
+
+
+class SummaryRule(StrEnum):
+    """What recovery does with text that was written from stale or wrong sources."""
+
+    REGENERATE = "regenerate"
+    UNDO = "undo"
+
+
+class Ruled(StrEnum):
+    """The remedies for which the manifest says how they are done."""
+
+    CLOSE = "close"
+    MARK = "mark"
+    CORRECT = "correct"
+    REASSIGN = "reassign"
+    RESEND = "resend"
+    REGENERATE = "regenerate"
 
 
 class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

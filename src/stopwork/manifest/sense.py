@@ -10,13 +10,23 @@ from stopwork.kernel.phrases import count_of
 from stopwork.ledger.words import EffectKind, Risk, Role, Stage
 from stopwork.manifest.args import unusable
 from stopwork.manifest.duration import Duration
-from stopwork.manifest.model import AutoHold, Gate, Manifest, SensitiveClass, Tool, Trust
+from stopwork.manifest.model import (
+    AutoHold,
+    Gate,
+    Manifest,
+    RemedyRule,
+    Ruled,
+    SensitiveClass,
+    Tool,
+    Trust,
+)
 from stopwork.manifest.problems import Path, Problem, one_of
 from stopwork.manifest.reader import Document
 
 SCHEDULE = "schedule"
 SHORTEST_LEASE = Duration(seconds=2)
 LONGEST_LEASE = Duration(seconds=60)
+_BY_TOOL_ONLY = (Ruled.RESEND, Ruled.REGENERATE)
 _ALERTS_ABOUT_A_CALL = ("duplicate_action", "policy_violation", "write_failure")
 
 
@@ -29,6 +39,7 @@ def contradictions(manifest: Manifest, document: Document) -> Iterator[Problem]:
     yield from _demotion(manifest, document)
     yield from _signer(manifest, document)
     yield from _read_lease(manifest, document)
+    yield from _remedies(manifest, document)
     for name, tool in manifest.tools.items():
         yield from _tool(manifest, document, name, tool)
 
@@ -223,6 +234,41 @@ def _undo(manifest: Manifest, document: Document, name: str, tool: Tool) -> Iter
             message = f'"{undo.tool}" cannot undo this'
             expected = "a tool that changes back what this one changes"
             yield document.problem((*path, "tool"), message, expected, value=undo.tool)
+
+
+def _remedies(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    recovery = manifest.recovery
+    for index, rule in enumerate(recovery.remedies):
+        yield from _remedy(manifest, document, ("recovery", "remedies", index), rule)
+    ruled = {rule.remedy.value for rule in recovery.remedies}
+    for situation in ("wrong_internal_tasks", "bad_production_write", "bad_external_message"):
+        word = getattr(recovery, situation).value
+        if word in set(Ruled) - ruled:
+            yield document.problem(
+                ("recovery", situation),
+                f'nothing says how to "{word}"',
+                f"recovery.remedies: a rule whose remedy is {word}",
+                value=word,
+            )
+
+
+def _remedy(manifest: Manifest, document: Document, path: Path, rule: RemedyRule) -> Iterator[Problem]:
+    ways = [key for key in ("set", "tool") if getattr(rule, key)]
+    if len(ways) != 1:
+        message = "several ways to do it" if ways else "nothing says how it is done"
+        yield document.problem(path, message, "exactly one of: set, tool")
+    if rule.args and not rule.tool:
+        yield document.problem((*path, "args"), "arguments without a tool", "tool: the tool to call")
+    if rule.set and rule.remedy in _BY_TOOL_ONLY:
+        message = f'to "{rule.remedy}" takes a tool: no field of the object does it'
+        yield document.problem((*path, "set"), message, "tool and args")
+    if rule.tool:
+        yield from _declared_tool(manifest, document, (*path, "tool"), rule.tool)
+        called = manifest.tools.get(rule.tool)
+        if called and not called.writes:
+            message = f'"{rule.tool}" only reads'
+            expected = "a tool that puts something right"
+            yield document.problem((*path, "tool"), message, expected, value=rule.tool)
 
 
 def _unknown_classes(manifest: Manifest, document: Document) -> Iterator[Problem]:

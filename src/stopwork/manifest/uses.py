@@ -15,11 +15,13 @@ class Use(StrEnum):
     VALUE = "cel-value"
     ADDRESS = "cel-address"
     FOUND = "cel-found"
+    REMEDY = "cel-remedy"
+    ITEMS = "cel-items"
 
     @property
     def needs_truth(self) -> bool:
         """Whether the expression has to answer true or false."""
-        return self in (Use.CONDITION, Use.VERIFICATION, Use.FOUND)
+        return self in (Use.CONDITION, Use.VERIFICATION, Use.FOUND, Use.ITEMS)
 
     @property
     def names(self) -> frozenset[str]:
@@ -31,7 +33,24 @@ class Use(StrEnum):
 _CALL = frozenset({"args", "tool", "workflow"})
 _OCCASION = frozenset({"source", "run.id", "run.trigger", "run.trigger_id"})
 _MOMENT = frozenset({"now", "run.attempt", "run.started_at"})
-_AFTER = frozenset({"result", "object.system", "object.type", "object.id"})
+_OBJECT = frozenset({"object.system", "object.type", "object.id"})
+_AFTER = _OBJECT | {"result"}
+_IMAGES = frozenset({"before", "left", "original.system", "original.type", "original.id"})
+_ITEM = frozenset(
+    {
+        "at",
+        "calls",
+        "copy_of",
+        "fields",
+        "operation",
+        "remedy",
+        "reversibility",
+        "runs",
+        "situation",
+        "stays",
+        "tools",
+    }
+)
 
 _NAMES = {
     Use.CONDITION: _CALL | _OCCASION | _MOMENT,
@@ -41,4 +60,6 @@ _NAMES = {
     Use.VALUE: _CALL | _OCCASION | _AFTER,
     Use.ADDRESS: _CALL,
     Use.FOUND: _CALL | {"result"},
+    Use.REMEDY: _CALL | _OCCASION | _AFTER | _IMAGES,
+    Use.ITEMS: _OBJECT | _ITEM,
 }

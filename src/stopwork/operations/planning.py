@@ -6,19 +6,24 @@ Nothing here touches a system but to look at it; :mod:`stopwork.operations.recov
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
+
+from msgspec.structs import asdict
 
 from stopwork.incidents.attempt import reverse_plan
 from stopwork.incidents.case import Case
 from stopwork.incidents.followup import still_open, stuck
 from stopwork.incidents.lifecycle import require_before
-from stopwork.incidents.recover import Means, Undoing, propose_plan
+from stopwork.incidents.net import Net, images_of
+from stopwork.incidents.recover import propose_plan
+from stopwork.incidents.remedies import Means, Offer, Undoing
 from stopwork.incidents.unfinished import NAMED
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.events import PlanApproved, PlanProposed
 from stopwork.ledger.records import Call, Effect, Image, Incident, Item, ObjectRef, Plan, Principal, Run
 from stopwork.ledger.words import IncidentStatus, IncidentType, ItemState, Phase, PlanState, Remedy
+from stopwork.manifest.compiled import Prepared
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
@@ -90,18 +95,20 @@ def propose(
             f"{unknown[0]} is no call of this incident", hint="Choose from its calls.", field="calls"
         )
     _require_sealed_calls(tx, case, chosen)
+    copies = _copies(case)
     plan = tx.new_id("plan")
     items = propose_plan(
         case.incident,
-        _histories(tx, manifests, case, chosen),
+        _histories(tx, manifests, case, chosen | {copies[each] for each in chosen & copies.keys()}),
         chosen=chosen,
         plan=plan,
         means=Means(
             undoing=_undoing(tx, manifests),
             restores=restoring(systems),
             invokes=invoking(systems),
-            duplicates=case.current.recovery.duplicate_records,
-            copies=_copies(case),
+            recovery=case.current.recovery,
+            offers=_offers(tx, manifests, case),
+            copies=copies,
             only_copies=calls is None and case.incident.type is IncidentType.DUPLICATE_WORK,
         ),
         new_id=tx.new_id,
@@ -181,7 +188,7 @@ def approve(
             "this is not the plan you saw", hint="Open the plan again.", expected=known.digest, found=digest
         )
     every = {item.id: item for item in items_of(tx, plan)}
-    by_hand = {item.id for item in every.values() if item.remedy in (Remedy.TELL, Remedy.ACCEPT)}
+    by_hand = {item.id for item in every.values() if item.remedy.by_people}
     accepted = set(accept) | (by_hand - set(items or ()))
     to_stay = {item.id for item in every.values() if item.keep} - accepted
     chosen = set(items) if items is not None else set(every) - accepted - to_stay
@@ -259,6 +266,36 @@ def _undoing(tx: Tx, manifests: Manifests) -> Callable[[Effect], Undoing]:
         )
 
     return undoing
+
+
+def _offers(tx: Tx, manifests: Manifests, case: Case) -> Callable[[Net, ObjectRef | None], list[Offer]]:
+    rules = manifests.version(tx, case.workflow.id, case.workflow.version)
+
+    def offers(net: Net, original: ObjectRef | None) -> list[Offer]:
+        prepared = rules.remedies(net.object)
+        if not prepared:
+            return []
+        call = tx.need(Call, net.effects[-1].call)
+        known = rules.remedy_values(
+            call.tool, call.args, call.result, net.object, tx.need(Run, call.run), call.source or ""
+        )
+        known |= {"left": net.left.content, "before": images_of(net.effects[0])[0].content}
+        if original is not None:
+            known |= {f"original.{name}": value for name, value in asdict(original).items()}
+        return [_offer(each, known) for each in prepared]
+
+    return offers
+
+
+def _offer(prepared: Prepared, known: Mapping[str, Any]) -> Offer:
+    rule, remedy = prepared.rule, Remedy(prepared.rule.remedy.value)
+    try:
+        values = prepared.worked_out(known)
+    except ExpressionError as error:
+        return Offer(remedy=remedy, why_not=f"how to {remedy} it cannot be worked out: {error}")
+    if rule.tool is not None:
+        return Offer(remedy=remedy, tool=rule.tool, args=values)
+    return Offer(remedy=remedy, fields=values)
 
 
 def _copies(case: Case) -> dict[str, str]:

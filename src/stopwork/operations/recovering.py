@@ -12,7 +12,17 @@ from typing import cast
 
 from msgspec import Struct
 
-from stopwork.incidents.attempt import AlreadyDone, ByHand, Clash, Invoke, Replace, columns, step, verify
+from stopwork.incidents.attempt import (
+    AlreadyDone,
+    ByHand,
+    Clash,
+    Invoke,
+    Replace,
+    columns,
+    held_back,
+    step,
+    verify,
+)
 from stopwork.incidents.preview import in_columns
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import ItemAttempted, ItemFinished
@@ -64,8 +74,10 @@ def run(
             raise Conflict(f"{plan} is not approved", hint="The business owner approves it first.", plan=plan)
         items = store.read(lambda view: items_of(view, plan))
         todo = [item for item in items if item.state in OPEN]
+        known_items = {item.id: item for item in items}
         for number, item in enumerate(todo, start=1):
-            finished = _run_item(installation, actor, item)
+            finished = _run_item(installation, actor, item, held_back(item, known_items))
+            known_items[item.id] = finished
             progress(Progress(done=number, total=len(todo), item=finished))
         return store.write(lambda tx: finish(tx, plan), actor=actor)
     finally:
@@ -73,7 +85,7 @@ def run(
             _running.discard(plan)
 
 
-def _run_item(installation: Installation, actor: Principal, item: Item) -> Item:
+def _run_item(installation: Installation, actor: Principal, item: Item, waits: str) -> Item:
     store, system = installation.store, installation.systems.get(item.object.system)
 
     def finish(state: ItemState, found: Image | None, note: str) -> Item:
@@ -95,6 +107,8 @@ def _run_item(installation: Installation, actor: Principal, item: Item) -> Item:
 
         return store.write(work, actor=actor)
 
+    if waits:
+        return finish(ItemState.CONFLICT, None, waits)
     if system is None:
         return finish(ItemState.FAILED, None, f"no system {item.object.system} is connected here")
     try:
@@ -127,7 +141,7 @@ def _apply(
         return finish(ItemState.CONFLICT, _looked(system, item), str(error))
     except Exception as error:  # noqa: BLE001 - whatever it raised, what is there now is what counts
         found = _looked(system, item)
-        if found is not None and verify(item, found):
+        if found is not None and verify(item, found, returned=False):
             return finish(
                 ItemState.VERIFIED, found, "the answer was an error, and the object shows that it is done"
             )

@@ -285,7 +285,7 @@ class IncidentStory(Story):
             object=r.ObjectRef(system="crm", type="task", id=str(number)),
             situation=w.RecoverySituation.DUPLICATE_RECORDS,
             remedy=w.Remedy.DELETE,
-            reversible=True,
+            reversibility=w.Reversibility.FULLY,
             preview="delete it",
             calls=(call,),
             effects=(f"{call}/{number}",),

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from stopwork.incidents.attempt import AlreadyDone, ByHand, Clash, Invoke, Replace, step, verify
 from stopwork.incidents.images import operation_of
-from stopwork.incidents.recover import Means, Undoing, propose_plan
+from stopwork.incidents.recover import propose_plan
+from stopwork.incidents.remedies import Means, Undoing
 from stopwork.kernel.ids import CountingIds
 from stopwork.ledger.records import Effect, Image, Incident, Item, ObjectRef, Principal
 from stopwork.ledger.words import (
@@ -85,8 +86,9 @@ class Desk:
     def plan(self, *chosen: str, **means: Any) -> list[Item]:
         """Propose what undoes these calls; without a choice, all of them."""
         undoing = means.pop("undoing", {})
+        kind = means.pop("kind", IncidentType.BAD_WRITEBACK)
         return propose_plan(
-            INCIDENT,
+            replace(INCIDENT, type=kind),
             self.effects,
             chosen=chosen or {effect.call for effect in self.effects},
             plan="plan_1",

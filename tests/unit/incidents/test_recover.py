@@ -22,11 +22,11 @@ from stopwork.incidents.attempt import (
     step,
     verify,
 )
-from stopwork.incidents.recover import Undoing
+from stopwork.incidents.remedies import Undoing
 from stopwork.kernel.ids import CountingIds
 from stopwork.ledger.records import Image
 from stopwork.ledger.words import Audience, EffectKind, ItemState, RecoverySituation, Remedy
-from stopwork.manifest.model import DuplicateRule
+from stopwork.manifest.model import DuplicateRule, Recovery
 from tests.unit.incidents.desk import Desk, ref, states
 
 ACME = {"name": "Acme", "renewal_date": "2026-12-01", "plan": "gold"}
@@ -399,7 +399,7 @@ def _duplicated() -> Desk:
         (DuplicateRule.DELETE, CLOSE, Remedy.DELETE, "delete desk/task/t2, a duplicate of desk/task/t1"),
         (DuplicateRule.MARK, CLOSE, Remedy.INVERSE, "call desk.close(id=t2)"),
         (DuplicateRule.MARK, {}, Remedy.TELL, "mark it as a copy of desk/task/t1"),
-        (DuplicateRule.MERGE, {}, Remedy.TELL, "merge it into desk/task/t1"),
+        (DuplicateRule.MERGE, {}, Remedy.DELETE, "delete desk/task/t2, a duplicate of desk/task/t1"),
     ],
 )
 def test_a_duplicate_is_treated_as_the_owner_rules(
@@ -407,7 +407,11 @@ def test_a_duplicate_is_treated_as_the_owner_rules(
 ) -> None:
     desk = _duplicated()
     [item] = desk.plan(
-        "call_2", undoing=undoing, invokes=frozenset({"desk"}), duplicates=rule, copies={"call_2": "call_1"}
+        "call_2",
+        undoing=undoing,
+        invokes=frozenset({"desk"}),
+        recovery=Recovery(duplicate_records=rule),
+        copies={"call_2": "call_1"},
     )
     assert item.situation is RecoverySituation.DUPLICATE_RECORDS
     assert item.remedy is remedy

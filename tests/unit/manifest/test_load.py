@@ -211,6 +211,48 @@ def test_a_wrong_value_is_named_by_line_and_field(
 
 CONTRADICTIONS = {
     "quorum above the people": ("expires: 4h", "quorum: 2", 26, "tools[crm.create_task].gate.quorum", "2 people must approve, but only 1 person holds the roles named"),
+    "two ways of one remedy": (
+        "downstream:",
+        "recovery: {remedies: [{remedy: close, set: {status: \"'closed'\"}, tool: crm.close_task}]}\ndownstream:",
+        34,
+        "recovery.remedies[0]",
+        "several ways to do it",
+    ),
+    "no way of a remedy": (
+        "downstream:",
+        "recovery: {remedies: [{remedy: close}]}\ndownstream:",
+        34,
+        "recovery.remedies[0]",
+        "nothing says how it is done",
+    ),
+    "a field that sends": (
+        "downstream:",
+        "recovery: {remedies: [{remedy: resend, set: {sent: 'true'}}]}\ndownstream:",
+        34,
+        "recovery.remedies[0].set",
+        "takes a tool",
+    ),
+    "a remedy by an unknown tool": (
+        "downstream:",
+        "recovery: {remedies: [{remedy: close, tool: crm.shut}]}\ndownstream:",
+        34,
+        "recovery.remedies[0].tool",
+        "crm.shut",
+    ),
+    "a text without its own quotes": (
+        "downstream:",
+        "recovery: {remedies: [{remedy: close, set: {status: closed}}]}\ndownstream:",
+        34,
+        "recovery.remedies[0].set.status",
+        "closed",
+    ),
+    "a situation without its remedy": (
+        "downstream:",
+        "recovery: {wrong_internal_tasks: reassign}\ndownstream:",
+        34,
+        "recovery.wrong_internal_tasks",
+        "reassign",
+    ),
     "recovery approver": ("downstream:", "recovery: {approver: legal}\ndownstream:", 34, "recovery.approver", "legal"),
     "schedule that starts nothing": ("[schedule, manual]", "[manual]", 11, "triggers", "may not be started by it"),
     "trigger twice": ("[schedule, manual]", "[schedule, manual, manual]", 11, "triggers", "2 times"),

@@ -16,11 +16,13 @@ from stopwork.ledger.records.incidents import (
     FollowUp,
     Incident,
     Item,
+    ItemEdit,
     Message,
     Note,
     Plan,
     Postmortem,
     Signal,
+    Way,
 )
 from stopwork.ledger.records.parts import (
     Answer,
@@ -73,6 +75,7 @@ __all__ = [
     "Image",
     "Incident",
     "Item",
+    "ItemEdit",
     "Key",
     "LevelTest",
     "ManifestVersion",
@@ -93,5 +96,6 @@ __all__ = [
     "Scope",
     "Signal",
     "Step",
+    "Way",
     "Workflow",
 ]

@@ -24,10 +24,12 @@ from stopwork.ledger.words import (
     IncidentType,
     ItemState,
     MessageState,
+    Operation,
     PlanState,
     RecoverySituation,
     ReenableCheck,
     Remedy,
+    Reversibility,
     Severity,
     SignalKind,
 )
@@ -142,13 +144,39 @@ class Audit(Record):
     seen: tuple[Captured, ...] = ()
 
 
+class Way(Record):
+    """One way to put an object right.
+
+    ``changes`` maps a field to ``[value the agent left, value to put there]``; ``target`` is the image that must be there afterwards.
+    ``undo_tool`` is the tool to call, where one is.
+    """
+
+    remedy: Remedy
+    reversibility: Reversibility
+    preview: str
+    target: Image
+    changes: dict[str, list[Any]] = {}
+    undo_tool: str | None = None
+    undo_args: dict[str, Any] = {}
+
+
+class ItemEdit(Record):
+    """A person's change of an item before it was approved, with what the item said until then."""
+
+    person: str
+    at: datetime
+    reason: str
+    before: Way
+
+
 class Item(Record):
     """What recovery does to one object.
 
-    ``changes`` maps a field to ``[value the agent left, value to put back]``; ``expected`` is the image that must still be
-    there before anything is done; ``target`` is the image that must be there afterwards. ``replaced`` is what the first attempt
-    found, ``found`` what was there in the end. ``keep`` says why it is proposed that the object stays as it is; empty where it is
-    proposed to be put right. ``earlier`` is the item of an earlier plan that this one takes up again.
+    It says the same as a :class:`Way`; ``ways`` are the others that are possible. ``expected`` is the image that must still be
+    there before anything is done. ``replaced`` is what the first attempt found, ``found`` what was there in the end. ``keep`` says why it is
+    proposed that the object stays as it is; empty where it is proposed to be put right. ``earlier`` is the item of an earlier plan that this
+    one takes up again. ``operation``, ``at`` (the first change), ``runs``, ``tools`` and ``copy_of`` (the original of a copy) are what rules go by.
+    ``after`` are the items that have to be put right first: otherwise this one is not run.
     """
 
     id: str
@@ -157,7 +185,6 @@ class Item(Record):
     object: ObjectRef
     situation: RecoverySituation
     remedy: Remedy
-    reversible: bool
     preview: str
     calls: tuple[str, ...]
     effects: tuple[str, ...]
@@ -178,6 +205,20 @@ class Item(Record):
     note: str = ""
     keep: str = ""
     earlier: str | None = None
+    reversibility: Reversibility = Reversibility.NOT
+    operation: Operation | None = None
+    at: datetime | None = None
+    runs: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    copy_of: ObjectRef | None = None
+    after: tuple[str, ...] = ()
+    ways: tuple[Way, ...] = ()
+    edits: tuple[ItemEdit, ...] = ()
+
+    @property
+    def reversible(self) -> bool:
+        """Whether the software takes back anything of what the agent did."""
+        return self.reversibility is not Reversibility.NOT
 
 
 class Plan(Record):

@@ -80,8 +80,18 @@ _LABELS: dict[type[StrEnum], dict[StrEnum, str]] = {
         w.Remedy.RECREATE: "Create again",
         w.Remedy.DELETE: "Remove",
         w.Remedy.INVERSE: "Undo with a tool",
+        w.Remedy.MARK: "Mark as a duplicate",
+        w.Remedy.MERGE: "Complete from its copy",
+        w.Remedy.RESEND: "Send a correction",
+        w.Remedy.REGENERATE: "Write again",
         w.Remedy.ACCEPT: "Leave as it is",
         w.Remedy.TELL: "Cannot be undone: tell people",
+    },
+    w.Reversibility: {
+        w.Reversibility.FULLY: "Undone fully",
+        w.Reversibility.BY_TOOL: "Undone as its tool does it",
+        w.Reversibility.PARTLY: "Undone in part",
+        w.Reversibility.NOT: "Cannot be undone",
     },
     w.ItemState: {
         w.ItemState.PROPOSED: "Proposed",

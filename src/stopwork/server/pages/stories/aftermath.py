@@ -201,7 +201,7 @@ def item(number: int, changed: r.ObjectRef, preview: str, **changes: Any) -> r.I
         object=changed,
         situation=w.RecoverySituation.BAD_PRODUCTION_WRITE,
         remedy=w.Remedy.RESTORE,
-        reversible=True,
+        reversibility=w.Reversibility.FULLY,
         preview=preview,
         calls=(UPDATE_CALL.id,),
         effects=(f"eff_{UPDATE_CALL.id}",),
@@ -241,7 +241,7 @@ ITEMS = (
         "Mail msg-88 cannot be taken back; the reader must be told",
         remedy=w.Remedy.TELL,
         situation=w.RecoverySituation.BAD_EXTERNAL_MESSAGE,
-        reversible=False,
+        reversibility=w.Reversibility.NOT,
         must_tell=(w.Audience.AFFECTED_INTERNAL_USERS,),
     ),
 )
