@@ -7,7 +7,7 @@ last runs: one run that was far too expensive does not make the next such run lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from statistics import median
 from typing import ClassVar
@@ -29,6 +29,7 @@ MOST_WORKFLOWS = 1_024
 HISTORY_RUNS = 20
 LEAST_HISTORY_RUNS = 5
 UNITS = ("usd", "tokens", "calls", "writes")
+UNLIMITED = Budget()
 # Below these amounts "four times the usual" is noise; calls and writes follow the amount of work and are left
 # to budgets.
 NOTICEABLE = {"usd": 0.10, "tokens": 10_000.0}
@@ -53,6 +54,9 @@ class Spend(Record):
             writes=self.writes + more.writes,
             unpriced=self.unpriced + more.unpriced,
         )
+
+    def having_told(self, breaches: Sequence[Breach]) -> Spend:
+        return replace(self, told=(*self.told, *(each.name for each in breaches))) if breaches else self
 
     def of(self, unit: str) -> float:
         return float(getattr(self, unit))
@@ -113,7 +117,7 @@ def _keep(state: State, event: RunFinished) -> State:
 def _spent(
     state: State, workflow: str, run: str, more: Spend, at: datetime, rules: Rulebook
 ) -> tuple[State, tuple[Finding, ...]]:
-    day = f"{workflow}/{at:%Y-%m-%d}"
+    day = f"{workflow}/{at.date()}"
     run_spend = state.runs.get(run, Spend()).plus(more)
     day_spend = state.days.get(day, Spend()).plus(more)
     breaches: list[Breach] = []
@@ -126,8 +130,8 @@ def _spent(
         in_day = [
             b for b in _budget_breaches("day", day_spend, budget, alert) if b.name not in day_spend.told
         ]
-        run_spend = replace(run_spend, told=(*run_spend.told, *(breach.name for breach in in_run)))
-        day_spend = replace(day_spend, told=(*day_spend.told, *(breach.name for breach in in_day)))
+        run_spend = run_spend.having_told(in_run)
+        day_spend = day_spend.having_told(in_day)
         breaches = in_run + in_day
         findings = tuple(_finding(b, workflow, run, at, alert, run_spend.unpriced) for b in breaches)
     else:
@@ -142,6 +146,8 @@ def _spent(
 
 def _budget_breaches(period: str, spend: Spend, budget: Budget, alert: CostAlert) -> Iterator[Breach]:
     """Answer each limit of the period that is reached, or neared; only the graver of the two."""
+    if budget == UNLIMITED:
+        return
     for unit in UNITS:
         limit = getattr(budget, f"{period}_{unit}")
         value = spend.of(unit)

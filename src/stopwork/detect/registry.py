@@ -5,9 +5,9 @@ A new detector is a file in this package, a rule among the manifest's alerts, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -45,6 +45,26 @@ class DetectorFailed(Record):
     error: str
 
 
+class _Step(NamedTuple):
+    """One more entry."""
+
+    entry: Entry
+    rules: Rulebook
+
+    def seen_by(self, detector: Detector[Any], state: Any) -> tuple[Any, tuple[Finding, ...]]:
+        return detector.step(state, self.entry, self.rules)
+
+
+class _Tick(NamedTuple):
+    """Time has passed."""
+
+    now: datetime
+    rules: Rulebook
+
+    def seen_by(self, detector: Detector[Any], state: Any) -> tuple[Any, tuple[Finding, ...]]:
+        return detector.tick(state, self.now, self.rules)
+
+
 class Watch:
     """Every detector with its state. It never changes: keep the old one until the new one is stored."""
 
@@ -61,31 +81,36 @@ class Watch:
         self, entry: Entry, rules: Rulebook
     ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
         """Answer the watch after one entry, what it showed, and which detectors could not follow."""
-        return self._each(lambda detector, state: detector.step(state, entry, rules))
+        return self.follow((entry,), rules)
+
+    def follow(
+        self, entries: Iterable[Entry], rules: Rulebook
+    ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
+        """Answer the same after many entries, one after the other."""
+        return self._each(_Step(entry, rules) for entry in entries)
 
     def tick(
         self, now: datetime, rules: Rulebook
     ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
         """Answer the watch after time has passed, in the same way."""
-        return self._each(lambda detector, state: detector.tick(state, now, rules))
+        return self._each([_Tick(now, rules)])
 
     def _each(
-        self, ask: Callable[[Detector[Any], Any], tuple[Any, tuple[Finding, ...]]]
+        self, occasions: Iterable[_Step | _Tick]
     ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
-        states: dict[str, Record] = {}
+        states: dict[str, Record] = dict(self._states)
         findings: list[Finding] = []
         failures: list[DetectorFailed] = []
-        for detector in self._detectors:
-            state = self._states[detector.name]
-            try:
-                states[detector.name], found = ask(detector, state)
-            # One detector's fault must not blind the others; it is told, not swallowed.
-            except Exception as error:  # noqa: BLE001
-                states[detector.name] = state
-                words = f"{type(error).__name__}: {error}"
-                failures.append(DetectorFailed(detector=detector.name, error=words))
-            else:
-                findings += found
+        for occasion in occasions:
+            for detector in self._detectors:
+                try:
+                    states[detector.name], found = occasion.seen_by(detector, states[detector.name])
+                # One detector's fault must not blind the others; it is told, not swallowed.
+                except Exception as error:  # noqa: BLE001
+                    words = f"{type(error).__name__}: {error}"
+                    failures.append(DetectorFailed(detector=detector.name, error=words))
+                else:
+                    findings += found
         return Watch(states, self._detectors), tuple(findings), tuple(failures)
 
     def dump(self) -> bytes:

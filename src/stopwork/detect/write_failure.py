@@ -72,10 +72,19 @@ class Write(Record):
 
 
 class State(Record):
-    """``told`` says when each way of failing was reported last, by tool."""
+    """``failed`` are the writes that changed nothing and may be made good, ``writes`` all others that have not come to a good end.
+
+    ``told`` says when each way of failing was reported last, by tool.
+    """
 
     writes: Table[Write] = Table()
+    failed: Table[Write] = Table()
     told: Table[datetime] = Table()
+
+    def without(self, calls: Iterable[str]) -> State:
+        """Answer what is left when these calls need no more watching."""
+        calls = tuple(calls)
+        return replace(self, writes=self.writes.without_any(calls), failed=self.failed.without_any(calls))
 
 
 class WriteFailure(Detector[State]):
@@ -88,20 +97,21 @@ class WriteFailure(Detector[State]):
         match entry.event:
             case CallDecided(verdict=Verdict.ALLOW) as event if event.effect is not EffectKind.READ:
                 return _permitted(state, event, entry.at, rules), ()
-            case CallFinished() as event if event.call in state.writes:
-                return _ended(state, event, entry.at, rules)
+            case CallFinished() as event:
+                write = state.writes.get(event.call) or state.failed.get(event.call)
+                return (state, ()) if write is None else _ended(state, write, event, entry.at, rules)
             case RunFinished() as event:
-                ended = [each for each in state.writes.values() if each.run == event.run and each.failure]
-                return _tell(state, ended, rules)
+                every = (*state.failed.values(), *state.writes.values())
+                ended = [each for each in every if each.run == event.run and each.failure]
+                return _tell(state, sorted(ended, key=lambda each: each.at), rules)
             case _:
                 return state, ()
 
     def tick(self, state: State, now: datetime, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
-        every = state.writes.values()
+        writes, failed = state.writes.values(), state.failed.values()
         unsettled = [
-            each for each in every if each.failure is How.UNKNOWN and now - each.at >= SETTLES_WITHIN
+            each for each in writes if each.failure is How.UNKNOWN and now - each.at >= SETTLES_WITHIN
         ]
-        failed = [each for each in every if each.failure is How.FAILED]
         long_ago = {each.run for each in failed if now - each.at >= MADE_GOOD_WITHIN}
         return _tell(state, [*unsettled, *(each for each in failed if each.run in long_ago)], rules)
 
@@ -125,26 +135,27 @@ def _permitted(state: State, event: CallDecided, at: datetime, rules: Rulebook) 
 
 
 def _ended(
-    state: State, event: CallFinished, at: datetime, rules: Rulebook
+    state: State, known: Write, event: CallFinished, at: datetime, rules: Rulebook
 ) -> tuple[State, tuple[Finding, ...]]:
-    write = replace(state.writes[event.call], at=at, error=(event.error or "")[:MOST_ERROR_CHARS])
+    write = replace(known, at=at, error=(event.error or "")[:MOST_ERROR_CHARS])
+    state = state.without([event.call])
     if event.reconciled:
-        return replace(state, writes=state.writes.without(event.call)), ()
+        return state, ()
+    if event.outcome is Outcome.UNKNOWN:
+        write = replace(write, failure=How.UNKNOWN)
+        return replace(state, writes=state.writes.put(event.call, write, at_most=MOST_CALLS)), ()
     if event.outcome is not Outcome.SUCCEEDED:
-        failure = How.UNKNOWN if event.outcome is Outcome.UNKNOWN else How.FAILED
-        writes = state.writes.put(event.call, replace(write, failure=failure), at_most=MOST_CALLS)
-        return replace(state, writes=writes), ()
-    good = [call for call, each in state.writes.items() if _made_good(each, by=write)]
-    state = replace(state, writes=state.writes.without_any(good))
+        write = replace(write, failure=How.FAILED)
+        return replace(state, failed=state.failed.put(event.call, write, at_most=MOST_CALLS)), ()
+    state = state.without([call for call, each in state.failed.items() if _same_action(each, write)])
     doubt = _doubt(rules(event.workflow), write, event.result)
     if not doubt:
         return state, ()
     return _tell(state, [replace(write, failure=How.NOT_VERIFIED, error=doubt)], rules)
 
 
-def _made_good(each: Write, *, by: Write) -> bool:
-    same = (each.run, each.tool, each.action) == (by.run, by.tool, by.action)
-    return each.call == by.call or (same and each.failure is How.FAILED)
+def _same_action(each: Write, other: Write) -> bool:
+    return (each.run, each.tool, each.action) == (other.run, other.tool, other.action)
 
 
 def _doubt(compiled: CompiledManifest | None, write: Write, result: Any) -> str:
@@ -180,7 +191,7 @@ def _tell(state: State, failed: Iterable[Write], rules: Rulebook) -> tuple[State
         if not is_quiet(told, about, finding.occurred_at):
             told = told.put(about, finding.occurred_at, at_most=MOST_TOLD)
             findings.append(finding)
-    return State(writes=state.writes.without_any(judged), told=told), tuple(findings)
+    return replace(state.without(judged), told=told), tuple(findings)
 
 
 def _finding(failure: How, group: list[Write], alert: Alert) -> Finding:

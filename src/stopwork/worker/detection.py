@@ -103,15 +103,9 @@ class Detection:
                 if self._stored.state
                 else Watch(detectors=self._detectors)
             )
-        watch = self._watch
-        findings: list[Finding] = []
-        failures: list[DetectorFailed] = []
         rules = functools.cache(signals.rules_in_force(view, self._installation.manifests))
         entries = view.entries(after=self._at, limit=BATCH) if recent is None else recent
-        for entry in entries:
-            watch, found, failed = watch.step(entry, rules)
-            findings += found
-            failures += failed
+        watch, findings, failures = self._watch.follow(entries, rules)
         if ticks := self._ticked_at is None or now - self._ticked_at >= TICKS_EVERY:
             watch, found, failed = watch.tick(now, rules)
             findings += found
@@ -121,8 +115,8 @@ class Detection:
             at=entries[-1].seq if entries else self._at,
             entries=len(entries),
             ticked_at=now if ticks else self._ticked_at,
-            findings=tuple(findings),
-            failures=tuple(failures),
+            findings=findings,
+            failures=failures,
         )
 
     def _due(self, seen: _Seen, now: datetime) -> bool:
