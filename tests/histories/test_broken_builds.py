@@ -20,7 +20,7 @@ from stopwork.storage.postgres import Postgres
 from stopwork.storage.sqlite import Sqlite
 from stopwork.storage.store import Store
 from stopwork.storage.view import View
-from tests.support.broken import WithoutRowLocks, WithoutShareLock, WithoutUrgency
+from tests.support.broken import WithoutLock, WithoutUrgency
 from tests.support.databases import POSTGRESQL
 from tests.support.history import Fault, Paused, Rule, Witness, history_faults
 from tests.support.office import AGENT, DANA, MANIFEST, WORKFLOW
@@ -108,27 +108,23 @@ def pauses(replicas: list[Replica]) -> list[Fault]:
     return permits_beside_pauses(replicas, SCOPES * 5, guards=GUARDS)
 
 
-CASES: dict[str, tuple[type[Postgres], Rule, Story]] = {
-    "permits without the share lock": (WithoutShareLock, Rule.PAUSE, pauses),
-    "a key without its row lock": (WithoutRowLocks, Rule.KEY, until_found(Rule.KEY, same_key)),
-    "a run without its row lock": (WithoutRowLocks, Rule.BUDGET, until_found(Rule.BUDGET, same_run)),
-    "a call without its row lock": (
-        WithoutRowLocks,
-        Rule.APPROVAL,
-        until_found(Rule.APPROVAL, same_approval),
-    ),
+CASES: dict[str, tuple[Rule, Story]] = {
+    "a permit that is decided beside a pause": (Rule.PAUSE, pauses),
+    "a key that two take": (Rule.KEY, until_found(Rule.KEY, same_key)),
+    "a budget that two spend": (Rule.BUDGET, until_found(Rule.BUDGET, same_run)),
+    "an approval that two use": (Rule.APPROVAL, until_found(Rule.APPROVAL, same_approval)),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_build_without_a_lock_is_found_out(postgres: PostgresServer, name: str) -> None:
-    build, rule, story = CASES[name]
+def test_a_build_without_the_lock_is_found_out(postgres: PostgresServer, name: str) -> None:
+    rule, story = CASES[name]
     limited = MANIFEST + "budget: {run_calls: 2}\n" if rule is Rule.BUDGET else MANIFEST
-    assert rule in {fault.rule for fault in told(story, build, postgres.database(), manifest=limited)}
+    assert rule in {fault.rule for fault in told(story, WithoutLock, postgres.database(), manifest=limited)}
 
 
 @pytest.mark.parametrize("step", [same_key, same_run, same_approval])
-def test_the_same_story_is_clean_where_rows_are_locked(
+def test_the_same_story_is_clean_where_servers_take_turns(
     postgres: PostgresServer, step: Callable[[list[Replica], int], None]
 ) -> None:
     def story(replicas: list[Replica]) -> list[Fault]:

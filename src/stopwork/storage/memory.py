@@ -60,6 +60,15 @@ class Memory:
         if self._young_bytes > MAX_BYTES // 2:
             self._old, self._young, self._young_bytes = self._young, {}, 0
 
+    def forget(self, key: Key) -> None:
+        """Know nothing of what the database holds under this key, and of what a search for its kind finds."""
+        replaced = self._young.pop(key, None)
+        if replaced is not None:
+            self._young_bytes -= replaced[1] + _ROW_BYTES
+        self._old.pop(key, None)
+        if key[0] in self._searches:
+            self._searches[key[0]].clear()
+
     def searched(self, kind: type[Record], asked: Any) -> list[Any] | None:
         """Answer what this search has found, if it was made since records of this kind changed."""
         found = self._searches.get(kind)

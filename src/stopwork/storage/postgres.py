@@ -1,16 +1,16 @@
 """The store on PostgreSQL: any number of servers, each with a few writers, and none of them owning anything.
 
-One advisory lock stands for everything that may be decided. Work is alone by default and takes it exclusively; a guard's work (a permit,
-an attempt, an outcome) shares it with other guards' work. So a pause waits for the permits that are in flight of commit, and permits
-that come later see the pause: what SQLite's single writer gives by being single. Guards' work among itself is kept in order by the
-locks on the rows it decides by and by unique keys; whoever loses such a race is run again, alone.
+One advisory lock stands for everything that may be decided. A server's writer takes it, runs all jobs that wait by then one after the other,
+and makes them durable by one commit: what SQLite's single writer gives by being single. So a pause waits for the permits that are in flight
+of commit, on whichever server, and permits that come later see the pause.
 
-Numbers in the journal have no gap, and come in the order of the commits: the row that counts them is locked from the moment a transaction
-has nothing left to do but to append and commit. NOTIFY is a hint to look; looking every second is what followers rely on.
+The writer remembers the records that it has read or changed. Whoever has the lock knows by the number of the newest entry whether
+others have written meanwhile, and forgets what their entries have changed. Numbers in the journal have no gap, and come in the order of the
+commits. NOTIFY is a hint to look; looking every second is what followers rely on.
 
 A server that is cut off or suspended in the middle of a transaction would keep everybody waiting: the database ends such a session
 (``idle_in_transaction_session_timeout``), and a server gives up a connection that does not answer, and refuses those who wait in line
-when no new one can be made. Why not otherwise: docs/decisions/0011.
+when no new one can be made. Why not otherwise: docs/decisions/0011 and 0018.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, Self
 
@@ -31,25 +31,22 @@ import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 
 from stopwork.kernel.errors import Internal, Invalid, Unavailable
-from stopwork.storage.batch import Batch
+from stopwork.ledger.fold import changes
+from stopwork.storage.batch import Batch, GuessedWrong
 from stopwork.storage.connections import Readers, is_of_database, translated
-from stopwork.storage.database import Done, Scribe
+from stopwork.storage.database import MAX_BATCH, Done, Scribe
 from stopwork.storage.jobs import Job, Line
 from stopwork.storage.memory import Memory
 from stopwork.storage.news import News
 from stopwork.storage.postgres_errors import lost_a_race
 from stopwork.storage.schema import HEAD, IN_USE_LOCK, upgrade
 from stopwork.storage.statements import CHANNEL
+from stopwork.storage.transaction import Tx, place_of
 from stopwork.storage.view import View
 
-WRITERS: Final = 4
 CONNECT_WITHIN_S: Final = 5
 #: Work does nothing but ask the database, so a session that is silent for this long in a transaction belongs to a server that is gone.
 IDLE_WITHIN_S: Final = 3
-#: How long a guard's request may take once it holds the share lock; then the database ends its session, where it can (PostgreSQL 17 on).
-#: Of requests that wait for each other on a server that is suspended, each would otherwise be silent for IDLE_WITHIN_S after the other.
-BESIDE_OTHERS_WITHIN_S: Final = 5
-_HAS_TRANSACTION_TIMEOUT: Final = 170_000
 #: How long one statement may take, and how long it may wait for others.
 STATEMENT_WITHIN_S: Final = 30
 LOCKED_WITHIN_S: Final = 10
@@ -59,9 +56,10 @@ POLL_S: Final = 1.0
 
 #: The key of the advisory lock that stands for everything that may be decided.
 _DECISIONS: Final = 0x53_54_4F_50
-_BEGIN_BESIDE_OTHERS: Final = f"BEGIN; SELECT pg_advisory_xact_lock_shared({_DECISIONS})"
-_BOUNDED: Final = f"; SET LOCAL transaction_timeout = '{BESIDE_OTHERS_WITHIN_S}s'"
-_BEGIN_ALONE: Final = f"BEGIN; SELECT pg_advisory_xact_lock({_DECISIONS})"
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_BEGIN_ALONE: Final = f"{_BEGIN}; SELECT pg_advisory_xact_lock({_DECISIONS})"
+#: So many entries of other servers are gone through; after more than that, everything is read anew.
+MAX_CAUGHT_UP: Final = 512
 
 BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -140,10 +138,10 @@ def postgres_engine(url: str) -> sa.Engine:
 class Postgres:
     """A database that other servers may use as well."""
 
+    writers: Final = 1
     shared: Final = True
 
-    def __init__(self, engine: sa.Engine, *, writers: int = WRITERS) -> None:
-        self.writers = writers
+    def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._open_writers: list[PostgresWriter] = []
         self._follower: Follower | None = None
@@ -154,7 +152,7 @@ class Postgres:
         self.readers = Readers(engine.connect, begin=BEGIN_READING, end="COMMIT")
 
     @classmethod
-    def open(cls, url: str, *, writers: int = WRITERS) -> Self:
+    def open(cls, url: str) -> Self:
         """Reach the database and bring its schema up to date."""
         engine = postgres_engine(url)
         with engine.connect() as connection:
@@ -165,14 +163,11 @@ class Postgres:
                 hint="Make one with: CREATE DATABASE stopwork ENCODING 'UTF8' TEMPLATE template0",
             )
         upgrade(engine)
-        return cls(engine, writers=writers)
+        return cls(engine)
 
     def writer(self, scribe: Scribe) -> PostgresWriter:
         opened = PostgresWriter(
-            self._engine,
-            scribe,
-            begin_beside_others=self.begin_beside_others,
-            require_schema=self.require_schema,
+            self._engine, scribe, begin_alone=self.begin_alone, require_schema=self.require_schema
         )
         self._open_writers.append(opened)
         return opened
@@ -205,11 +200,9 @@ class Postgres:
                 log.warning("a connection to the database does not answer and is given up")
                 cut(connection)
 
-    def begin_beside_others(self, connection: sa.Connection) -> None:
-        """Begin a transaction that keeps every change of the rules waiting until it has ended: the share lock of promise 1."""
-        driver = _psycopg(connection)
-        bounded = _BOUNDED if driver.info.server_version >= _HAS_TRANSACTION_TIMEOUT else ""
-        driver.execute(_BEGIN_BESIDE_OTHERS + bounded, prepare=False)
+    def begin_alone(self, connection: sa.Connection) -> None:
+        """Begin a transaction that all others wait for, on every server, until it has ended: the lock of promise 1."""
+        _psycopg(connection).execute(_BEGIN_ALONE, prepare=False)
 
     def close(self) -> None:
         if self._follower is not None:
@@ -219,39 +212,46 @@ class Postgres:
 
 
 class PostgresWriter:
-    """One connection that writes. It is opened when it is needed, and again after it was lost."""
+    """The one connection of this server that writes. It is opened when it is needed, and again after it was lost."""
 
     def __init__(
         self,
         engine: sa.Engine,
         scribe: Scribe,
         *,
-        begin_beside_others: Callable[[sa.Connection], None],
+        begin_alone: Callable[[sa.Connection], None],
         require_schema: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._scribe = scribe
-        self._begin_beside_others = begin_beside_others
+        self._begin_alone = begin_alone
         self._require_schema = require_schema
         self._connection: sa.Connection | None = None
+        self._memory = Memory()
+        #: The newest entry that the memory knows of.
+        self._newest = 0
         self._busy_since: float | None = None
         self._unreachable = False
 
     def run(self, first: Job, line: Line) -> Done:
-        """Commit this job, in a transaction of its own. PostgreSQL itself makes the commits of several writers durable together.
+        """Wait for the turn of this server, and commit this job together with those that wait behind it by then.
 
         Where the database cannot be reached, those who wait are told so as well, and not one after the other.
         """
-        if not first.future.set_running_or_notify_cancel():
-            return Done([])
         self._busy_since = time.monotonic()
         self._unreachable = False
+        jobs: list[Job] = []
         try:
             self._require_schema()
-            return self._run(first)
-        except BaseException as error:  # noqa: BLE001 - whatever it was, the caller is told
+            connection = self._begun()
+            jobs += (
+                job for job in line.behind(first, MAX_BATCH) if job.future.set_running_or_notify_cancel()
+            )
+            return self._together(jobs, connection)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the callers are told
             refused = translated(error)
-            first.refuse(refused)
+            for job in jobs or [first]:
+                job.refuse(refused)
             if self._unreachable and isinstance(refused, Unavailable):
                 line.refuse_waiting(partial(Unavailable, refused.detail, hint=refused.hint))
             return Done(
@@ -277,37 +277,67 @@ class PostgresWriter:
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
-    def _run(self, job: Job) -> Done:
-        if job.beside_others:
-            try:
-                return self._once(job, alone=False)
-            except Exception as error:
-                if not lost_a_race(error):
-                    raise
-        return self._once(job, alone=True)
+    # --- committing ------------------------------------------------------------------------------
 
-    def _once(self, job: Job, *, alone: bool) -> Done:
-        connection = self._begun(alone=alone)
-        # Others change records too, so nothing that is known of them outlives the transaction.
-        batch = Batch(connection, Memory(), alone=alone)
-        tx = self._scribe.begin(batch, job)
-        driver = _psycopg(connection)
+    def _together(self, jobs: list[Job], connection: sa.Connection) -> Done:
+        """Commit these jobs in the transaction that was begun; where the tables do not take what they have decided, each by itself."""
         try:
-            result = job.work(tx)
-            tx.complete()
-            batch.take_over(tx.changes)
-            batch.write()
-            if driver.info.transaction_status is not TransactionStatus.INTRANS:
-                # Its COMMIT would be answered with a rollback and no error.
-                raise Internal("a statement failed and its error was ignored", hint="Please report this.")
+            try:
+                return self._commit(jobs, connection, guesses=len(jobs) > 1)
+            except GuessedWrong:
+                return self._commit(jobs, self._begun(), guesses=False)
+        except Exception as error:
+            if not self._may_be_of_one(error) or (len(jobs) == 1 and not lost_a_race(error)):
+                raise
+        done = [self._by_itself(job) for job in jobs]
+        return Done([each for one in done for each in one.results], max(one.newest for one in done))
+
+    def _by_itself(self, job: Job) -> Done:
+        try:
+            return self._commit([job], self._begun(), guesses=False)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the caller is told
+            job.refuse(translated(error))
+            return Done([])
+
+    def _may_be_of_one(self, error: Exception) -> bool:
+        """Answer whether the database is well, and only does not take what one of the jobs has decided."""
+        if self._connection is None or _psycopg(self._connection).broken or not is_of_database(error):
+            return False
+        return lost_a_race(error) or not isinstance(translated(error), Unavailable)
+
+    def _commit(self, jobs: Sequence[Job], connection: sa.Connection, *, guesses: bool) -> Done:
+        """Run the jobs and commit; raise when nothing of any of them is kept, and then none of them was told."""
+        batch = Batch(connection, self._memory, guesses=guesses, parts=len(jobs) > 1)
+        driver = _psycopg(connection)
+        kept: list[Tx] = []
+        results: list[tuple[Job, Any]] = []
+        refused: list[tuple[Job, BaseException]] = []
+        try:
+            for job in jobs:
+                tx = self._scribe.begin(batch, job)
+                kept.append(tx)
+                try:
+                    results.append((job, self._done(job, tx, driver)))
+                except Exception as error:
+                    if batch.failed or len(jobs) == 1:
+                        raise
+                    batch.take_back()
+                    if driver.info.transaction_status is not TransactionStatus.INTRANS:
+                        raise
+                    self._scribe.take_back(kept.pop().recorded)
+                    refused.append((job, translated(error)))
+                else:
+                    batch.take_over(tx.changes, tx.unnumbered)
+            batch.finish()
         except BaseException:
-            self._scribe.take_back(tx.recorded)
+            self._take_back(kept)
             self._roll_back(driver)
             raise
+        numbers = [entry.seq for tx in kept for entry in tx.recorded]
         try:
             driver.execute("COMMIT")
         except psycopg.Error as error:
-            self._scribe.take_back(tx.recorded)
+            self._take_back(kept)
             if not driver.broken:
                 self._roll_back(driver)
                 raise
@@ -316,13 +346,38 @@ class PostgresWriter:
                 "the connection to the database was lost: it is not known whether this was recorded",
                 hint="Ask again; what was recorded already is not recorded twice.",
             ) from error
-        return Done([(job, result)], tx.recorded[-1].seq if tx.recorded else 0)
+        self._memory.learn_committed(batch.decided)
+        if numbers and numbers[0] == self._newest + 1:
+            self._newest = numbers[-1]
+        for job, why in refused:
+            job.refuse(why)
+        return Done(results, max(numbers, default=0))
 
-    def _begun(self, *, alone: bool) -> sa.Connection:
+    @staticmethod
+    def _done(job: Job, tx: Tx, driver: psycopg.Connection) -> Any:
+        result = job.work(tx)
+        tx.complete()
+        if driver.info.transaction_status is not TransactionStatus.INTRANS:
+            # A COMMIT would be answered with a rollback and no error.
+            raise Internal("a statement failed and its error was ignored", hint="Please report this.")
+        return result
+
+    def _take_back(self, transactions: Sequence[Tx]) -> None:
+        self._scribe.take_back([entry for tx in transactions for entry in tx.recorded])
+
+    def _roll_back(self, driver: psycopg.Connection) -> None:
+        try:
+            driver.execute("ROLLBACK")
+        except psycopg.Error:
+            self.close()
+
+    # --- beginning -------------------------------------------------------------------------------
+
+    def _begun(self) -> sa.Connection:
         """Answer a connection in a transaction; one that turns out to have been lost while it lay idle is replaced once."""
         if self._connection is not None:
             try:
-                return self._begin(self._connection, alone=alone)
+                return self._begin(self._connection)
             except Exception as error:
                 broken = _psycopg(self._connection).broken
                 self.close()
@@ -333,24 +388,31 @@ class PostgresWriter:
         except BaseException:
             self._unreachable = True
             raise
+        # Behind another connection may be another database, restored from a copy.
+        self._memory, self._newest = Memory(), 0
         try:
-            return self._begin(self._connection, alone=alone)
+            return self._begin(self._connection)
         except BaseException:
             self.close()
             raise
 
-    def _begin(self, connection: sa.Connection, *, alone: bool) -> sa.Connection:
-        if alone:
-            _psycopg(connection).execute(_BEGIN_ALONE, prepare=False)
-        else:
-            self._begin_beside_others(connection)
+    def _begin(self, connection: sa.Connection) -> sa.Connection:
+        self._begin_alone(connection)
+        self._catch_up(View(connection))
         return connection
 
-    def _roll_back(self, driver: psycopg.Connection) -> None:
-        try:
-            driver.execute("ROLLBACK")
-        except psycopg.Error:
-            self.close()
+    def _catch_up(self, view: View) -> None:
+        """Forget what others have changed since this server has committed."""
+        newest = view.last_seq()
+        if newest == self._newest:
+            return
+        if 0 < newest - self._newest <= MAX_CAUGHT_UP:
+            for entry in view.entries(after=self._newest, limit=MAX_CAUGHT_UP):
+                for change in changes(entry):
+                    self._memory.forget(place_of(change))
+        else:
+            self._memory = Memory()
+        self._newest = newest
 
 
 class Follower:

@@ -143,7 +143,7 @@ class SqliteWriter:
 
         ``None`` where nothing of several was kept and none of them was told, because the tables do not take what they have decided.
         """
-        batch = Batch(self._connection, self._memory, alone=True)
+        batch = Batch(self._connection, self._memory)
         kept: list[Tx] = []
         results: list[tuple[Job, Any]] = []
         try:
@@ -165,10 +165,10 @@ class SqliteWriter:
                 else:
                     results.append((job, result))
                     kept.append(tx)
-                    batch.take_over(tx.changes)
+                    batch.take_over(tx.changes, tx.unnumbered)
                 if batch.failed:
                     raise batch.failed
-            batch.write()
+            batch.finish()
             self._driver.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 - whatever it was, every caller is told
             ours = batch.failed is not None and not self._is_fatal(batch.failed)

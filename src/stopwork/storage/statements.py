@@ -93,7 +93,7 @@ class Rows:
     def _compile(self, dialect: str) -> str:
         statement: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(self._table)
         if dialect == "postgresql":
-            given = sa.select(sa.literal_column("*")).select_from(sa.text(_ARRAYS))
+            given: Any = sa.select(sa.literal_column("*")).select_from(sa.text(_ARRAYS))
             statement = statement.from_select(self._columns, given)
         else:
             statement = statement.values({name: sa.bindparam(name) for name in self._columns})

@@ -18,7 +18,6 @@ from stopwork.ledger.events import name_of
 from stopwork.ledger.records import Hold, Principal, Run, Step
 from stopwork.ledger.words import PrincipalKind, RunStatus
 from stopwork.storage.fsck import fsck
-from stopwork.storage.postgres import WRITERS
 from stopwork.storage.store import Store
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -43,15 +42,13 @@ def count_runs(store: Store) -> int:
 
 
 class Gate:
-    """A job that keeps every writer waiting until it is let go, so that other jobs gather behind it."""
+    """A job that keeps the writer waiting until it is let go, so that other jobs gather behind it."""
 
     def __init__(self, store: Store) -> None:
         self._entered = threading.Event()
         self._released = threading.Event()
         self._done = store.submit(self._hold)
         self._entered.wait(10)
-        for _ in range(WRITERS):
-            store.submit(_nothing)
 
     def _hold(self, _tx: Tx) -> None:
         self._entered.set()
