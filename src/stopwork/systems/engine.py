@@ -12,11 +12,19 @@ from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from threading import Lock
+from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchTableError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import (
+    DBAPIError,
+    DisconnectionError,
+    IntegrityError,
+    NoSuchTableError,
+    SQLAlchemyError,
+    StatementError,
+)
 
 from stopwork.kernel.errors import Conflict, Invalid, Unavailable
 from stopwork.systems import postgres_capture
@@ -35,12 +43,16 @@ _HARMLESS: Final = (None, "NO ACTION", "RESTRICT")
 _KEY_TYPES: Final[dict[type, Callable[[str], Any]]] = {int: int, **_FROM_TEXT}
 
 
+#: A connection that was used this recently is taken to be alive.
+_FRESH_S: Final = 2.0
+
+
 class EngineDatabase:
     """A database that SQLAlchemy can reach."""
 
     def __init__(self, url: str) -> None:
         try:
-            self._engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
+            self._engine = sa.create_engine(url, hide_parameters=True)
         except (SQLAlchemyError, ImportError) as error:
             # The address may hold a password: name what is wrong with it, never the address.
             raise Invalid(
@@ -48,13 +60,23 @@ class EngineDatabase:
                 hint="Give a SQLAlchemy address whose driver is installed.",
             ) from None
         weakref.finalize(self, self._engine.dispose)  # a system is never closed by hand
+        sa.event.listen(self._engine, "checkout", _alive(self._engine.dialect))
+        sa.event.listen(self._engine, "checkin", _used)
+        # There each statement of a transaction sees what is there then, so that reading in one only adds to the way.
+        self._reading = (
+            self._engine.execution_options(isolation_level="AUTOCOMMIT")
+            if self._engine.dialect.name == "postgresql"
+            else self._engine
+        )
         self._metadata = sa.MetaData()
         self._lock = Lock()
 
     @contextmanager
-    def transaction(self, *, writing: bool) -> Iterator[EngineSession]:
+    def transaction(self, *, writing: bool, lasting: bool = True) -> Iterator[EngineSession]:
         try:
-            with self._engine.begin() as connection:
+            # What need not last is one statement, and on PostgreSQL a transaction by itself.
+            engine = self._engine if writing and lasting else self._reading
+            with engine.begin() as connection:
                 yield EngineSession(connection, self._table, writing=writing)
         except IntegrityError as error:
             raise Conflict(
@@ -75,6 +97,27 @@ class EngineDatabase:
                 return sa.Table(name, self._metadata, schema=schema, autoload_with=connection)
             except NoSuchTableError:
                 return None
+
+
+def _alive(dialect: sa.Dialect) -> Callable[[Any, Any, Any], None]:
+    """Answer what looks whether a connection that nobody has used for a while is still one; if not, another is opened."""
+
+    def checked_out(connection: Any, record: Any, _fairy: Any) -> None:
+        used_at = record.info.get("used_at")
+        if used_at is None or monotonic() - used_at < _FRESH_S:
+            return
+        try:
+            alive = dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError(str(error)) from error
+        if not alive:
+            raise DisconnectionError
+
+    return checked_out
+
+
+def _used(_connection: Any, record: Any) -> None:
+    record.info["used_at"] = monotonic()
 
 
 class EngineSession:

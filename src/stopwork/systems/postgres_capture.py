@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from stopwork.systems.capture import CAPTURE, SETTING, ChangedRow
 
@@ -48,6 +49,14 @@ _TABLES: Final = sa.text(
     " AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' AND c.relname <> :own ORDER BY 1, 2"
 )
 
+_CHANGED_TABLES: Final = sa.text(
+    f"SELECT DISTINCT schema_name, table_name, schema_name = current_schema() FROM {CAPTURE} WHERE call = :call"  # noqa: S608
+)
+_FORGET: Final = sa.text(
+    f"WITH soon AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) DELETE FROM {CAPTURE} USING soon"  # noqa: S608
+    " WHERE call = :call"
+)
+
 
 def install(connection: sa.Connection) -> list[str]:
     """Make the table, the function and the triggers, as often as wanted; answer the tables that are captured."""
@@ -71,42 +80,32 @@ def install(connection: sa.Connection) -> list[str]:
 
 def captured(connection: sa.Connection, call: str, limit: int) -> Iterator[ChangedRow]:
     """Answer the changes laid to a call, in their order, with the values that reading the rows would give."""
-    names = connection.execute(
-        sa.text(f"SELECT DISTINCT schema_name, table_name FROM {CAPTURE} WHERE call = :call"),  # noqa: S608
-        {"call": call},
-    ).all()
-    found: dict[int, ChangedRow] = {}
+    tables = connection.execute(_CHANGED_TABLES, {"call": call}).all()
     quote = connection.dialect.identifier_preparer.quote
-    schema = connection.execute(sa.text("SELECT current_schema()")).scalar_one()
-    for space, table in names:
-        kind = f"{quote(space)}.{quote(table)}"
-        asked = {"call": call, "space": space, "name": table, "limit": limit}
-        sides = [_side(connection, kind, side, asked) for side in ("before", "after")]
-        for number in sides[0].keys() | sides[1].keys():
-            before, after = (side.get(number) for side in sides)
-            found[number] = ChangedRow(
-                table=table, schema=None if space == schema else space, before=before, after=after
-            )
+    found: dict[int, ChangedRow] = {}
+    for space, name, own in tables:
+        kind = f"{quote(space)}.{quote(name)}"
+        asked = {"call": call, "space": space, "name": name, "limit": limit}
+        for row in connection.execute(_changes(kind), asked).mappings():
+            content = dict(row)
+            number, side = content.pop(f"{CAPTURE}_number"), content.pop(f"{CAPTURE}_side")
+            known = found.get(number) or ChangedRow(table=name, schema=None if own else space)
+            found[number] = replace(known, **{side: content})
     return iter([found[number] for number in sorted(found)][:limit])
 
 
 def forget(connection: sa.Connection, call: str) -> None:
-    """Remove what was captured for a call."""
-    connection.execute(sa.text(f"DELETE FROM {CAPTURE} WHERE call = :call"), {"call": call})  # noqa: S608
+    """Remove what was captured for a call, without waiting for the disk."""
+    connection.execute(_FORGET, {"call": call})
 
 
-def _side(
-    connection: sa.Connection, kind: str, side: str, asked: dict[str, Any]
-) -> dict[int, dict[str, Any]]:
-    """Answer the rows of one table before or after, as the table's own types."""
-    query = sa.text(
-        f"SELECT c.number AS {CAPTURE}_number, r.* FROM {CAPTURE} AS c,"  # noqa: S608
+def _changes(kind: str) -> sa.TextClause:
+    """Answer what selects the rows of one table before and after, as the table's own types."""
+    sides = (
+        f"(SELECT c.number AS {CAPTURE}_number, '{side}' AS {CAPTURE}_side, r.* FROM {CAPTURE} AS c,"  # noqa: S608
         f" LATERAL json_populate_record(NULL::{kind}, c.{side}) AS r"
         f" WHERE c.call = :call AND c.{side} IS NOT NULL"
-        " AND c.schema_name = :space AND c.table_name = :name ORDER BY c.number LIMIT :limit"
+        " AND c.schema_name = :space AND c.table_name = :name ORDER BY c.number LIMIT :limit)"
+        for side in ("before", "after")
     )
-    found = {}
-    for row in connection.execute(query, asked).mappings():
-        content = dict(row)
-        found[int(content.pop(f"{CAPTURE}_number"))] = content
-    return found
+    return sa.text(" UNION ALL ".join(sides))

@@ -90,7 +90,8 @@ class Session(Protocol):
 class Database(Protocol):
     """Opens transactions, and turns the driver's errors into ``Conflict`` and ``Unavailable``."""
 
-    def transaction(self, *, writing: bool) -> AbstractContextManager[Session]: ...
+    def transaction(self, *, writing: bool, lasting: bool = True) -> AbstractContextManager[Session]:
+        """Open one; if it need not be ``lasting``, a crash of the machine may undo it."""
 
 
 class _Layout(Record):
@@ -192,8 +193,8 @@ class SqlSystem:
             )
 
     def forget(self, call: str) -> None:
-        """Remove what was captured for a call, once it is on record."""
-        with self._database.transaction(writing=True) as session:
+        """Remove what was captured for a call, once it is on record. What a crash of the machine brings back does no harm."""
+        with self._database.transaction(writing=True, lasting=False) as session:
             session.forget(call)
 
     def _observed(self, session: Session, name: str, row: ChangedRow) -> Observed:

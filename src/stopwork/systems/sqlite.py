@@ -1,11 +1,16 @@
-"""SQLite through the standard library: one connection per transaction, the write lock taken at its start."""
+"""SQLite through the standard library: a connection to itself for each transaction, the write lock taken at its start.
+
+Connections that came to a good end are kept for the next transaction, as long as the same file is there. Opening one costs more than reading a row.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
+import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -17,10 +22,34 @@ from stopwork.systems.capture import ChangedRow
 from stopwork.systems.sql import Column, Referrer, Table
 
 _WAIT_S: Final = 5.0
+_IDLE_MAX: Final = 8
 _WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 #: What a table without a primary key knows its rows by.
 ROWID: Final = "rowid"
 _COMPUTED: Final = (2, 3)  # "hidden" in table_xinfo: a virtual or stored generated column
+
+
+_Identity = tuple[int, int, int]
+_Columns = dict[Table, list[Column]]
+
+
+class _Opened:
+    """A connection, of which file and process it is, and what it knows of the columns while the schema is ``version``."""
+
+    __slots__ = ("columns", "connection", "of", "version")
+
+    def __init__(self, connection: sqlite3.Connection, of: _Identity) -> None:
+        self.connection = connection
+        self.of = of
+        self.version = -1
+        self.columns: _Columns = {}
+
+    def known_columns(self) -> _Columns:
+        """Answer what is known of the columns in this transaction."""
+        (version,) = self.connection.execute("PRAGMA schema_version").fetchone()
+        if version != self.version:
+            self.version, self.columns = version, {}
+        return self.columns
 
 
 class SqliteDatabase:
@@ -28,20 +57,25 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._idle: list[_Opened] = []
+        weakref.finalize(self, _close, self._idle)
 
     @contextmanager
-    def transaction(self, *, writing: bool) -> Iterator[SqliteSession]:
+    def transaction(self, *, writing: bool, lasting: bool = True) -> Iterator[SqliteSession]:
         try:
-            address = f"file:{quote(str(self._path))}?mode=rw"
-            with closing(
-                sqlite3.connect(address, uri=True, timeout=_WAIT_S, isolation_level=None)
-            ) as connection:
-                connection.row_factory = sqlite3.Row
-                connection.execute("PRAGMA foreign_keys = ON")
-                connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
-                # Closing without a commit rolls back.
-                yield SqliteSession(connection)
-                connection.execute("COMMIT")
+            opened = self._opened()
+            try:
+                if not lasting:
+                    opened.connection.execute("PRAGMA synchronous = NORMAL")
+                opened.connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+                yield SqliteSession(opened.connection, opened.known_columns())
+                opened.connection.execute("COMMIT")
+                if not lasting:
+                    opened.connection.execute("PRAGMA synchronous = FULL")
+            except BaseException:
+                opened.connection.close()  # without a commit that rolls back
+                raise
+            self._keep(opened)
         except sqlite3.IntegrityError as error:
             raise Conflict(
                 f"the database refuses the change: {error}", hint="Decide about the rows it refers to first."
@@ -56,14 +90,57 @@ class SqliteDatabase:
                 hint="See that the file is there and not locked.",
             ) from error
 
+    def _opened(self) -> _Opened:
+        here = self._identity()
+        while self._idle:
+            opened = self._idle.pop()
+            if opened.of == here:
+                return opened
+            if opened.of[0] == os.getpid():
+                opened.connection.close()
+        address = f"file:{quote(str(self._path))}?mode=rw"
+        connection = sqlite3.connect(
+            address, uri=True, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        return _Opened(connection, here)
+
+    def _keep(self, opened: _Opened) -> None:
+        if len(self._idle) < _IDLE_MAX:
+            self._idle.append(opened)
+        else:
+            opened.connection.close()
+
+    def _identity(self) -> _Identity:
+        """Answer which file is there, and in which process: a connection must not be used after a fork."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return os.getpid(), 0, 0  # opening it says what is wrong
+        return os.getpid(), found.st_dev, found.st_ino
+
+
+def _close(idle: list[_Opened]) -> None:
+    for opened in idle:
+        if opened.of[0] == os.getpid():
+            opened.connection.close()
+
 
 class SqliteSession:
     """One SQLite transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, known_columns: _Columns) -> None:
         self._connection = connection
+        self._known_columns = known_columns
 
     def columns(self, table: Table) -> list[Column]:
+        known = self._known_columns.get(table)
+        if known is None:
+            known = self._known_columns[table] = self._columns(table)
+        return known
+
+    def _columns(self, table: Table) -> list[Column]:
         rows = self._connection.execute(
             "SELECT name, hidden FROM pragma_table_xinfo(?, ?) WHERE hidden <> 1",
             (table.table, table.schema or "main"),
