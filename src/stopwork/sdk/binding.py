@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, Final, get_type_hints
@@ -50,7 +51,7 @@ class Binding:
     def _value(self, name: str, permitted: Any) -> Any:
         own = self._recorded[name]
         if _is_json(own):
-            return permitted
+            return _as_given(revive(permitted), own)
         wanted = canonical_bytes(permitted)
         if canonical_bytes(plain(own)) == wanted:
             return own
@@ -218,9 +219,20 @@ def _is_json(value: Any) -> bool:
     if type(value) in (list, dict):
         items = value.values() if type(value) is dict else value
         return all(map(_is_json, items))
-    if type(value) is int:
-        return abs(value) < 2**53
-    return value is None or type(value) in (str, bool, float)
+    return value is None or type(value) in (str, bool, int, float)
+
+
+def _as_given(permitted: Any, own: Any) -> Any:
+    """Answer what is permitted in the caller's spelling: its floats as floats, where JSON writes 50.0 as 50, and its order of keys."""
+    match permitted, own:
+        case int(), float() if type(permitted) is int and abs(permitted) <= sys.float_info.max:
+            return same if (same := float(permitted)) == permitted else permitted
+        case list(), list():
+            return [_as_given(*pair) for pair in zip(permitted, own, strict=False)] + permitted[len(own) :]
+        case dict(), dict():
+            names = [name for name in (*own, *permitted) if name in permitted]
+            return {name: _as_given(permitted[name], own.get(name)) for name in names}
+    return permitted
 
 
 def _name(function: Callable[..., Any]) -> str:

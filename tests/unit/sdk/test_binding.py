@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +10,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from stopwork.kernel.canonical import canonical_bytes
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.sdk.binding import Signature, bind_mapping
 
@@ -103,6 +107,32 @@ def test_values_that_json_has_no_word_for_reach_the_function_as_they_are() -> No
     binding = Signature(echo).bind((MONDAY, (Decimal("1.10"),)), {})
     assert binding.args == {"when": "2026-03-02T08:00:00Z", "rows": [{"$decimal": "1.10"}]}
     assert binding.ready(binding.args)() == (MONDAY, (Decimal("1.10"),))
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+_KEYS = st.text(max_size=4) | st.sampled_from(["$int", "$$int", "$float"])
+JSON = st.recursive(
+    _SCALARS,
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(_KEYS, inside, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+@example(50.0)
+@example(1e16)
+@example(2**53)
+@example([1.0, {"$int": "7"}, {"a": 1e300}])
+def test_plain_values_reach_the_function_with_the_type_they_were_given(value: Any) -> None:
+    binding = Signature(lambda value: value).bind((value,), {})
+    permitted = json.loads(canonical_bytes(binding.args))
+    assert repr(binding.ready(permitted)()) == repr(value).replace("-0.0", "0.0")
+
+
+def test_an_edited_number_is_a_float_where_the_caller_s_was() -> None:
+    binding = Signature(lambda amount: amount).bind((50.0,), {})
+    assert repr(binding.ready({"amount": 60})()) == "60.0"
+    assert repr(binding.ready({"amount": 2**60 + 1})()) == str(2**60 + 1)
 
 
 def test_edited_arguments_run_as_edited() -> None:
