@@ -62,6 +62,10 @@ class Writer(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Do what is due now and then, when everybody has been answered and nobody waits for it."""
+        ...
+
     def close(self) -> None: ...
 
 

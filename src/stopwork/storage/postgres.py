@@ -267,6 +267,9 @@ class PostgresWriter:
             log.warning("a connection to the database does not answer and is given up")
             cut(_psycopg(connection))
 
+    def rest(self) -> None:
+        """The server looks after itself."""
+
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:

@@ -36,6 +36,13 @@ BUSY_MS: Final = 5_000
 #: Each number of rows is a statement of its own.
 CACHED_STATEMENTS: Final = 512
 
+#: What a commit and each job in it add to the write-ahead log, about, and after how many pages the log is put into the database, between
+#: two commits. SQLite itself does it at the latest after so many, and then a commit waits for it.
+PAGES_OF_COMMIT: Final = 20
+PAGES_OF_JOB: Final = 2
+CHECKPOINT_AFTER_PAGES: Final = 6_000
+CHECKPOINT_AT_THE_LATEST: Final = 12_000
+
 
 def sqlite_engine(path: Path) -> sa.Engine:
     """Answer the engine of a database file: every commit durable, every transaction begun by hand."""
@@ -120,6 +127,8 @@ class SqliteWriter:
         self._driver = driver
         self._scribe = scribe
         self._memory = Memory()
+        self._pages = 0
+        driver.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_AT_THE_LATEST}")
 
     def run(self, first: Job, line: Line) -> Done:
         """Commit this job together with those that wait behind it."""
@@ -182,6 +191,7 @@ class SqliteWriter:
                 job.refuse(refused)
             return Done([], refused=None if ours else refused)
         self._memory.learn_committed(batch.decided)
+        self._pages += PAGES_OF_COMMIT + PAGES_OF_JOB * len(results)
         entries = [entry for tx in kept for entry in tx.recorded]
         return Done(
             results,
@@ -189,6 +199,13 @@ class SqliteWriter:
             entries=entries,
             entries_bytes=sum(tx.recorded_bytes for tx in kept),
         )
+
+    def rest(self) -> None:
+        if self._pages >= CHECKPOINT_AFTER_PAGES:
+            self._pages = 0
+            # A disk that fails here has failed no job; the next commit will be told.
+            with contextlib.suppress(sqlite3.Error):
+                self._driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         self._connection.close()

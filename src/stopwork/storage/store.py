@@ -136,6 +136,7 @@ class Store:
                 self._news.announce(done.newest, done.entries, done.entries_bytes)
                 for answered, result in done.results:
                     answered.future.set_result(result)
+                writer.rest()
         finally:
             writer.close()
             self._line.refuse_all()
