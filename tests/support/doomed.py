@@ -32,6 +32,8 @@ from tests.support.office import LEE, MANIFEST, WORKFLOW, Crm, Office
 
 ACKNOWLEDGED = "acknowledged.txt"
 READY_WITHIN_S = 30.0
+#: After so long somebody else goes on with what a runner here has begun.
+SHORT_LEASE_S = 0.5
 
 
 @contextmanager
@@ -194,4 +196,4 @@ def die_in_the_middle_of_recovery(folder: Path, plan: str, *, after_the_change: 
         scan = partial(inner.scan)
 
     inst = Installation.open(folder / "data", systems={"crm": Hanging()})
-    recovering.run(inst, LEE, plan=plan)
+    recovering.run(inst, LEE, plan=plan, lease_s=SHORT_LEASE_S)

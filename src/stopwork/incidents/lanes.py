@@ -2,13 +2,13 @@
 
 A *batch* is what one crash may leave in doubt and what a pause waits for. Within it, the items of one *stage* are independent: they
 are of one kind of change, no object is another's, none names another, and none puts back a value that another holds in the
-same field (two rows that swapped a unique code). Everything else keeps the plan's order. What an inverse tool does beyond its
-object is not known, so such an item is a batch of its own.
+same field (two rows that swapped a unique code). Everything else keeps the plan's order. What a tool does beyond its object is not
+known, so an item that calls one is a batch of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -33,10 +33,15 @@ class _Way(StrEnum):
     REMOVED = "removed"
 
 
-def next_batch(items: Iterable[Item], *, limit: int) -> tuple[Staged, ...]:
-    """Answer what is begun together of a lane's open items, which come in the plan's order: at most ``limit``."""
+def next_batch(items: Iterable[Item], waits: Callable[[Item], bool], *, limit: int) -> tuple[Staged, ...]:
+    """Answer what is begun together of a lane's open items, which come in the plan's order: at most ``limit``.
+
+    What ``waits`` for another item is left for a later batch.
+    """
     batch: list[Item] = []
     for item in items:
+        if waits(item):
+            continue
         alone = item.undo_tool is not None
         if not (alone and batch):
             batch.append(item)

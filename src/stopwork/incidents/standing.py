@@ -31,6 +31,8 @@ from stopwork.ledger.words import (
     Stage,
 )
 
+_NOT_PUT_BACK: Final = (ItemState.CONFLICT, ItemState.FAILED, ItemState.CANCELLED)
+
 
 class Standing(Struct, frozen=True, kw_only=True):
     """One phase: ``why`` says how one knows that it is done, or why its ``task`` comes next.
@@ -122,12 +124,14 @@ def _recovered(case: Case) -> Standing:
             return _open(
                 "Finish the recovery", f"{left} of {plan.items} still to do", incident.technical_owner
             )
+        case PlanState.PAUSED:
+            return _open("Resume or cancel the recovery", f"paused by {plan.steered_by}: {plan.reason}")
         case PlanState.FINISHED:
             return _finished_plan(case)
 
 
 def _finished_plan(case: Case) -> Standing:
-    stuck = [item for item in case.items if item.state in (ItemState.CONFLICT, ItemState.FAILED)]
+    stuck = [item for item in case.items if item.state in _NOT_PUT_BACK]
     if stuck:
         return _open(
             f"Decide about {count_of(len(stuck), 'object')} not put back",

@@ -6,9 +6,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from stopwork.kernel.errors import StopworkError
 from stopwork.ledger.records import Image, ObjectRef
-from stopwork.systems.base import System
+from stopwork.systems.base import System, in_words
 
 MAX_LOOKS: Final = 500
 #: How many systems may keep somebody waiting who only wants to see; whoever comes next is told at once that nobody could look.
@@ -41,11 +40,6 @@ def glance(systems: Mapping[str, System], ref: ObjectRef, *, within_s: float) ->
     thread.start()
     thread.join(within_s)
     return seen[0] if seen else Image.unknown(f"{ref.system} did not answer within {within_s:g} s")
-
-
-def in_words(error: Exception) -> str:
-    """Answer what an adapter raised; only our own errors speak for themselves."""
-    return str(error) if isinstance(error, StopworkError) else f"{type(error).__name__}: {error}"
 
 
 def _looked(systems: Mapping[str, System], ref: ObjectRef) -> Image:

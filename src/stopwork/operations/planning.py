@@ -37,6 +37,7 @@ from stopwork.storage.transaction import Tx
 from stopwork.storage.view import entry_of
 from stopwork.systems.base import System, invoking, restoring
 
+_UNDER_WAY: Final = (PlanState.APPROVED, PlanState.RUNNING, PlanState.PAUSED)
 _CALL_ENTRIES: Final = ("call.decided", "call.attempted", "call.finished", "call.effects_observed")
 
 
@@ -86,7 +87,7 @@ def propose(
     require_person(tx, "propose a recovery")
     case = gather(tx, manifests, incident)
     require_before(case, Phase.RECOVER)
-    if case.plan is not None and case.plan.state in (PlanState.APPROVED, PlanState.RUNNING):
+    if case.plan is not None and case.plan.state in _UNDER_WAY:
         raise Conflict(f"{case.plan.id} is {case.plan.state}", hint="Let it finish first.", plan=case.plan.id)
     known = {call.id for call in case.calls}
     chosen = set(calls) if calls is not None else known

@@ -38,8 +38,8 @@ def require_sealed(incident: Incident) -> None:
 def finish(tx: Tx, plan: str) -> Plan:
     """Record that a plan is over once nothing of it is left to run; answer the plan."""
     known = tx.need(Plan, plan)
-    items = items_of(tx, plan)
-    if known.state is not PlanState.FINISHED and not any(item.state in OPEN for item in items):
+    if known.state is not PlanState.FINISHED and not tx.count(Item, plan=plan, state=tuple(OPEN)):
+        items = items_of(tx, plan)
         incident = tx.need(Incident, known.incident)
         tx.record(
             PlanFinished(

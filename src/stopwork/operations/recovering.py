@@ -1,51 +1,147 @@
-"""Running a recovery: what the owner approved is done once per item, and read back.
+"""Running a recovery: what the owner approved is done once per item, and read back, by whoever has the credentials.
 
-Each attempt is in the journal before it touches anything, so a crash leaves an item *in doubt* and never done twice: the next
-run looks first.
+A person starts, pauses, resumes and cancels it. A plan that is being run goes on by itself after a crash: a worker takes up what nobody
+works on (:class:`stopwork.worker.crew.Crew`), looks first, and does nothing twice. What is done about an item is told in
+:mod:`stopwork.operations.lanes`.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import cast
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
-from stopwork.incidents.attempt import (
-    AlreadyDone,
-    ByHand,
-    Clash,
-    Invoke,
-    Replace,
-    columns,
-    held_back,
-    step,
-    verify,
-)
-from stopwork.incidents.preview import in_columns
-from stopwork.kernel.errors import Conflict
-from stopwork.ledger.events import ItemAttempted, ItemFinished
-from stopwork.ledger.records import Image, Incident, Item, Plan, Principal
-from stopwork.ledger.words import ImageState, ItemState, PlanState
+from stopwork.control import running as p
+from stopwork.control.protocol import Request
+from stopwork.kernel.clock import boottime
+from stopwork.kernel.errors import Conflict, Internal, Invalid
+from stopwork.ledger.events import PlanCancelled, PlanPaused, PlanStarted
+from stopwork.ledger.records import Incident, Item, Plan, Principal
+from stopwork.ledger.words import ItemState, PlanState, PrincipalKind
+from stopwork.operations import lanes
 from stopwork.operations.installation import Installation
-from stopwork.operations.looking import in_words
-from stopwork.operations.people import refuse_agent
-from stopwork.operations.plans import OPEN, finish, items_of, require_sealed
+from stopwork.operations.people import refuse_agent, require_person
+from stopwork.operations.plans import OPEN, finish, require_sealed
+from stopwork.storage import leases
 from stopwork.storage.transaction import Tx
-from stopwork.systems.base import Invoker, System
+from stopwork.storage.view import View
+from stopwork.systems.base import System
+from stopwork.systems.runner import Runner
+
+A = TypeVar("A")
+
+#: Who goes on with what a person has started.
+AS_WORKER: Final = Principal(kind=PrincipalKind.SYSTEM, id="recovery")
+#: How many systems are worked on at the same time.
+MAX_LANES: Final = 4
+_OVER: Final = (PlanState.PROPOSED, PlanState.FINISHED)
+
+
+class Steered(Struct, frozen=True, kw_only=True):
+    """A plan after somebody has paused or cancelled it, with the items whose attempt has begun and not ended: these end by themselves."""
+
+    plan: Plan
+    in_flight: tuple[Item, ...] = ()
+
+
+class LaneView(Struct, frozen=True, kw_only=True):
+    """What is left to do in one system, and who is at it. ``waiting`` says what to start when nobody here can."""
+
+    system: str
+    left: int
+    runner: str | None = None
+    waiting: str = ""
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """How far a run of a plan has come."""
+    """How far a plan has come: its items by state, how many are done in a second, and how long the rest may take."""
 
-    done: int
-    total: int
-    item: Item
+    plan: Plan
+    counts: dict[ItemState, int]
+    left: int
+    per_s: float | None = None
+    left_s: float | None = None
+    lanes: tuple[LaneView, ...] = ()
+
+    @property
+    def settled(self) -> int:
+        return self.plan.items - self.left
 
 
-_running: set[str] = set()
-_running_lock = threading.Lock()
+def start(tx: Tx, *, plan: str, reason: str = "") -> Plan:
+    """Have a plan run that is approved; with a reason, also one that is paused. What runs or has ended stays as it is.
+
+    Raises ``Conflict`` before the approval, before the evidence is sealed, and for a paused plan without a reason.
+    """
+    refuse_agent(tx.actor, "run a recovery")
+    known = tx.need(Plan, plan)
+    incident = tx.need(Incident, known.incident)
+    if known.state is PlanState.PROPOSED:
+        raise Conflict(f"{plan} is not approved", hint="The business owner approves it first.", plan=plan)
+    if known.state is PlanState.PAUSED and not reason.strip():
+        raise Conflict(
+            f"{plan} was paused by {known.steered_by}: {known.reason}",
+            hint=f"Resume it with a reason: stopwork recover resume {incident.id}",
+            plan=plan,
+        )
+    if known.state not in (PlanState.APPROVED, PlanState.PAUSED):
+        return known
+    require_sealed(incident)
+    left = tx.count(Item, plan=plan, state=tuple(OPEN))
+    tx.record(
+        PlanStarted(
+            incident=incident.id, workflow=incident.workflow, plan=plan, left=left, reason=reason.strip()
+        )
+    )
+    for item in lanes.open_items(tx, plan):
+        if item.remedy.by_people:
+            lanes.by_people(tx, incident, item)
+    return finish(tx, plan)
+
+
+def pause(tx: Tx, *, plan: str, reason: str) -> Steered:
+    """Let no further attempt begin; what has begun ends by itself, and is answered.
+
+    ``Conflict`` for a plan that is not being run.
+    """
+    known, incident = _steered(tx, plan, reason, "pause a recovery")
+    if known.state is PlanState.APPROVED:
+        raise Conflict(f"{plan} is not being run", hint="There is nothing to pause.", plan=plan)
+    in_flight = _in_flight(tx, plan)
+    if known.state is PlanState.RUNNING:
+        tx.record(
+            PlanPaused(
+                incident=incident.id,
+                workflow=incident.workflow,
+                plan=plan,
+                reason=reason.strip(),
+                in_flight=tuple(item.id for item in in_flight),
+            )
+        )
+    return Steered(plan=tx.need(Plan, plan), in_flight=in_flight)
+
+
+def cancel(tx: Tx, *, plan: str, reason: str) -> Steered:
+    """Let nothing more of a plan be done: what has not begun is left as it is, and what has begun is looked at and not tried again."""
+    known, incident = _steered(tx, plan, reason, "cancel a recovery")
+    in_flight = _in_flight(tx, plan)
+    if known.cancelled_at is None:
+        untouched = tx.each(Item, plan=plan, state=ItemState.APPROVED, order="order")
+        tx.record(
+            PlanCancelled(
+                incident=incident.id,
+                workflow=incident.workflow,
+                plan=plan,
+                reason=reason.strip(),
+                items=tuple(item.id for item in untouched),
+                in_flight=tuple(item.id for item in in_flight),
+            )
+        )
+    return Steered(plan=finish(tx, plan), in_flight=in_flight)
 
 
 def run(
@@ -53,124 +149,153 @@ def run(
     actor: Principal,
     *,
     plan: str,
-    progress: Callable[[Progress], None] = lambda _progress: None,
+    reason: str = "",
+    within_s: float | None = None,
+    lease_s: float = lanes.LEASE_S,
 ) -> Plan:
-    """Run every approved item of a plan, in order, and answer the plan when none is left.
+    """Start a plan, or resume it for a reason, carry out what can be done from here, and answer it as it stands then.
 
-    It may be interrupted and run again: what is done is seen to be done. Raises ``Conflict`` while another run of it goes on.
+    It may be interrupted and run again: what is done is seen to be done. What another runner is at, or has to do, is left to it; after
+    ``within_s`` no further batch begins, and the worker goes on.
     """
     refuse_agent(actor, "run a recovery")
+    installation.store.write(lambda tx: start(tx, plan=plan, reason=reason), actor=actor)
+    until = None if within_s is None else boottime() + within_s
+    carry_on(installation, actor, plan=plan, until=until, lease_s=lease_s)
+    return installation.store.read(lambda view: view.need(Plan, plan))
+
+
+def carry_on(
+    installation: Installation,
+    actor: Principal = AS_WORKER,
+    *,
+    plan: str,
+    until: float | None = None,
+    lease_s: float = lanes.LEASE_S,
+) -> None:
+    """Carry out what is left of a running plan in the systems that are connected here and nobody works on."""
     store = installation.store
-    with _running_lock:
-        if plan in _running:
-            raise Conflict(
-                f"{plan} is being run", hint="Watch its progress on the incident's page.", plan=plan
-            )
-        _running.add(plan)
-    try:
-        known = store.read(lambda view: view.need(Plan, plan))
-        store.read(lambda view: require_sealed(view.need(Incident, known.incident)))
-        if known.state is PlanState.PROPOSED:
-            raise Conflict(f"{plan} is not approved", hint="The business owner approves it first.", plan=plan)
-        items = store.read(lambda view: items_of(view, plan))
-        todo = [item for item in items if item.state in OPEN]
-        known_items = {item.id: item for item in items}
-        for number, item in enumerate(todo, start=1):
-            finished = _run_item(installation, actor, item, held_back(item, known_items))
-            known_items[item.id] = finished
-            progress(Progress(done=number, total=len(todo), item=finished))
-        return store.write(lambda tx: finish(tx, plan), actor=actor)
-    finally:
-        with _running_lock:
-            _running.discard(plan)
+    workflow, left = store.read(lambda view: _left(view, plan))
+    desk = _Here(installation, actor, lease_s)
+
+    def work(name: str, system: System) -> int:
+        runner = Runner(desk, {name: system}, runner=store.ids.new("runner"))
+        return runner.run(workflow, plan=plan, until=until)
+
+    here = {name: system for name, system in installation.systems.items() if left[name]}
+    if len(here) == 1:
+        work(*here.popitem())
+        return
+    # What waits for an item of another system is found in the next round.
+    while here:
+        with ThreadPoolExecutor(min(len(here), MAX_LANES), thread_name_prefix="lane") as pool:
+            done = sum(pool.map(work, here, here.values()))
+        _, left = store.read(lambda view: _left(view, plan))
+        here = {name: system for name, system in here.items() if left[name]} if done else {}
 
 
-def _run_item(installation: Installation, actor: Principal, item: Item, waits: str) -> Item:
-    store, system = installation.store, installation.systems.get(item.object.system)
-
-    def finish(state: ItemState, found: Image | None, note: str) -> Item:
-        def work(tx: Tx) -> Item:
-            incident = tx.need(Incident, item.incident)
-            tx.record(
-                ItemFinished(
-                    incident=item.incident,
-                    workflow=incident.workflow,
-                    plan=item.plan,
-                    item=item.id,
-                    object=item.object,
-                    state=state,
-                    found=found,
-                    note=note,
-                )
-            )
-            return tx.need(Item, item.id)
-
-        return store.write(work, actor=actor)
-
-    if waits:
-        return finish(ItemState.CONFLICT, None, waits)
-    if system is None:
-        return finish(ItemState.FAILED, None, f"no system {item.object.system} is connected here")
-    try:
-        now = system.read(item.object)
-        todo = step(item, now)
-    except Exception as error:  # noqa: BLE001 - one adapter's fault keeps no other object from being put right
-        return finish(ItemState.FAILED, None, in_words(error))
-    match todo:
-        case AlreadyDone():
-            gone = now.state is ImageState.ABSENT
-            return finish(ItemState.VERIFIED, now, "it was gone already" if gone else "it was right already")
-        case Clash(why=why):
-            return finish(ItemState.CONFLICT, now, f"{why}; {in_columns(columns(item, now))}")
-        case ByHand():
-            return finish(ItemState.ACCEPTED, now, "done by people, not by the software")
-        case Replace() | Invoke():
-            store.write(lambda tx: _attempt(tx, item, now), actor=actor)
-            return _apply(system, item, todo, finish)
+def carry_on_all(installation: Installation, *, for_s: float) -> None:
+    """Go on with every plan that is being run and that nobody works on: after a crash, and where the request was not waited for."""
+    until = boottime() + for_s
+    running = installation.store.read(lambda view: [plan.id for plan in lanes.running_plans(view)])
+    for plan in running:
+        carry_on(installation, plan=plan, until=until)
 
 
-def _apply(
-    system: System, item: Item, todo: Replace | Invoke, finish: Callable[[ItemState, Image | None, str], Item]
-) -> Item:
-    try:
-        if isinstance(todo, Replace):
-            system.replace(item.object, todo.expected, todo.target)
-        else:
-            cast(Invoker, system).invoke(todo.tool, todo.args)
-    except Conflict as error:
-        return finish(ItemState.CONFLICT, _looked(system, item), str(error))
-    except Exception as error:  # noqa: BLE001 - whatever it raised, what is there now is what counts
-        found = _looked(system, item)
-        if found is not None and verify(item, found, returned=False):
-            return finish(
-                ItemState.VERIFIED, found, "the answer was an error, and the object shows that it is done"
-            )
-        return finish(ItemState.FAILED, found, in_words(error))
-    found = _looked(system, item)
-    if found is not None and verify(item, found):
-        return finish(ItemState.VERIFIED, found, "")
-    return finish(ItemState.FAILED, found, "read back, and it does not hold what was put there")
+def progress(
+    view: View, systems: Mapping[str, System], *, plan: str, seconds_run: Callable[[Plan], float]
+) -> Progress:
+    """Answer how far a plan has come, who is at it, and what waits for a runner that has yet to be started."""
+    known = view.need(Plan, plan)
+    counts = {state: view.count(Item, plan=plan, state=state) for state in ItemState}
+    workflow, left_of = _left(view, plan)
+    left = sum(left_of.values())
+    per_s = left_s = None
+    if known.state is PlanState.RUNNING and known.left > left:
+        per_s = (known.left - left) / max(seconds_run(known), 0.001)
+        left_s = left / per_s
+    return Progress(
+        plan=known,
+        counts={state: number for state, number in counts.items() if number},
+        left=left,
+        per_s=per_s,
+        left_s=left_s,
+        lanes=tuple(
+            _lane(view, known, workflow, system, number, here=system in systems)
+            for system, number in sorted(left_of.items())
+        ),
+    )
 
 
-def _looked(system: System, item: Item) -> Image | None:
-    try:
-        return system.read(item.object)
-    except Exception:  # noqa: BLE001 - it could not be looked at, whyever
-        return None
+class _Here:
+    """Answers a runner in this process."""
 
+    def __init__(self, installation: Installation, actor: Principal, lease_s: float) -> None:
+        self._store = installation.store
+        self._actor = actor
+        self._lease_s = lease_s
 
-def _attempt(tx: Tx, item: Item, now: Image) -> None:
-    known = tx.need(Item, item.id)
-    if known.state not in OPEN:
-        raise Conflict(f"{item.id} is {known.state}", hint="It is done once.", item=item.id)
-    incident = tx.need(Incident, item.incident)
-    tx.record(
-        ItemAttempted(
-            incident=incident.id,
-            workflow=incident.workflow,
-            plan=item.plan,
-            item=item.id,
-            object=item.object,
-            found=now,
+    def send(self, request: Request[A]) -> A:
+        return self._store.write(
+            lambda tx: answer(tx, request, lease_s=self._lease_s),
+            actor=self._actor,
         )
+
+
+def answer(tx: Tx, request: Request[A], *, lease_s: float = lanes.LEASE_S) -> A:
+    """Answer what a runner asks, inside a transaction and for its actor."""
+    fields: dict[str, Any] = asdict(request) | {"lease_s": lease_s}
+    found: Any
+    match request:
+        case p.ClaimLane():
+            found = lanes.claim(tx, **fields)
+        case p.BeginItems():
+            found = lanes.begin(tx, **fields)
+        case p.EndItems():
+            found = lanes.end(tx, **fields)
+        case p.KeepLane():
+            found = lanes.keep(tx, **fields)
+        case _:
+            raise Internal(f"nobody answers {type(request).__name__}", hint="Please report this.")
+    return found  # type: ignore[no-any-return]  # each answers what its request asks for
+
+
+def _steered(tx: Tx, plan: str, reason: str, doing: str) -> tuple[Plan, Incident]:
+    require_person(tx, doing)
+    if not reason.strip():
+        raise Invalid("say why", hint="One sentence is enough.", field="reason")
+    known = tx.need(Plan, plan)
+    if known.state in _OVER:
+        hint = (
+            "The business owner decides about it first."
+            if known.state is PlanState.PROPOSED
+            else "It is over."
+        )
+        raise Conflict(f"{plan} is {known.state}", hint=hint, plan=plan)
+    return known, tx.need(Incident, known.incident)
+
+
+def _in_flight(view: View, plan: str) -> tuple[Item, ...]:
+    return tuple(view.each(Item, plan=plan, state=ItemState.IN_DOUBT, order="order"))
+
+
+def _left(view: View, plan: str) -> tuple[str, Counter[str]]:
+    """Answer the workflow of a plan, and how many of its items are left in each system."""
+    incident = view.need(Incident, view.need(Plan, plan).incident)
+    return incident.workflow, Counter(item.object.system for item in lanes.open_items(view, plan))
+
+
+def _lane(view: View, plan: Plan, workflow: str, system: str, left: int, *, here: bool) -> LaneView:
+    lease = leases.held(view, lanes.lane_name(plan.id, system))
+    waits = lease is None and not here and plan.state is PlanState.RUNNING
+    return LaneView(
+        system=system,
+        left=left,
+        runner=lease.owner if lease else None,
+        waiting=(
+            f"nobody who can reach {system} is at it: call recover({workflow!r}) in a process that has it, "
+            "or connect it to the server"
+            if waits
+            else ""
+        ),
     )

@@ -10,11 +10,9 @@ import sqlalchemy as sa
 
 from stopwork.kernel.errors import Unavailable
 from stopwork.storage.schema import HEAD
-from stopwork.storage.tables import Moment, journal, journal_head, lease, metadata
+from stopwork.storage.tables import Moment, journal, journal_head, metadata
 from stopwork.storage.view import View
 
-#: What only servers that share a database need.
-_OF_REPLICAS: Final = (journal_head, lease)
 _COLUMNS: Final = MappingProxyType(
     {
         "sqlite": "SELECT t.name AS table_name, c.name AS column_name "
@@ -38,8 +36,8 @@ def misfits(view: View) -> Iterator[tuple[str, str]]:
     else:
         yield "table alembic_version", "is missing"
     for expected in metadata.sorted_tables:
-        if view.database == "sqlite" and expected in _OF_REPLICAS:
-            continue
+        if view.database == "sqlite" and expected is journal_head:
+            continue  # only servers that share a database need it
         if expected.name not in there:
             yield f"table {expected.name}", "is missing"
         elif missing := [each.name for each in expected.columns if each.name not in there[expected.name]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from stopwork.incidents.images import same_image
-from stopwork.kernel.errors import Conflict, Invalid
-from stopwork.ledger.records import Image, ObjectRef, Observed
+from stopwork.kernel.errors import Conflict, Invalid, StopworkError
+from stopwork.ledger.records import Image, ObjectRef, Observed, Record
 from stopwork.ledger.words import ImageState
 
 
@@ -24,8 +24,10 @@ class System(Protocol):
     (versions, times of change): such a field would make every later change look like a conflict. Everything may be
     called from several threads. A place that cannot be reached MUST raise ``Unavailable``; no answer may be made up.
 
-    Three attributes are optional: ``restores`` (true unless said otherwise) tells whether :meth:`replace` works, ``invokes`` and
-    ``captures`` (false unless said otherwise) whether it has the methods of :class:`Invoker` and :class:`Capturing`.
+    These are optional: ``restores`` (true unless said otherwise) tells whether :meth:`replace` works, ``invokes`` and
+    ``captures`` (false unless said otherwise) whether it has the methods of :class:`Invoker` and :class:`Capturing`, and ``at_once`` (one
+    unless said otherwise) how many objects that do not depend on each other a recovery may change at a time. A system with the methods of
+    :class:`Swapping` is asked for many at once instead.
     """
 
     name: str
@@ -59,6 +61,27 @@ class Capturing(Protocol):
 
     def forget(self, call: str) -> None:
         """Keep what was captured for a call no longer."""
+
+
+class Swap(Record):
+    """One change of many: ``target`` in the place of ``expected``, as for :meth:`System.replace`."""
+
+    object: ObjectRef
+    expected: Image
+    target: Image
+
+
+class Swapping(Protocol):
+    """A system that reads and changes many objects for about the price of one, such as a database."""
+
+    def read_many(self, refs: Sequence[ObjectRef]) -> Sequence[Image]:
+        """Answer what each object holds now; raises when one of them cannot be told."""
+
+    def replace_many(self, swaps: Sequence[Swap]) -> Sequence[Exception | None]:
+        """Make each change in its turn as :meth:`System.replace` does, all durable together, and answer what each of them raised.
+
+        One that is refused keeps none of the others back. When this raises itself, none of them was made.
+        """
 
 
 class Invoker(Protocol):
@@ -99,3 +122,10 @@ def require_known(ref: ObjectRef, *images: Image) -> None:
                 hint="Read the object first.",
                 object=str(ref),
             )
+
+
+def in_words(error: Exception | None) -> str:
+    """Answer what an adapter raised; only our own errors speak for themselves."""
+    if error is None:
+        return ""
+    return str(error) if isinstance(error, StopworkError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,286 @@
+"""Lanes: what runners ask for while they carry out a recovery; the protocol is told in :mod:`stopwork.control.running`.
+
+Each function is one transaction, and conditional on the lane being this runner's: a claim is a lease in the database, so of all servers and
+agents one has a lane at a time, and whoever was suspended and comes back late is refused. What is done about an item is decided here, by
+the same functions for every runner; a person's pause is seen before each batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from stopwork.control import running as p
+from stopwork.incidents.attempt import (
+    AlreadyDone,
+    ByHand,
+    Clash,
+    Invoke,
+    Replace,
+    columns,
+    held_back,
+    step,
+    verify,
+)
+from stopwork.incidents.lanes import next_batch
+from stopwork.incidents.preview import in_columns
+from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.ledger.events import ItemAttempted, ItemFinished
+from stopwork.ledger.records import Image, Incident, Item, Plan
+from stopwork.ledger.words import ImageState, IncidentStatus, ItemState, PlanState, Remedy
+from stopwork.operations.plans import OPEN, finish, require_sealed
+from stopwork.operations.runs import require_own_workflow
+from stopwork.storage import leases
+from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
+
+#: How long a runner that is not heard of keeps its lane: after so long another one goes on.
+LEASE_S: Final = 10.0
+
+
+def lane_name(plan: str, system: str) -> str:
+    """Answer under which name the lease of a lane is kept."""
+    return f"recovery/{plan}/{system}"
+
+
+def running_plans(view: View, *, workflow: str | None = None) -> Iterator[Plan]:
+    """Answer the plans that are being run, those of the oldest incident first."""
+    asked = {} if workflow is None else {"workflow": workflow}
+    not_closed = tuple(status for status in IncidentStatus if status is not IncidentStatus.CLOSED)
+    for incident in view.each(Incident, status=not_closed, order="opened_at", **asked):
+        plan = view.get(Plan, incident.plan) if incident.plan else None
+        if plan is not None and plan.state is PlanState.RUNNING:
+            yield plan
+
+
+def open_items(view: View, plan: str) -> Iterator[Item]:
+    """Answer the items of a plan that are still to be run, or in doubt, in the plan's order."""
+    return view.each(Item, plan=plan, state=tuple(OPEN), order="order")
+
+
+def claim(
+    tx: Tx,
+    *,
+    workflow: str,
+    runner: str,
+    systems: Sequence[str],
+    plan: str | None = None,
+    limit: int = p.MAX_BATCH,
+    lease_s: float = LEASE_S,
+) -> p.LaneClaimed:
+    """Give this runner the next items of a system that it has and nobody else works on; none when there are none now."""
+    require_own_workflow(tx, workflow)
+    plans = running_plans(tx, workflow=workflow) if plan is None else iter([_plan_of(tx, plan, workflow)])
+    for known in plans:
+        if known.state is not PlanState.RUNNING:
+            continue
+        for system in systems:
+            batch = next_batch(_of_system(tx, known.id, system), _waiting(tx), limit=limit)
+            if not batch:
+                continue
+            fence = leases.take(tx, lane_name(known.id, system), owner=runner, for_s=lease_s)
+            if fence is None:
+                continue
+            items = tuple(
+                p.ToLookAt(item=each.item.id, object=each.item.object, stage=each.stage) for each in batch
+            )
+            return p.LaneClaimed(
+                lane=p.Lane(plan=known.id, system=system, fence=fence, lease_s=lease_s, items=items)
+            )
+    return p.LaneClaimed()
+
+
+def begin(
+    tx: Tx,
+    *,
+    plan: str,
+    system: str,
+    runner: str,
+    fence: int,
+    looked: Sequence[p.Looked],
+    lease_s: float = LEASE_S,
+) -> p.ItemsBegun:
+    """Decide about each item in view of what its object holds, and make durable what is about to be done.
+
+    ``Conflict`` while the plan is not being run, and for a runner whose lane it is not any more.
+    """
+    known, incident = _held(tx, plan, system, runner, fence, lease_s)
+    if known.state is not PlanState.RUNNING:
+        raise Conflict(
+            f"{plan} is {known.state}", hint="Nothing of it begins until somebody resumes it.", plan=plan
+        )
+    require_sealed(incident)
+    orders = []
+    for each in looked:
+        item = _item_of(tx, known, system, each.item)
+        if item.state in OPEN:
+            orders.append(_begun(tx, known, incident, item, each, runner))
+    finish(tx, plan)
+    return p.ItemsBegun(orders=tuple(order for order in orders if order is not None))
+
+
+def end(
+    tx: Tx,
+    *,
+    plan: str,
+    system: str,
+    runner: str,
+    fence: int,
+    ended: Sequence[p.Ended],
+    lease_s: float = LEASE_S,
+) -> p.ItemsEnded:
+    """Record what became of items that were begun, as their objects show it; the plan is finished with its last item."""
+    known, incident = _held(tx, plan, system, runner, fence, lease_s)
+    for each in ended:
+        item = _item_of(tx, known, system, each.item)
+        if item.state is ItemState.IN_DOUBT:
+            state, note = _outcome(item, each)
+            _finished(tx, incident, item, state, each.image, note)
+    finish(tx, plan)
+    return p.ItemsEnded()
+
+
+def keep(
+    tx: Tx,
+    *,
+    plan: str,
+    system: str,
+    runner: str,
+    fence: int,
+    give_back: bool = False,
+    lease_s: float = LEASE_S,
+) -> p.LaneKept:
+    """Let the runner keep its lane for longer, or let others have it at once."""
+    _held(tx, plan, system, runner, fence, lease_s)
+    if give_back:
+        leases.give_back(tx, lane_name(plan, system), owner=runner)
+    return p.LaneKept(lease_s=0.0 if give_back else lease_s)
+
+
+def by_people(tx: Tx, incident: Incident, item: Item) -> None:
+    """Record that an item is done by people: there is nothing to run."""
+    _finished(tx, incident, item, ItemState.ACCEPTED, None, "done by people, not by the software")
+
+
+def _plan_of(tx: Tx, plan: str, workflow: str) -> Plan:
+    known = tx.need(Plan, plan)
+    if tx.need(Incident, known.incident).workflow != workflow:
+        raise Invalid(f"{plan} is no plan of {workflow}", hint="Name the plan's workflow.", field="workflow")
+    return known
+
+
+def _of_system(view: View, plan: str, system: str) -> Iterator[Item]:
+    return (item for item in open_items(view, plan) if item.object.system == system)
+
+
+def _waiting(view: View) -> Callable[[Item], bool]:
+    """Answer whether an item has to wait for another one that has its turn still, in whichever system that is."""
+
+    def waits(item: Item) -> bool:
+        return any(view.need(Item, each).state in OPEN for each in item.after)
+
+    return waits
+
+
+def _held(tx: Tx, plan: str, system: str, runner: str, fence: int, lease_s: float) -> tuple[Plan, Incident]:
+    """Answer plan and incident of a lane that is this runner's still, and let it keep it from now on."""
+    known = tx.need(Plan, plan)
+    incident = tx.need(Incident, known.incident)
+    require_own_workflow(tx, incident.workflow)
+    found = leases.take(tx, lane_name(plan, system), owner=runner, for_s=lease_s)
+    if found != fence:
+        raise Conflict(
+            f"the items of {system} in {plan} are another runner's by now",
+            hint="Claim again; what was begun and has no end is looked at by whoever has them.",
+            plan=plan,
+            expected=fence,
+            found=found,
+        )
+    return known, incident
+
+
+def _item_of(tx: Tx, plan: Plan, system: str, item: str) -> Item:
+    known = tx.need(Item, item)
+    if known.plan != plan.id or known.object.system != system:
+        raise Invalid(f"{item} is no item of {system} in {plan.id}", hint="Claim again.", field="item")
+    return known
+
+
+def _begun(
+    tx: Tx, plan: Plan, incident: Incident, item: Item, looked: p.Looked, runner: str
+) -> p.Order | None:
+    if why := held_back(item, {each: tx.need(Item, each) for each in item.after}):
+        _finished(tx, incident, item, ItemState.CONFLICT, None, why)
+        return None
+    now = looked.image
+    if now is None and item.remedy is Remedy.RESEND:
+        now = Image.unknown(looked.error)  # what is sent is not read
+    if now is None:
+        _finished(tx, incident, item, ItemState.FAILED, None, _unseen(item, looked.error))
+        return None
+    match todo := step(item, now):
+        case AlreadyDone():
+            note = "it was gone already" if now.state is ImageState.ABSENT else "it was right already"
+            _finished(tx, incident, item, ItemState.VERIFIED, now, note)
+        case Clash(why=why):
+            _finished(tx, incident, item, ItemState.CONFLICT, now, f"{why}; {in_columns(columns(item, now))}")
+        case ByHand():
+            by_people(tx, incident, item)
+        case Replace() | Invoke() if plan.cancelled_at is not None:
+            note = f"its attempt had not taken effect when the plan was cancelled: {plan.reason}"
+            _finished(tx, incident, item, ItemState.CANCELLED, now, note)
+        case Replace() | Invoke():
+            tx.record(
+                ItemAttempted(
+                    incident=incident.id,
+                    workflow=incident.workflow,
+                    plan=plan.id,
+                    item=item.id,
+                    object=item.object,
+                    found=now,
+                    runner=runner,
+                )
+            )
+            return _order(item, todo)
+    return None
+
+
+def _order(item: Item, todo: Replace | Invoke) -> p.Order:
+    if isinstance(todo, Invoke):
+        return p.Order(item=item.id, tool=todo.tool, args=todo.args)
+    return p.Order(item=item.id, expected=todo.expected, target=todo.target)
+
+
+def _unseen(item: Item, error: str) -> str:
+    if item.state is ItemState.IN_DOUBT:
+        return f"it was begun before, and whether that took effect cannot be seen: {error}"
+    return error or "it could not be looked at"
+
+
+def _outcome(item: Item, ended: p.Ended) -> tuple[ItemState, str]:
+    if ended.conflict:
+        return ItemState.CONFLICT, ended.error
+    seen = ended.image or Image.unknown(ended.error)
+    done = verify(item, seen, returned=not ended.error)
+    if done and ended.error:
+        return ItemState.VERIFIED, "the answer was an error, and the object shows that it is done"
+    if done:
+        return ItemState.VERIFIED, ""
+    return ItemState.FAILED, ended.error or "read back, and it does not hold what was put there"
+
+
+def _finished(
+    tx: Tx, incident: Incident, item: Item, state: ItemState, found: Image | None, note: str
+) -> None:
+    tx.record(
+        ItemFinished(
+            incident=incident.id,
+            workflow=incident.workflow,
+            plan=item.plan,
+            item=item.id,
+            object=item.object,
+            state=state,
+            found=found,
+            note=note,
+        )
+    )
