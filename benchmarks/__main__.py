@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import results
-from benchmarks.timing import detection, guard, pause, permits, points, reads, report, sealing, starts
+from benchmarks.timing import (
+    capture,
+    detection,
+    guard,
+    pause,
+    permits,
+    points,
+    reads,
+    report,
+    sealing,
+    starts,
+)
 from benchmarks.timing.figures import Figure
 from benchmarks.timing.server import running
 from benchmarks.timing.yardsticks import BareDatabase
@@ -30,19 +41,21 @@ def main() -> None:
         help=f"one of {', '.join(_MEASURED)}; may be repeated",
     )
     options = parser.parse_args()
-    if options.write and options.only:
-        parser.error("what is written is the whole table, of one run")
+    if options.write and len(options.only or ()) > 1:
+        parser.error("what is written is the whole table of one run, or what is measured under one name")
+    name = "".join(options.only or ())
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="stopwork-bench-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="stopwork-bench-") as path:
+        folder = Path(path)
         with BareDatabase(folder) as bare:
             figures = [
                 figure for each in options.only or _MEASURED for figure in _MEASURED[each](folder, bare)
             ]
-        text = report.section(figures, disk=folder, duration_s=time.perf_counter() - started)
+        duration_s = time.perf_counter() - started
+        text = report.section(figures, disk=folder, duration_s=duration_s, only=name)
     print(text)
     if options.write:
-        results.write(report.SECTION, text)
+        results.write(f"{report.SECTION} of {name}" if name else report.SECTION, text)
 
 
 def _permits(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
@@ -79,6 +92,11 @@ def _reads(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
         yield from reads.measure(server)
 
 
+def _capture(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
+    with PostgresServer.started(durable=True) as database:
+        yield from capture.measure(folder, database)
+
+
 def _detection(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
     served = folder / "detection"
     with running(served) as server:
@@ -96,6 +114,7 @@ _MEASURED: Final[dict[str, Callable[[Path, BareDatabase], Iterator[Figure]]]] = 
     "reads": _reads,
     "detection": _detection,
     "guard": lambda folder, bare: iter(guard.measure(folder, bare)),
+    "capture": _capture,
     "sealing": lambda folder, bare: iter(sealing.measure(folder, bare)),
 }
 

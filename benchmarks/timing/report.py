@@ -15,15 +15,15 @@ SECTION: Final = "timing"
 _HEAD: Final = ("figure", "measured", "yardstick", "ratio", "rounds", "aim")
 
 
-def section(figures: Sequence[Figure], *, disk: Path, duration_s: float) -> str:
-    """Answer the section in Markdown: when, where and how, and one line for each figure."""
+def section(figures: Sequence[Figure], *, disk: Path, duration_s: float, only: str = "") -> str:
+    """Answer the section in Markdown: when, where and how, and one line for each figure, or for those of one name only."""
     missed = [each for each in figures if each.missed]
     aims = sum(bool(each.aim) for each in figures)
     lines = [
-        "## Timing: what the hot paths cost",
+        f"## Timing of {only}" if only else "## Timing: what the hot paths cost",
         "",
         f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, {machine()}, {_file_system(disk)}.",
-        f"`python -m benchmarks`: {duration_s:.0f} s. Other work ran on the same cores (load {os.getloadavg()[0]:.1f} at the end).",
+        f"`python -m benchmarks{f' --only {only}' if only else ''}`: {duration_s:.0f} s. Other work ran on the same cores (load {os.getloadavg()[0]:.1f} at the end).",
         "Each ratio is the median of rounds in which figure and yardstick were measured one after the other;",
         "behind it stand how many rounds there were, the lowest and the highest. A commit is the quietest that the run has seen.",
         "",

@@ -53,6 +53,7 @@ class EngineDatabase:
     def __init__(self, url: str) -> None:
         try:
             self._engine = sa.create_engine(url, hide_parameters=True)
+            self._failures = (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error)
         except (SQLAlchemyError, ImportError) as error:
             # The address may hold a password: name what is wrong with it, never the address.
             raise Invalid(
@@ -83,7 +84,7 @@ class EngineDatabase:
                 f"the database refuses the change: {error.orig}",
                 hint="Decide about the rows it refers to first.",
             ) from error
-        except (DBAPIError, SQLAlchemyError) as error:
+        except self._failures as error:
             if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
                 raise Invalid(f"the database cannot hold the value: {error.orig}") from error
             cause = error.orig if isinstance(error, DBAPIError) else error
@@ -150,7 +151,8 @@ class EngineSession:
         rows = self._rows(table)
         query = sa.select(rows).limit(limit)
         for column, values in where.items():
-            query = query.where(rows.columns[column].in_(values))
+            one = rows.columns[column] == values[0]
+            query = query.where(one if len(values) == 1 else rows.columns[column].in_(values))
         if self._writing:
             query = query.with_for_update()
         return [dict(row) for row in self._connection.execute(query).mappings()]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from contextlib import closing
+from typing import Any, Final
 
 import sqlalchemy as sa
 from msgspec.structs import replace
@@ -49,12 +50,10 @@ _TABLES: Final = sa.text(
     " AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' AND c.relname <> :own ORDER BY 1, 2"
 )
 
-_CHANGED_TABLES: Final = sa.text(
-    f"SELECT DISTINCT schema_name, table_name, schema_name = current_schema() FROM {CAPTURE} WHERE call = :call"  # noqa: S608
-)
-_FORGET: Final = sa.text(
+_CHANGED_TABLES: Final = f"SELECT DISTINCT schema_name, table_name, schema_name = current_schema() FROM {CAPTURE} WHERE call = %(call)s"  # noqa: S608
+_FORGET: Final = (
     f"WITH soon AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) DELETE FROM {CAPTURE} USING soon"  # noqa: S608
-    " WHERE call = :call"
+    " WHERE call = %(call)s"
 )
 
 
@@ -80,32 +79,39 @@ def install(connection: sa.Connection) -> list[str]:
 
 def captured(connection: sa.Connection, call: str, limit: int) -> Iterator[ChangedRow]:
     """Answer the changes laid to a call, in their order, with the values that reading the rows would give."""
-    tables = connection.execute(_CHANGED_TABLES, {"call": call}).all()
     quote = connection.dialect.identifier_preparer.quote
     found: dict[int, ChangedRow] = {}
-    for space, name, own in tables:
-        kind = f"{quote(space)}.{quote(name)}"
-        asked = {"call": call, "space": space, "name": name, "limit": limit}
-        for row in connection.execute(_changes(kind), asked).mappings():
-            content = dict(row)
-            number, side = content.pop(f"{CAPTURE}_number"), content.pop(f"{CAPTURE}_side")
-            known = found.get(number) or ChangedRow(table=name, schema=None if own else space)
-            found[number] = replace(known, **{side: content})
+    # The driver's own cursor: SQLAlchemy would take longer to describe these rows than the server to find them.
+    with closing(_driver(connection).cursor()) as cursor:
+        tables = cursor.execute(_CHANGED_TABLES, {"call": call}).fetchall()
+        for space, name, own in tables:
+            asked = {"call": call, "space": space, "name": name, "limit": limit}
+            cursor.execute(_changes(f"{quote(space)}.{quote(name)}"), asked)
+            columns = [column.name for column in cursor.description[2:]]
+            for number, side, *values in cursor:
+                known = found.get(number) or ChangedRow(table=name, schema=None if own else space)
+                found[number] = replace(known, **{side: dict(zip(columns, values, strict=True))})
     return iter([found[number] for number in sorted(found)][:limit])
 
 
 def forget(connection: sa.Connection, call: str) -> None:
     """Remove what was captured for a call, without waiting for the disk."""
-    connection.execute(_FORGET, {"call": call})
+    with closing(_driver(connection).cursor()) as cursor:
+        cursor.execute(_FORGET, {"call": call})
 
 
-def _changes(kind: str) -> sa.TextClause:
+def _driver(connection: sa.Connection) -> Any:
+    return connection.connection
+
+
+def _changes(kind: str) -> str:
     """Answer what selects the rows of one table before and after, as the table's own types."""
+    kind = kind.replace("%", "%%")
     sides = (
-        f"(SELECT c.number AS {CAPTURE}_number, '{side}' AS {CAPTURE}_side, r.* FROM {CAPTURE} AS c,"  # noqa: S608
+        f"(SELECT c.number, '{side}', r.* FROM {CAPTURE} AS c,"  # noqa: S608
         f" LATERAL json_populate_record(NULL::{kind}, c.{side}) AS r"
-        f" WHERE c.call = :call AND c.{side} IS NOT NULL"
-        " AND c.schema_name = :space AND c.table_name = :name ORDER BY c.number LIMIT :limit)"
+        f" WHERE c.call = %(call)s AND c.{side} IS NOT NULL"
+        " AND c.schema_name = %(space)s AND c.table_name = %(name)s ORDER BY c.number LIMIT %(limit)s)"
         for side in ("before", "after")
     )
-    return sa.text(" UNION ALL ".join(sides))
+    return " UNION ALL ".join(sides)

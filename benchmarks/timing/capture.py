@@ -1,0 +1,181 @@
+"""What it costs to record one write with both images: by the database alone, read out as well, and through the guard.
+
+Each is one durable transaction that changes one row of twelve, found by its key, and the yardstick is the same on a connection that nobody
+watches. *Captured* counts the write's own transaction, in which the database writes both images down. *Read out and forgotten* adds what the
+guard does after the call: it asks for the images and then has them removed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import count, cycle
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from benchmarks.timing.figures import WARM_UP, Figure, paired, timed_ms
+from benchmarks.timing.workflow import OTHER, WORKFLOW, open_installation
+from stopwork import Stopwork
+from stopwork.kernel.calling import calling
+from stopwork.ledger.records import ObjectRef
+from stopwork.sdk.embedded import LocalDesk
+from stopwork.systems.capture import attributed, watch
+from stopwork.systems.sql import SqlSystem, Table
+from tests.support.postgres import PostgresServer
+
+ROUNDS: Final = 9
+WRITES: Final = 100
+ROWS: Final = 12
+PLAIN: Final = "the same write, not recorded"
+TABLES: Final = {"account": Table(table="account", key=("id",))}
+SCHEMA: Final = """CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT, owner TEXT, due TEXT, amount DOUBLE PRECISION,
+    note TEXT, data TEXT)"""
+DATA: Final = '{"plan": "gold", "seats": 40, "contacts": ["a@acme.test", "b@acme.test"]}'
+NOTE: Final = "renewal moved to next quarter " * 4
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A database as it is written plainly and as it is written for a call, and the system that sees it."""
+
+    name: str
+    plain: Callable[[], None]
+    captured: Callable[[], None]
+    system: SqlSystem
+
+
+def measure(folder: Path, server: PostgresServer) -> Iterator[Figure]:
+    """Answer the figures of both databases."""
+    with _sqlite(folder) as place:
+        yield from _figures(folder, place)
+    with _postgresql(server) as place:
+        yield from _figures(folder, place)
+
+
+def _figures(folder: Path, place: Place) -> Iterator[Figure]:
+    numbers = count()
+    refs = cycle(ObjectRef(system="crm", type="account", id=str(each)) for each in range(ROWS))
+
+    def captured() -> str:
+        call = f"call_{next(numbers)}"
+        with calling(call):
+            place.captured()
+        return call
+
+    def read_out() -> None:
+        call = captured()
+        if len(place.system.captured(call)) != 1:
+            raise AssertionError(call)
+        place.system.forget(call)
+
+    def looked_at() -> None:
+        ref = next(refs)
+        place.system.read(ref)
+        place.plain()
+        place.system.read(ref)
+
+    with _guarded(folder / place.name, place) as guarded:
+        ways = (place.plain, captured, read_out, looked_at, guarded)
+        plain, *measured = zip(*(_round(ways) for _ in range(ROUNDS)), strict=True)
+    named = (
+        ("one write, captured", "≤ 2"),
+        ("one write, captured, read out and forgotten", "≤ 2"),
+        ("one write, its object read before and after", "≤ 2"),
+        ("one write, captured, by a guarded tool with the control plane embedded", ""),
+    )
+    for (name, aim), own in zip(named, measured, strict=True):
+        yield Figure(
+            name=f"{name}, {place.name}", unit="ms", yardstick=PLAIN, rounds=paired(own, plain), aim=aim
+        )
+
+
+def _round(ways: tuple[Callable[[], object], ...]) -> list[float]:
+    """Answer the median of each way, each write right after that of the way before: the disk is shared, and no two moments are alike."""
+    taken = [[timed_ms(way) for way in ways] for _ in range(WARM_UP + WRITES)][WARM_UP:]
+    return [statistics.median(each) for each in zip(*taken, strict=True)]
+
+
+@contextmanager
+def _guarded(folder: Path, place: Place) -> Iterator[Callable[[], object]]:
+    """Yield a guarded write: permit, attempt and outcome are durable as well."""
+    numbers = count()
+    with open_installation(folder) as installation:
+        guard = Stopwork.at(LocalDesk(installation), systems={"crm": place.system})
+        write = guard.tool(OTHER)(_called(place))
+        with guard.run(WORKFLOW):
+            yield lambda: write(next(numbers))
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[Place]:
+    path = folder / "captured.db"
+    with closing(_opened(path)) as plain, closing(_opened(path)) as watched:
+        _filled(plain)
+        watch(watched)
+        yield Place(
+            name="SQLite",
+            plain=_writing(plain, "BEGIN IMMEDIATE", "?"),
+            captured=_writing(watched, "BEGIN IMMEDIATE", "?"),
+            system=SqlSystem("crm", path, TABLES, capture=True),
+        )
+
+
+@contextmanager
+def _postgresql(server: PostgresServer) -> Iterator[Place]:
+    plain_url, url = server.empty_database(), server.empty_database()
+    with (
+        psycopg.connect(plain_url, autocommit=True) as plain,
+        psycopg.connect(url, autocommit=True) as watched,
+    ):
+        _filled(plain)
+        _filled(watched)
+        system = SqlSystem(
+            "crm", url.replace("postgresql://", "postgresql+psycopg://", 1), TABLES, capture=True
+        )
+        system.install_capture()
+        write = _writing(watched, "BEGIN", "%s")
+
+        def captured() -> None:
+            with attributed(watched):
+                write()
+
+        yield Place(name="PostgreSQL", plain=_writing(plain, "BEGIN", "%s"), captured=captured, system=system)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+    return connection
+
+
+def _filled(connection: Any) -> None:
+    connection.execute(SCHEMA)
+    for number in range(ROWS):
+        connection.execute(
+            f"INSERT INTO account VALUES ({number}, 'Acme', 'dana', '2026-03-02', 1.5, '{NOTE}', '{DATA}')"
+        )
+
+
+def _writing(connection: Any, begin: str, mark: str) -> Callable[[], None]:
+    """Answer what changes one row in one transaction, another value each time."""
+    amounts = count()
+    statement = f"UPDATE account SET amount = {mark}, due = {mark} WHERE id = {mark}"
+
+    def write() -> None:
+        amount = next(amounts)
+        connection.execute(begin)
+        connection.execute(statement, (amount, f"2026-04-{amount % 28:02}", amount % ROWS))
+        connection.execute("COMMIT")
+
+    return write
+
+
+def _called(place: Place) -> Callable[[int], None]:
+    def update(number: int) -> None:  # noqa: ARG001 - so that no two calls are the same
+        place.captured()
+
+    return update
