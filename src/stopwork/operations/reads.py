@@ -28,8 +28,8 @@ EXPECTED_WITHIN = timedelta(seconds=60)
 def report(tx: Tx, manifests: Manifests, *, point: str, reads: Sequence[LeasedRead]) -> ReadsReported:
     """Record reads that this guard decided, in their order; answer those whose run is not known to be the workflow's.
 
-    Asked again it changes nothing that is on record. ``Invalid`` for a read under controls that have not come yet, or of a tool that
-    was no read.
+    Asked again it changes nothing that is on record. ``Invalid`` for a read under controls that have not come yet, of a tool that
+    was no read, and under the id of any other call: what was asked for a permit ends by its outcome.
     """
     known = tx.need_locked(Point, point)
     require_own_workflow(tx, known.workflow)
@@ -47,11 +47,20 @@ def report(tx: Tx, manifests: Manifests, *, point: str, reads: Sequence[LeasedRe
         earlier = tx.get_locked(Call, read.call)
         if earlier is None:
             _began(tx, manifests, run, point, read)
-        elif (earlier.point, earlier.run, earlier.tool) != (point, read.run, read.tool):
+        elif not _is_same(earlier, point, read):
             raise Invalid(f"{read.call} is another call", hint="Every call has its own id.", call=read.call)
         if read.outcome is not None and (earlier is None or earlier.outcome is None):
             _ended(tx, run, read)
     return ReadsReported(unknown=tuple(unknown))
+
+
+def _is_same(earlier: Call, point: str, read: LeasedRead) -> bool:
+    """Answer whether the call on record is this read, put there by an earlier report."""
+    return (
+        earlier.began_at is not None
+        and (earlier.point, earlier.run, earlier.tool) == (point, read.run, read.tool)
+        and earlier.args_digest == digest_of(read.args)
+    )
 
 
 def _began(tx: Tx, manifests: Manifests, run: Run, point: str, read: LeasedRead) -> None:

@@ -208,6 +208,34 @@ def test_what_no_lease_can_have_let_run_is_refused(office: Office, changes: dict
         report(office, point, read(run, **changes))
 
 
+@pytest.mark.parametrize(
+    ("tool", "args"),
+    [
+        ("mail.send", {"to": "someone@customer.test"}),
+        ("crm.update_account", {"account_id": "acme", "renewal": "2026-09-01"}),
+        (READ, {"account_id": "acme"}),
+    ],
+    ids=["a call that waits", "a change that has not begun", "a read that was permitted"],
+)
+def test_a_report_says_nothing_of_a_call_that_was_asked_for(
+    office: Office, tool: str, args: dict[str, Any]
+) -> None:
+    point, run = leased(office), office.begin()
+    asked = office.ask(run, tool, point=point, session="guard-1", **args)
+    with pytest.raises(Invalid, match="is another call"):
+        report(office, point, read(run, asked.call, tool=tool, args=args))
+    found = call_of(office, asked.call)
+    assert (found.verdict, found.outcome, found.result) == (asked.verdict, None, None)
+
+
+def test_a_report_says_nothing_of_a_read_with_other_arguments(office: Office) -> None:
+    point, run = leased(office), office.begin()
+    report(office, point, read(run, outcome=None, result=None))
+    with pytest.raises(Invalid, match="is another call"):
+        report(office, point, read(run, args={"account_id": "globex"}))
+    assert call_of(office).outcome is None
+
+
 def test_the_agent_of_another_workflow_reports_nothing_here(office: Office) -> None:
     point, run = leased(office), office.begin()
     with pytest.raises(Denied):
