@@ -45,7 +45,7 @@ def put_back(net: Net, changes: Mapping[str, Sequence[Any]], original: ObjectRef
 def inverse(net: Net, tool: str, args: Mapping[str, Any], original: ObjectRef | None) -> str:
     """Say which inverse tool will be called, and how."""
     why = _origin(net, original) if net.course is Course.CAME else f"to undo {net.effects[-1].tool}"
-    return f"call {_call(tool, args)} for {net.object}, {why}{_warnings(net)}"
+    return f"call {call(tool, args)} for {net.object}, {why}{_warnings(net)}"
 
 
 def unseen(net: Net) -> str:
@@ -89,7 +89,7 @@ def out_of_reach(effect: Effect, operation: Operation) -> str:
 
 def not_callable(tool: str, args: Mapping[str, Any]) -> str:
     """Name the inverse call that a person has to make."""
-    return f"its inverse {_call(tool, args)} cannot be called from here; call it by hand"
+    return f"its inverse {call(tool, args)} cannot be called from here; call it by hand"
 
 
 def no_mark(original: ObjectRef) -> str:
@@ -125,7 +125,7 @@ def tool_call(
 ) -> str:
     """Say which tool will be called to put an object right, and how."""
     why = f"to {remedy} {net.object}" + (f", a duplicate of {original}" if original else "")
-    return f"call {_call(tool, args)} {why}{_warnings(net)}"
+    return f"call {call(tool, args)} {why}{_warnings(net)}"
 
 
 def in_columns(found: Sequence[Column]) -> str:
@@ -170,7 +170,8 @@ def _origin(net: Net, original: ObjectRef | None) -> str:
     return f"a duplicate of {original}" if original else f"made by {maker(net).tool}"
 
 
-def _call(tool: str, args: Mapping[str, Any]) -> str:
+def call(tool: str, args: Mapping[str, Any]) -> str:
+    """Write a call of a tool on one line."""
     return f"{tool}({', '.join(f'{name}={value_in_words(value)}' for name, value in args.items())})"
 
 

@@ -5,39 +5,34 @@ Nothing here touches a system but to look at it; :mod:`stopwork.operations.recov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
-from msgspec.structs import asdict
+from msgspec import Struct
 
 from stopwork.incidents.attempt import reverse_plan
 from stopwork.incidents.case import Case
+from stopwork.incidents.choosing import choose
 from stopwork.incidents.followup import still_open, stuck
 from stopwork.incidents.lifecycle import require_before
-from stopwork.incidents.net import Net, images_of
 from stopwork.incidents.recover import propose_plan
-from stopwork.incidents.remedies import Means, Offer, Undoing
-from stopwork.incidents.unfinished import NAMED
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.events import PlanApproved, PlanProposed
-from stopwork.ledger.records import Call, Effect, Image, Incident, Item, ObjectRef, Plan, Principal, Run
-from stopwork.ledger.words import IncidentStatus, IncidentType, ItemState, Phase, PlanState, Remedy
-from stopwork.manifest.compiled import Prepared
-from stopwork.manifest.expressions import ExpressionError
+from stopwork.ledger.records import Image, Incident, Item, ObjectRef, Plan, Principal
+from stopwork.ledger.words import IncidentStatus, ItemState, Phase, PlanState
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.operations.looking import look
 from stopwork.operations.manifests import Manifests
+from stopwork.operations.means import histories, means_of
 from stopwork.operations.people import refuse_agent, require_business_owner, require_person
 from stopwork.operations.plans import finish, items_of, require_sealed
-from stopwork.operations.settling import unseen_effects
 from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
-from stopwork.storage.view import entry_of
-from stopwork.systems.base import System, invoking, restoring
+from stopwork.storage.view import View, entry_of
+from stopwork.systems.base import System
 
-_UNDER_WAY: Final = (PlanState.APPROVED, PlanState.RUNNING, PlanState.PAUSED)
 _CALL_ENTRIES: Final = ("call.decided", "call.attempted", "call.finished", "call.effects_observed")
 
 
@@ -87,7 +82,7 @@ def propose(
     require_person(tx, "propose a recovery")
     case = gather(tx, manifests, incident)
     require_before(case, Phase.RECOVER)
-    if case.plan is not None and case.plan.state in _UNDER_WAY:
+    if case.plan is not None and case.plan.state not in (PlanState.PROPOSED, PlanState.FINISHED):
         raise Conflict(f"{case.plan.id} is {case.plan.state}", hint="Let it finish first.", plan=case.plan.id)
     known = {call.id for call in case.calls}
     chosen = set(calls) if calls is not None else known
@@ -96,22 +91,15 @@ def propose(
             f"{unknown[0]} is no call of this incident", hint="Choose from its calls.", field="calls"
         )
     _require_sealed_calls(tx, case, chosen)
-    copies = _copies(case)
+    means = means_of(tx, manifests, systems, case, by_choice=calls is not None)
+    originals = {means.copies[each] for each in chosen & means.copies.keys()}
     plan = tx.new_id("plan")
     items = propose_plan(
         case.incident,
-        _histories(tx, manifests, case, chosen | {copies[each] for each in chosen & copies.keys()}),
+        histories(tx, manifests, case, chosen | originals),
         chosen=chosen,
         plan=plan,
-        means=Means(
-            undoing=_undoing(tx, manifests),
-            restores=restoring(systems),
-            invokes=invoking(systems),
-            recovery=case.current.recovery,
-            offers=_offers(tx, manifests, case),
-            copies=copies,
-            only_copies=calls is None and case.incident.type is IncidentType.DUPLICATE_WORK,
-        ),
+        means=means,
         new_id=tx.new_id,
     )
     earlier = [item for item in case.items if item.state is not ItemState.PROPOSED]
@@ -164,6 +152,29 @@ def propose_reversal(tx: Tx, *, plan: str) -> Plan:
     return _record_plan(tx, tx.need(Incident, known.incident), new_plan, items)
 
 
+class Chosen(Struct, frozen=True, kw_only=True):
+    """What a rule chooses of the plan with this digest: ``items`` would be run, ``rest`` would stay as they are."""
+
+    plan: str
+    digest: str
+    where: str
+    items: tuple[str, ...]
+    rest: tuple[str, ...]
+
+
+def chosen(view: View, *, plan: str, where: str) -> Chosen:
+    """Answer what a rule chooses, so that it is seen before it is signed; ``Invalid`` for a rule that cannot be told."""
+    known, items = view.need(Plan, plan), items_of(view, plan)
+    found = tuple(item.id for item in choose(items, where))
+    return Chosen(
+        plan=plan,
+        digest=known.digest,
+        where=where,
+        items=found,
+        rest=tuple(item.id for item in items if item.id not in set(found)),
+    )
+
+
 def approve(
     tx: Tx,
     *,
@@ -171,12 +182,15 @@ def approve(
     digest: str,
     items: Collection[str] | None = None,
     accept: Collection[str] = (),
+    where: str = "",
     note: str = "",
 ) -> Plan:
     """Approve a plan as the business owner: every item is run or stays as the plan proposes, or as is said here.
 
     ``items`` names those that are run, ``accept`` those that stay as they are, with a reason in ``note``; what only people can do is
-    accepted in the same way. ``digest`` is that of the plan which was shown. A plan of which nothing is run is finished at once.
+    accepted in the same way. Instead of both, ``where`` is a rule (:mod:`stopwork.incidents.choosing`): what it chooses is run, and the rest
+    stays, for the plan's reason or for the one in ``note``. ``digest`` is that of the plan which was shown. A plan of which nothing is
+    run is finished at once.
     """
     known = tx.need(Plan, plan)
     incident = tx.need(Incident, known.incident)
@@ -189,6 +203,11 @@ def approve(
             "this is not the plan you saw", hint="Open the plan again.", expected=known.digest, found=digest
         )
     every = {item.id: item for item in items_of(tx, plan)}
+    if where:
+        if items is not None or accept:
+            raise Invalid("choose by a rule or one by one", hint="Leave one of them out.", field="where")
+        items = {item.id for item in choose(every.values(), where)}
+        accept = {item.id for item in every.values() if not (item.keep or item.remedy.by_people)} - items
     by_hand = {item.id for item in every.values() if item.remedy.by_people}
     accepted = set(accept) | (by_hand - set(items or ()))
     to_stay = {item.id for item in every.values() if item.keep} - accepted
@@ -217,94 +236,9 @@ def approve(
             accepted=tuple(sorted(accepted)),
             note=note.strip() or "nothing to run; it is told or left as it is",
             kept=tuple(sorted(kept)),
+            where=where,
         )
     )
     if incident.status in (IncidentStatus.INVESTIGATING, IncidentStatus.CONTAINED):
         move(tx, incident.id, IncidentStatus.RECOVERING, reason=f"{plan} approved")
     return finish(tx, plan)
-
-
-def _histories(tx: Tx, manifests: Manifests, case: Case, chosen: Collection[str]) -> list[Effect]:
-    """Answer every effect on the objects that the chosen calls changed, in the order in which they happened.
-
-    What calls may have changed whose end nobody saw counts like any other effect.
-    """
-    objects = dict.fromkeys(effect.object_key for effect in case.effects if effect.call in chosen)
-    found = [effect for key in objects for effect in tx.each(Effect, object_key=key, order="at")]
-    calls = {call.id: call for call in (*case.calls, *tx.each(Call, in_flight=True))}
-    unseen = unseen_effects(tx, manifests, calls.values(), found)
-    found += [effect for effect in unseen if effect.object_key in objects]
-    return sorted(found, key=lambda effect: (effect.at, effect.id))
-
-
-def _undoing(tx: Tx, manifests: Manifests) -> Callable[[Effect], Undoing]:
-    def undoing(effect: Effect) -> Undoing:
-        call = tx.need(Call, effect.call)
-        rules = manifests.version(tx, call.workflow, call.version)
-        tool = rules.manifest.tools.get(call.tool)
-        if tool is None:
-            return Undoing(kind=call.effect)
-        named = effect.source in NAMED or (tool.object is not None and tool.object.type == effect.object.type)
-        # A system that undoes a call puts back all that the call changed there, whether a scan or the manifest named it.
-        everywhere = tool.undo is not None and tool.undo.system == effect.object.system
-        undo = tool.undo if named or everywhere else None
-        args = {}
-        none = undo.none if undo else None
-        if undo is not None and undo.tool is not None:
-            try:
-                args = rules.undo_args(
-                    call.tool, call.args, call.result, effect.object, tx.need(Run, call.run)
-                )
-            except ExpressionError as error:
-                none = f"the arguments of {undo.tool} cannot be worked out: {error}"
-        return Undoing(
-            kind=call.effect,
-            external=tool.external,
-            system=undo.system if undo else None,
-            tool=undo.tool if undo and not none else None,
-            args=args,
-            none=none,
-        )
-
-    return undoing
-
-
-def _offers(tx: Tx, manifests: Manifests, case: Case) -> Callable[[Net, ObjectRef | None], list[Offer]]:
-    rules = manifests.version(tx, case.workflow.id, case.workflow.version)
-
-    def offers(net: Net, original: ObjectRef | None) -> list[Offer]:
-        prepared = rules.remedies(net.object)
-        if not prepared:
-            return []
-        call = tx.need(Call, net.effects[-1].call)
-        known = rules.remedy_values(
-            call.tool, call.args, call.result, net.object, tx.need(Run, call.run), call.source or ""
-        )
-        known |= {"left": net.left.content, "before": images_of(net.effects[0])[0].content}
-        if original is not None:
-            known |= {f"original.{name}": value for name, value in asdict(original).items()}
-        return [_offer(each, known) for each in prepared]
-
-    return offers
-
-
-def _offer(prepared: Prepared, known: Mapping[str, Any]) -> Offer:
-    rule, remedy = prepared.rule, Remedy(prepared.rule.remedy.value)
-    try:
-        values = prepared.worked_out(known)
-    except ExpressionError as error:
-        return Offer(remedy=remedy, why_not=f"how to {remedy} it cannot be worked out: {error}")
-    if rule.tool is not None:
-        return Offer(remedy=remedy, tool=rule.tool, args=values)
-    return Offer(remedy=remedy, fields=values)
-
-
-def _copies(case: Case) -> dict[str, str]:
-    """Answer which call repeated which, as the duplicate signals of the incident say."""
-    copies: dict[str, str] = {}
-    for signal in case.signals:
-        original = signal.facts.get("original")
-        for copy in signal.facts.get("copies", ()):
-            if isinstance(original, str) and copy != original:
-                copies[copy] = original
-    return copies

@@ -17,7 +17,17 @@ from starlette.staticfiles import StaticFiles
 
 from stopwork import __version__
 from stopwork.kernel.errors import StopworkError
-from stopwork.server.api import comparing, controls, drafts, guard, incidents, records, recovery, versions
+from stopwork.server.api import (
+    aftermath,
+    comparing,
+    controls,
+    drafts,
+    guard,
+    incidents,
+    plans,
+    records,
+    versions,
+)
 from stopwork.server.api.direct import Direct
 from stopwork.server.api.endpoint import ROOT, Access, Endpoint, Given, Read
 from stopwork.server.api.openapi import document
@@ -93,7 +103,8 @@ def create_app(
 AFTER_THE_GUARD: Final = (
     *controls.ENDPOINTS,
     *incidents.ENDPOINTS,
-    *recovery.ENDPOINTS,
+    *plans.ENDPOINTS,
+    *aftermath.ENDPOINTS,
     *records.ENDPOINTS,
     *comparing.ENDPOINTS,
     *versions.ENDPOINTS,

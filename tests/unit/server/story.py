@@ -294,7 +294,10 @@ class Story:
         first = self.proposed()
         self.get(f"/v1/plans/{self.plan}")
         self.get(f"/v1/plans/{self.plan}/items")
-        self.post(f"/v1/plans/{self.plan}/approve", who=DANA, digest=first["digest"])
+        edited = self.edited(first)
+        chosen = self.get(f"/v1/plans/{self.plan}/chosen", where="situation == 'duplicate_records'")
+        assert (chosen["digest"], len(chosen["items"])) == (edited["digest"], 1)
+        self.post(f"/v1/plans/{self.plan}/approve", who=DANA, digest=edited["digest"])
         assert self.post(f"/v1/plans/{self.plan}/run")["state"] == "finished"
         assert len(self.house.office.crm.tasks) < 2
         back = self.post(f"/v1/plans/{self.plan}/reverse")
@@ -308,6 +311,14 @@ class Story:
             note="The recovery was right.",
         )
         self.post(f"/v1/plans/{back['id']}/run")
+
+    def edited(self, plan: Json) -> Json:
+        """An item is edited and the edit taken back: each time it is another plan that is signed."""
+        item = self.get(f"/v1/plans/{self.plan}/items")[0]["id"]
+        at = f"/v1/plans/{self.plan}/items/{item}"
+        changed = self.post(at, digest=plan["digest"], remedy="tell", reason="By hand.")
+        assert changed["digest"] != plan["digest"]
+        return self.post(f"{at}/take-back", digest=changed["digest"], reason="The software may.")
 
     def told(self) -> None:
         drafts = self.post(self.at("/messages"))

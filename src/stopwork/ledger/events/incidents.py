@@ -161,8 +161,23 @@ class PlanProposed(Event, tag="plan.proposed"):
     items: tuple[r.Item, ...]
 
 
+class PlanEdited(Event, tag="plan.edited"):
+    """A person changed ``item`` of a plan that is not approved. ``items`` are all that read otherwise since, ``digest`` is of the plan."""
+
+    incident: str
+    workflow: str
+    plan: str
+    item: str
+    digest: str
+    reason: str
+    items: tuple[r.Item, ...]
+
+
 class PlanApproved(Event, tag="plan.approved"):
-    """``items`` are run. ``accepted`` stay as they are for the reason in ``note``, ``kept`` for the one that the plan gives."""
+    """``items`` are run. ``accepted`` stay as they are for the reason in ``note``, ``kept`` for the one that the plan gives.
+
+    ``where`` is the rule that chose the items, if one did.
+    """
 
     incident: str
     workflow: str
@@ -172,6 +187,7 @@ class PlanApproved(Event, tag="plan.approved"):
     accepted: tuple[str, ...] = ()
     note: str = ""
     kept: tuple[str, ...] = ()
+    where: str = ""
 
 
 class PlanStarted(Event, tag="plan.started"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
@@ -140,6 +141,17 @@ def _plan_proposed(entry: e.Entry, event: e.PlanProposed) -> Iterator[Change]:
     yield Put(plan)
     yield from (Put(item) for item in event.items)
     yield to(r.Incident, event.incident, plan=event.plan)
+
+
+@on(e.PlanEdited)
+def _plan_edited(entry: e.Entry, event: e.PlanEdited) -> Iterator[Change]:
+    yield to(r.Plan, event.plan, digest=event.digest)
+    for item in event.items:
+        yield Update(r.Item, item.id, partial(_as_edited, item))
+
+
+def _as_edited(edited: r.Item, _before: r.Item) -> r.Item:
+    return edited
 
 
 @on(e.PlanApproved)

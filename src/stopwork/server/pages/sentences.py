@@ -91,8 +91,12 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.PlanApproved: lambda it: (
         f"Recovery approved: {counted(len(it.items), 'item')}"
         + (f", {len(it.accepted)} left as they are" if it.accepted else "")
+    e.PlanEdited: lambda it: (
+        f"Recovery of {next(each.object for each in it.items if each.id == it.item)} edited: {it.reason}"
+    ),
     ),
     e.PlanStarted: lambda it: (
+        + (f" by the rule {it.where}" if it.where else "")
         f"Recovery goes on: {it.reason}"
         if it.reason
         else f"Recovery begins: {counted(it.left, 'item')} to do"

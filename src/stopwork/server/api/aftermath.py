@@ -1,4 +1,4 @@
-"""The later phases: recovery, messages, the postmortem, the return and the end."""
+"""The phases after recovery: messages, the postmortem, the return and the end."""
 
 from __future__ import annotations
 
@@ -18,33 +18,14 @@ from stopwork.ledger.words import (
 )
 from stopwork.operations import (
     messages,
-    planning,
     postmortems,
     preparedness,
-    recovering,
     returning,
 )
 from stopwork.server.api.controls import Reason
 from stopwork.server.api.endpoint import Act, Endpoint, Given, Read, Rendered, Write
 from stopwork.server.api.incidents import Text, case_of, incident_of, known_incident, of_incident
 from stopwork.storage.view import View
-
-
-class ProposePlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``calls`` are those to be undone; left out, every writing call of the incident, without what earlier plans have settled unless
-    ``everything`` is asked for."""
-
-    calls: Annotated[tuple[str, ...], Meta(max_length=50_000)] | None = None
-    everything: bool = False
-
-
-class ApprovePlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``items`` are run; ``accept`` stay as they are, for the reason in ``note``; of the rest what the plan proposes is done."""
-
-    digest: str
-    items: tuple[str, ...] | None = None
-    accept: tuple[str, ...] = ()
-    note: Annotated[str, Meta(max_length=2_000)] = ""
 
 
 class EditMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,84 +95,6 @@ def _report(view: View, given: Given) -> OnePage | Rendered:
 
 
 ENDPOINTS = (
-    of_incident(
-        "POST",
-        "/plan",
-        "propose_plan",
-        "Propose how each changed object is put right",
-        Act(
-            lambda g: planning.plan(
-                g.installation,
-                g.actor,
-                incident=incident_of(g),
-                calls=g.body.calls,
-                everything=g.body.everything,
-            )
-        ),
-        r.Plan,
-        body=ProposePlan,
-        status=201,
-    ),
-    Endpoint(
-        method="GET",
-        path="/v1/plans/{plan}",
-        name="get_plan",
-        summary="One recovery plan",
-        does=Read(lambda view, g: view.need(r.Plan, g.path["plan"])),
-        answer=r.Plan,
-        tag="recovery",
-    ),
-    Endpoint(
-        method="GET",
-        path="/v1/plans/{plan}/items",
-        name="list_items",
-        summary="The items of a plan, in the order in which they run",
-        does=Read(
-            lambda view, g: view.find(
-                r.Item, plan=view.need(r.Plan, g.path["plan"]).id, order="order", limit=10_000
-            )
-        ),
-        answer=list[r.Item],
-        tag="recovery",
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/plans/{plan}/approve",
-        name="approve_plan",
-        summary="Approve the plan that was shown, as the business owner",
-        does=Write(
-            lambda tx, g: planning.approve(
-                tx,
-                plan=g.path["plan"],
-                digest=g.body.digest,
-                items=g.body.items,
-                accept=g.body.accept,
-                note=g.body.note,
-            )
-        ),
-        body=ApprovePlan,
-        answer=r.Plan,
-        tag="recovery",
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/plans/{plan}/run",
-        name="run_plan",
-        summary="Run the approved items that are left, and read each back",
-        does=Act(lambda g: recovering.run(g.installation, g.actor, plan=g.path["plan"])),
-        answer=r.Plan,
-        tag="recovery",
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/plans/{plan}/reverse",
-        name="reverse_plan",
-        summary="Propose the undo of a finished recovery",
-        does=Write(lambda tx, g: planning.propose_reversal(tx, plan=g.path["plan"])),
-        answer=r.Plan,
-        status=201,
-        tag="recovery",
-    ),
     of_incident(
         "POST",
         "/messages",
