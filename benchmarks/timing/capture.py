@@ -1,12 +1,13 @@
-"""What it costs to record one write with both images: by the database alone, read out as well, and through the guard.
+"""What a database lays to calls, and what it costs to record one write with both images: by the database alone, read out as well, and guarded.
 
-Each is one durable transaction that changes one row of twelve, found by its key, and the yardstick is the same on a connection that nobody
+Each cost is of one durable transaction that changes one row of twelve, found by its key, and the yardstick is the same on a connection that nobody
 watches. *Captured* counts the write's own transaction, in which the database writes both images down. *Read out and forgotten* adds what the
 guard does after the call: it asks for the images and then has them removed.
 """
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import statistics
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
-from benchmarks.timing.figures import WARM_UP, Figure, paired, timed_ms
+from benchmarks.timing.figures import WARM_UP, Figure, Round, paired, timed_ms
 from benchmarks.timing.workflow import OTHER, WORKFLOW, open_installation
 from stopwork import Stopwork
 from stopwork.kernel.calling import calling
@@ -27,7 +28,9 @@ from stopwork.sdk.embedded import LocalDesk
 from stopwork.systems.capture import attributed, watch
 from stopwork.systems.sql import SqlSystem, Table
 from tests.support.postgres import PostgresServer
+from tests.support.rows import PIECES, Pieces, World, judged, postgres_world, sqlite_world
 
+SEED: Final = 20261123
 ROUNDS: Final = 9
 WRITES: Final = 100
 ROWS: Final = 12
@@ -50,10 +53,27 @@ class Place(Struct, frozen=True, kw_only=True):
 
 def measure(folder: Path, server: PostgresServer) -> Iterator[Figure]:
     """Answer the figures of both databases."""
+    with sqlite_world(folder / "pieces.db") as world:
+        yield _laid("SQLite", world)
+    with postgres_world(server.empty_database()) as world:
+        yield _laid("PostgreSQL", world)
     with _sqlite(folder) as place:
         yield from _figures(folder, place)
     with _postgresql(server) as place:
         yield from _figures(folder, place)
+
+
+def _laid(name: str, world: World) -> Figure:
+    """Answer how often what was captured for a call is not what the tables show: rows missing, too many, or of another call."""
+    pieces = Pieces(random.Random(SEED))
+    found = [judged(world, pieces, f"call_{number}") for number in range(PIECES)]
+    rows = sum(sum(piece.rows.values()) for piece in found)
+    return Figure(
+        name=f"captured rows that are not those of their call, {name}: {rows:,} rows, {len(Pieces.KINDS)} kinds of work, 5 tables",
+        unit=f"in {PIECES} pieces of work",
+        rounds=(Round(sum(len(piece.wrong) for piece in found)),),
+        aim="0",
+    )
 
 
 def _figures(folder: Path, place: Place) -> Iterator[Figure]:

@@ -6,107 +6,25 @@ What is captured reads like the row itself and can be put back; what nobody was 
 
 from __future__ import annotations
 
-import json
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 
 from stopwork.incidents.images import same_image
 from stopwork.kernel.calling import calling
-from stopwork.kernel.canonical import plain, revive
 from stopwork.kernel.errors import Invalid
-from stopwork.ledger.records import Image, ObjectRef, Observed
+from stopwork.ledger.records import ObjectRef
 from stopwork.ledger.words import Operation
 from stopwork.systems.base import Unsupported
-from stopwork.systems.capture import attributed, watch
-from stopwork.systems.sql import SqlSystem, Table
+from stopwork.systems.capture import watch
 from tests.support.postgres import PostgresServer
-
-PIECES: Final = 200
-COLUMNS: Final = {
-    "account": ("id", "name", "score", "data", "raw"),
-    "task": ("id", "account", "title"),
-    "line": ("task", "position", "account", "note"),
-    "audit": ("what", "count"),
-    "odd name": ("the key", 'a "value'),
-}
-"""The tables, with every column that is not computed."""
-
-SCHEMA: Final = (
-    """CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT, score DOUBLE PRECISION, data {json}, raw {blob},
-       shout TEXT GENERATED ALWAYS AS (upper(name)) STORED)""",
-    "CREATE TABLE task (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account ON DELETE CASCADE, title TEXT UNIQUE)",
-    """CREATE TABLE line (task INTEGER REFERENCES task ON DELETE CASCADE ON UPDATE CASCADE, position INTEGER,
-       account INTEGER REFERENCES account ON DELETE SET NULL, note TEXT, PRIMARY KEY (task, position))""",
-    "CREATE TABLE audit (what TEXT, count INTEGER)",
-    """CREATE TABLE "odd name" ("the key" TEXT PRIMARY KEY, "a ""value" TEXT)""",
-)
-SQLITE: Final = (
-    """CREATE TRIGGER noted AFTER UPDATE OF name ON account BEGIN
-       INSERT INTO audit VALUES ('account ' || NEW.id, 1); UPDATE audit SET count = count + 1 WHERE what = 'all'; END""",
-)
-POSTGRES: Final = (
-    """CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-       INSERT INTO audit VALUES ('account ' || NEW.id, 1); UPDATE audit SET count = count + 1 WHERE what = 'all';
-       RETURN NULL; END $$""",
-    "CREATE TRIGGER noted AFTER UPDATE OF name ON account FOR EACH ROW EXECUTE FUNCTION noted()",
-)
-
-Row = tuple[Any, ...]
-
-
-class World:
-    """A database with the agent's connection, a person's, and the system that sees it."""
-
-    def __init__(self, url: str, connect: Callable[[], Any]) -> None:
-        self.url = url
-        self.agent, self.person = connect(), connect()
-        self.mark = "?" if isinstance(self.agent, sqlite3.Connection) else "%s"
-        kinds = ("TEXT", "BLOB") if self.mark == "?" else ("JSONB", "BYTEA")
-        for statement in (*SCHEMA, *(SQLITE if self.mark == "?" else POSTGRES)):
-            self.person.execute(
-                statement.format(json=kinds[0], blob=kinds[1]) if "{" in statement else statement
-            )
-        self.person.execute("INSERT INTO audit VALUES ('all', 0)")
-        self.system = SqlSystem("crm", url, {"customer": Table(table="account", key=("id",))}, capture=True)
-        self.system.install_capture()
-        if isinstance(self.agent, sqlite3.Connection):
-            watch(self.agent)
-
-    def run(self, connection: Any, statement: str, *values: Any) -> None:
-        if self.mark != "?":
-            statement = statement.replace("%", "%%").replace("?", self.mark)
-        connection.execute(statement, values)
-
-    def rows(self) -> dict[str, Counter[Row]]:
-        """Answer every row of every table, seen without the system."""
-        return {table: Counter(self._all(table, columns)) for table, columns in COLUMNS.items()}
-
-    def _all(self, table: str, columns: tuple[str, ...]) -> Iterator[Row]:
-        names = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
-        for row in self.person.execute(f'SELECT {names} FROM "{table}"').fetchall():
-            yield tuple(map(spelled, row))
-
-    @contextmanager
-    def laid_to(self, call: str) -> Iterator[None]:
-        """What the agent's connection does within the block is done for this call."""
-        with ExitStack() as stack:
-            stack.enter_context(calling(call))
-            if not isinstance(self.agent, sqlite3.Connection):
-                stack.enter_context(attributed(self.agent))
-            yield
-
-    def close(self) -> None:
-        self.agent.close()
-        self.person.close()
+from tests.support.rows import PIECES, Pieces, World, judged, postgres_world, spelled, sqlite_world
 
 
 @pytest.fixture(scope="module")
@@ -118,204 +36,28 @@ def server() -> Iterator[PostgresServer]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "sqlite":
-        path = tmp_path / "crm.db"
-
-        def connect() -> Any:
-            connection = sqlite3.connect(path, isolation_level=None)
-            connection.execute("PRAGMA foreign_keys = ON")
-            return connection
-
-        world = World(str(path), connect)
+        opened = sqlite_world(tmp_path / "crm.db")
     else:
-        url = request.getfixturevalue("server").empty_database()
-        world = World(
-            url.replace("postgresql://", "postgresql+psycopg://", 1),
-            lambda: psycopg.connect(url, autocommit=True),
-        )
-    yield world
-    world.close()
-
-
-def spelled(value: Any) -> str:
-    return json.dumps(plain(value), sort_keys=True)
-
-
-def of_table(found: tuple[Observed, ...], table: str) -> list[Observed]:
-    return [seen for seen in found if seen.object.type == ("customer" if table == "account" else table)]
-
-
-def content(image: Image, columns: tuple[str, ...]) -> Row | None:
-    return (
-        None if image == Image.absent() else tuple(spelled(revive(image.content[name])) for name in columns)
-    )
+        opened = postgres_world(request.getfixturevalue("server").empty_database())
+    with opened as world:
+        yield world
 
 
 def test_two_hundred_pieces_of_work_are_laid_to_their_calls(world: World) -> None:
     pieces = Pieces(random.Random(20261123))
-    seen = Counter[str]()
+    seen, kinds = Counter[str](), Counter[str]()
+    laid = {}
     for number in range(PIECES):
-        before = world.rows()
-        with world.laid_to(f"call_{number}"):
-            kind = pieces.work(world)
-        after = world.rows()
-        with calling("call_other"):
-            found = world.system.captured(f"call_{number}")
-        for table, columns in COLUMNS.items():
-            pairs = [
-                (content(each.before, columns), content(each.after, columns))
-                for each in of_table(found, table)
-            ]
-            gone = Counter(row for row, _ in pairs if row is not None)
-            come = Counter(row for _, row in pairs if row is not None)
-            why = f"piece {number}, {kind}, {table}"
-            assert gone - come == before[table] - after[table], why
-            assert come - gone == after[table] - before[table], why
-            seen[table] += len(pairs)
+        call = f"call_{number}"
+        piece = judged(world, pieces, call)
+        assert not piece.wrong
+        seen.update(piece.rows)
+        kinds[piece.kind] += 1
+        laid[call] = world.system.captured(call)
     assert min(seen.values()) > 10, seen
-    assert len(pieces.kinds) == len(Pieces.KINDS)
-
-
-class Pieces:
-    """Pieces of work of an agent: one statement, or several in a transaction that ends well or does not."""
-
-    KINDS: Final = (
-        "insert",
-        "insert many",
-        "update one",
-        "update in bulk",
-        "update nothing",
-        "delete with cascade",
-        "change a key",
-        "replace",
-        "no key",
-        "come and go",
-        "there and back",
-        "fails halfway",
-        "rolled back",
-        "savepoint",
-    )
-
-    def __init__(self, chance: random.Random) -> None:
-        self._chance = chance
-        self._next = 0
-        self.kinds: set[str] = set()
-
-    def work(self, world: World) -> str:
-        """Do one piece of work and answer its kind."""
-        kind = self._chance.choice(self.KINDS)
-        self.kinds.add(kind)
-        database = world.agent
-        world.run(database, "BEGIN")
-        try:
-            self._do(kind, world)
-        except (sqlite3.IntegrityError, psycopg.IntegrityError, _ChangedItsMind):
-            database.execute("ROLLBACK")
-        else:
-            database.execute("COMMIT")
-        return kind
-
-    def _new(self) -> int:
-        self._next += 1
-        return self._next
-
-    def _any(self) -> int:
-        return self._chance.randint(1, max(1, self._next))
-
-    def _account(self, world: World) -> int:
-        new = self._new()
-        values = (new, f"n{new}'\"ü", self._chance.random(), '{"a": [1, null]}', self._chance.randbytes(5))
-        world.run(
-            world.agent, "INSERT INTO account (id, name, score, data, raw) VALUES (?, ?, ?, ?, ?)", *values
-        )
-        return new
-
-    def _task(self, world: World, account: int) -> int:
-        new = self._new()
-        world.run(world.agent, "INSERT INTO task VALUES (?, ?, ?)", new, account, f"t{new}")
-        for position in range(self._chance.randint(0, 3)):
-            world.run(world.agent, "INSERT INTO line VALUES (?, ?, ?, ?)", new, position, account, None)
-        return new
-
-    def _do(self, kind: str, world: World) -> None:
-        database = world.agent
-        match kind:
-            case "insert":
-                self._task(world, self._account(world))
-            case "insert many":
-                for _ in range(5):
-                    self._account(world)
-                world.run(database, "INSERT INTO audit SELECT name, id FROM account WHERE id % 3 = 0")
-            case "update one":
-                world.run(database, "UPDATE account SET name = ?, raw = NULL WHERE id = ?", "x", self._any())
-            case "update in bulk":
-                world.run(
-                    database,
-                    "UPDATE account SET score = score / 3, data = NULL WHERE id % 2 = ?",
-                    self._any() % 2,
-                )
-                world.run(database, "UPDATE line SET note = 'n' WHERE position = 0")
-            case "update nothing":
-                world.run(database, "UPDATE account SET name = name")
-            case "delete with cascade":
-                account = self._account(world)
-                self._task(world, account)
-                database.execute("COMMIT")
-                database.execute("BEGIN")
-                world.run(database, "DELETE FROM account WHERE id IN (?, ?)", self._any(), account)
-            case "change a key":
-                world.run(database, "UPDATE task SET id = id + 100000 WHERE id = (SELECT min(id) FROM task)")
-                world.run(database, """UPDATE "odd name" SET "the key" = "the key" || '/%' """)
-            case "replace":
-                self._replace(world)
-            case "no key":
-                world.run(database, "INSERT INTO audit VALUES ('twice', 1), ('twice', 1)")
-                world.run(database, "DELETE FROM audit WHERE what = 'twice' AND count = 1")
-                world.run(database, "INSERT INTO audit VALUES (NULL, NULL)")
-            case _:
-                self._do_and_undo(kind, world)
-
-    def _do_and_undo(self, kind: str, world: World) -> None:
-        database = world.agent
-        match kind:
-            case "come and go":
-                world.run(database, "DELETE FROM task WHERE id = ?", self._task(world, self._account(world)))
-            case "there and back":
-                world.run(database, "UPDATE account SET score = score + 1 WHERE id = ?", self._any())
-                world.run(database, "UPDATE account SET score = score - 1 WHERE id = ?", self._any())
-            case "fails halfway":
-                self._account(world)
-                world.run(database, "INSERT INTO task VALUES (?, ?, 'x')", self._new(), 10**8)
-                if world.mark == "?":
-                    raise _ChangedItsMind
-            case "rolled back":
-                world.run(database, "DELETE FROM account")
-                raise _ChangedItsMind
-            case "savepoint":
-                database.execute("SAVEPOINT one")
-                world.run(database, "DELETE FROM line")
-                database.execute("ROLLBACK TO one")
-                self._account(world)
-                world.run(database, 'INSERT INTO "odd name" VALUES (?, ?)', f"k{self._new()}", "it's")
-
-    def _replace(self, world: World) -> None:
-        account = self._account(world)
-        self._task(world, account)
-        if world.mark == "?":
-            world.run(
-                world.agent,
-                "INSERT OR REPLACE INTO task SELECT id + 500000, account, title FROM task WHERE id % 2 = 0",
-            )
-        else:
-            world.run(world.agent, "TRUNCATE audit")
-        world.run(
-            world.agent,
-            "INSERT INTO account (id, name) VALUES (?, 'again') ON CONFLICT (id) DO UPDATE SET name = excluded.name",
-            self._any(),
-        )
-
-
-class _ChangedItsMind(Exception):
-    """The piece of work gives up."""
+    assert kinds.keys() == set(Pieces.KINDS)
+    # Whatever has happened to the rows since, each call keeps its own.
+    assert all(world.system.captured(call) == found for call, found in laid.items())
 
 
 def test_what_was_captured_reads_like_the_row_and_is_put_back(world: World) -> None:
