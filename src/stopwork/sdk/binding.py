@@ -112,6 +112,14 @@ class Signature:
         bound.apply_defaults()
         return Binding(self._function, bound, self._left_out)
 
+    def takes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Answer whether Python would begin the function with these arguments."""
+        try:
+            self._signature.bind(*args, **kwargs)
+        except TypeError:
+            return False
+        return True
+
     def restore(self, args: Mapping[str, Any], given: Mapping[str, Any]) -> Binding:
         """Answer the binding for recorded arguments, made anew as the parameters' annotations say, and ``given`` beside them.
 

@@ -6,9 +6,9 @@ more after a probe has settled the earlier call that stood in its way.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from stopwork.sdk.doubt import AuthorSays
 from stopwork.sdk.errors import CallDenied, CallWaiting
 from stopwork.sdk.heartbeat import Heartbeat
 from stopwork.sdk.observer import Observer
+from stopwork.sdk.reads import Reads
 from stopwork.sdk.resume import ResumeToken, is_token
 from stopwork.sdk.runs import GuardedRun
 from stopwork.sdk.shells import GuardedCall, acarry, carry
@@ -48,7 +49,7 @@ class PendingCall:
 
 
 class Carrier:
-    """Carries pending calls through, and keeps those that wait; ``asking`` hears of every run whose call is asked about."""
+    """Carries pending calls through, and keeps those that wait; ``reads`` counts every call that is asked about, where some are not."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class Carrier:
         observer: Observer,
         heartbeat: Heartbeat,
         tools: Tools,
-        asking: Callable[[GuardedRun], None],
+        reads: Reads | None,
     ) -> None:
         self._desk = desk
         self._adesk = adesk
@@ -69,7 +70,7 @@ class Carrier:
         self._observer = observer
         self._heartbeat = heartbeat
         self._tools = tools
-        self._asking = asking
+        self._reads = reads
         self._waiting: OrderedDict[str, PendingCall] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -124,7 +125,6 @@ class Carrier:
     def _guarded(self, pending: PendingCall, approval_wait_s: float | None = None) -> GuardedCall:
         tool = pending.request.tool
         effect = pending.run.effect_of(tool)
-        self._asking(pending.run)
         patience = self._patience
         approval_wait_s = patience_s.get() if approval_wait_s is None else approval_wait_s
         if approval_wait_s is not None:
@@ -140,19 +140,31 @@ class Carrier:
 
     def _tried(self, pending: PendingCall, approval_wait_s: float | None) -> Any:
         try:
-            return carry(self._guarded(pending, approval_wait_s), self._desk)
+            return self._asked(pending, approval_wait_s)
         except CallDenied as refused:
             if not self._found_out(refused, pending):
                 raise
-        return carry(self._guarded(pending), self._desk)
+        return self._asked(pending)
 
     async def _atried(self, pending: PendingCall, approval_wait_s: float | None) -> Any:
         try:
-            return await acarry(self._guarded(pending, approval_wait_s), self._adesk)
+            return await self._aasked(pending, approval_wait_s)
         except CallDenied as refused:
             if not await self._afound_out(refused, pending):
                 raise
-        return await acarry(self._guarded(pending), self._adesk)
+        return await self._aasked(pending)
+
+    def _asked(self, pending: PendingCall, approval_wait_s: float | None = None) -> Any:
+        guarded = self._guarded(pending, approval_wait_s)
+        if self._reads is not None and self._reads.count(pending.run):
+            self._reads.settle()
+        return carry(guarded, self._desk)
+
+    async def _aasked(self, pending: PendingCall, approval_wait_s: float | None = None) -> Any:
+        guarded = self._guarded(pending, approval_wait_s)
+        if self._reads is not None and self._reads.count(pending.run):
+            await asyncio.to_thread(self._reads.settle)
+        return await acarry(guarded, self._adesk)
 
     def _found_out(self, refused: CallDenied, pending: PendingCall) -> bool:
         """Run the probe that the refusal offers, if it can be run here; answer whether the call may be asked for again."""
@@ -160,7 +172,7 @@ class Carrier:
         if looking is None or refused.probe is None:
             return False
         try:
-            carry(self._guarded(looking), self._desk)
+            self._asked(looking)
             return probing.settled(self._desk.send(probing.told(refused.probe, looking.request.call)).outcome)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known, and the refusal stands
             return probing.failed(refused.probe, error)
@@ -170,7 +182,7 @@ class Carrier:
         if looking is None or refused.probe is None:
             return False
         try:
-            await acarry(self._guarded(looking), self._adesk)
+            await self._aasked(looking)
             found = await self._adesk.send(probing.told(refused.probe, looking.request.call))
             return probing.settled(found.outcome)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known, and the refusal stands

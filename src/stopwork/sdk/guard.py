@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import os
@@ -159,7 +160,7 @@ class Stopwork:
             observer=Observer(systems or {}),
             heartbeat=self._heartbeat,
             tools=self._tools,
-            asking=lambda run: self._reads.count(run) if self._reads is not None else None,
+            reads=self._reads,
         )
         self._digests: dict[str, str] = {}
 
@@ -412,7 +413,7 @@ class Stopwork:
     async def aclose(self) -> None:
         """Close the connections of this event loop as well; otherwise as :meth:`close`."""
         await self._adesk.aclose()
-        self.close()
+        await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Self:
         return self

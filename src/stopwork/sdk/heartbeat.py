@@ -12,16 +12,19 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from stopwork.control.protocol import Heartbeat as Beat
-from stopwork.control.protocol import RegisterPoint, RetirePoint
+from stopwork.control.protocol import RegisterPoint, Request, RetirePoint
 from stopwork.kernel.clock import SystemClock, boottime
 from stopwork.kernel.errors import Conflict, Invalid, NotFound, StopworkError
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
 from stopwork.ledger.records import Record
 from stopwork.sdk.desk import Desk
 from stopwork.sdk.reads import Reads
+from stopwork.sdk.recording import in_words
+
+A = TypeVar("A")
 
 log = logging.getLogger("stopwork.sdk")
 
@@ -178,26 +181,42 @@ class Heartbeat:
 
     def _confirm(self, point: _Point, held_s: float) -> bool:
         if not point.registered:
-            asked = RegisterPoint(workflow=point.workflow, name=self._name, point=point.id)
-            registered = self._desk.send(asked)
-            point.id, point.epoch, point.registered = registered.point, registered.epoch, True
+            self._register(point)
         leases = self._reads is not None
         # The first lease is wanted at once.
         wait_s = held_s if point.leased or not leases else 0.0
-        asked_at = self._clock()
-        pulse = self._desk.send(Beat(point=point.id, epoch=point.epoch, wait_s=wait_s, lease=leases))
-        if self._reads is not None:
-            self._reads.adopt(point.workflow, point.id, pulse, asked_at)
+        asked = None if self._reads is None else self._reads.asking(point.workflow)
+        pulse = self._send(point, Beat(point=point.id, epoch=point.epoch, wait_s=wait_s, lease=leases))
+        if self._reads is not None and asked is not None:
+            self._reads.adopt(point.workflow, point.id, pulse, asked)
         moved, first = pulse.epoch != point.epoch, leases and not point.leased
-        if moved and self._reads is not None:
-            # Whoever set the new controls counts on hearing of every read that the old ones let begin.
-            self._reads.report(workflow=point.workflow, running=True)
+        if moved:
+            self._tell(point)
         point.epoch, point.leased = pulse.epoch, pulse.lease is not None
         point.confirmed_at = self._clock()
         if point.error:
             log.warning("the guard of %s is confirmed again", point.workflow)
         point.error = ""
         return moved or (first and point.leased and bool(held_s))
+
+    def _register(self, point: _Point) -> None:
+        self._tell(point)  # to register is to confirm the newest epoch
+        asked = RegisterPoint(workflow=point.workflow, name=self._name, point=point.id)
+        registered = self._send(point, asked)
+        point.id, point.epoch, point.registered = registered.point, registered.epoch, True
+
+    def _tell(self, point: _Point) -> None:
+        """Report every read that has begun: whoever set new controls counts on hearing of those that the old ones let begin."""
+        if self._reads is not None:
+            self._reads.report(workflow=point.workflow, running=True)
+
+    def _send(self, point: _Point, request: Request[A]) -> A:
+        """Answer what the desk does; when it refuses the point itself, the next beat registers another one."""
+        try:
+            return self._desk.send(request)
+        except (NotFound, Conflict, Invalid):
+            self._forget(point)
+            raise
 
     def _forget(self, point: _Point) -> None:
         """Have the point registered anew, as another one: the control plane does not count on it any more."""
@@ -208,8 +227,6 @@ class Heartbeat:
     def _failed(self, point: _Point, error: Exception) -> None:
         if self._closed:
             return
-        if isinstance(error, NotFound | Conflict | Invalid):
-            self._forget(point)
         if not point.error:
             log.warning("the guard of %s is not confirmed: %s", point.workflow, error)
-        point.error = error.detail if isinstance(error, StopworkError) else f"{type(error).__name__}: {error}"
+        point.error = error.detail if isinstance(error, StopworkError) else in_words(error)

@@ -5,7 +5,8 @@ lease is looked at, so that whoever takes a new lease, or confirms a hold, finds
 reported in order and in bounded batches: at least every second, before a hold is confirmed, and at the end of a run.
 
 Arguments and results are kept as they were at that moment, as bytes where that is possible (``marshal``, within one process): spelling
-them out costs more than a read may, and is done when they are reported.
+them out costs more than a read may, and is done when they are reported. What cannot be spelled, and what the control plane refuses,
+is left out of the one read that it belongs to: no read keeps another one from the record.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ import logging
 import marshal
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakSet
 
 from stopwork.control.lease import Lease
 from stopwork.control.protocol import LeasedRead, Pulse, ReportReads
 from stopwork.control.session import Doubt
-from stopwork.kernel.canonical import plain
 from stopwork.kernel.clock import boottime
-from stopwork.kernel.errors import StopworkError, TooLarge
+from stopwork.kernel.errors import Conflict, Invalid, NotFound, StopworkError, TooLarge
 from stopwork.kernel.ids import IdSource
 from stopwork.ledger.words import Outcome
 from stopwork.sdk.binding import Signature
 from stopwork.sdk.desk import Desk
 from stopwork.sdk.doubt import AuthorSays, doubt_of
+from stopwork.sdk.recording import in_words, result_of, unrecorded
 from stopwork.sdk.runs import GuardedRun
 
 log = logging.getLogger("stopwork.sdk")
@@ -39,10 +40,8 @@ REPORT_EVERY_S: Final = 0.5
 MAX_UNREPORTED: Final = 1_000
 MAX_UNREPORTED_BYTES: Final = 16 * 1024 * 1024
 MAX_REPORTED_AT_ONCE: Final = 200
-MAX_ERROR_CHARS: Final = 500
 #: What counts for a value that could not be kept as bytes.
 _SPELLED_BYTES: Final = 1_024
-_TOO_LARGE: Final = {"unrecorded": "too large"}
 
 
 class Read:
@@ -89,11 +88,18 @@ class Read:
         self.size = 0
         self.told = False
 
-    def shorten(self) -> None:
-        """Keep less of a read that is too large to be reported: not its result, and then not its arguments either."""
-        if self.result == _TOO_LARGE:
-            self.given = dict(_TOO_LARGE)
-        self.result = dict(_TOO_LARGE)
+    def say_less(self, why: str) -> bool:
+        """Leave the result out of what is told, and then the arguments; answer whether there was something to leave out."""
+        less = unrecorded(why)
+        if self.outcome is Outcome.SUCCEEDED and self.result != less:
+            self.result = less
+        elif (
+            not self.told and self.given != less
+        ):  # what was told of a read while it ran stays as it was told
+            self.given = less
+        else:
+            return False
+        return True
 
 
 class LeasedTool:
@@ -106,12 +112,24 @@ class LeasedTool:
         self.signature = signature
         self.author = author
 
-    def args_of(self, given: Any) -> dict[str, Any]:
-        """Answer the arguments as they are recorded; ``TypeError`` for a call that Python refused to begin."""
+    def args_of(self, given: Any) -> dict[str, Any] | None:
+        """Answer the arguments as they are recorded; ``None`` for a call that Python refused to begin."""
         if isinstance(given, dict):
             return given
         args, kwargs = marshal.loads(given)  # noqa: S302 - made by this process, a moment ago
-        return self.signature.bind(args, kwargs).args
+        try:
+            return self.signature.bind(args, kwargs).args
+        except TypeError:
+            if self.signature.takes(args, kwargs):
+                raise
+            return None
+
+
+class Asked(NamedTuple):
+    """When a lease was asked for, and how many reads of the workflow had been reported by then: the answer knows of these."""
+
+    at: float
+    reported: int
 
 
 class Reads:
@@ -121,6 +139,7 @@ class Reads:
         self._desk = desk
         self._ids = ids
         self._clock = clock
+        self._closed = False
         self._set_up()
         _all.add(self)
 
@@ -128,24 +147,30 @@ class Reads:
         self._leases: dict[str, tuple[str, Lease]] = {}
         self._unreported: deque[Read] = deque()
         self._bytes = 0
+        self._begun: Counter[str] = Counter()
+        self._reported: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._sending = threading.RLock()
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self._failing = False
-        self._closed = False
 
     # the lease
 
-    def adopt(self, workflow: str, point: str, pulse: Pulse, asked_at: float) -> None:
-        """Go by what the control plane has answered to a heartbeat that was sent at ``asked_at``, and by nothing older."""
+    def asking(self, workflow: str) -> Asked:
+        """Answer what is to be known of the moment at which a lease is asked for."""
         with self._lock:
-            if pulse.lease is None:
+            return Asked(self._clock(), self._reported[workflow])
+
+    def adopt(self, workflow: str, point: str, pulse: Pulse, asked: Asked) -> None:
+        """Go by what the control plane has answered to a heartbeat, and by nothing older; once closed, by nothing."""
+        with self._lock:
+            if pulse.lease is None or self._closed:
                 self._leases.pop(workflow, None)
                 return
-            waiting = len(self._unreported)
-            lease = Lease(pulse.lease, epoch=pulse.epoch, asked_at=asked_at, unreported=waiting)
+            unknown = self._begun[workflow] - asked.reported
+            lease = Lease(pulse.lease, epoch=pulse.epoch, asked_at=asked.at, unreported=unknown)
             self._leases[workflow] = (point, lease)
 
     def drop(self, workflow: str) -> None:
@@ -153,14 +178,13 @@ class Reads:
         with self._lock:
             self._leases.pop(workflow, None)
 
-    def count(self, run: GuardedRun) -> None:
-        """Count a call that asks for a permit; where the run has made all that it may, the server hears first of those it does not know."""
+    def count(self, run: GuardedRun) -> bool:
+        """Count a call that asks for a permit; answer whether the run has made all that it may, so that its reads have to be told first."""
         with self._lock:
             run.calls += 1
             held = self._leases.get(run.workflow)
             limit = held[1].run_calls if held else None
-        if limit is not None and run.calls > limit:
-            self.settle()
+        return limit is not None and run.calls > limit
 
     # the direct way
 
@@ -188,6 +212,7 @@ class Reads:
             read = Read(self, run, point, tool, lease, at)
             read.given, read.size = given, size
             self._unreported.append(read)
+            self._begun[run.workflow] += 1
             self._bytes += size
         if not self._wake.is_set():
             self._have_reported()
@@ -201,14 +226,14 @@ class Reads:
             result: Any = marshal.dumps(value)
             size = len(result)
         except ValueError:
-            result, size = _plain(read.tool.name, value), _SPELLED_BYTES
+            result, size = result_of(read.tool.name, value), _SPELLED_BYTES
         self._ended(read, Outcome.SUCCEEDED, result, None, size)
 
     def raised(self, read: Read, error: BaseException) -> None:
         """Put down that a read raised: whether it failed, or nobody can say."""
         if isinstance(error, Exception):
             lasting = doubt_of(error, read.tool.author) is Doubt.LASTING
-            words = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]
+            words = in_words(error)
         else:
             lasting, words = True, "cancelled while it ran"
         self._ended(read, Outcome.UNKNOWN if lasting else Outcome.FAILED, None, words, 0)
@@ -247,6 +272,7 @@ class Reads:
             self._closed = True
         self._wake.set()
         self._hurry.set()
+        self.settle()
         self.settle(running=True)
         if left := sum(not read.told for read in self._unreported):
             log.error("%d reads could not be reported", left)
@@ -265,48 +291,56 @@ class Reads:
         return batch
 
     def _send(self, batch: list[Read]) -> None:
-        spelled = []
-        for read in batch:
-            try:
-                spelled.append((read, self._spelled(read)))
-            except TypeError:
-                self._forget([read])  # Python refused to begin it
-        try:
-            if spelled:
-                reads = tuple(each for _, each in spelled)
-                told = self._desk.send(ReportReads(point=batch[0].point, reads=reads))
-                if told.unknown:
-                    log.error(
-                        "%d reads belong to no run that is known, and are not on record", len(told.unknown)
-                    )
-        except TooLarge:
-            if len(batch) == 1:
-                batch[0].shorten()
-            else:
-                self._send(batch[: len(batch) // 2])
-                self._send(batch[len(batch) // 2 :])
+        spelled = [(read, each) for read in batch if (each := self._spelled(read)) is not None]
+        if not spelled:
             return
+        try:
+            reads = tuple(each for _, each in spelled)
+            answer = self._desk.send(ReportReads(point=batch[0].point, reads=reads))
+        except (Invalid, NotFound, Conflict) as error:
+            if len(spelled) > 1:
+                half = len(spelled) // 2
+                self._send([read for read, _ in spelled[:half]])
+                self._send([read for read, _ in spelled[half:]])
+            else:
+                self._refused(*spelled[0], error)
+            return
+        if answer.unknown:
+            log.error("%d reads belong to no run that is known, and are not on record", len(answer.unknown))
         self._forget([read for read, each in spelled if each.outcome is not None])
         for read, each in spelled:
             read.told = each.outcome is None
 
-    def _spelled(self, read: Read) -> LeasedRead:
+    def _refused(self, read: Read, told: LeasedRead, error: StopworkError) -> None:
+        """Tell less of a read, and give it up when that is refused as well; raises for one that still runs.
+
+        Nobody else would know of that one, and a hold would be confirmed while it reads.
+        """
+        why = "too large" if isinstance(error, TooLarge) else "refused"
+        if isinstance(error, Invalid) and read.say_less(why):
+            self._send([read])
+            return
+        if told.outcome is None:
+            raise error
+        log.error("a read of %s by %s is not on record: %s", told.tool, told.run, error)
+        self._forget([read])
+
+    def _spelled(self, read: Read) -> LeasedRead | None:
+        """Answer what is told of a read; ``None`` for one that Python refused to begin, which is forgotten."""
+        if not read.call and not self._identify(read):
+            self._forget([read])
+            return None
         outcome, result = read.outcome, read.result
-        args = read.tool.args_of(read.given)
-        if not read.call:
-            read.call = self._ids.new("call")
-        if not read.nth:
-            read.nth = read.run.done(read.tool.name, args) + 1
         if outcome is Outcome.SUCCEEDED and not read.counted:
             read.counted = True
-            read.run.note_done(read.tool.name, args)
+            read.run.note_done(read.tool.name, read.given)
         if isinstance(result, bytes):
-            result = _plain(read.tool.name, marshal.loads(result))  # noqa: S302 - made by this process
+            result = result_of(read.tool.name, marshal.loads(result))  # noqa: S302 - made by this process
         return LeasedRead(
             call=read.call,
             run=read.run.id,
             tool=read.tool.name,
-            args=args,
+            args=read.given,
             version=read.version,
             epoch=read.epoch,
             began_ago_s=max(0.0, self._clock() - read.began_at),
@@ -317,11 +351,27 @@ class Reads:
             error=read.error,
         )
 
+    def _identify(self, read: Read) -> bool:
+        """Give a read its arguments in words, its number and its id, once: told again it is the same. Answer whether it began."""
+        name, done = read.tool.name, read.run.done
+        try:
+            args = read.tool.args_of(read.given)
+            if args is None:
+                return False
+            read.nth = done(name, args) + 1
+        except Exception as error:  # noqa: BLE001 - whatever it is, the read has run, and is told of without them
+            log.warning("the arguments of %s cannot be recorded: %s", name, in_words(error))
+            args = unrecorded(type(error).__name__)
+            read.nth = done(name, args) + 1
+        read.given, read.call = args, self._ids.new("call")
+        return True
+
     def _forget(self, reads: list[Read]) -> None:
         done = set(map(id, reads))
         with self._lock:
             self._unreported = deque(read for read in self._unreported if id(read) not in done)
             self._bytes -= sum(read.size for read in reads)
+            self._reported.update(read.run.workflow for read in reads)
 
     def _have_reported(self) -> None:
         with self._lock:
@@ -353,14 +403,6 @@ class Reads:
     def forked(self) -> None:
         """Begin anew in a child process: leases, reads and threads are its parent's."""
         self._set_up()
-
-
-def _plain(tool: str, value: Any) -> Any:
-    try:
-        return plain(value)
-    except StopworkError as error:
-        log.warning("the result of %s cannot be recorded: %s", tool, error)
-        return {"unrecorded": type(value).__name__}
 
 
 _all: WeakSet[Reads] = WeakSet()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from stopwork.control.protocol import (
     FinishRun,
@@ -24,10 +24,9 @@ from stopwork.kernel.errors import Conflict, Invalid, StopworkError
 from stopwork.ledger.words import EffectKind, Mode, RunStatus, Stage, StepKind
 from stopwork.sdk.desk import AsyncDesk, Desk
 from stopwork.sdk.errors import CallWaiting
+from stopwork.sdk.recording import in_words
 
 A = TypeVar("A")
-
-MAX_ERROR_CHARS: Final = 500
 
 _current: ContextVar[GuardedRun | None] = ContextVar("stopwork_run", default=None)
 
@@ -234,8 +233,7 @@ class GuardedRun:
             return None
         if error is None:
             return FinishRun(run=self.id, status=RunStatus.SUCCEEDED)
-        words = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]
-        return FinishRun(run=self.id, status=RunStatus.FAILED, error=words)
+        return FinishRun(run=self.id, status=RunStatus.FAILED, error=in_words(error))
 
     def _step(
         self,

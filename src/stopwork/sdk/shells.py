@@ -11,7 +11,7 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from stopwork.control.protocol import Request
 from stopwork.control.session import (
@@ -41,7 +41,6 @@ from stopwork.control.session import (
     Woke,
 )
 from stopwork.kernel.calling import calling
-from stopwork.kernel.canonical import plain
 from stopwork.kernel.clock import boottime
 from stopwork.kernel.errors import Internal, StopworkError, Unavailable
 from stopwork.sdk.binding import Binding
@@ -49,12 +48,11 @@ from stopwork.sdk.desk import AsyncDesk, Desk
 from stopwork.sdk.doubt import AuthorSays, doubt_of
 from stopwork.sdk.errors import CallRefused, OutcomeNotRecorded
 from stopwork.sdk.observer import Window
+from stopwork.sdk.recording import in_words, result_of
 
 T = TypeVar("T")
 
 log = logging.getLogger("stopwork.sdk")
-
-MAX_ERROR_CHARS: Final = 500
 
 
 class GuardedCall:
@@ -95,22 +93,17 @@ class GuardedCall:
     def returned(self, value: Any) -> Returned:
         """Keep what the tool returned for the caller, and answer what will be on record."""
         self._value = value
-        try:
-            return Returned(result=plain(value))
-        except StopworkError as error:
-            # The call has run; a result that cannot be written down must not make it look otherwise.
-            log.warning("the result of %s cannot be recorded: %s", self.tool, error)
-            return Returned(result={"unrecorded": type(value).__name__})
+        return Returned(result=result_of(self.tool, value))
 
     def raised(self, error: Exception) -> Raised:
         """Keep the tool's exception for the caller, and answer what will be on record."""
         self._caught = error
-        return Raised(error=_in_words(error), doubt=doubt_of(error, self._author))
+        return Raised(error=in_words(error), doubt=doubt_of(error, self._author))
 
     def not_begun(self, error: Exception) -> Raised:
         """Keep for the caller why the tool could not even be started."""
         self._caught = error
-        return Raised(error=_in_words(error), doubt=Doubt.NONE)
+        return Raised(error=in_words(error), doubt=Doubt.NONE)
 
     def cancelled(self, error: BaseException) -> Cancelled:
         """Keep the interruption for the caller."""
@@ -259,10 +252,6 @@ async def _uninterrupted(work: Awaitable[T]) -> tuple[T, asyncio.CancelledError 
 def _failed(error: Exception) -> DeskFailed:
     if isinstance(error, StopworkError):
         return DeskFailed(error=error)
-    wrapped = Internal(f"the guard could not ask: {_in_words(error)}", hint="Please report this.")
+    wrapped = Internal(f"the guard could not ask: {in_words(error)}", hint="Please report this.")
     wrapped.__cause__ = error
     return DeskFailed(error=wrapped)
-
-
-def _in_words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]

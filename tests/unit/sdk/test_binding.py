@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -126,7 +127,7 @@ JSON = st.recursive(
 def test_plain_values_reach_the_function_with_the_type_they_were_given(value: Any) -> None:
     binding = Signature(lambda value: value).bind((value,), {})
     permitted = json.loads(canonical_bytes(binding.args))
-    assert repr(binding.ready(permitted)()) == repr(value).replace("-0.0", "0.0")
+    assert repr(binding.ready(permitted)()) == re.sub(r"-0\.0(?!\d)", "0.0", repr(value))
 
 
 def test_an_edited_number_is_a_float_where_the_caller_s_was() -> None:

@@ -11,9 +11,11 @@ import math
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from stopwork import Stopwork
 from stopwork.control import protocol as p
 from stopwork.control.session import Patience
-from stopwork.kernel.errors import StopworkError, TooLarge, Unavailable
+from stopwork.kernel.errors import Conflict, Invalid, StopworkError, TooLarge, Unavailable
 from stopwork.kernel.ids import CountingIds
 from stopwork.ledger.records import Hold, Principal, Scope
 from stopwork.ledger.words import HoldMode, Outcome, PrincipalKind, ScopeKind
@@ -77,6 +79,31 @@ class World:
     def close(self) -> None:
         self.desk.broken = lambda _request: ""
         self.guard.close()
+
+
+@contextmanager
+def running(world: World) -> Iterator[None]:
+    """A read that began on the lease, and that goes on for as long as the block."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    @world.guard.tool("crm.read")
+    def slow(id: str) -> str:  # noqa: A002
+        begun.set()
+        assert go_on.wait(5)
+        return id
+
+    def reader() -> None:
+        with world.run.here():
+            slow("slow")
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    assert begun.wait(5)
+    try:
+        yield
+    finally:
+        go_on.set()
+        thread.join()
 
 
 @pytest.fixture
@@ -167,27 +194,11 @@ def test_a_hold_is_not_confirmed_while_a_read_cannot_be_reported(world: World) -
 
 
 def test_a_read_that_still_runs_is_reported_as_running_before_a_hold_is_confirmed(world: World) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    @world.guard.tool("crm.read")
-    def slow(id: str) -> str:  # noqa: A002
-        begun.set()
-        assert go_on.wait(5)
-        return id
-
-    def reader() -> None:
-        with world.run.here():
-            slow("slow")
-
-    thread = threading.Thread(target=reader)
-    thread.start()
-    assert begun.wait(5)
-    world.desk.hold(block())
-    world.heart.beat()
-    [read] = world.desk.reads.values()
-    assert (read.args, read.outcome) == ({"id": "slow"}, None)
-    go_on.set()
-    thread.join()
+    with running(world):
+        world.desk.hold(block())
+        world.heart.beat()
+        [read] = world.desk.reads.values()
+        assert (read.args, read.outcome) == ({"id": "slow"}, None)
     until(lambda: [each.outcome for each in world.desk.reads.values()] == [Outcome.SUCCEEDED])
 
 
@@ -350,6 +361,179 @@ def test_a_child_process_has_neither_lease_nor_reads_of_its_parent(world: World)
             clean = kept is not None and not kept._leases and not kept._unreported
             os._exit(0 if clean else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{1: 2}, "\ud800", {"\ud800": 1}, {"\ud800": 1j}, 1j, nested(63), nested(64), nested(90), {"a": ...}],
+    ids=["a key that is no text", "half a character", "a key that is half a character", "both", "a complex number",
+         "the deepest that is spelled", "deeper", "much deeper", "an ellipsis"],
+)  # fmt: skip
+def test_what_cannot_be_spelled_keeps_no_other_read_from_the_record(world: World, value: Any) -> None:
+    with world.run:
+        world.read("before")
+        world.read(value)
+        world.read("after")
+    first, odd, last = world.desk.reads.values()
+    assert (first.args, last.args) == ({"id": "before"}, {"id": "after"})
+    assert odd.outcome is Outcome.SUCCEEDED
+    assert msgspec.json.encode(odd), "it can be sent"
+    assert not world.guard._reads._unreported  # type: ignore[union-attr]
+
+
+def test_an_error_that_cannot_be_spelled_is_recorded_as_far_as_it_can_be(world: World) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    errors = iter([ValueError("\ud800"), Mute()])
+
+    @world.guard.tool("crm.read")
+    def read() -> None:
+        raise next(errors)
+
+    with world.run:
+        for kind in (ValueError, Mute):
+            with pytest.raises(kind):
+                read()
+    assert [each.error for each in world.desk.reads.values()] == ["ValueError: ?", "Mute"]
+
+
+def test_a_result_that_fails_when_it_is_looked_at_is_still_the_callers(world: World) -> None:
+    class Odd(dict[str, int]):
+        def items(self) -> Any:
+            raise ZeroDivisionError
+
+    @world.guard.tool("crm.read")
+    def read() -> Odd:
+        return Odd(a=1)
+
+    with world.run:
+        assert read() == {"a": 1}
+    assert [each.result for each in world.desk.reads.values()] == [{"unrecorded": "Odd"}]
+
+
+def test_a_read_that_the_control_plane_refuses_keeps_no_other_from_the_record(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    send = world.desk._ReportReads
+
+    def choosy(request: p.ReportReads) -> p.ReadsReported:
+        if any(each.args == {"id": "odd"} or each.result == {"id": "never"} for each in request.reads):
+            raise Invalid("one of them is odd")
+        if any(each.args == {"id": "lost"} for each in request.reads):
+            raise Conflict("one of them is another call")
+        return send(request)
+
+    world.desk._ReportReads = choosy  # type: ignore[method-assign]
+    with world.run:
+        for each in ("a", "odd", "b", "never", "lost", "c"):
+            world.read(each)
+    told = [each.args for each in world.desk.reads.values()]
+    assert told == [{"id": "a"}, {"unrecorded": "refused"}, {"id": "b"}, {"id": "never"}, {"id": "c"}]
+    assert not world.guard._reads._unreported  # type: ignore[union-attr]
+    assert caplog.text.count("is not on record") == 1
+
+
+def test_a_hold_is_not_confirmed_while_a_read_runs_that_the_control_plane_refuses_to_know(
+    world: World,
+) -> None:
+    def refusing(request: p.Request[Any]) -> str:
+        if isinstance(request, p.ReportReads):
+            raise Invalid("no")
+        return ""
+
+    with running(world):
+        world.desk.broken = refusing
+        world.desk.hold(block())
+        point = world.heart.point_of("renewals")
+        for _ in range(2):
+            world.heart.beat()
+        assert world.desk.points == {point: 0}, "the same guard, and it has not confirmed"
+
+
+def test_a_guard_that_was_given_up_is_not_back_before_it_has_told_what_still_runs(world: World) -> None:
+    with running(world):
+        world.desk.points.clear()
+        world.desk.hold(block())
+        for _ in range(2):
+            world.heart.beat()
+        assert list(world.desk.points.values()) == [world.desk.epoch]
+        names = [type(request).__name__ for request in world.desk.log]
+        assert names.index("ReportReads") < names.index("RegisterPoint", names.index("RegisterPoint") + 1)
+        assert [each.outcome for each in world.desk.reads.values()] == [None]
+
+
+def test_a_guard_that_is_closed_takes_no_lease(world: World) -> None:
+    kept = world.guard._reads
+    assert kept is not None
+    asked = kept.asking("renewals")
+    kept.close()
+    kept.adopt("renewals", "point_1", p.Pulse(epoch=0, lease=world.desk._lease()), asked)
+    with world.run.here():
+        world.read("a")
+    assert world.asked() == 1
+
+
+def test_what_was_told_while_the_lease_was_on_its_way_counts_against_it() -> None:
+    world = World(f"{MANIFEST}budget: {{day_calls: 10}}\n")
+    kept = world.guard._reads
+    assert kept is not None
+    answer = world.desk._Heartbeat
+
+    def held(request: p.Heartbeat) -> p.Pulse:
+        pulse = answer(request)
+        for number in range(4):
+            world.read(str(number))
+        kept.settle()
+        return pulse
+
+    try:
+        with world.run.here():
+            world.desk._Heartbeat = held  # type: ignore[method-assign]
+            world.heart.beat()
+            world.desk._Heartbeat = answer  # type: ignore[method-assign]
+            for number in range(10):
+                world.read(str(number))
+        assert len(world.ran) - world.asked() == 10
+    finally:
+        world.close()
+
+
+def test_on_an_event_loop_nothing_waits_for_reads_to_be_told() -> None:
+    world = World(f"{MANIFEST}budget: {{run_calls: 2}}\n")
+    told_by: list[int] = []
+    tell = world.desk._ReportReads
+
+    def telling(request: p.ReportReads) -> p.ReadsReported:
+        told_by.append(threading.get_ident())
+        return tell(request)
+
+    world.desk._ReportReads = telling  # type: ignore[method-assign]
+
+    @world.guard.tool("crm.read")
+    async def read(id: str) -> str:  # noqa: A002
+        return id
+
+    async def main() -> None:
+        async with world.guard.arun("renewals"):
+            for each in ("a", "b", "c"):
+                await read(each)
+            assert told_by, "before the call that asks"
+            await read("d")
+        with world.run.here():
+            await read("e")
+        await world.guard.aclose()
+
+    asyncio.run(main())
+    assert threading.get_ident() not in told_by
 
 
 class Leases(RuleBasedStateMachine):
