@@ -86,7 +86,7 @@ def _show_proposed(paper: Paper, found: Any) -> None:
 @click.option(
     "--another",
     is_flag=True,
-    help="This new workflow is another one, although it looks like one that is held.",
+    help="What is new, a workflow or a tool, is another one, although it could be a way around a hold.",
 )
 @yes_option
 @answers(_show_applied)
@@ -107,7 +107,11 @@ def apply(cli: Invocation, file: Path, reason: str | None, *, dry_run: bool, ano
     cli.confirm(f"{verb} version {preview['version']} of {preview['workflow']}?", yes=yes)
     if preview["lookalikes"] and not another and cli.interactive:
         # --yes says that the difference was seen, not that two workflows are two. Where nobody can be asked the server refuses.
-        cli.confirm(f"Is {preview['workflow']} another workflow, and no new name?", yes=False)
+        way_round = any(each["tools"] for each in preview["lookalikes"])
+        what = (
+            "Is this meant, although it is held" if way_round else "Is it another workflow, and no new name"
+        )
+        cli.confirm(f"{preview['workflow']}: {what}?", yes=False)
         another = True
     body = {
         "text": text,
@@ -131,6 +135,11 @@ def _show_changes(paper: Paper, found: Any) -> None:
                 f"If this is its new name, add to the manifest: formerly: {each['workflow']}"
             )
     else:
+        for each in found["lookalikes"]:
+            paper.line(
+                f"! {', '.join(each['holds'])} would not cover {', '.join(each['tools'])} in this version. "
+                "Keep the names and permissions that are held until the hold is lifted."
+            )
         loosening = sum(change["loosens"] is True for change in changes)
         told = f", {loosening} of them giving the agent more room" if loosening else ""
         paper.line(

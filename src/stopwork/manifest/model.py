@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from msgspec import field
+from msgspec.structs import force_setattr
 
 from stopwork.ledger.records import ObjectRef
 from stopwork.ledger.words import Mode, Role, Severity, Stage
@@ -98,6 +99,11 @@ class Owners(Part, frozen=True):
     legal: Annotated[Address | None, says("Told of regulated data and contractual risk.")] = None
     executive: Annotated[Address | None, says("Told of sev0 and sev1.")] = None
     communication: Annotated[Address | None, says("Words what other people are told.")] = None
+
+    def __post_init__(self) -> None:
+        # One person has one address, however it is written.
+        for role, address in self.by_role().items():
+            force_setattr(self, role.value, address.lower())
 
     def holding(self, role: Role) -> str | None:
         """Answer the address of the person who plays this role, or ``None`` when nobody does."""

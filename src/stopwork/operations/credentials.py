@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from stopwork.kernel.addresses import one_address
 from stopwork.kernel.errors import Denied, Invalid, Unauthenticated
 from stopwork.ledger.events import CredentialIssued, CredentialRevoked, CredentialUsed
 from stopwork.ledger.records import Credential, Principal
@@ -39,6 +41,8 @@ def issue(
     administrator: bool = False,
 ) -> Issued:
     """Make a credential for a person or an agent. An agent's works for its own workflow only, and never signs."""
+    if principal.kind is PrincipalKind.PERSON:
+        principal = replace(principal, id=one_address(principal.id, "principal.id"))
     _require_issuer(tx, principal, administrator=administrator)
     if principal.kind is PrincipalKind.SYSTEM:
         raise Invalid(
@@ -46,12 +50,6 @@ def issue(
         )
     if principal.kind is PrincipalKind.AGENT:
         known_workflow(tx, principal.id)
-    elif "@" not in principal.id:
-        raise Invalid(
-            f"{principal.id!r} is no address",
-            hint="Name a person by address: dana@acme.test",
-            field="principal.id",
-        )
     secret = f"sw_{secrets.token_urlsafe(32)}"
     credential = tx.new_id("cred")
     tx.record(

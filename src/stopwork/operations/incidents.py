@@ -7,6 +7,7 @@ from typing import Final
 
 from stopwork.incidents import open as opening
 from stopwork.incidents.severity import Circumstances, assess, check_change, of_case
+from stopwork.kernel.addresses import one_address
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger import records as r
@@ -152,8 +153,7 @@ def hand_over(tx: Tx, *, incident: str, role: str, to: str, note: str = "") -> r
         raise Invalid(
             f"{role!r} cannot be handed over", hint=f"Possible: {', '.join(HANDED_OVER)}.", field="role"
         )
-    if "@" not in to:
-        raise Invalid(f"{to!r} is no address", hint="Name a person: lee@acme.test", field="to")
+    to = one_address(to, "to")
     before = str(getattr(known, role))
     if before != to:
         tx.record(

@@ -156,6 +156,7 @@ def preview(
         approver=approver,
         signers=signers(view, known, approver, author=author, now=now) if approver else (),
         loosens=tuple(change.field for change in room),
+        lookalikes=() if unchanged else renaming.escapes(view, present, manifest),
     )
 
 
@@ -171,8 +172,8 @@ def apply(
     """Make ``text`` the version in force, or propose it where a second person has to sign; the same text again changes nothing.
 
     Anyone may introduce a workflow; from then on its owners change it, so that nobody makes themselves its owner.
-    ``expected_version`` is the version the caller saw: ``Conflict`` when another one has been applied since. ``another`` says that a
-    new workflow is not one that is held, under a new name.
+    ``expected_version`` is the version the caller saw: ``Conflict`` when another one has been applied since. ``another`` says that what
+    is new, a workflow or a tool, is not one that is held, under a new name.
     """
     if tx.actor.kind is PrincipalKind.AGENT:
         raise Denied("an agent cannot change what it is allowed to do", hint="A person applies manifests.")
@@ -231,12 +232,16 @@ def _require_another(found: Preview) -> None:
     if found.lookalikes:
         held = found.lookalikes[0]
         raise Conflict(
-            f"{held.workflow} does the same for the same people and is held by {listed(held.holds)}",
-            hint=f"If {found.workflow} is its new name, add to the manifest: formerly: {held.workflow}. "
-            "If it is another workflow, say so: --another",
+            held.told,
+            hint=held.way_out,
             workflow=held.workflow,
             holds=list(held.holds),
+            tools=list(held.tools),
         )
+
+
+def _despite(found: Preview) -> tuple[str, ...]:
+    return tuple(hold for each in found.lookalikes for hold in each.holds)
 
 
 def _propose(tx: Tx, found: Preview, text: str, reason: str) -> None:
@@ -258,6 +263,7 @@ def _propose(tx: Tx, found: Preview, text: str, reason: str) -> None:
             approver=found.approver,
             loosens=found.loosens,
             supersedes=waiting.version if waiting else None,
+            despite=_despite(found),
         )
     )
 
@@ -280,6 +286,7 @@ def _put_in_force(tx: Tx, found: Preview, text: str, reason: str) -> None:
             basis=found.in_force or None,
             supersedes=waiting.version if waiting else None,
             formerly=manifest.formerly,
+            despite=_despite(found),
         )
     )
     if before is not None:

@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound
 from stopwork.ledger.events import ManifestApproved, ManifestDeclined
-from stopwork.ledger.records import ManifestVersion, Workflow
+from stopwork.ledger.records import Hold, ManifestVersion, Workflow
 from stopwork.ledger.words import VersionState
 from stopwork.manifest.compiled import compile_manifest
 from stopwork.manifest.diff import Change, diff, gives_room
 from stopwork.manifest.load import load
+from stopwork.manifest.model import Manifest
 from stopwork.operations import renaming
 from stopwork.operations.manifests import Manifests, known_workflow, signers
 from stopwork.operations.people import require_owner, require_person
@@ -87,6 +88,7 @@ def approve(tx: Tx, *, workflow: str, version: int, digest: str, note: str = "")
         )
     manifest = load(found.text).manifest
     compile_manifest(manifest)
+    _require_nothing_held_since(tx, known, found, manifest)
     tx.record(
         ManifestApproved(
             workflow=workflow,
@@ -102,6 +104,21 @@ def approve(tx: Tx, *, workflow: str, version: int, digest: str, note: str = "")
     if (before := renaming.former(tx, manifest)) is not None:
         renaming.take_holds_along(tx, workflow, before.id)
     return tx.need(ManifestVersion, found.id)
+
+
+def _require_nothing_held_since(
+    tx: Tx, workflow: Workflow, version: ManifestVersion, manifest: Manifest
+) -> None:
+    """Raise ``Conflict`` when a hold that was set after the proposal would cover less in it: its author did not know."""
+    present = load(tx.need(ManifestVersion, f"{workflow.id}@{workflow.version}").text).manifest
+    for escape in renaming.escapes(tx, present, manifest):
+        if any(tx.need(Hold, hold).set_at > version.at for hold in escape.holds):
+            raise Conflict(
+                f"since version {version.version} was proposed something was held: {escape.told}",
+                hint="Decline it, and propose it again when the hold is lifted, or with --another.",
+                holds=list(escape.holds),
+                tools=list(escape.tools),
+            )
 
 
 def decline(tx: Tx, *, workflow: str, version: int, reason: str) -> ManifestVersion:

@@ -4,6 +4,7 @@ autonomy than it had; one that looks like a held workflow and does not say so is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from stopwork.kernel.errors import Conflict, Invalid
-from stopwork.ledger.records import Hold, Scope, Workflow
+from stopwork.ledger.events import ManifestApplied
+from stopwork.ledger.records import Hold, Principal, Scope, Workflow
 from stopwork.ledger.words import HoldMode, ScopeKind, Stage, Verdict
 from stopwork.operations import holds, manifests, permits, returning, runs
 from stopwork.storage.transaction import Tx
-from tests.support.office import LEE, MANIFEST, WORKFLOW, Office
+from tests.support.office import DANA, LEE, MANIFEST, WORKFLOW, Office
 
 NEW_NAME = "renewals-2026"
 SILENT = MANIFEST.replace("workflow: renewals", f"workflow: {NEW_NAME}")
@@ -34,8 +36,8 @@ def hold(office: Office, scope: Scope, mode: HoldMode = HoldMode.BLOCK) -> Hold:
     return office.write(partial(holds.pause, scope=scope, mode=mode, reason="wrong"), actor=LEE).hold
 
 
-def apply(office: Office, text: str, *, another: bool = False) -> manifests.Preview:
-    return office.write(partial(manifests.apply, text=text, reason="new name", another=another), actor=LEE)
+def apply(office: Office, text: str, *, another: bool = False, by: Principal = LEE) -> manifests.Preview:
+    return office.write(partial(manifests.apply, text=text, reason="new name", another=another), actor=by)
 
 
 def held(office: Office) -> list[Scope]:
@@ -100,7 +102,7 @@ def test_who_does_not_say_the_former_name_is_asked(office: Office) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        SILENT.replace("crm.create_task", "crm.make_task"),
+        SILENT.replace("type: task", "type: note").replace("crm.create_task", "crm.write_note"),
         SILENT.replace("dana", "ann").replace("lee", "ben").replace("kim", "cid").replace("sec@", "dot@"),
     ],
     ids=["it does other things", "it is other people's"],
@@ -109,6 +111,63 @@ def test_another_workflow_is_not_asked_about(office: Office, text: str) -> None:
     hold(office, WHOLE)
     apply(office, text)
     assert held(office) == []
+
+
+def test_tools_under_new_names_make_no_other_workflow(office: Office) -> None:
+    hold(office, WHOLE)
+    with pytest.raises(Conflict, match="does the same for the same people"):
+        apply(
+            office, SILENT.replace("crm.create_task", "crm.make_task").replace("  mail.send:", "  mail.post:")
+        )
+
+
+OUT_FROM_UNDER = {
+    "a held tool under a new name": (
+        TOOL,
+        MANIFEST.replace("crm.create_task", "crm.make_task"),
+        ("crm.make_task",),
+    ),
+    "a tool without the permission that is held": (
+        Scope(kind=ScopeKind.PERMISSION, name="mail.send", workflow=WORKFLOW),
+        MANIFEST.replace("    permission: mail.send\n", ""),
+        ("mail.send",),
+    ),
+    "a tool with another permission, where it is held in every workflow": (
+        Scope(kind=ScopeKind.PERMISSION, name="crm.tasks.write"),
+        MANIFEST.replace("crm.tasks.write", "crm.notes.write"),
+        ("crm.create_task",),
+    ),
+    "a tool that reads from a source of another trust": (
+        Scope(kind=ScopeKind.SOURCE, name="class:external", workflow=WORKFLOW),
+        MANIFEST.replace("permission: crm.read}", "permission: crm.read, source: crm}").replace(
+            "triggers:", "sources: {crm: {trust: internal}}\ntriggers:"
+        ),
+        ("crm.read_account",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OUT_FROM_UNDER)
+def test_a_version_lets_nothing_out_from_under_a_hold_unsaid(office: Office, name: str) -> None:
+    scope, text, tools = OUT_FROM_UNDER[name]
+    if "sources:" in text:
+        apply(office, text.replace("trust: internal", "trust: external"), by=DANA)
+    found = hold(office, scope)
+    with pytest.raises(Conflict, match="would not cover") as caught:
+        apply(office, text, by=DANA)
+    assert (caught.value.fields["holds"], caught.value.fields["tools"]) == ([found.id], list(tools))
+    apply(office, text, another=True, by=DANA)
+    applied = office.read(lambda view: list(view.entries(kinds=("manifest.applied",))))[-1].event
+    assert isinstance(applied, ManifestApplied)
+    assert applied.despite == (found.id,)
+
+
+def test_a_version_may_do_with_less_or_more_while_something_is_held(office: Office) -> None:
+    hold(office, TOOL)
+    without = re.sub(r"  crm.create_task:.*?(?=  crm.set_discount)", "", MANIFEST, flags=re.DOTALL)
+    more = MANIFEST.replace("tools:\n", "tools:\n  crm.close_task: {effect: update, risk: low}\n")
+    for text in (more, without):
+        assert not apply(office, text, by=DANA).lookalikes
 
 
 def test_what_is_not_held_may_have_a_twin(office: Office) -> None:

@@ -11,6 +11,8 @@ from stopwork.ledger.events.base import Event
 
 
 class ManifestApplied(Event, tag="manifest.applied"):
+    """A version is in force. ``despite`` names the holds that somebody said it is no way around."""
+
     workflow: str
     version: int
     title: str
@@ -23,10 +25,14 @@ class ManifestApplied(Event, tag="manifest.applied"):
     basis: int | None = None
     supersedes: int | None = None
     formerly: str | None = None
+    despite: tuple[str, ...] = ()
 
 
 class ManifestProposed(Event, tag="manifest.proposed"):
-    """A version that gives the agent more room waits for a second person; until then ``basis`` stays in force."""
+    """A version that gives the agent more room waits for a second person; until then ``basis`` stays in force.
+
+    ``despite`` is as in :class:`ManifestApplied`.
+    """
 
     workflow: str
     version: int
@@ -37,6 +43,7 @@ class ManifestProposed(Event, tag="manifest.proposed"):
     approver: w.Role
     loosens: tuple[str, ...]
     supersedes: int | None = None
+    despite: tuple[str, ...] = ()
 
 
 class ManifestApproved(Event, tag="manifest.approved"):

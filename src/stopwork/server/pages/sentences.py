@@ -18,9 +18,12 @@ from stopwork.storage.view import View
 Sentence = Callable[[Any], str]
 
 _SENTENCES: dict[type[Event], Sentence] = {
-    e.ManifestApplied: lambda it: f"Manifest version {it.version} of {it.workflow} applied: {it.reason}",
+    e.ManifestApplied: lambda it: (
+        f"Manifest version {it.version} of {it.workflow} applied: {it.reason}" + _despite(it.despite)
+    ),
     e.ManifestProposed: lambda it: (
         f"Manifest version {it.version} of {it.workflow} proposed, waits for the {it.approver} owner: {it.reason}"
+        + _despite(it.despite)
     ),
     e.ManifestApproved: lambda it: f"Manifest version {it.version} of {it.workflow} signed, now in force",
     e.ManifestDeclined: lambda it: f"Manifest version {it.version} of {it.workflow} declined: {it.reason}",
@@ -87,16 +90,20 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.ContainmentProposed: lambda it: f"Containment checklist made: {counted(len(it.items), 'item')}",
     e.ContainmentRecorded: lambda it: f"Containment item {_low(it.state)}: {it.verified_how}",
     e.AuditCompleted: lambda it: f"Side effects audited: {counted(it.objects, 'object')}",
+    e.DriftLooked: lambda it: (
+        f"Looked at {counted(len(it.objects), 'object')}: "
+        f"{sum(each.state is w.DriftState.UNCHANGED for each in it.objects)} as the calls left them"
+    ),
     e.PlanProposed: lambda it: f"Recovery planned: {counted(len(it.items), 'item')}",
-    e.PlanApproved: lambda it: (
-        f"Recovery approved: {counted(len(it.items), 'item')}"
-        + (f", {len(it.accepted)} left as they are" if it.accepted else "")
     e.PlanEdited: lambda it: (
         f"Recovery of {next(each.object for each in it.items if each.id == it.item)} edited: {it.reason}"
     ),
+    e.PlanApproved: lambda it: (
+        f"Recovery approved: {counted(len(it.items), 'item')}"
+        + (f" by the rule {it.where}" if it.where else "")
+        + (f", {len(it.accepted)} left as they are" if it.accepted else "")
     ),
     e.PlanStarted: lambda it: (
-        + (f" by the rule {it.where}" if it.where else "")
         f"Recovery goes on: {it.reason}"
         if it.reason
         else f"Recovery begins: {counted(it.left, 'item')} to do"
@@ -240,6 +247,10 @@ def address(event: Event) -> str:
 def _low(word: Any) -> str:
     text = label(word)
     return text[:1].lower() + text[1:]
+
+
+def _despite(holds: tuple[str, ...]) -> str:
+    return f" (said to be no way around {listed(holds)})" if holds else ""
 
 
 def _unstopped(it: e.PauseTestFinished) -> str:
