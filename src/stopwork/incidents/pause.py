@@ -55,6 +55,7 @@ FIRST: Final[dict[PauseRisk, tuple[Hold, ...]]] = {
         (ScopeKind.WORKFLOW, HoldMode.DRAFT_ONLY),
     ),
     PauseRisk.EXTERNAL_SEND: (
+        (ScopeKind.DESTINATION, HoldMode.BLOCK),
         (ScopeKind.TOOL, HoldMode.APPROVAL_REQUIRED),
         (ScopeKind.TOOL, HoldMode.BLOCK),
     ),
@@ -86,6 +87,7 @@ FIRST: Final[dict[PauseRisk, tuple[Hold, ...]]] = {
 """The kinds of hold that remove each risk, smallest first."""
 
 WIDER: Final[tuple[Hold, ...]] = (
+    (ScopeKind.DESTINATION, HoldMode.BLOCK),
     (ScopeKind.TOOL, HoldMode.BLOCK),
     (ScopeKind.PERMISSION, HoldMode.BLOCK),
     (ScopeKind.TRIGGER, HoldMode.BLOCK),
@@ -125,7 +127,7 @@ def proposals(
 ) -> tuple[Proposal, ...]:
     """Answer the holds to choose from, the one to take first; ``facts`` are those of the incident's findings.
 
-    ``facts`` may name ``tool``, ``permission``, ``source`` and ``trigger``; what they leave open the manifest
+    ``facts`` may name ``tool``, ``permission``, ``source``, ``destination`` and ``trigger``; what they leave open the manifest
     fills in where only one answer is possible.
     """
     risk = risk or RISK[incident_type]

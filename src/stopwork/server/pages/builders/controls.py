@@ -19,19 +19,24 @@ from stopwork.server.pages.builders.look import Look, approval_row, hold_row, pe
 
 MAX_LISTED: Final = 50
 MAX_WORKFLOWS: Final = 100
+_FACTS: Final = ("tool", "trigger", "source", "permission", "destination")
 
 
 def pause(look: Look, *, reason: str = "", problem: str = "") -> c.PauseContext:
-    """Answer the holds to choose from; ``workflow``, ``incident`` and ``tool`` stand in the address."""
+    """Answer the holds to choose from; ``workflow``, ``incident``, ``risk`` and names of what is dangerous stand in the address."""
     view = look.view
     incident = view.need(r.Incident, look.query["incident"]) if look.query.get("incident") else None
     name = incident.workflow if incident else look.query.get("workflow", "")
     workflow = known_workflow(view, name) if name else None
+    risk = _risk(look.query.get("risk", ""))
     return c.PauseContext(
         frame=look.frame("Pause", watch="none"),
-        options=_options(look, workflow, incident) if workflow else _wide_options(look),
+        options=_options(look, workflow, incident, risk) if workflow else _wide_options(look),
         workflow=workflow,
         incident=incident,
+        tools=tuple(look.manifests.current(view, workflow.id).manifest.tools) if workflow else (),
+        risk=risk,
+        tool=look.query.get("tool", ""),
         reason=reason,
         problem=problem,
     )
@@ -123,16 +128,25 @@ def argument_fields(args: dict[str, Any]) -> tuple[c.ArgumentField, ...]:
     )
 
 
-def _options(look: Look, workflow: r.Workflow, incident: r.Incident | None) -> tuple[c.PauseOption, ...]:
-    facts = {
-        name: look.query[name] for name in ("tool", "trigger", "source", "permission") if look.query.get(name)
-    }
+def _risk(word: str) -> w.PauseRisk | None:
+    try:
+        return w.PauseRisk(word) if word else None
+    except ValueError:
+        risks = ", ".join(w.PauseRisk)
+        raise Invalid(f"there is no risk {word!r}", hint=f"Choose one of: {risks}.", field="risk") from None
+
+
+def _options(
+    look: Look, workflow: r.Workflow, incident: r.Incident | None, risk: w.PauseRisk | None
+) -> tuple[c.PauseOption, ...]:
+    facts = {name: look.query[name] for name in _FACTS if look.query.get(name)}
     offered = offers(
         look.view,
         look.manifests,
         workflow=workflow.id,
         now=look.now,
         incident=incident.id if incident else None,
+        risk=risk,
         facts=facts,
     )
     return tuple(

@@ -176,12 +176,18 @@ class PauseOption(Context):
 
 
 class PauseContext(Context):
-    """The holds to choose from, smallest first."""
+    """The holds to choose from, smallest first.
+
+    ``tools`` are those of the workflow; ``risk`` and ``tool`` are what the visitor has said that it is about.
+    """
 
     frame: Frame
     options: tuple[PauseOption, ...]
     workflow: r.Workflow | None = None
     incident: r.Incident | None = None
+    tools: tuple[str, ...] = ()
+    risk: w.PauseRisk | None = None
+    tool: str = ""
     why: str = ""
     reason: str = ""
     problem: str = ""

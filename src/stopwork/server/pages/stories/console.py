@@ -378,6 +378,9 @@ def control_stories() -> Iterator[tuple[str, c.Context]]:
     pause = c.PauseContext(
         frame=frame("Pause", path="/pause", watch="none"),
         why="A duplicated write is stopped where it is made: hold the tool that repeats it.",
+        tools=("crm.list_accounts", "crm.update_account", "crm.create_task", "mail.send"),
+        risk=w.PauseRisk.DUPLICATE_WORK,
+        tool="crm.create_task",
         options=tuple(
             c.PauseOption(
                 value=f"{kind.value}:{mode.value}:{name}",
