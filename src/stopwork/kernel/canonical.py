@@ -28,7 +28,7 @@ import dataclasses
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -39,8 +39,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+import msgspec.inspect
 
 from stopwork.kernel.errors import Invalid, TooLarge
+from stopwork.kernel.fields import fields
 
 MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 500_000
@@ -126,7 +128,7 @@ def _is_spelled_alike(value: Any, depth: int) -> bool:
     elif kind is list or kind is tuple:
         items = value
     elif _is_written_out(kind):
-        items = msgspec.structs.astuple(value)
+        items = _doubtful(kind)(value)
     else:
         return False
     for item in items:  # noqa: SIM110 - every entry of the journal comes by here, and this takes half the time
@@ -150,6 +152,28 @@ def _is_written_out(kind: type) -> bool:
         return False
     names = "".join(kind.__struct_encode_fields__) + str(kind.__struct_config__.tag_field)
     return names.isascii() and not kind.__struct_config__.omit_defaults
+
+
+@lru_cache(maxsize=1024)
+def _doubtful(kind: type[msgspec.Struct]) -> Callable[[Any], tuple[Any, ...]]:
+    """Answer what reads those fields of a record that are declared to hold more than text and JSON's own words."""
+    try:
+        declared = msgspec.inspect.type_info(kind)
+    except TypeError:  # it is not declared in terms of JSON
+        return fields(*kind.__struct_fields__)
+    names = [each.name for each in getattr(declared, "fields", ()) if not _is_declared_text(each.type)]
+    return fields(*names)
+
+
+def _is_declared_text(declared: msgspec.inspect.Type) -> bool:
+    match declared:
+        case msgspec.inspect.StrType() | msgspec.inspect.BoolType() | msgspec.inspect.NoneType():
+            return True
+        case msgspec.inspect.EnumType(cls=kind):
+            return _is_text(kind)
+        case msgspec.inspect.UnionType(types=types):
+            return all(_is_declared_text(each) for each in types)
+    return False
 
 
 class _Walk:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from stopwork.kernel.clock import in_utc
+from stopwork.kernel.fields import fields
 from stopwork.ledger import records as r
 
 metadata: Final = sa.MetaData()
@@ -217,6 +218,7 @@ COLUMNS: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         for kind, table in TABLES.items()
     }
 )
+_VALUES: Final = {kind: fields(*columns) for kind, columns in COLUMNS.items()}
 _STORED_AS_THEY_ARE: Final = frozenset({str, int, bool, float, bytes, type(None)})
 
 
@@ -233,7 +235,7 @@ def column_values(record: r.Record) -> dict[str, Any]:
 
 def stored_values(record: r.Record) -> tuple[Any, ...]:
     """Answer the same as a driver takes it, in the order of :data:`COLUMNS`."""
-    return tuple(as_stored(getattr(record, name)) for name in COLUMNS[type(record)])
+    return tuple(map(as_stored, _VALUES[type(record)](record)))
 
 
 def as_stored(value: Any) -> Any:

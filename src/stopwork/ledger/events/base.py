@@ -11,7 +11,7 @@ from stopwork.ledger import records as r
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
+class Event(Struct, frozen=True, kw_only=True, gc=False, tag_field="event"):
     """The base of every event."""
 
 
@@ -20,7 +20,7 @@ def name_of(event: Event | type[Event]) -> str:
     return str(event.__struct_config__.tag)
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class Entry(Struct, frozen=True, kw_only=True, gc=False):
     """One line of the journal. ``seq`` counts from 1 without a gap."""
 
     seq: int

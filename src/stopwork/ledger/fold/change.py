@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from stopwork.kernel.fields import fields
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
 
@@ -51,13 +52,16 @@ def to(kind: type[r.Record], record_id: str, **fields: Any) -> Update:
 
 def same_fields(kind: type[R], event: e.Event, **more: Any) -> R:
     """Make a record from the event's fields of the same name and ``more``; other event fields are left out."""
-    given = {name: getattr(event, name) for name in _shared(kind, type(event))}
-    return kind(**(given | more))
+    names, values = _shared(kind, type(event))
+    return kind(**(dict(zip(names, values(event), strict=True)) | more))
 
 
 @functools.cache
-def _shared(kind: type[r.Record], event: type[e.Event]) -> tuple[str, ...]:
-    return tuple(name for name in event.__struct_fields__ if name in kind.__struct_fields__)
+def _shared(
+    kind: type[r.Record], event: type[e.Event]
+) -> tuple[tuple[str, ...], Callable[[e.Event], tuple[Any, ...]]]:
+    names = tuple(name for name in event.__struct_fields__ if name in kind.__struct_fields__)
+    return names, fields(*names)
 
 
 HANDLERS: dict[type[e.Event], Callable[[e.Entry, Any], Iterator[Change]]] = {}
