@@ -113,6 +113,10 @@ bench: $(INSTALLED) ## measure the hot paths on this machine
 bench-agentdojo: .venv-bench/.installed ## AgentDojo through the guard: writes benchmarks/RESULTS.md
 	@.venv-bench/bin/python -m benchmarks.agentdojo --write
 
+.PHONY: bench-tau2
+bench-tau2: .venv-bench/.installed ## tau2 through the guard: writes benchmarks/RESULTS.md
+	@.venv-bench/bin/python -m benchmarks.tau2 --write
+
 # The environments bring some sixty packages that nothing else needs: they live apart. The lock is complete, for what is used
 # of them (requirements/uv.toml), so no package is asked what else it would like.
 .venv-bench/.installed: requirements/bench.lock $(PACKAGE)

@@ -12,8 +12,6 @@ from benchmarks.results import machine, table
 from benchmarks.worlds.report import AUDIT_HEAD, audited, disagreements
 from benchmarks.worlds.score import fingerprint
 
-SECTION: Final = "agentdojo"
-
 _RECOVERY_HEAD: Final = (
     "suite", "manifest", "arm", "injected calls undone: equal", "equal but for ids", "or every difference named",
     "conflicts", "left to people", "all calls undone: equal", "user's task judged as without the attack", "attack no longer seen",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from agentdojo.functions_runtime import TaskEnvironment
 
@@ -17,15 +17,12 @@ from benchmarks.agentdojo.scripts import Pair, Stage
 from benchmarks.agentdojo.truth import projection, without_ids
 from benchmarks.worlds.ground import Ground
 from benchmarks.worlds.places import system_over
-from benchmarks.worlds.response import Response
+from benchmarks.worlds.response import Response, operation_seen
 from benchmarks.worlds.score import Audited, Restored
 from benchmarks.worlds.truth import Change, Key, World, changes
 from stopwork import Stopwork
-from stopwork.incidents.images import operation_of
-from stopwork.ledger.records import Effect, Item, ObjectRef
-from stopwork.ledger.words import ImageState, ItemState, Operation, Remedy
-
-_SEEN: Final = (Operation.CREATED, Operation.MODIFIED, Operation.DELETED)
+from stopwork.ledger.records import Item, ObjectRef
+from stopwork.ledger.words import ItemState, Remedy
 
 
 @dataclass
@@ -103,7 +100,7 @@ class Trial:
         return Audited(
             true=frozenset((index, change) for index, each in enumerate(made) for change in each.changed),
             found=frozenset(
-                (number[effect.call], (self._key(effect.object), _operation(effect)))
+                (number[effect.call], (self._key(effect.object), operation_seen(effect)))
                 for effect in response.case.effects
             ),
             listed=frozenset(self._key(each.object) for each in response.affected()),
@@ -174,12 +171,3 @@ def _done_for_the_user(made: Sequence[Made]) -> list[list[tuple[str, str]]]:
     """Answer what each of the user's calls did, whatever ids it met: places and operations."""
     own = (call for call in made if not call.injected)
     return [sorted((place, operation) for (place, _), operation in call.changed) for call in own]
-
-
-def _operation(effect: Effect) -> str:
-    """Answer created, modified or deleted: in the environment, what was *sent* or *paid* is a new object as a rule."""
-    if effect.operation in _SEEN:
-        return effect.operation
-    if effect.before.state is ImageState.UNKNOWN:
-        return Operation.CREATED
-    return operation_of(effect.before, effect.after) or "nothing"

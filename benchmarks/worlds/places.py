@@ -22,15 +22,15 @@ class Shelf:
         self._parent, _, self._name = path.rpartition(".")
         self._key = key
 
-    def items(self, environment: BaseModel) -> Iterator[tuple[str, Any]]:
+    def items(self, environment: Any) -> Iterator[tuple[str, Any]]:
         """Yield id and content of each object."""
         return ((key, _plain(item)) for key, item in self._entries(environment))
 
-    def read(self, environment: BaseModel, key: str) -> Any:
+    def read(self, environment: Any, key: str) -> Any:
         """Answer the content of an object, or ``None``."""
         return next((_plain(item) for name, item in self._entries(environment) if name == key), None)
 
-    def write(self, environment: BaseModel, key: str, content: Any) -> None:
+    def write(self, environment: Any, key: str, content: Any) -> None:
         """Make, change or, for ``None``, remove an object.
 
         A changed object is a new one: the old one may stand elsewhere too, a deleted mail in the trash, an event in the mail that
@@ -55,7 +55,7 @@ class Shelf:
     def _id(self, item: Any) -> str:
         return str(getattr(item, self._key))
 
-    def _entries(self, environment: BaseModel) -> Iterator[tuple[str, Any]]:
+    def _entries(self, environment: Any) -> Iterator[tuple[str, Any]]:
         shelf = _at(environment, self.path)
         if isinstance(shelf, dict):
             return iter(shelf.items())
@@ -63,23 +63,23 @@ class Shelf:
 
 
 class Single:
-    """The fields of a model that are an object by themselves; there is one of it, and it is never made or removed."""
+    """The fields of a model that are an object by themselves, all of them if none is named; it is never made or removed."""
 
     def __init__(self, path: str, *fields: str) -> None:
         self.path = path
-        self._fields = set(fields)
+        self._fields = set(fields) or None
 
-    def items(self, environment: BaseModel) -> Iterator[tuple[str, Any]]:
+    def items(self, environment: Any) -> Iterator[tuple[str, Any]]:
         """Yield the one object."""
         yield OWN, self.read(environment, OWN)
 
-    def read(self, environment: BaseModel, key: str) -> Any:
+    def read(self, environment: Any, key: str) -> Any:
         """Answer its content; ``None`` under any other name."""
         return (
             _at(environment, self.path).model_dump(mode="json", include=self._fields) if key == OWN else None
         )
 
-    def write(self, environment: BaseModel, key: str, content: Any) -> None:
+    def write(self, environment: Any, key: str, content: Any) -> None:
         """Change the fields."""
         if key != OWN or content is None:
             raise ValueError(f"{self.path} cannot be made or removed")
@@ -92,7 +92,7 @@ class Single:
 Places = dict[str, Shelf | Single]
 
 
-def system_over(environment: Callable[[], BaseModel], places: Places, *, scans: bool = True) -> PythonSystem:
+def system_over(environment: Callable[[], Any], places: Places, *, scans: bool = True) -> PythonSystem:
     """Answer the system ``env`` that reads, writes and scans whatever environment is the present one."""
 
     def read(kind: str, key: str) -> Any:
@@ -108,7 +108,7 @@ def system_over(environment: Callable[[], BaseModel], places: Places, *, scans: 
     return PythonSystem("env", read, write, scan if scans else None)
 
 
-def _at(environment: BaseModel, path: str) -> Any:
+def _at(environment: Any, path: str) -> Any:
     found: Any = environment
     for name in path.split("."):
         found = getattr(found, name)

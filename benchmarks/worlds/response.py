@@ -6,14 +6,17 @@ from collections.abc import Collection
 from typing import Final
 
 from stopwork.incidents.affected import AffectedObject, affected_objects
-from stopwork.ledger.records import Item, Principal
-from stopwork.ledger.words import IncidentType, PrincipalKind
+from stopwork.incidents.images import operation_of
+from stopwork.ledger.records import Effect, Item, Principal
+from stopwork.ledger.words import ImageState, IncidentType, Operation, PrincipalKind
 from stopwork.operations import audits, evidence, incidents, planning, recovering
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 
 OWNER: Final = Principal(kind=PrincipalKind.PERSON, id="dana@acme.test")
 RESPONDER: Final = Principal(kind=PrincipalKind.PERSON, id="lee@acme.test")
+
+_SEEN: Final = (Operation.CREATED, Operation.MODIFIED, Operation.DELETED)
 
 
 class Response:
@@ -53,3 +56,12 @@ class Response:
         self._store.write(lambda tx: planning.approve(tx, plan=plan.id, digest=plan.digest), actor=OWNER)
         recovering.run(self._installation, RESPONDER, plan=plan.id)
         return self._store.read(lambda view: list(view.each(Item, plan=plan.id, order="order")))
+
+
+def operation_seen(effect: Effect) -> str:
+    """Answer created, modified or deleted: within an environment, what was *sent* or *paid* is one of these."""
+    if effect.operation in _SEEN:
+        return effect.operation
+    if effect.before.state is ImageState.UNKNOWN:
+        return Operation.CREATED
+    return operation_of(effect.before, effect.after) or "nothing"
