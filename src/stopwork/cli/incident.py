@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,8 @@ import click
 from stopwork.cli.contain import contain
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Invocation, answers, paged, reason_option, yes_option
-from stopwork.cli.printing import in_short
-from stopwork.kernel.phrases import count_of
+from stopwork.cli.printing import in_short, object_name
+from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.words import DetectedBy, IncidentStatus, IncidentType, Severity
 
 if TYPE_CHECKING:
@@ -266,6 +267,43 @@ def _show_bundle(paper: Paper, found: Any) -> None:
 def seal(cli: Invocation, incident_id: str) -> Any:
     """Seal the evidence into a bundle. Recovery cannot begin before; sealing again makes another bundle."""
     return cli.server.post("/v1/incidents/{incident}/seal", incident=incident_id)
+
+
+def _show_drift(paper: Paper, found: Any) -> None:
+    if found is None:
+        paper.line("Nobody has looked yet.")
+        return
+    paper.line(
+        f"Looked at {paper.when(found['at'])} by {found['by']['id']}; what has changed since is not shown."
+    )
+    paper.table(
+        ("object", "since the calls", "by", "fields"),
+        [
+            (
+                object_name(each["object"]),
+                each["state"],
+                each["by"] or in_short(each["note"], most=80) or None,
+                listed(each["fields"]),
+            )
+            for each in found["objects"]
+        ],
+        empty="No object was changed.",
+    )
+    states = Counter(each["state"] for each in found["objects"])
+    paper.line(listed((f"{number} {state}" for state, number in states.items()), most=9))
+
+
+@incident.command("drift")
+@_INCIDENT
+@click.option("--last", is_flag=True, help="Show the newest look that is recorded; do not look again.")
+@answers(_show_drift)
+def show_drift(cli: Invocation, incident_id: str, *, last: bool) -> Any:
+    """Look what has become of every affected object since the calls left it, and record that.
+
+    Unchanged, changed (by whom, where that is known), gone, or unreadable.
+    """
+    ask = cli.server.get if last else cli.server.post
+    return ask("/v1/incidents/{incident}/drift", incident=incident_id)
 
 
 @incident.command("close")

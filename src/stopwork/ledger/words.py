@@ -378,6 +378,15 @@ class ItemState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class DriftState(StrEnum):
+    """What has become of an object since the calls left it; ``unreadable`` means that it cannot be compared."""
+
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    GONE = "gone"
+    UNREADABLE = "unreadable"
+
+
 class PlanState(StrEnum):
     """Where a recovery plan stands; a cancelled one is ``running`` until nothing of it is in doubt, then ``finished``."""
 

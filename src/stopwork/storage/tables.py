@@ -170,6 +170,7 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.ContainmentItem: ("incident",),
         r.Audit: ("incident+at",),
         r.Item: ("plan+order", "incident", "state"),
+        r.Drift: (),
         r.Plan: ("incident+proposed_at",),
         r.Message: ("incident+drafted_at", "state"),
         r.Postmortem: ("incident",),

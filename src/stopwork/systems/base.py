@@ -27,7 +27,8 @@ class System(Protocol):
     These are optional: ``restores`` (true unless said otherwise) tells whether :meth:`replace` works, ``invokes`` and
     ``captures`` (false unless said otherwise) whether it has the methods of :class:`Invoker` and :class:`Capturing`, and ``at_once`` (one
     unless said otherwise) how many objects that do not depend on each other a recovery may change at a time. A system with the methods of
-    :class:`Swapping` is asked for many at once instead.
+    :class:`Swapping` is asked for many at once instead; one with those of :class:`Stamping` says who changed an object last, and one with
+    those of :class:`Checking` is asked before a person's edit of a recovery is taken.
     """
 
     name: str
@@ -82,6 +83,20 @@ class Swapping(Protocol):
 
         One that is refused keeps none of the others back. When this raises itself, none of them was made.
         """
+
+
+class Stamping(Protocol):
+    """A system that knows who changed an object last, and when; both are text as the system has it, empty where it does not know."""
+
+    def stamp(self, ref: ObjectRef) -> tuple[str, str]:
+        """Answer who and when."""
+
+
+class Checking(Protocol):
+    """A system that can tell before a change what it would refuse."""
+
+    def check(self, ref: ObjectRef, target: Image) -> None:
+        """Raise ``Invalid`` when such content can never be put there."""
 
 
 class Invoker(Protocol):

@@ -91,7 +91,8 @@ class Resource(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``read`` is the path of one. ``at`` is the field of an answer that holds the object. Only its ``fields`` are seen, or all but those to
     ``ignore``, which the place keeps by itself. An object is not there when the answer's status is one of ``absent_status``, or when all of
-    ``absent_when`` is so. ``text`` says that the object is text and no JSON: its content is ``{"text": …}``.
+    ``absent_when`` is so. ``changed_by`` and ``changed_at`` are the fields that say who changed it last, and when. ``text`` says that the
+    object is text and no JSON: its content is ``{"text": …}``.
     """
 
     read: str
@@ -106,6 +107,8 @@ class Resource(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     update: Call | None = None
     delete: Call | None = None
     unset: str | None = None
+    changed_by: str = ""
+    changed_at: str = ""
     list: Listing | None = None
 
 
@@ -182,6 +185,20 @@ class HttpSystem:
                     self._change(ref, way.delete, "delete", seen, target, way)
                 case _ if not same(seen.image.content, target.content):
                     self._change(ref, way.update, "update", seen, target, way)
+
+    def stamp(self, ref: ObjectRef) -> tuple[str, str]:
+        """Answer who changed the object last, and when, as far as its fields for that are named and filled."""
+        way = self._way(ref)
+        if not (way.changed_by or way.changed_at) or way.text:
+            return "", ""
+        call = Call(method="GET", path=way.read, query=way.query)
+        answer = self._ask(ref, call, _names(ref), f"reading {ref}")
+        if answer.status in way.absent_status:
+            return "", ""
+        self._require_success(answer, f"reading {ref}", str(ref))
+        found = value_at(self._json(answer, f"reading {ref}"), field_path(way.at))
+        by, at = (_told(found, name) for name in (way.changed_by, way.changed_at))
+        return by, at
 
     def scan(self) -> dict[ObjectRef, Any]:
         found: dict[ObjectRef, Any] = {}
@@ -366,6 +383,11 @@ def _image(content: Any, way: Resource, *, at: str | None = None) -> Image:
         return Image.absent()
     seen = found.keys() if way.fields is None else found.keys() & set(way.fields)
     return Image.present({name: found[name] for name in found if name in seen and name not in way.ignore})
+
+
+def _told(found: Any, name: str) -> str:
+    value = value_at(found, field_path(name)) if name else None
+    return "" if value is None or isinstance(value, Nothing) else str(value)
 
 
 def _strong(etag: str | None) -> str | None:

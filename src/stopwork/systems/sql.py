@@ -39,13 +39,18 @@ SCAN_ROWS_MAX: Final = 10_000
 
 
 class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rows of one type: their table, and the columns whose values make up the id."""
+    """The rows of one type: their table, and the columns whose values make up the id.
+
+    ``changed_by`` and ``changed_at`` name the columns that say who changed a row last, and when; they are best among those to ``ignore``.
+    """
 
     table: str
     key: tuple[str, ...]
     schema: str | None = None
     columns: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
+    changed_by: str | None = None
+    changed_at: str | None = None
 
 
 class Column(Record):
@@ -150,6 +155,22 @@ class SqlSystem:
                 self._delete(session, table, layout, ref, row)
             elif target.state is ImageState.PRESENT:
                 self._insert(session, table, layout, ref, target.content)
+
+    def stamp(self, ref: ObjectRef) -> tuple[str, str]:
+        """Answer who changed the row last, and when, as far as the columns for that are named and filled."""
+        with self._database.transaction(writing=False) as session:
+            table = self._table(session, ref)
+            names = (table.changed_by, table.changed_at)
+            row = self._row(session, table, ref) if any(names) else None
+            by, at = (None if row is None or name is None else row[name] for name in names)
+            return "" if by is None else str(by), "" if at is None else str(at)
+
+    def check(self, ref: ObjectRef, target: Image) -> None:
+        """Raise ``Invalid`` for columns that the row does not have or that cannot be set, and for another key."""
+        with self._database.transaction(writing=False) as session:
+            table = self._table(session, ref)
+            if target.state is ImageState.PRESENT:
+                _content(ref, table, _layout(session, table), target.content)
 
     def scan(self) -> dict[ObjectRef, Any]:
         found: dict[ObjectRef, Any] = {}
@@ -344,7 +365,8 @@ def connect(url: str | Path) -> Database:
 def _layout(session: Session, table: Table) -> _Layout:
     known = session.columns(table)
     names = [column.name for column in known]
-    for column in (*table.key, *(table.columns or ()), *table.ignore):
+    stamps = filter(None, (table.changed_by, table.changed_at))
+    for column in (*table.key, *(table.columns or ()), *table.ignore, *stamps):
         if column not in names:
             raise Invalid(
                 f"{table.table} has no column {column}",

@@ -284,6 +284,8 @@ class Story:
 
     def audited(self) -> None:
         self.post(self.at("/audit"))
+        looked = self.post(self.at("/drift"))
+        assert self.get(self.at("/drift")) == looked
 
     def proposed(self) -> Json:
         plan = self.post(self.at("/plan"))

@@ -153,6 +153,14 @@ class AuditCompleted(Event, tag="audit.completed"):
     seen: tuple[r.Captured, ...] = ()
 
 
+class DriftLooked(Event, tag="drift.looked"):
+    """Somebody looked what has become of the affected objects."""
+
+    incident: str
+    workflow: str
+    objects: tuple[r.Drifted, ...]
+
+
 class PlanProposed(Event, tag="plan.proposed"):
     incident: str
     workflow: str

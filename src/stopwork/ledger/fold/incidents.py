@@ -127,6 +127,15 @@ def _audit_completed(entry: e.Entry, event: e.AuditCompleted) -> Iterator[Change
     yield to(r.Incident, event.incident, audited_at=entry.at)
 
 
+@on(e.DriftLooked)
+def _drift_looked(entry: e.Entry, event: e.DriftLooked) -> Iterator[Change]:
+    yield Upsert(
+        r.Drift,
+        event.incident,
+        lambda _known: same_fields(r.Drift, event, id=event.incident, at=entry.at, by=entry.actor),
+    )
+
+
 @on(e.PlanProposed)
 def _plan_proposed(entry: e.Entry, event: e.PlanProposed) -> Iterator[Change]:
     plan = same_fields(

@@ -20,6 +20,7 @@ from stopwork.ledger.words import (
     ContainmentArea,
     ContainmentState,
     DetectedBy,
+    DriftState,
     IncidentStatus,
     IncidentType,
     ItemState,
@@ -142,6 +143,27 @@ class Audit(Record):
     at: datetime
     by: Principal
     seen: tuple[Captured, ...] = ()
+
+
+class Drifted(Record):
+    """What has become of one object since the calls left it: ``fields`` differ, by whom, where that is known; ``now`` is what is there."""
+
+    object: ObjectRef
+    state: DriftState
+    by: str = ""
+    fields: tuple[str, ...] = ()
+    now: Image | None = None
+    note: str = ""
+
+
+class Drift(Record):
+    """One look at every affected object of an incident, at one moment. ``id`` is the incident's id: the newest look counts."""
+
+    id: str
+    incident: str
+    objects: tuple[Drifted, ...]
+    at: datetime
+    by: Principal
 
 
 class Way(Record):

@@ -21,6 +21,7 @@ from stopwork.ledger.words import (
 from stopwork.operations import (
     audits,
     containment,
+    drifting,
     evidence,
     incidents,
 )
@@ -313,6 +314,23 @@ ENDPOINTS = (
         "The newest audit; null before there is one",
         Read(lambda view, g: view.first(r.Audit, incident=known_incident(view, g), order="-at")),
         r.Audit | None,
+    ),
+    of_incident(
+        "POST",
+        "/drift",
+        "look_at_objects",
+        "Look what has become of every affected object, and record it",
+        Act(lambda g: drifting.look_at_objects(g.installation, g.actor, incident=incident_of(g))),
+        r.Drift,
+        status=201,
+    ),
+    of_incident(
+        "GET",
+        "/drift",
+        "get_drift",
+        "What had become of the affected objects at the newest look; null before there is one",
+        Read(lambda view, g: view.get(r.Drift, known_incident(view, g))),
+        r.Drift | None,
     ),
     of_incident(
         "GET",
