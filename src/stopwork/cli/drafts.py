@@ -108,8 +108,8 @@ def show_draft(cli: Invocation, draft: str) -> Any:
 
 
 def _show_decided(paper: Paper, found: Any) -> None:
-    words = {"released": "is released; a guard of its workflow carries it out", "discarded": "is discarded"}
-    paper.line(f"{found['id']} ({found['tool']}) {words.get(found['state'], 'is ' + found['state'])}.")
+    waits = f" and waits for {found['waits_for']}" if found.get("waits_for") else ""
+    paper.line(f"{found['id']} ({found['tool']}) is {found['state']}{waits}.")
 
 
 _REASON = click.option("--reason", metavar="TEXT", required=True, help="Why, in a sentence.")
@@ -131,7 +131,10 @@ def release(cli: Invocation, *, draft: str, reason: str, digest: str | None, yes
     if digest is None:
         digest = _shown(cli, draft)["digest"]
         cli.confirm("Release exactly this?", yes=yes)
-    return cli.server.post("/v1/drafts/{draft}/release", {"digest": digest, "reason": reason}, draft=draft)
+    released = cli.server.post(
+        "/v1/drafts/{draft}/release", {"digest": digest, "reason": reason}, draft=draft
+    )
+    return released | {"waits_for": cli.server.get("/v1/drafts/{draft}/standing", draft=draft)["waits_for"]}
 
 
 def _show_edited(paper: Paper, found: Any) -> None:

@@ -17,7 +17,7 @@ from stopwork.ledger.words import EffectKind, ImageState, Outcome, Risk, Verdict
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.manifest.model import Trust
-from stopwork.operations.approvals import stale_because
+from stopwork.operations.approvals import call_asked_about, stale_because
 from stopwork.operations.looking import glance
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.view import View
@@ -95,7 +95,7 @@ def evidence(
     The object is looked at while the view is open, for at most :data:`LOOKS_WITHIN_S`: a look at records keeps no writer waiting.
     """
     known = view.need(Approval, approval)
-    call = view.get(Call, known.call) if known.call else None
+    call = call_asked_about(view, known)
     if call is None:
         return ApprovalEvidence(approval=known, will_run=None)
     rules = manifests.version(view, known.workflow, known.version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from stopwork.control import edits, gates
 from stopwork.kernel.errors import Conflict, Denied, Invalid
@@ -15,6 +15,9 @@ from stopwork.operations.holds import lifted_since
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
+
+#: How the subject of an approval begins that is asked for the release of a draft.
+RELEASE: Final = "draft"
 
 
 def decide(tx: Tx, *, approval: str, approve: bool, note: str = "", digest: str | None = None) -> Approval:
@@ -96,13 +99,33 @@ def approve_edited(
 def stale_because(view: View, approval: Approval) -> tuple[str, ...]:
     """Answer, in words, what has changed since the question was asked that keeps a yes from counting."""
     workflow = view.get(Workflow, approval.workflow)
-    call = view.get(Call, approval.call) if approval.call else None
+    call = call_asked_about(view, approval)
     if workflow is None:
         return ()
     if call is None:
         return gates.changes(approval, workflow.version, ())
     since = (*view.each(Hold, active=True), *lifted_since(view, approval.epoch))
     return gates.changes(approval, workflow.version, gates.moves(call, workflow, since))
+
+
+def call_asked_about(view: View, approval: Approval) -> Call | None:
+    """Answer the call that the question is about; for a release that no guard has begun it is the call that was drafted."""
+    kind, _, draft = approval.subject.partition(":")
+    begun = view.get(Call, approval.call) if approval.call else None
+    return begun or (view.get(Call, draft) if kind == RELEASE else None)
+
+
+def expire(tx: Tx, approval: Approval) -> None:
+    """Close a question that can no longer be answered."""
+    tx.record(
+        ApprovalExpired(
+            approval=approval.id,
+            workflow=approval.workflow,
+            run=approval.run,
+            call=approval.call,
+            incident=approval.incident,
+        )
+    )
 
 
 def expire_due(tx: Tx) -> int:
@@ -114,15 +137,7 @@ def expire_due(tx: Tx) -> int:
         if approval.expires_at <= tx.now
     ]
     for approval in due:
-        tx.record(
-            ApprovalExpired(
-                approval=approval.id,
-                workflow=approval.workflow,
-                run=approval.run,
-                call=approval.call,
-                incident=approval.incident,
-            )
-        )
+        expire(tx, approval)
     return len(due)
 
 

@@ -106,7 +106,7 @@ def release(tx: Tx, manifests: Manifests, *, draft: str, reason: str, digest: st
     tx.record(
         ApprovalRequested(
             approval=approval,
-            subject=f"draft:{draft}",
+            subject=f"{approvals.RELEASE}:{draft}",
             workflow=known.workflow,
             title=f"{known.workflow} drafted {known.tool}, to be run",
             digest=bound.digest(),
@@ -158,10 +158,7 @@ def tidy(tx: Tx) -> int:
     """Open again what was released in vain, and close what another call has done; answer how many drafts that were."""
     tidied = 0
     for known in tuple(tx.each(Draft, state=DraftState.RELEASED)):
-        approval = tx.need(Approval, known.release.approval) if known.release else None
-        if approval is not None and approval.state in (ApprovalState.REJECTED, ApprovalState.EXPIRED):
-            by = " and ".join(each.person for each in approval.decisions if not each.approve)
-            why = f"{by} rejected its release" if by else "no guard carried it out in time"
+        if known.release is not None and (why := _in_vain(tx, tx.need(Approval, known.release.approval))):
             give_back(tx, known, why=why)
             tidied += 1
     for known in tuple(tx.each(Draft, state=DraftState.OPEN)):
@@ -170,6 +167,20 @@ def tidy(tx: Tx) -> int:
             supersede(tx, known, by=key.call, why="another call has done it")
             tidied += 1
     return tidied
+
+
+def _in_vain(tx: Tx, approval: Approval) -> str:
+    """Answer why a release comes to nothing, or nothing; a question that nobody can say yes to any more is closed by it."""
+    match approval.state:
+        case ApprovalState.REJECTED:
+            by = listed(each.person for each in approval.decisions if not each.approve)
+            return f"{by} rejected its release"
+        case ApprovalState.EXPIRED:
+            return "no guard carried it out in time"
+        case ApprovalState.PENDING if stale := approvals.stale_because(tx, approval):
+            approvals.expire(tx, approval)
+            return f"before all had agreed to its release, {listed(stale)}"
+    return ""
 
 
 def _for_owner(tx: Tx, draft: str, doing: str) -> Draft:
@@ -183,7 +194,7 @@ def _require(known: Draft, states: tuple[DraftState, ...], verb: str, digest: st
     if known.state not in states:
         raise Conflict(
             f"draft {known.id} is {known.state} and cannot be {verb}",
-            hint=known.note or "Look at it again: stopwork drafts show",
+            hint=_what_now(known),
             expected=list(states),
             found=known.state,
         )
@@ -194,6 +205,14 @@ def _require(known: Draft, states: tuple[DraftState, ...], verb: str, digest: st
             expected=known.digest,
             found=digest,
         )
+
+
+def _what_now(known: Draft) -> str:
+    if known.state is DraftState.RELEASED and known.release is not None:
+        return (
+            f"Others who have to agree answer its approval: stopwork approvals show {known.release.approval}"
+        )
+    return known.note or f"Look at it again: stopwork drafts show {known.id}"
 
 
 def _require_permissible(known: Draft, foreseen: Decided) -> None:

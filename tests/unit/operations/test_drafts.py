@@ -11,7 +11,7 @@ import pytest
 
 from stopwork.control.protocol import ClaimedDraft, PermitAnswer
 from stopwork.kernel.errors import Conflict, Denied, Invalid
-from stopwork.ledger.records import Approval, Draft, Principal, Signal
+from stopwork.ledger.records import Approval, Draft, Hold, Principal, Signal
 from stopwork.ledger.words import (
     ApprovalState,
     DraftState,
@@ -22,7 +22,8 @@ from stopwork.ledger.words import (
     ScopeKind,
     Verdict,
 )
-from stopwork.operations import approvals, claims, drafts, manifests, permits, runs, settling
+from stopwork.operations import approvals, claims, drafts, holds, manifests, permits, runs, settling
+from stopwork.operations.approval_evidence import evidence
 from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
 
 TASK: dict[str, Any] = {"account_id": "acme", "title": "Call about the renewal"}
@@ -47,8 +48,6 @@ def drafted(office: Office, tool: str = "crm.create_task", **args: Any) -> Draft
 
 
 def active(office: Office) -> list[Any]:
-    from stopwork.ledger.records import Hold
-
     return office.read(lambda view: list(view.each(Hold, active=True)))
 
 
@@ -293,6 +292,50 @@ def test_a_release_that_another_approver_rejects_opens_the_draft_again(office: O
     assert (back.state, back.note) == (DraftState.OPEN, f"{LEE} rejected its release")
 
 
+@pytest.fixture
+def half_released(office: Office) -> Draft:
+    """A draft that two people have to release, and one of them has."""
+    two = MANIFEST.replace("approvers: [business]", "approvers: [business, technical], quorum: 2")
+    office.write(lambda tx: manifests.apply(tx, two, reason="two people"), actor=DANA)
+    return release(office, drafted(office, "mail.send", to="someone@example.test"))
+
+
+def test_the_second_person_sees_exactly_what_the_first_released(office: Office, half_released: Draft) -> None:
+    shown = office.read(
+        lambda view: evidence(
+            view, office.inst.manifests, office.inst.systems, approval=approval_of(half_released)
+        )
+    )
+    assert shown.will_run is not None
+    assert (shown.will_run.args, shown.stale) == (half_released.args, ())
+    assert shown.origins
+
+
+def test_a_half_release_that_a_hold_has_met_is_worth_nothing_and_opens_the_draft_again(
+    office: Office, half_released: Draft
+) -> None:
+    held = office.pause(ScopeKind.TOOL, "mail.send").hold
+    office.write(lambda tx: holds.lift(tx, hold=held.id, reason="a drill"), actor=KIM)
+    with pytest.raises(Conflict, match="lifted it again"):
+        office.write(
+            lambda tx: approvals.decide(tx, approval=approval_of(half_released), approve=True), actor=LEE
+        )
+    office.wait(seconds=1)
+    back = look(office, half_released.id)
+    assert back.state is DraftState.OPEN
+    assert back.note.startswith("before all had agreed to its release")
+    assert (
+        office.read(lambda view: view.need(Approval, approval_of(half_released))).state
+        is ApprovalState.EXPIRED
+    )
+
+
+def test_who_wants_to_release_it_again_is_sent_to_the_approval(office: Office, half_released: Draft) -> None:
+    with pytest.raises(Conflict) as caught:
+        release(office, half_released, actor=LEE)
+    assert approval_of(half_released) in caught.value.hint
+
+
 # --- several guards, and guards that die -----------------------------------------------------------
 
 
@@ -401,7 +444,5 @@ def test_a_reason_is_needed(office: Office, reason: str) -> None:
 
 
 def lift(office: Office) -> None:
-    from stopwork.operations import holds
-
     [hold] = active(office)
     office.write(lambda tx: holds.lift(tx, hold=hold.id, reason="It is over."), actor=KIM)
