@@ -3,6 +3,9 @@
 A change *loosens* when after it the agent may do something it could not do before, or when something would be noticed,
 asked or undone that no longer is. Where that cannot be told without knowing the business (another condition,
 another schedule) the answer is ``None``, and a person has to look.
+
+What is judged is what counts for a call, not what is written down: a line that is added may take the place of a stricter rule that stood
+in for it.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
 def diff(before: Manifest, after: Manifest) -> tuple[Change, ...]:
     """Answer every difference that matters, in the order of the manifest; text that reads the same is no difference."""
-    return tuple(change for _, change in _changes((), _plain(before), _plain(after)))
+    return tuple(change for _, change in _compared(before, after))
 
 
 def gives_room(before: Manifest, after: Manifest) -> tuple[Change, ...]:
@@ -54,7 +57,7 @@ def gives_room(before: Manifest, after: Manifest) -> tuple[Change, ...]:
     """
     return tuple(
         change
-        for path, change in _changes((), _plain(before), _plain(after))
+        for path, change in _compared(before, after)
         if path[0] == "owners" or (change.loosens is not False and not _is_any(path, _ONLY_READ))
     )
 
@@ -72,24 +75,22 @@ def render(changes: Sequence[Change]) -> str:
     return "\n".join([heading, *(f"  {change}" for change in changes)])
 
 
-def _plain(manifest: Manifest) -> Any:
-    return msgspec.to_builtins(manifest, enc_hook=str)
+def _compared(before: Manifest, after: Manifest) -> Iterator[tuple[Path, Change]]:
+    for path, old, new in _differing((), _plain(before), _plain(after)):
+        loosens = _judged(_counting(before, path, old), _counting(after, path, new))
+        yield path, Change(field=field_name(path), before=_tidy(old), after=_tidy(new), loosens=loosens)
 
 
-def _changes(path: Path, before: Any, after: Any) -> Iterator[tuple[Path, Change]]:
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value, enc_hook=str)
+
+
+def _differing(path: Path, before: Any, after: Any) -> Iterator[tuple[Path, Any, Any]]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in before | after:
-            yield from _changes((*path, key), before.get(key), after.get(key))
+            yield from _differing((*path, key), before.get(key), after.get(key))
     elif before != after:
-        yield (
-            path,
-            Change(
-                field=field_name(path),
-                before=_tidy(before),
-                after=_tidy(after),
-                loosens=_judged(path, before, after),
-            ),
-        )
+        yield path, before, after
 
 
 def _tidy(value: Any) -> Any:
@@ -107,11 +108,36 @@ def _line(value: Any) -> str:
 # --- which way a change goes -----------------------------------------------------------------------
 
 
-def _judged(path: Path, before: Any, after: Any) -> bool | None:
-    for pattern, judge in _JUDGES.items():
-        if _is_any(path, (pattern,)):
-            return judge(before, after)
-    return None
+def _counting(manifest: Manifest, path: Path, written: Any) -> dict[Path, Any]:
+    """Answer what counts where this is written: that, or what stands in for it, with all that it chooses."""
+    match path:
+        case ("triggers",):
+            return {path: list(manifest.accepted_triggers)}
+        case ("tools", str(tool), "gate"):
+            return {path: _plain(manifest.gate_of(tool))}
+        case ("tools", str(tool), "risk") if written != Risk.BLOCKED:
+            return {path: written, ("tools", tool, "gate"): _plain(manifest.gate_of(tool))}
+        case ("tools", str(tool), "args_schema", *_):
+            return {("tools", tool, "args_schema"): manifest.tools[tool].args_schema or None}
+    return {path: written}
+
+
+def _judged(before: dict[Path, Any], after: dict[Path, Any]) -> bool | None:
+    """Answer which way several differences go that are one change: it tightens only where none of them loosens or is open."""
+    answers = {
+        _judge(path)(old, new)
+        for place in before.keys() & after.keys()
+        for path, old, new in _differing(place, before[place], after[place])
+    }
+    return True if True in answers else None if None in answers else False
+
+
+def _judge(path: Path) -> Judge:
+    return next((judge for pattern, judge in _JUDGES.items() if _is_any(path, (pattern,))), _open)
+
+
+def _open(_before: Any, _after: Any) -> None:
+    """What only people can judge."""
 
 
 def _is_any(path: Path, patterns: Iterable[str]) -> bool:
@@ -126,6 +152,11 @@ def _safeguard(before: Any, after: Any) -> bool | None:
     if before and not after:
         return True
     return False if after and not before else None
+
+
+def _help(before: Any, after: Any) -> bool | None:
+    """What helps where it is right: losing it loosens, and what is gained has to be looked at."""
+    return True if before and not after else None
 
 
 def _freedom(before: Any, after: Any) -> bool | None:
@@ -163,10 +194,16 @@ def _more(before: Sequence[str], after: Sequence[str]) -> bool | None:
 
 
 def _key_parts(before: Sequence[str], after: Sequence[str]) -> bool | None:
-    """A key of more parts takes fewer calls for the same; no key at all takes the fewest."""
-    if not before or not after:
-        return not after
-    return _more(before, after)
+    """A key of more parts takes fewer calls for the same.
+
+    Nothing else is known to tighten: where there is no key all arguments count, and under another key nothing has been done yet.
+    """
+    return True if not after or (before and _more(before, after)) else None
+
+
+def _source(before: Any, after: Any) -> bool | None:
+    """A source more is a freedom; one that is not declared any more is of no class that could be held."""
+    return True if after and not before else None
 
 
 def _rank(words: Iterable[str]) -> Judge:
@@ -204,6 +241,7 @@ def _hold(before: str, after: str) -> bool | None:
 #: What no rule depends on.
 _ONLY_READ = ("title", "description", "tools/*/title")
 
+#: What is not named here is open. A probe that says "not found" lets a call run again; whoever a question is passed on to may answer it.
 _JUDGES: dict[str, Judge] = {
     "mode": _rank(("enforce", "observe")),
     "criticality": _rank(reversed(Criticality)),
@@ -214,7 +252,7 @@ _JUDGES: dict[str, Judge] = {
     "owners/*": _safeguard,
     "schedule/start_within": _limit,
     "schedule/finish_within": _limit,
-    "sources/*": _freedom,
+    "sources/*": _source,
     "sources/*/trust": _rank(reversed(Trust)),
     "sources/*/fresh_within": _limit,
     "sources/*/data_classes": _fewer,
@@ -224,11 +262,10 @@ _JUDGES: dict[str, Judge] = {
     "tools/*/effect": _effect,
     "tools/*/risk": _rank(reversed(Risk)),
     "tools/*/source": _safeguard,
-    "tools/*/object": _safeguard,
+    "tools/*/object": _help,
     "tools/*/also": _more,
     "tools/*/idempotency": _key_parts,
-    "tools/*/probe": _safeguard,
-    "tools/*/undo": _safeguard,
+    "tools/*/undo": _help,
     "tools/*/undo/none": _freedom,
     "tools/*/deny_when": _safeguard,
     "tools/*/gate": _safeguard,
@@ -236,7 +273,6 @@ _JUDGES: dict[str, Judge] = {
     "tools/*/gate/approvers": _more,
     "tools/*/gate/quorum": _reach,
     "tools/*/gate/expires": _limit,
-    "tools/*/gate/escalate_after": _limit,
     "tools/*/gate/edits": _freedom,
     "tools/*/args_schema": _safeguard,
     "gates/*": _safeguard,
@@ -244,7 +280,6 @@ _JUDGES: dict[str, Judge] = {
     "gates/*/approvers": _more,
     "gates/*/quorum": _reach,
     "gates/*/expires": _limit,
-    "gates/*/escalate_after": _limit,
     "gates/*/edits": _freedom,
     "tools/*/verify": _safeguard,
     "tools/*/recipients": _safeguard,

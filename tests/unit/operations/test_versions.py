@@ -76,6 +76,40 @@ def test_what_may_give_more_room_waits(office: Office, name: str) -> None:
     assert (in_force(office), record(office, 2).state) == (1, VersionState.PROPOSED)
 
 
+#: A tool whose own gate would take the place of that of its risk.
+NEVER_ASKED = """\
+workflow: renewals
+owners: {business: dana@acme.test, technical: lee@acme.test, backup: kim@acme.test}
+gates:
+  high: {approvers: [business], expires: 4h}
+tools:
+  mail.send:
+    effect: send
+    risk: high
+    gate: {when: "false", approvers: [technical]}
+"""
+ASKED = NEVER_ASKED.replace('    gate: {when: "false", approvers: [technical]}\n', "")
+
+
+def test_a_gate_that_takes_a_stricter_ones_place_waits(tmp_path: Path) -> None:
+    control = "change_control: {approver: business}\n"
+    with Office(tmp_path, manifest=ASKED + control) as office:
+        found = apply(office, NEVER_ASKED + control)
+        assert (found.proposed, found.loosens) == (True, ("tools[mail.send].gate",))
+        assert (
+            office.ask(office.begin(trigger="manual"), "mail.send", to="x@customer.test").verdict
+            is Verdict.WAIT
+        )
+
+
+def test_a_gate_that_takes_a_stricter_ones_place_is_the_business_owners_to_add(tmp_path: Path) -> None:
+    with Office(tmp_path, manifest=ASKED) as office:
+        with pytest.raises(Denied, match="such a change is the business owner's to make"):
+            apply(office, NEVER_ASKED)
+        apply(office, NEVER_ASKED, by=DANA)
+        assert in_force(office) == 2
+
+
 def test_a_budget_that_is_higher_or_gone_waits(office: Office) -> None:
     limited = CONTROLLED + "budget: {run_usd: 5}\n"
     assert not apply(office, limited).proposed
