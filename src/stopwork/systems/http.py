@@ -1,7 +1,7 @@
 """Objects behind an HTTP interface, seen and restored by a map of its resources that is data, not code.
 
 For each type the map says how one object is read, and how it is created, updated and deleted where that is possible; what is sent are
-templates (:mod:`stopwork.systems.templates`):
+templates (:mod:`stopwork.systems.templates`), and no value leads out of the place in a path where it stands:
 
 ============== ================================================================================
 ``{id}``        the object's id; ``{part.1}``, ``{part.2}`` … the parts of an id such as ``acme/web/7``
@@ -24,7 +24,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from threading import RLock
 from typing import Any, Final, Literal
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 from msgspec import Struct
@@ -36,7 +36,7 @@ from stopwork.ledger.records import Image, ObjectRef
 from stopwork.ledger.words import ImageState
 from stopwork.systems.base import Unsupported, require_expected, require_known
 from stopwork.systems.python import require_own
-from stopwork.systems.templates import changes, filled
+from stopwork.systems.templates import changes, filled, filled_path
 
 TIMEOUT_S: Final = 10.0
 ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -295,7 +295,7 @@ class HttpSystem:
         self._require_success(answer, f"{task[:-1]}ing {ref}", str(ref))
 
     def _ask(self, ref: ObjectRef, call: Call, values: Mapping[str, Any], doing: str) -> Answer:
-        address = urljoin(self._base, filled(call.path, values, ref, as_text=_quoted).lstrip("/"))
+        address = urljoin(self._base, filled_path(call.path, values, ref).lstrip("/"))
         if urlsplit(address)[:2] != urlsplit(self._base)[:2]:
             raise Unavailable(
                 f"{doing}: {self.name} leads to another host",
@@ -392,10 +392,6 @@ def _told(found: Any, name: str) -> str:
 
 def _strong(etag: str | None) -> str | None:
     return None if etag is None or etag.startswith("W/") else etag
-
-
-def _quoted(value: Any) -> str:
-    return quote(str(value), safe="")
 
 
 def _with_query(call: Call, more: dict[str, Any]) -> Call:

@@ -172,6 +172,32 @@ def test_parts_of_an_id_stand_in_the_path(place: Place) -> None:
         system(place, read="/repos/{part.1}/{part.2}/issues/{part.3}").read(thing("acme"))
 
 
+@pytest.mark.parametrize(
+    ("read", "object_id", "path"),
+    [
+        ("{id}", "7", "/api/7"),
+        ("{id}", "a/b", "/api/a%2Fb"),
+        ("{id}", "7?expand=secrets", "/api/7%3Fexpand%3Dsecrets"),
+        ("{id}", "http://other.test/7", "/api/http%3A%2F%2Fother.test%2F7"),
+        ("{id}", "%2e%2e", "/api/%252e%252e"),
+        ("things/{id}/notes", "a..b", "/api/things/a..b/notes"),
+        ("{part.1}{part.2}", "7/#8", "/api/7%238"),
+    ],
+)
+def test_a_value_stays_where_it_stands_in_a_path(place: Place, read: str, object_id: str, path: str) -> None:
+    place.route = always(200, {"id": 7})
+    system(place, "/api", read=read).read(thing(object_id))
+    assert [(asked.path, asked.query) for asked in place.asked] == [(path, {})]
+
+
+@pytest.mark.parametrize("read", ["{id}", "things/{id}", "things/{id}/notes"])
+@pytest.mark.parametrize("object_id", ["..", ".", "../../admin/keys", "7/../8", "..\\admin", "7/."])
+def test_an_id_that_leads_out_of_its_place_is_refused(place: Place, read: str, object_id: str) -> None:
+    with pytest.raises(Invalid, match="leads out of its place"):
+        system(place, "/api", read=read).read(thing(object_id))
+    assert place.asked == []
+
+
 def test_only_what_belongs_to_the_object_is_seen(place: Place) -> None:
     place.route = always(200, {"data": {"id": 7, "name": "n", "seen_at": 1}})
     assert system(place, at="data", ignore=["seen_at"]).read(thing()).content == {"id": 7, "name": "n"}
