@@ -154,7 +154,6 @@ def pause_behind_much_work(store: Store) -> list[Fault]:
                 ),
             ),
             actor=AGENT,
-            beside_others=True,
         )
         for n in range(WAITING)
     ]

@@ -64,9 +64,7 @@ class Pipeline:
         """Send it, and go on with the oldest that is under way when there are too many."""
         self.count += 1
         work = partial(desk.answer, manifests=self._replica.manifests, request=request)
-        future = self._replica.store.submit(
-            work, actor=AGENT, beside_others=desk.runs_beside_others(type(request))
-        )
+        future = self._replica.store.submit(work, actor=AGENT)
         self._under_way.append((request, time.monotonic(), future))
         while len(self._under_way) > IN_FLIGHT:
             self._go_on()

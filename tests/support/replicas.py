@@ -68,7 +68,6 @@ class Replica:
         return self.store.write(
             lambda tx: desk.answer(tx, self.manifests, request),
             actor=AGENT,
-            beside_others=desk.runs_beside_others(type(request)),
         )
 
     def begin(self, occasion: str, *, run: str | None = None) -> str:

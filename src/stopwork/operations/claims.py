@@ -87,7 +87,7 @@ def carried(tx: Tx, draft: str | None, *, call: str, args_digest: str, session: 
     """Answer the draft that a call carries out; ``Conflict`` unless it is released as this call and claimed by this session."""
     if draft is None:
         return None
-    known = tx.need_locked(Draft, draft)
+    known = tx.need(Draft, draft)
     if known.state is not DraftState.RELEASED or known.release is None:
         raise Conflict(
             f"draft {draft} is {known.state}, not released",

@@ -5,7 +5,7 @@ The server and the embedded guard both answer through here, so a call is decided
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import asdict
@@ -16,22 +16,6 @@ from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
 
 A = TypeVar("A")
-
-#: What guards ask for while their agents work. It changes no rules, and locks what it decides by.
-_BESIDE_OTHERS: Final = (
-    p.AskPermit,
-    p.RecordAttempt,
-    p.RecordOutcome,
-    p.RecordEffects,
-    p.RecordStep,
-    p.Heartbeat,
-    p.ReportReads,
-)
-
-
-def runs_beside_others(request: type[p.Request[Any]]) -> bool:
-    """Answer whether requests of this kind may be answered at the same time as others of these kinds."""
-    return request in _BESIDE_OTHERS
 
 
 def answer(tx: Tx, manifests: Manifests, request: p.Request[A]) -> A:

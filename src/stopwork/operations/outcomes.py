@@ -46,7 +46,7 @@ def finish(
     still settles it. Raises ``Conflict`` for another outcome, for a call that never had a permit or is another session's, and for
     one that would have changed something and was never attempted, unless it failed.
     """
-    known = tx.need_locked(Call, call)
+    known = tx.need(Call, call)
     require_own_workflow(tx, known.workflow)
     require_session(known, session)
     given_up = known.outcome is Outcome.UNKNOWN and not known.reconciled
@@ -106,7 +106,7 @@ def _require_attempt(known: Call, outcome: Outcome) -> None:
 
 def observe(tx: Tx, manifests: Manifests, *, call: str, observed: Sequence[Observed]) -> None:
     """Record what was seen of objects that only the call's result names."""
-    known = tx.need_locked(Call, call)
+    known = tx.need(Call, call)
     require_own_workflow(tx, known.workflow)
     if known.outcome is None:
         raise Conflict(f"{call} has not ended", hint="Report its outcome first.", call=call)

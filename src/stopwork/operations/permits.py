@@ -81,12 +81,11 @@ def ask(
     is one try, counted from 1, ``draft`` which released draft it carries out. Raises ``Conflict`` when ``call`` was used for
     something else, has ended, or is another session's.
     """
-    # Permits run beside each other. These locks, in this order, give one run's calls and one key's calls a turn each.
-    known_run = tx.need_locked(Run, run)
+    known_run = tx.need(Run, run)
     require_own_workflow(tx, known_run.workflow)
     args_digest = digest_of(args)
     call_id = call or tx.new_id("call")
-    earlier = tx.get_locked(Call, call_id)
+    earlier = tx.get(Call, call_id)
     if earlier is not None:
         _check_same_call(earlier, run=run, tool=tool, args_digest=args_digest)
         _check_nobody_elses(earlier, session, tx.now)
@@ -103,11 +102,7 @@ def ask(
     key, business_key, key_error = _key(tx, rules, known_run, tool, args, nth)
     if carried is not None and business_key is None:
         key = carried.key  # edited or not, it is the piece of work that the agent asked for
-    held = tx.get_locked(Key, f"{known_run.workflow}/{key}")
-    if rules is not None and _counts_days(rules):
-        tx.need_locked(
-            Workflow, known_run.workflow
-        )  # what all its runs may use together, they use one after another
+    held = tx.get(Key, f"{known_run.workflow}/{key}")
     request = CallRequest(
         id=call_id,
         workflow=known_run.workflow,
@@ -301,7 +296,7 @@ def require_session(known: Call, session: str | None) -> None:
 
 def in_flight(tx: Tx, call: str, session: str | None) -> Call:
     """Answer the call if it has a permit and no outcome, and actor and session may speak for it; else ``Conflict``."""
-    known = tx.need_locked(Call, call)
+    known = tx.need(Call, call)
     require_own_workflow(tx, known.workflow)
     require_session(known, session)
     if known.outcome is not None:

@@ -29,7 +29,7 @@ def settle(tx: Tx, manifests: Manifests, *, call: str, by: str) -> Outcome:
     What was found has taken effect. What was not found has not, once the call has rested for as long as the manifest says: what was
     cut off may arrive until then, and the answer is ``unknown``. ``Invalid`` for a call that is not its probe.
     """
-    known = tx.need_locked(Call, call)
+    known = tx.need(Call, call)
     require_own_workflow(tx, known.workflow)
     if known.outcome is None:
         raise Conflict(f"{call} has not ended", hint="Ask again when its outcome is recorded.", call=call)

@@ -31,12 +31,12 @@ def report(tx: Tx, manifests: Manifests, *, point: str, reads: Sequence[LeasedRe
     Asked again it changes nothing that is on record. ``Invalid`` for a read under controls that have not come yet, of a tool that
     was no read, and under the id of any other call: what was asked for a permit ends by its outcome.
     """
-    known = tx.need_locked(Point, point)
+    known = tx.need(Point, point)
     require_own_workflow(tx, known.workflow)
     newest = current_epoch(tx)
     unknown = []
     for read in reads:
-        run = tx.get_locked(Run, read.run)
+        run = tx.get(Run, read.run)
         if run is None or run.workflow != known.workflow:
             unknown.append(read.call)
             continue
@@ -44,7 +44,7 @@ def report(tx: Tx, manifests: Manifests, *, point: str, reads: Sequence[LeasedRe
             raise Invalid(
                 f"epoch {read.epoch} has not come yet", hint="Report the epoch of the lease.", call=read.call
             )
-        earlier = tx.get_locked(Call, read.call)
+        earlier = tx.get(Call, read.call)
         if earlier is None:
             _began(tx, manifests, run, point, read)
         elif not _is_same(earlier, point, read):

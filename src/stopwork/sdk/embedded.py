@@ -64,7 +64,6 @@ class LocalDesk:
         return store.write(
             lambda tx: desk.answer(tx, self.installation.manifests, request),
             actor=actor,
-            beside_others=desk.runs_beside_others(type(request)),
         )
 
     def close(self) -> None:

@@ -103,7 +103,6 @@ class Pulses:
                 lambda tx: _note(tx, self._installation, some),
                 actor=SYSTEM,
                 urgent=False,
-                beside_others=True,
             )
         except Exception as error:  # noqa: BLE001 - each of those who asked is told
             answers = [error] * len(some)

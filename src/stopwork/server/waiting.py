@@ -20,16 +20,14 @@ from stopwork.storage.store import Store
 from stopwork.storage.transaction import Tx
 
 
-async def written(
-    store: Store, work: Callable[[Tx], Any], *, actor: Principal, urgent: bool, beside_others: bool
-) -> Any:
+async def written(store: Store, work: Callable[[Tx], Any], *, actor: Principal, urgent: bool) -> Any:
     """Answer what :meth:`Store.write` would, without a thread that waits. Who is cancelled before the work begins takes it back."""
     loop = asyncio.get_running_loop()
     arrivals = _ARRIVALS.get(loop)
     if arrivals is None:
         arrivals = _ARRIVALS[loop] = _Arrivals(loop)
     waiter = _Waiter(arrivals, loop.create_future())
-    store.put(Job(work=work, actor=actor, urgent=urgent, beside_others=beside_others, future=waiter))
+    store.put(Job(work=work, actor=actor, urgent=urgent, future=waiter))
     return await waiter.future
 
 

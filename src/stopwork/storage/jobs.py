@@ -32,12 +32,11 @@ class Waiting(Protocol):
 
 
 class Job(msgspec.Struct):
-    """What one caller wants done in one transaction. Work that runs ``beside_others`` locks by itself what it decides by."""
+    """What one caller wants done in one transaction."""
 
     work: Callable[[Tx], Any]
     actor: Principal
     urgent: bool
-    beside_others: bool
     future: Waiting
 
     def refuse(self, error: BaseException) -> None:

@@ -97,18 +97,16 @@ class Store:
         *,
         actor: Principal = SYSTEM,
         urgent: bool = False,
-        beside_others: bool = False,
     ) -> T:
         """Run ``work`` in one transaction and answer its result once that is durable.
 
         ``work`` runs on a writer's thread: it must not wait for anything and must not call ``write`` itself, and it may be run again
         from its beginning. What is ``urgent``, because it stops others, goes before everything that waits and is committed without
-        waiting for more. Work is alone in the database, on all servers, unless it may run ``beside_others`` that may too: such work
-        changes no rules and locks what it decides by (:meth:`Tx.get_locked`).
+        waiting for more. Work is alone in the database, on all servers.
         """
         if threading.current_thread() in self._threads:
             raise Internal("a transaction was started inside a transaction")
-        return self.submit(work, actor=actor, urgent=urgent, beside_others=beside_others).result()
+        return self.submit(work, actor=actor, urgent=urgent).result()
 
     def submit(
         self,
@@ -116,11 +114,10 @@ class Store:
         *,
         actor: Principal = SYSTEM,
         urgent: bool = False,
-        beside_others: bool = False,
     ) -> Future[T]:
         """Like :meth:`write`, but answer at once with a future."""
         future: Future[T] = Future()
-        self.put(Job(work=work, actor=actor, urgent=urgent, beside_others=beside_others, future=future))
+        self.put(Job(work=work, actor=actor, urgent=urgent, future=future))
         return future
 
     def put(self, job: Job) -> None:

@@ -55,9 +55,6 @@ class Tx(View):
             return known  # type: ignore[return-value]  # it is kept under its kind
         return None if self._batch.is_new((kind, record_id), made=False) else self._fetch(kind, record_id)
 
-    def get_locked(self, kind: type[R], record_id: str) -> R | None:
-        return self.get(kind, record_id)
-
     def need(self, kind: type[R], record_id: str) -> R:
         known = self._known((kind, record_id))
         record = self._fetch(kind, record_id) if known is UNSET else known
@@ -111,9 +108,6 @@ class Tx(View):
         except BaseException as error:
             self._broken = error
             raise
-
-    def need_locked(self, kind: type[R], record_id: str) -> R:
-        return self.need(kind, record_id)
 
     def new_id(self, prefix: str) -> str:
         """Answer a new identifier such as ``run_01hv…``."""

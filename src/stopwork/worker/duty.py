@@ -111,9 +111,7 @@ class DutyLoop:
             return True
         asked_at = boottime()
         turn = partial(leases.take, duty=self._duty.name, owner=self._owner, for_s=LEASE_S)
-        self._renew_at = (
-            asked_at + LEASE_S / 2 if self._store.write(turn, beside_others=True) is not None else 0.0
-        )
+        self._renew_at = asked_at + LEASE_S / 2 if self._store.write(turn) is not None else 0.0
         return self._renew_at > 0
 
     def _succeeded(self) -> None:

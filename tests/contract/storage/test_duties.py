@@ -27,9 +27,7 @@ def test_a_duty_has_one_owner_until_its_lease_runs_out(postgres: PostgresServer)
     with Store.open(postgres.database()) as store:
 
         def take(owner: str, for_s: float = 60.0) -> int | None:
-            return store.write(
-                partial(leases.take, duty="sealer", owner=owner, for_s=for_s), beside_others=True
-            )
+            return store.write(partial(leases.take, duty="sealer", owner=owner, for_s=for_s))
 
         assert take("one") == 1
         assert take("other") is None

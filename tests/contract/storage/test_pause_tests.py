@@ -57,7 +57,7 @@ def ask(installation: Installation, run: str, number: int) -> tuple[str, Verdict
         tool="crm.create_task",
         args={"account_id": run, "title": f"Call {number}"},
     )
-    answer = installation.store.write(asked, actor=AGENT, beside_others=True)
+    answer = installation.store.write(asked, actor=AGENT)
     return answer.call, answer.verdict
 
 

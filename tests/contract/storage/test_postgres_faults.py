@@ -43,7 +43,7 @@ def written_again(store: Store, run: str) -> int:
     refused, end = 0, time.monotonic() + RECOVERS_WITHIN_S
     while True:
         try:
-            store.write(recording(run_started(run)), beside_others=True)
+            store.write(recording(run_started(run)))
         except Unavailable:
             refused += 1
             assert time.monotonic() < end, "the store does not recover"
@@ -75,7 +75,7 @@ def test_what_was_acknowledged_survives_a_database_that_is_killed_under_load(mor
         def write(thread: int) -> None:
             for n in range(10_000):
                 try:
-                    store.write(recording(run_started(f"run_{thread}_{n}")), beside_others=True)
+                    store.write(recording(run_started(f"run_{thread}_{n}")))
                 except Unavailable:
                     return
                 told.append(f"run_{thread}_{n}")
@@ -123,7 +123,7 @@ def test_a_server_that_is_suspended_in_a_transaction_does_not_hold_up_a_pause(
         time.sleep(IDLE_WITHIN_S + 1)
 
     with Replica.several(2, partial(Replica.open, postgres.database())) as (first, second):
-        future = first.store.submit(suspended, beside_others=True)
+        future = first.store.submit(suspended)
         assert entered.wait(5)
         began = time.monotonic()
         second.pause(Scope(kind=ScopeKind.EVERYTHING))
@@ -233,7 +233,7 @@ def test_a_server_that_is_cut_off_is_told_so_and_holds_nobody_up(postgres: Postg
             proxy.stall()
 
         began = time.monotonic()
-        future = far.store.submit(stall, beside_others=True)
+        future = far.store.submit(stall)
         near.pause(Scope(kind=ScopeKind.EVERYTHING))
         assert time.monotonic() - began < IDLE_WITHIN_S + 2
         with pytest.raises(Unavailable):

@@ -138,7 +138,7 @@ def test_numbers_are_dense_and_in_the_order_of_the_commits(pair: list[Replica]) 
     def write(n: int) -> None:
         for count in range(40):
             work = recording(run_started(f"run-{n}-{count}"), run_started(f"other-{n}-{count}"))
-            pair[n % 2].store.write(work, beside_others=bool(count % 4))
+            pair[n % 2].store.write(work)
 
     seen: list[int] = []
     stop = threading.Event()
@@ -160,7 +160,7 @@ def test_numbers_are_dense_and_in_the_order_of_the_commits(pair: list[Replica]) 
 def test_who_loses_a_race_is_told_what_is_there(pair: list[Replica]) -> None:
     for n in range(20):
         work = recording(run_started(f"run-{n}"))
-        answers = at_once([partial(each.store.write, work, beside_others=True) for each in pair * 2])
+        answers = at_once([partial(each.store.write, work) for each in pair * 2])
         refused = [each for each in answers if isinstance(each, StopworkError)]
         assert len(refused) == 3
         assert all(isinstance(each, Conflict) and "exists already" in each.detail for each in refused)

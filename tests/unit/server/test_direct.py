@@ -96,7 +96,7 @@ def test_every_answer_comes_to_who_asked(tmp_path: Path) -> None:
                 raise NotFound("there is none", number=number)
             return number
 
-        asked = written(store, work, actor=SYSTEM, urgent=number % 7 == 0, beside_others=False)
+        asked = written(store, work, actor=SYSTEM, urgent=number % 7 == 0)
         try:
             return await asked  # type: ignore[no-any-return]
         except NotFound as error:
@@ -119,7 +119,7 @@ def test_who_stops_waiting_takes_back_what_has_not_begun(tmp_path: Path) -> None
 
     async def scene(store: Store) -> None:
         def ask(work: Any) -> asyncio.Task[Any]:
-            asked = written(store, work, actor=SYSTEM, urgent=False, beside_others=False)
+            asked = written(store, work, actor=SYSTEM, urgent=False)
             return asyncio.ensure_future(asked)
 
         first = ask(hold)
@@ -140,7 +140,7 @@ def test_a_loop_that_is_gone_stops_no_writer(tmp_path: Path) -> None:
     begun = threading.Event()
 
     async def leave(store: Store) -> None:
-        asked = written(store, lambda _tx: begun.wait(10), actor=SYSTEM, urgent=False, beside_others=False)
+        asked = written(store, lambda _tx: begun.wait(10), actor=SYSTEM, urgent=False)
         asyncio.ensure_future(asked)  # noqa: RUF006 - nobody waits for it, which is the point
         await asyncio.sleep(0)
 

@@ -18,7 +18,7 @@ NOBODY = Principal(kind=PrincipalKind.SYSTEM, id="nobody")
 
 def job(*, urgent: bool = False) -> tuple[Job, Future[Any]]:
     future: Future[Any] = Future()
-    made = Job(work=lambda _tx: None, actor=NOBODY, urgent=urgent, beside_others=False, future=future)
+    made = Job(work=lambda _tx: None, actor=NOBODY, urgent=urgent, future=future)
     return made, future
 
 

@@ -43,11 +43,10 @@ class Given(Struct, frozen=True, kw_only=True):
 
 
 class Write(Struct, frozen=True):
-    """One transaction; an ``urgent`` one stops others and goes before them, and some run ``beside_others``: see ``Store.write``."""
+    """One transaction; an ``urgent`` one stops others and goes before them."""
 
     work: Callable[[Tx, Given], Any]
     urgent: bool = False
-    beside_others: bool = False
 
 
 class Attend(Struct, frozen=True):

@@ -61,7 +61,7 @@ def _endpoint(request: type[p.Request[Any]]) -> Endpoint:
         path=request.path,
         name=name,
         summary=summary,
-        does=Write(work, beside_others=desk.runs_beside_others(request)),
+        does=Write(work),
         body=body,
         answer=request.answer,
         access=Access.ANY,

@@ -130,7 +130,6 @@ async def write(does: Write | Attend, given: Given, credential: Credential | Non
         work,
         actor=given.actor,
         urgent=does.urgent,
-        beside_others=does.beside_others,
     )
 
 
