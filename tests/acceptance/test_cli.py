@@ -170,7 +170,7 @@ def test_what_people_read(office: Office, running: dict[str, Any]) -> None:
     assert re.search(rf"^{run['id']} +{WORKFLOW} +inbox w1 +succeeded ", office.read("runs"), re.MULTILINE)
     assert "tasks.create" in office.read("runs", "show", run["id"])
     assert re.search(
-        r"^office/task/w1-0 +created +absent +\{.*\} +declared$",
+        r"^office/task/w1-0 +created +absent +\{.*\} +declared +-$",
         office.read("calls", "show", call["id"]),
         re.MULTILINE,
     )
@@ -190,8 +190,12 @@ def test_what_people_read(office: Office, running: dict[str, Any]) -> None:
     assert "2 objects" not in office.read("audit", name)
     assert "office/task/w1-0" in office.read("audit", name, "--look")
     assert "proposed" in office.read("incident", "contain", name)
+    assert "unchanged" in office.read("incident", "drift", name)
+    assert "1 unchanged" in office.read("incident", "drift", name, "--last")
     assert "w1-0" in office.read("recover", "plan", name)
-    assert "1 approved" in office.read("recover", "approve", name, "--yes")
+    _edit_and_take_back(office, name)
+    rule = "object.id == 'w1-0' && operation == 'created'"
+    assert "1 approved" in office.read("recover", "approve", name, "--where", rule, "--yes")
     assert "is finished: 1 verified." in office.read("recover", "run", name, "--yes")
     assert "1 verified" in office.read("recover", "status", name)
     assert "proposed" in office.read("recover", "plan", name, "--reverse")
@@ -226,6 +230,21 @@ def test_what_people_read(office: Office, running: dict[str, Any]) -> None:
     assert "as it was recorded" in office.read("db", "fsck", "--data", str(office.data))
     assert "the signing key" in office.read("db", "backup", "copy", "--data", str(office.data))
     assert "Signed out here." in office.read("logout")
+
+
+def _edit_and_take_back(office: Office, name: str) -> None:
+    """The plan says exactly what it does; an item is edited, and the edit taken back."""
+    shown = office.read("recover", "show", name)
+    assert "undone fully" in shown
+    (item,) = (each["id"] for each in office.ask("recover", "show", name)["items"])
+    edited = office.read("recover", "edit", name, item, "--remedy", "tell", "--reason", "Kim deletes it.")
+    assert re.search(r"^edited +by .*: Kim deletes it\.$", edited, re.MULTILINE)
+    back = office.read("recover", "edit", name, item, "--undo", "--reason", "Kim is away.")
+    assert re.search(r"^remedy +delete$", back, re.MULTILINE)
+    wrong = office.ask("recover", "edit", name, item, "--set", "title=x", "--reason", "?", code=Exit.INVALID)
+    assert "sets no fields" in wrong["detail"]
+    refused = office.ask("recover", "approve", name, "--where", "operation == 'made'", code=Exit.INVALID)
+    assert "there is no operation 'made'" in refused["detail"]
 
 
 def _in_an_hour() -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stopwork.cli.assigning import assigned
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Invocation, answers, paged, yes_option
 from stopwork.ledger.words import ApprovalState
@@ -266,17 +267,4 @@ def _edited(content: Any, changes: tuple[str, ...]) -> dict[str, Any]:
     asked = content.get("args") if isinstance(content, dict) else None
     if not isinstance(asked, dict):
         raise click.UsageError("What is asked here has no arguments to set.")
-    edited = dict(asked)
-    for change in changes:
-        name, equals, given = change.partition("=")
-        if not equals or not name:
-            raise click.UsageError(f"--set takes NAME=VALUE, not {change!r}.")
-        edited[name] = given if isinstance(asked.get(name), str) else _value(given)
-    return edited
-
-
-def _value(given: str) -> Any:
-    try:
-        return json.loads(given)
-    except ValueError:
-        return given
+    return asked | assigned(changes, asked)
