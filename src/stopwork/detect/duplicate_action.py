@@ -5,15 +5,17 @@ A call that timed out counts too, because it may have happened. One that failed 
 nor does one that a recovery has undone.
 
 Where the manifest declares a key that fits the call, the key decides. Otherwise the tool and all its
-arguments are compared, but only for actions that add something (to repeat an update leaves the world as it
-was) and only within one occasion: a daily job that says the same thing every day is no duplicate, its retry
-is.
+arguments are compared, and only within one occasion: a daily job that says the same thing every day is no
+duplicate, its retry is. To repeat an update should leave the world as it was. Whether it did is seen when the
+call has ended: one that found what an equal call had left, and changed it again, was the same action a
+second time (a charge, a counter, a switch). It may have been meant, so nothing is held for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -21,14 +23,16 @@ from msgspec.structs import replace
 from stopwork.detect.detector import QUIET, Detector, Finding
 from stopwork.detect.rulebook import Rulebook, hold_of
 from stopwork.detect.table import Table
+from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.phrases import count_of, lasting
 from stopwork.ledger.events import CallDecided, CallFinished, Entry, ItemFinished, PlanProposed, RunStarted
-from stopwork.ledger.records import Item, Record, Run
+from stopwork.ledger.records import Effect, Item, Record, Run
 from stopwork.ledger.words import (
     EffectKind,
     IncidentType,
     ItemState,
     Mode,
+    Operation,
     Outcome,
     RunStatus,
     SignalKind,
@@ -44,14 +48,35 @@ MOST_KEYS = 4_096
 MOST_RUNS = 1_024
 MOST_CALLS = 4_096
 MOST_SIGHTINGS = 50
+MOST_VALUES = 32
 
 
 class Sighting(Record):
-    """One permitted call."""
+    """One permitted call; ``left`` are digests of the values that it left, where what it changed decides."""
 
     call: str
     run: str
     at: datetime
+    left: dict[str, str] = {}
+
+
+class Asked(Record):
+    """A permitted call as far as it is told of: what it does, and the ``key`` of the action that it is one of.
+
+    ``compared`` says by what calls are known to be the same action: a declared key, their arguments, or what they change as well.
+    """
+
+    call: str
+    run: str
+    workflow: str
+    at: datetime
+    tool: str
+    effect: EffectKind
+    permission: str | None
+    trigger: str
+    key: str
+    action: str
+    compared: str
 
 
 class Action(Record):
@@ -63,16 +88,17 @@ class Action(Record):
 
 
 class State(Record):
-    """``undone`` calls left no change; ``planned`` says which calls a recovery item undoes."""
+    """``undone`` calls left no change; ``planned`` says which calls a recovery item undoes; ``asked`` are updates that have not ended."""
 
     actions: Table[Action] = Table()
+    asked: Table[Asked] = Table()
     undone: Table[bool] = Table()
     planned: Table[tuple[str, ...]] = Table()
     runs: Table[Run] = Table()
 
 
 class DuplicateAction(Detector[State]):
-    """Fires at the second permit for the same action within the window."""
+    """Fires at the second permit for the same action within the window, or when an update is seen to have changed the same again."""
 
     name: ClassVar[str] = "duplicate_action"
     state_type = State
@@ -82,9 +108,11 @@ class DuplicateAction(Detector[State]):
             case RunStarted() as event:
                 return _remember_run(state, _run_of(event, event.trigger_id, event.attempt, entry)), ()
             case CallDecided(verdict=Verdict.ALLOW) as event if event.effect is not EffectKind.READ:
-                return _count(state, event, entry, rules)
+                return _permitted(state, event, entry, rules)
             case CallFinished(outcome=Outcome.FAILED, effects=()) as event:
                 return _without_call(state, event.call), ()
+            case CallFinished() as event if event.call in state.asked:
+                return _changed(state, event, rules)
             case PlanProposed() as event:
                 return _plan(state, event.items), ()
             case ItemFinished(state=ItemState.VERIFIED) as event:
@@ -113,34 +141,88 @@ def _run_of(event: RunStarted | CallDecided, trigger_id: str, attempt: int, entr
     )
 
 
-def _count(
+def _permitted(
     state: State, event: CallDecided, entry: Entry, rules: Rulebook
 ) -> tuple[State, tuple[Finding, ...]]:
-    compiled, at = rules(event.workflow), entry.at
-    if compiled is None or event.call in state.undone:
+    compiled = rules(event.workflow)
+    if (
+        compiled is None
+        or event.call in state.undone
+        or not compiled.manifest.alerts.duplicate_action.enabled
+    ):
         return state, ()
-    alert = compiled.manifest.alerts.duplicate_action
     # A run that began before anybody watched is its own occasion: nothing is known that joins it to another.
     run = state.runs.get(event.run) or _run_of(event, event.run, 1, entry)
     declared = compiled.declared_alert_key(event.tool, event.args, run, event.source or "")
-    if not alert.enabled or (declared is None and event.effect not in ADDING):
-        return state, ()
     action_key = (
         ("key", declared) if declared is not None else (event.tool, event.args_digest, run.trigger_id)
     )
-    key = "\x1f".join((event.workflow, *action_key))
+    adds = event.effect in ADDING
+    asked = Asked(
+        call=event.call,
+        run=event.run,
+        workflow=event.workflow,
+        at=entry.at,
+        tool=event.tool,
+        effect=event.effect,
+        permission=event.permission,
+        trigger=event.trigger,
+        key="\x1f".join((event.workflow, *action_key)),
+        action=declared or event.args_digest,
+        compared="declared key" if declared is not None else "arguments" if adds else "arguments and changes",
+    )
+    if declared is None and not adds:
+        return replace(state, asked=state.asked.put(event.call, asked, at_most=MOST_CALLS)), ()
+    return _count(state, asked, {}, compiled.manifest.alerts.duplicate_action)
 
-    known = state.actions.get(key, Action())
-    if any(sighting.call == event.call for sighting in known.sightings):
+
+def _changed(state: State, event: CallFinished, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
+    """Count an update once it is known what it changed; one that found something new begins anew."""
+    asked = state.asked[event.call]
+    state = replace(state, asked=state.asked.without(event.call))
+    compiled, values = rules(asked.workflow), dict(islice(_values(event.effects), MOST_VALUES))
+    if compiled is None or not values:
         return state, ()
-    action = _with_sighting(known, Sighting(call=event.call, run=event.run, at=at), alert.window)
+    known = state.actions.get(asked.key, Action()).sightings
+    if not any(each.left.get(name) == found for each in known for name, (found, _) in values.items()):
+        state = replace(state, actions=state.actions.without(asked.key))
+    left = {name: after for name, (_, after) in values.items()}
+    return _count(state, asked, left, compiled.manifest.alerts.duplicate_action)
+
+
+def _values(effects: Iterable[Effect]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the name of each value that was changed, and digests of what was found and of what was left.
+
+    What was made is one such value for its type: to make another of it is to do the same again.
+    """
+    for effect in effects:
+        before, after = effect.before.content, effect.after.content
+        if effect.operation is Operation.CREATED:
+            yield f"{effect.object.system}/{effect.object.type}", ("made", "made")
+        elif isinstance(before, dict) and isinstance(after, dict):
+            for name in sorted(before.keys() | after.keys()):
+                one, other = before.get(name), after.get(name)
+                if one != other:
+                    yield f"{effect.object_key} {name}", (digest_of(one), digest_of(other))
+        elif effect.operation is Operation.MODIFIED:
+            yield effect.object_key, (digest_of(before), digest_of(after))
+
+
+def _count(
+    state: State, asked: Asked, left: dict[str, str], alert: DuplicateAlert
+) -> tuple[State, tuple[Finding, ...]]:
+    known = state.actions.get(asked.key, Action())
+    if any(sighting.call == asked.call for sighting in known.sightings):
+        return state, ()
+    sighting = Sighting(call=asked.call, run=asked.run, at=asked.at, left=left)
+    action = _with_sighting(known, sighting, alert.window)
     latest = action.sightings[-1].at
     quiet = known.reported_at is not None and latest - known.reported_at < QUIET
     fires = len(action.sightings) > 1 and not quiet
     # Within the quiet time copies are only counted; the next report lists them all.
     known = replace(action, reported_at=latest) if fires else action
-    state = replace(state, actions=state.actions.put(key, known, at_most=MOST_KEYS))
-    return state, (_finding(event, alert, action, declared),) if fires else ()
+    state = replace(state, actions=state.actions.put(asked.key, known, at_most=MOST_KEYS))
+    return state, (_finding(asked, alert, action),) if fires else ()
 
 
 def _with_sighting(action: Action, sighting: Sighting, window: timedelta) -> Action:
@@ -184,39 +266,42 @@ def _put_back(state: State, item: str) -> State:
     return replace(state, planned=state.planned.without(item))
 
 
-def _finding(event: CallDecided, alert: DuplicateAlert, action: Action, declared: str | None) -> Finding:
+def _finding(asked: Asked, alert: DuplicateAlert, action: Action) -> Finding:
     original, *copies = action.sightings
     times = len(action.sightings) + action.dropped
     runs = list(dict.fromkeys(sighting.run for sighting in action.sightings))
     where = "in one run" if len(runs) == 1 else f"in {count_of(len(runs), 'run')}"
+    by_change = bool(original.left)
+    said = (
+        f"{asked.tool} was called {times} times with the same arguments {where}, and each changed the same again"
+        if by_change
+        else f"{asked.tool} was permitted {times} times for the same action {where}"
+    )
     return Finding(
         type=IncidentType.DUPLICATE_WORK,
         kind=SignalKind.ALERT,
         detector=DuplicateAction.name,
-        key=event.tool,
-        workflow=event.workflow,
-        summary=(
-            f"{event.tool} was permitted {times} times for the same action {where}, "
-            f"{lasting((copies[-1].at - original.at).total_seconds())} from first to last"
-        ),
+        key=asked.tool,
+        workflow=asked.workflow,
+        summary=f"{said}, {lasting((copies[-1].at - original.at).total_seconds())} from first to last",
         occurred_at=copies[-1].at,
         facts={
             "rule": DuplicateAction.name,
             "threshold": 1,
             "value": times,
             "window_s": alert.window.total_seconds(),
-            "tool": event.tool,
-            "effect": event.effect.value,
-            "permission": event.permission,
-            "trigger": event.trigger,
-            "action": declared or event.args_digest,
-            "compared": "declared key" if declared is not None else "arguments",
+            "tool": asked.tool,
+            "effect": asked.effect.value,
+            "permission": asked.permission,
+            "trigger": asked.trigger,
+            "action": asked.action,
+            "compared": asked.compared,
             "original": original.call,
             "copies": [sighting.call for sighting in copies],
             "runs": runs,
         },
-        run=event.run,
-        call=event.call,
-        hold=hold_of(alert),
+        run=asked.run,
+        call=asked.call,
+        hold=None if by_change else hold_of(alert),
         severity=alert.severity,
     )

@@ -35,7 +35,8 @@ class DuplicateAlert(Alert, frozen=True):
         tuple[KeyPart, ...],
         says(
             "Two writes for which all these parts are equal are the same action. Left out, or where a call lacks "
-            "an argument named here, calls that add something are compared by tool and all arguments.",
+            "an argument named here, calls are compared by tool and all arguments: those that add something at once, "
+            "others once they are seen to have changed the same again.",
             ["tool", "args.account_id", "args.title"],
             max_length=MAX_KEY_PARTS,
         ),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from stopwork.detect.duplicate_action import MOST_SIGHTINGS, DuplicateAction
 from stopwork.ledger.records import Effect, Image, ObjectRef
@@ -144,6 +145,79 @@ CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
         ["B", "D"],
     ),
 }
+
+# What each of several equal updates found in an account's balance and what it left; the calls at which something is found.
+UPDATES: dict[str, tuple[list[tuple[int, int]], list[str]]] = {
+    "it left the world as it was": ([(0, 5), (5, 5)], []),
+    "it changed the same again": ([(0, 5), (5, 10)], ["c1"]),
+    "a switch, on and off": ([(0, 1), (1, 0)], ["c1"]),
+    "somebody has set it back in between": ([(0, 5), (0, 5)], []),
+    "somebody has set it otherwise in between, then it came again": ([(0, 5), (2, 7), (7, 12)], ["c2"]),
+    "the copy was undone, and it came again": ([(0, 5), (5, 10), (5, 10)], ["c1", "c2"]),
+}
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_without_a_key_an_equal_update_counts_when_it_changes_the_same_again(name: str) -> None:
+    seen, expected = UPDATES[name]
+    found = findings(DETECTOR, _updates(seen), RULES)
+    assert [finding.call for finding in found] == expected
+    for finding in found:
+        assert (finding.hold, finding.facts["compared"]) == (None, "arguments and changes")
+        assert finding.facts["original"] in ("c0", "c1")
+
+
+def test_what_an_update_makes_anew_each_time_was_done_twice() -> None:
+    made = [
+        replace(EFFECT, call=call, object=ObjectRef(system="crm", type="task", id=name))
+        for call, name in (("A", "7"), ("B", "8"))
+    ]
+    story = Story().run("r1")
+    for effect in made:
+        story.call(effect.call, effect=EffectKind.UPDATE, x=1).outcome(
+            effect.call, Outcome.SUCCEEDED, (effect,)
+        )
+    assert finding_of(DETECTOR, story, RULES).facts["copies"] == ["B"]
+
+
+def test_other_fields_of_the_object_may_change_in_between() -> None:
+    story = Story().run("r1")
+    for call, before, after in (
+        ("A", {"balance": 0, "note": ""}, {"balance": 5, "note": ""}),
+        ("B", {"balance": 5, "note": "vip"}, {"balance": 10, "note": "vip"}),
+    ):
+        story.call(call, effect=EffectKind.UPDATE, x=1).outcome(
+            call, Outcome.SUCCEEDED, (_changed(call, before, after),)
+        )
+    assert finding_of(DETECTOR, story, RULES).call == "B"
+
+
+def test_an_equal_update_on_another_occasion_is_its_own() -> None:
+    story = Story().run("r1", occasion="mon").call("A", effect=EffectKind.UPDATE, x=1)
+    story.outcome("A", Outcome.SUCCEEDED, (_changed("A", {"balance": 0}, {"balance": 5}),))
+    story.run("r2", occasion="tue").call("B", "r2", effect=EffectKind.UPDATE, x=1)
+    story.outcome("B", Outcome.SUCCEEDED, (_changed("B", {"balance": 5}, {"balance": 10}),))
+    assert not findings(DETECTOR, story, RULES)
+
+
+def _updates(seen: list[tuple[int, int]]) -> Story:
+    story = Story().run("r1")
+    for number, (before, after) in enumerate(seen):
+        call = f"c{number}"
+        effects = () if before == after else (_changed(call, {"balance": before}, {"balance": after}),)
+        story.after(minutes=2).call(call, effect=EffectKind.UPDATE, x=1)
+        story.outcome(call, Outcome.SUCCEEDED, effects)
+    return story
+
+
+def _changed(call: str, before: object, after: object) -> Effect:
+    return replace(
+        EFFECT,
+        call=call,
+        operation=Operation.MODIFIED,
+        before=Image.present(before),
+        after=Image.present(after),
+    )
 
 
 def _failure_first(story: Story) -> Story:
