@@ -18,9 +18,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import (
+    ArgumentError,
     DBAPIError,
     DisconnectionError,
     IntegrityError,
+    NoSuchModuleError,
     NoSuchTableError,
     SQLAlchemyError,
     StatementError,
@@ -57,8 +59,9 @@ class EngineDatabase:
         except (SQLAlchemyError, ImportError) as error:
             # The address may hold a password: name what is wrong with it, never the address.
             raise Invalid(
-                f"the database address cannot be used: {type(error).__name__}",
-                hint="Give a SQLAlchemy address whose driver is installed.",
+                f"the database address cannot be used: {_without_address(error)}",
+                hint="Write a SQLAlchemy address whose driver is installed, such as postgresql+psycopg://HOST/NAME.",
+                field="url",
             ) from None
         weakref.finalize(self, self._engine.dispose)  # a system is never closed by hand
         sa.event.listen(self._engine, "checkout", _alive(self._engine.dialect))
@@ -98,6 +101,14 @@ class EngineDatabase:
                 return sa.Table(name, self._metadata, schema=schema, autoload_with=connection)
             except NoSuchTableError:
                 return None
+
+
+def _without_address(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"its driver {error.name} is not installed"
+    if isinstance(error, NoSuchModuleError):
+        return "there is no such kind of database"
+    return "it does not have the form of one" if isinstance(error, ArgumentError) else type(error).__name__
 
 
 def _alive(dialect: sa.Dialect) -> Callable[[Any, Any, Any], None]:

@@ -89,6 +89,8 @@ class FilesSystem:
         self.name = name
         self.scans = scan
         self._root = Path(root).resolve()
+        if self._root.is_file():
+            raise Invalid(f"{self._root} is a file", hint="Name the folder around it.", field="root")
         self._keep = None if keep is None else _Keep(Path(keep).resolve(), outside=self._root)
         self._ignore = ignore
         self._inline_bytes_max = inline_bytes_max
@@ -316,7 +318,9 @@ class _Keep:
 
     def __init__(self, folder: Path, *, outside: Path) -> None:
         if folder == outside or outside in folder.parents:
-            raise Invalid("the keep folder lies in the root", hint="Name a folder outside of it.")
+            raise Invalid(
+                "the keep folder lies in the root", hint="Name a folder outside of it.", field="keep"
+            )
         self._folder = folder
 
     def put(self, pieces: Iterator[bytes]) -> dict[str, Any]:

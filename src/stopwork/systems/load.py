@@ -15,78 +15,36 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import msgspec
-from msgspec import Struct
-
 from stopwork.kernel.errors import Invalid
 from stopwork.systems.base import System
-from stopwork.systems.files import INLINE_BYTES_MAX, SCAN_OBJECTS_MAX, FilesSystem
-from stopwork.systems.http import TIMEOUT_S, HttpSystem, Resource
+from stopwork.systems.files import FilesSystem
+from stopwork.systems.http import HttpSystem
 from stopwork.systems.python import PythonSystem
-from stopwork.systems.sql import SCAN_ROWS_MAX, SqlSystem, Table
-from stopwork.systems.tool import Handling, ToolSystem
+from stopwork.systems.settings import (
+    FilesSettings,
+    HttpSettings,
+    Kind,
+    PythonSettings,
+    Settings,
+    SqlSettings,
+    ToolSettings,
+    settings_of,
+    wrong,
+)
+from stopwork.systems.sql import SqlSystem
+from stopwork.systems.tool import ToolSystem
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-_AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<field>.*)`)?$", re.DOTALL)
-
-
-class _Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    pass
-
-
-class SqlSettings(_Settings, frozen=True, kw_only=True, tag="sql"):
-    """A database; see :mod:`stopwork.systems.sql`."""
-
-    url: str
-    tables: dict[str, Table]
-    scan: bool = False
-    scan_rows_max: int = SCAN_ROWS_MAX
-    capture: bool = False
-
-
-class PythonSettings(_Settings, frozen=True, kw_only=True, tag="python"):
-    """An object with ``read`` and, where it can, ``write``, ``scan`` and ``invoke``; or a function that makes one.
-
-    An object with ``replace`` is taken for a whole :class:`~stopwork.systems.base.System` and used as it is.
-
-    ``source`` is ``package.module:name`` or ``path/to/file.py:name``; ``options`` are the function's arguments.
-    """
-
-    source: str
-    options: dict[str, Any] = {}
-
-
-class FilesSettings(_Settings, frozen=True, kw_only=True, tag="files"):
-    """What lies below a folder; see :mod:`stopwork.systems.files`."""
-
-    root: str
-    keep: str | None = None
-    ignore: tuple[str, ...] = ()
-    inline_bytes_max: int = INLINE_BYTES_MAX
-    scan: bool = True
-    scan_objects_max: int = SCAN_OBJECTS_MAX
-
-
-class HttpSettings(_Settings, frozen=True, kw_only=True, tag="http"):
-    """A map of an HTTP interface; see :mod:`stopwork.systems.http`."""
-
-    url: str
-    types: dict[str, Resource]
-    headers: dict[str, str] = {}
-    timeout_s: float = TIMEOUT_S
-    scan: bool = False
-    scan_objects_max: int = SCAN_OBJECTS_MAX
-
-
-class ToolSettings(_Settings, frozen=True, kw_only=True, tag="tool"):
-    """The agent's own tools, called through the function that ``invoke`` names; see :mod:`stopwork.systems.tool`."""
-
-    invoke: str
-    types: dict[str, Handling]
-    options: dict[str, Any] = {}
-
-
-_Kind = SqlSettings | FilesSettings | HttpSettings | PythonSettings | ToolSettings
+#: The addresses of databases that can say which rows a call has changed.
+_CAPTURING: Final = ("sqlite:///", "postgresql://", "postgresql+")
+#: The setting that a kind of system complains of when it is made and names none.
+_ABOUT: Final[dict[type[Settings], str]] = {
+    SqlSettings: "url",
+    HttpSettings: "url",
+    FilesSettings: "keep",
+    PythonSettings: "source",
+    ToolSettings: "invoke",
+}
 
 
 def load_systems(
@@ -117,36 +75,30 @@ def read_systems_file(path: Path, *, env: Mapping[str, str]) -> dict[str, System
 
 def _system(name: str, settings: Any, env: Mapping[str, str], folder: Path) -> System:
     if not _NAME.fullmatch(name):
-        raise _wrong(name, "the name is not one", "Use lower-case letters, digits, dots and dashes.")
-    try:
-        known = msgspec.convert(settings, type=_Kind)
-    except msgspec.ValidationError as error:
-        found = _AT.match(str(error))
-        field = f"{name}.{found['field']}" if found and found["field"] else name
-        raise _wrong(
-            field, found["what"] if found else str(error), "Its kind is sql, files, http, python or tool."
-        ) from error
+        raise wrong(name, "the name is not one", "Use lower-case letters, digits, dots and dashes.")
+    known = settings_of(name, settings)
     try:
         return _built(name, known, env, folder)
     except Invalid as error:
-        if "field" in error.fields:
+        field = str(error.fields.get("field", _ABOUT[type(known)]))
+        if field.startswith(f"{name}."):
             raise
-        raise _wrong(name, error.detail, error.hint) from error
+        raise wrong(f"{name}.{field}", error.detail, error.hint) from error
 
 
-def _built(name: str, settings: _Kind, env: Mapping[str, str], folder: Path) -> System:
+def _built(name: str, settings: Kind, env: Mapping[str, str], folder: Path) -> System:
     match settings:
         case SqlSettings():
             url = _resolved(f"{name}.url", settings.url, env, folder)
             if url == settings.url and urlsplit(url).password:
-                raise _wrong(f"{name}.url", "it holds a password", "Write `env:NAME` or `file:PATH` instead.")
+                raise wrong(f"{name}.url", "it holds a password", "Write `env:NAME` or `file:PATH` instead.")
             if "://" not in url:
                 url = str(folder / url)
-            for kind, table in settings.tables.items():
-                if not table.key:
-                    raise _wrong(
-                        f"{name}.tables.{kind}.key", "it is empty", "Name the columns that make the id."
-                    )
+            elif settings.capture and not url.startswith(_CAPTURING):
+                hint = (
+                    "SQLite (as a path or sqlite:///PATH) and PostgreSQL can; write `scan: true` elsewhere."
+                )
+                raise wrong(f"{name}.capture", "true, and this database cannot say which rows changed", hint)
             return SqlSystem(
                 name,
                 url,
@@ -179,9 +131,7 @@ def _built(name: str, settings: _Kind, env: Mapping[str, str], folder: Path) -> 
                 scan_objects_max=settings.scan_objects_max,
             )
         case PythonSettings():
-            source = _made(
-                f"{name}.source", settings.source, _options(name, settings.options, env, folder), folder
-            )
+            source = _made(name, settings, _options(name, settings.options, env, folder), folder)
             if callable(getattr(source, "replace", None)):
                 return _ready(f"{name}.source", name, source)
             return PythonSystem(
@@ -194,16 +144,16 @@ def _built(name: str, settings: _Kind, env: Mapping[str, str], folder: Path) -> 
         case ToolSettings():
             invoke = _named(f"{name}.invoke", settings.invoke, folder)
             if options := _options(name, settings.options, env, folder):
-                invoke = _called(f"{name}.invoke", invoke, options)
+                invoke = _called(f"{name}.invoke", invoke, options, settings.options)
             if not callable(invoke):
-                raise _wrong(f"{name}.invoke", "it is not a function", "Name a function of (tool, args).")
+                raise wrong(f"{name}.invoke", "it is not a function", "Name a function of (tool, args).")
             return ToolSystem(name, invoke, settings.types)
 
 
 def _ready(field: str, name: str, system: System) -> System:
     """Answer an object that keeps the whole promise of a system by itself."""
     if getattr(system, "name", None) != name or not hasattr(system, "scans"):
-        raise _wrong(field, "it is a system of another name", f"Give it name={name!r} and a `scans`.")
+        raise wrong(field, "it is a system of another name", f"Give it name={name!r} and a `scans`.")
     return system
 
 
@@ -221,43 +171,48 @@ def _resolved(field: str, value: str, env: Mapping[str, str], folder: Path) -> s
         return value
     if kind == "env":
         if not env.get(name):
-            raise _wrong(field, f"the environment variable {name} is not set", f"Set {name} for the server.")
+            raise wrong(field, f"the environment variable {name} is not set", f"Set {name} for the server.")
         return env[name]
     try:
         return (folder / name).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise _wrong(field, f"the file {name} cannot be read", "Let the server's user read it.") from error
+        raise wrong(field, f"the file {name} cannot be read", "Let the server's user read it.") from error
 
 
-def _made(field: str, source: str, options: Mapping[str, Any], folder: Path) -> Any:
-    found = _named(field, source, folder)
+def _made(name: str, settings: PythonSettings, options: Mapping[str, Any], folder: Path) -> Any:
+    field = f"{name}.source"
+    found = _named(field, settings.source, folder)
     if not hasattr(found, "read") or isinstance(found, type):
         if not callable(found):
-            raise _wrong(
+            raise wrong(
                 field, "it has no `read`", "Name an object with read(type, id), or a function that makes one."
             )
-        found = _called(field, found, options)
+        found = _called(field, found, options, settings.options)
     elif options:
-        raise _wrong(field, "it is an object and takes no options", "Name the function that makes it.")
+        raise wrong(field, "it is an object and takes no options", "Name the function that makes it.")
     if not callable(getattr(found, "read", None)):
-        raise _wrong(field, "what it makes has no `read`", "Give it read(type, id).")
+        raise wrong(field, "what it makes has no `read`", "Give it read(type, id).")
     return found
 
 
-def _called(field: str, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+def _called(
+    field: str, function: Callable[..., Any], options: Mapping[str, Any], written: Mapping[str, Any]
+) -> Any:
+    """Call the operator's function with the options as they were resolved from what is written."""
     try:
         return function(**options)
     except Exception as error:  # noqa: BLE001 - whatever the operator's function raises
         text = f"{type(error).__name__}: {error}"
-        for value in options.values():  # a resolved secret among them must not be repeated
-            text = text.replace(value, "…") if isinstance(value, str) and value else text
-        raise _wrong(field, f"making it failed: {text}", "Check its options.") from None
+        for key, value in options.items():
+            if value != written[key]:  # it was resolved: a secret must not be repeated
+                text = text.replace(str(value), "…")
+        raise wrong(field, f"making it failed: {text}", "Check its `options`.") from None
 
 
 def _named(field: str, source: str, folder: Path) -> Any:
     module_name, colon, attribute = source.rpartition(":")
     if not colon or not module_name or not attribute:
-        raise _wrong(
+        raise wrong(
             field, f"{source!r} names nothing", "Write `package.module:name` or `path/to/file.py:name`."
         )
     try:
@@ -268,7 +223,7 @@ def _named(field: str, source: str, folder: Path) -> Any:
         )
         return getattr(module, attribute)
     except Exception as error:  # whatever the operator's module raises while it is imported
-        raise _wrong(
+        raise wrong(
             field,
             f"{source} cannot be loaded: {type(error).__name__}: {error}",
             "See that it imports by itself.",
@@ -282,7 +237,3 @@ def _file(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _wrong(field: str, what: str, hint: str) -> Invalid:
-    return Invalid(f"systems file, {field}: {what}", hint=hint, field=field)

@@ -1,4 +1,4 @@
-"""Maps of two servers that nobody here wrote: one of payments (forms, pages, ids of its own), one of calendars (text, ETags).
+"""The how-to's maps of two servers that nobody here wrote: one of payments (forms, pages, ids of its own), one of calendars (text, ETags).
 
 What an agent changes there is seen, and put back so that the server answers as before; somebody else's change stays. The servers run in an
 environment of their own: `make .venv-servers/.installed`, which `make test-all` does.
@@ -6,6 +6,7 @@ environment of their own: `make .venv-servers/.installed`, which `make test-all`
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import time
@@ -24,50 +25,15 @@ from stopwork.kernel.errors import Conflict
 from stopwork.ledger.records import Image, ObjectRef
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.systems.base import System, Unsupported
-from stopwork.systems.load import load_systems
+from stopwork.systems.load import read_systems_file
 from tests.repository.tree import ROOT
 from tests.support.undoing import undone
 
 pytestmark = pytest.mark.slow
 
+HOW_TO = ROOT / "docs" / "how-to" / "map-an-http-interface.md"
 PYTHON = ROOT / ".venv-servers" / "bin" / "python"
 
-PAYMENTS = {
-    "kind": "http",
-    "url": "env:URL",
-    "headers": {"Authorization": "env:KEY"},
-    "scan": True,
-    "types": {
-        "customer": {
-            "read": "/v1/customers/{id}",
-            "fields": ["description", "email", "metadata", "name", "phone"],
-            "absent_when": {"deleted": True},
-            "unset": "",
-            "update": {"method": "POST", "path": "/v1/customers/{id}", "body": "{changes}", "form": True},
-            "delete": {"method": "DELETE", "path": "/v1/customers/{id}"},
-            "list": {
-                "path": "/v1/customers",
-                "query": {"limit": 2},
-                "items": "data",
-                "paging": {"param": "starting_after", "from_last": "id", "more": "has_more"},
-            },
-        }
-    },
-}
-CALENDAR = {
-    "kind": "http",
-    "url": "env:URL",
-    "headers": {"Authorization": "Basic ZGFuYTp4"},
-    "types": {
-        "event": {
-            "read": "/dana/work/{id}.ics",
-            "text": True,
-            "create": {"method": "PUT", "path": "/dana/work/{id}.ics", "body": "{content.text}"},
-            "update": {"method": "PUT", "path": "/dana/work/{id}.ics", "body": "{content.text}"},
-            "delete": {"method": "DELETE", "path": "/dana/work/{id}.ics"},
-        }
-    },
-}
 MAKE_CALENDAR = """<?xml version="1.0"?><create xmlns="DAV:"><set><prop><resourcetype><collection/>
 <c:calendar xmlns:c="urn:ietf:params:xml:ns:caldav"/></resourcetype></prop></set></create>"""
 
@@ -119,18 +85,29 @@ def calendar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]
     stopped(server)
 
 
-def mapped(config: dict[str, Any], server: httpx.Client) -> System:
-    env = {"URL": str(server.base_url), "KEY": "Bearer sk_test_x"}
-    return load_systems({"place": config}, env=env)["place"]
+def mapped(name: str, server: httpx.Client, folder: Path) -> System:
+    """Answer the system of this name as the how-to maps it."""
+    [page] = re.findall(r"^```yaml\n(.*?)^```$", HOW_TO.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (folder / "systems.yaml").write_text(page)
+    url = str(server.base_url)
+    env = {
+        "PAYMENTS_URL": url,
+        "PAYMENTS_AUTH": "Bearer sk_test_x",
+        "CALENDAR_URL": url,
+        "CALENDAR_AUTH": "Basic ZGFuYTp4",
+    }
+    return read_systems_file(folder / "systems.yaml", env=env)[name]
 
 
 def customer(server: httpx.Client, **fields: Any) -> ObjectRef:
     made = server.post("/v1/customers", data=fields).raise_for_status().json()
-    return ObjectRef(system="place", type="customer", id=made["id"])
+    return ObjectRef(system="payments", type="customer", id=made["id"])
 
 
-def test_changes_of_a_customer_are_put_back_and_later_ones_stay(payments: httpx.Client) -> None:
-    system = mapped(PAYMENTS, payments)
+def test_changes_of_a_customer_are_put_back_and_later_ones_stay(
+    payments: httpx.Client, tmp_path: Path
+) -> None:
+    system = mapped("payments", payments, tmp_path)
     ref = customer(payments, description="Acme", email="a@acme.test", **{"metadata[tier]": "gold"})
     before = system.read(ref)
     address = f"/v1/customers/{ref.id}"
@@ -145,8 +122,10 @@ def test_changes_of_a_customer_are_put_back_and_later_ones_stay(payments: httpx.
     assert payments.get(address).json()["phone"] == "1"
 
 
-def test_a_customer_that_came_is_removed_and_one_that_went_cannot_come_back(payments: httpx.Client) -> None:
-    system = mapped(PAYMENTS, payments)
+def test_a_customer_that_came_is_removed_and_one_that_went_cannot_come_back(
+    payments: httpx.Client, tmp_path: Path
+) -> None:
+    system = mapped("payments", payments, tmp_path)
     ref = customer(payments, description="a copy")
     seen = system.read(ref)
     system.replace(ref, seen, Image.absent())
@@ -155,8 +134,8 @@ def test_a_customer_that_came_is_removed_and_one_that_went_cannot_come_back(paym
         system.replace(ref, Image.absent(), seen)
 
 
-def test_a_scan_goes_through_every_page(payments: httpx.Client) -> None:
-    system = mapped(PAYMENTS, payments)
+def test_a_scan_goes_through_every_page(payments: httpx.Client, tmp_path: Path) -> None:
+    system = mapped("payments", payments, tmp_path)
     made = {customer(payments, description=f"number {number}") for number in range(5)}
     scanned = system.scan()
     assert made <= scanned.keys()
@@ -168,7 +147,7 @@ workflow: billing
 owners: {business: dana@acme.test, technical: lee@acme.test, backup: kim@acme.test}
 triggers: [manual]
 tools:
-  billing.tidy: {effect: delete, undo: {system: place}}
+  billing.tidy: {effect: delete, undo: {system: payments}}
 """
 
 
@@ -176,8 +155,8 @@ def test_what_a_call_changed_that_named_nothing_is_found_and_undone(
     payments: httpx.Client, tmp_path: Path
 ) -> None:
     kept = customer(payments, description="Acme", email="a@acme.test")
-    systems = {"place": mapped(PAYMENTS, payments)}
-    before = systems["place"].scan()
+    systems = {"payments": mapped("payments", payments, tmp_path)}
+    before = systems["payments"].scan()
     (tmp_path / "stopwork.yaml").write_text(MANIFEST)
 
     def tidy() -> None:
@@ -191,12 +170,12 @@ def test_what_a_call_changed_that_named_nothing_is_found_and_undone(
         assert isinstance(guard.desk, LocalDesk)
         _, items = undone(guard.desk.installation, "billing")
     assert len(items) == 4
-    assert systems["place"].scan() == before
+    assert systems["payments"].scan() == before
 
 
-def test_an_event_of_a_calendar_comes_back_as_it_was(calendar: httpx.Client) -> None:
-    system = mapped(CALENDAR, calendar)
-    ref = ObjectRef(system="place", type="event", id="call")
+def test_an_event_of_a_calendar_comes_back_as_it_was(calendar: httpx.Client, tmp_path: Path) -> None:
+    system = mapped("calendar", calendar, tmp_path)
+    ref = ObjectRef(system="calendar", type="event", id="call")
     calendar.put("/dana/work/call.ics", content=event("Call Acme")).raise_for_status()
     before, was = system.read(ref), calendar.get("/dana/work/call.ics").text
     calendar.put("/dana/work/call.ics", content=event("Cancelled")).raise_for_status()
@@ -209,15 +188,17 @@ def test_an_event_of_a_calendar_comes_back_as_it_was(calendar: httpx.Client) -> 
     assert calendar.get("/dana/work/call.ics").status_code == 404
 
 
-def test_of_several_processes_that_write_at_once_one_wins(calendar: httpx.Client) -> None:
+def test_of_several_processes_that_write_at_once_one_wins(calendar: httpx.Client, tmp_path: Path) -> None:
     """Each has a lock of its own, so that only the server's ETag is between them."""
     calendar.put("/dana/work/race.ics", content=event("One")).raise_for_status()
-    ref = ObjectRef(system="place", type="event", id="race")
-    seen = mapped(CALENDAR, calendar).read(ref)
+    ref = ObjectRef(system="calendar", type="event", id="race")
+    seen = mapped("calendar", calendar, tmp_path).read(ref)
 
     def write(number: int) -> bool:
         try:
-            mapped(CALENDAR, calendar).replace(ref, seen, Image.present({"text": event(f"By {number}")}))
+            mapped("calendar", calendar, tmp_path).replace(
+                ref, seen, Image.present({"text": event(f"By {number}")})
+            )
         except Conflict:
             return False
         return True

@@ -16,6 +16,8 @@ from stopwork.systems.load import load_systems, read_systems_file
 
 SECRET = "s3cret-and-quiet"
 TICKETS = {"ticket": {"table": "ticket", "key": ["id"]}}
+TICKET = {"read": "/tickets/{id}"}
+TICKET_MAP = {"ticket": TICKET}
 CODE = f"""
 class Desk:
     def __init__(self, key="", colour=""):
@@ -41,6 +43,11 @@ def invoke(tool, args): return {{"tool": tool, **args}}
 def connect(key): return invoke
 def nothing(): return None
 """
+
+
+def mapped(t: Any, **settings: Any) -> Any:
+    """A map of an HTTP interface with one type, called t."""
+    return {"desk": {"kind": "http", "url": "https://acme.test", "types": {"t": t}} | settings}
 
 
 @pytest.fixture
@@ -97,14 +104,26 @@ def test_each_kind_is_loaded(
         ([], "", "not a mapping"),
         ({"My Desk": {}}, "My Desk", "the name is not one"),
         ({"desk": {"kind": "ftp"}}, "desk.kind", "ftp"),
-        ({"desk": {}}, "desk", "kind"),
-        ({"desk": None}, "desk", "null"),
-        ({"desk": {"kind": "sql", "tables": TICKETS}}, "desk", "url"),
-        ({"desk": {"kind": "sql", "url": "desk.db", "tables": TICKETS, "port": 1}}, "desk", "port"),
+        ({"desk": {}}, "desk.kind", "missing"),
+        ({"desk": None}, "desk", "nothing is no mapping"),
+        ({"desk": {"kind": "sql", "tables": TICKETS}}, "desk.url", "missing"),
+        ({"desk": {"kind": "sql", "url": "desk.db", "tables": TICKETS, "port": 1}}, "desk.port", "no such"),
+        (
+            {"desk": {"kind": "sql", "url": "desk.db", "tables": TICKETS, "captre": 1}},
+            "desk.captre",
+            "no such",
+        ),
+        ({"desk": {"kind": "sql", "url": "desk.db", "tables": TICKETS, "scan": "yes"}}, "desk.scan", "'yes'"),
+        ({"desk": {"kind": "sql", "url": SECRET * 9, "tables": 7}}, "desk.tables", "7 does not fit"),
+        (
+            {"desk": {"kind": "sql", "url": "mysql+x://db/x", "tables": TICKETS, "capture": True}},
+            "desk.capture",
+            "which rows changed",
+        ),
         (
             {"desk": {"kind": "sql", "url": "desk.db", "tables": {"t": {"table": "t", "key": "id"}}}},
-            "desk.tables[...].key",
-            "array",
+            "desk.tables.t.key",
+            "'id' does not fit",
         ),
         (
             {"desk": {"kind": "sql", "url": "desk.db", "tables": {"t": {"table": "t", "key": []}}}},
@@ -116,29 +135,55 @@ def test_each_kind_is_loaded(
             "desk.url",
             "password",
         ),
-        ({"desk": {"kind": "files"}}, "desk", "root"),
-        ({"desk": {"kind": "http", "url": "acme.test", "types": {}}}, "desk", "no address"),
         (
-            {"desk": {"kind": "http", "url": "https://acme.test", "types": {"t": {}}}},
-            "desk.types[...]",
-            "read",
+            {"desk": {"kind": "sql", "url": "desk.db", "tables": {"a": TICKETS["ticket"], "t": {"kye": []}}}},
+            "desk.tables.t.kye",
+            "no such",
         ),
+        ({"desk": {"kind": "files"}}, "desk.root", "missing"),
+        ({"desk": {"kind": "files", "root": "desk.py"}}, "desk.root", "is a file"),
+        (
+            {"desk": {"kind": "files", "root": "here", "inline_bytes_max": 0}},
+            "desk.inline_bytes_max",
+            "0 does",
+        ),
+        ({"desk": {"kind": "http", "url": "acme.test", "types": TICKET_MAP}}, "desk.url", "no address"),
+        ({"desk": {"kind": "http", "url": "https://acme.test", "types": {}}}, "desk.types", "empty"),
+        (mapped(t={}), "desk.types.t.read", "missing"),
+        (mapped(t={"read": "/t"}), "desk.types.t.read", "the same for every object"),
+        (mapped(t={"read": "/t/{ID}"}), "desk.types.t.read", "{ID} stands for nothing"),
+        (
+            mapped(t=TICKET | {"delete": {"method": "drop", "path": "/t"}}),
+            "desk.types.t.delete.method",
+            "'drop'",
+        ),
+        (mapped(t=TICKET | {"list": {"path": "/t", "paging": {}}}), "desk.types.t.list.paging", "next page"),
+        (mapped(t=TICKET, scan=True), "desk.scan", "no type can be listed"),
+        (mapped(t=TICKET, timeout_s=0), "desk.timeout_s", "0 does not fit"),
+        (mapped(t=TICKET, headers={"Authorization": SECRET}), "desk.headers.Authorization", "a credential"),
+        (mapped(t=TICKET, headers=SECRET), "desk.headers", "what stands there does not fit"),
         (
             {
                 "desk": {
                     "kind": "http",
                     "url": "https://acme.test",
-                    "types": {},
+                    "types": TICKET_MAP,
                     "headers": {"A": "env:NO_KEY"},
                 }
             },
             "desk.headers.A",
             "NO_KEY is not set",
         ),
-        ({"desk": {"kind": "files", "root": "here", "keep": "here/kept"}}, "desk", "lies in the root"),
+        ({"desk": {"kind": "files", "root": "here", "keep": "here/kept"}}, "desk.keep", "lies in the root"),
         ({"desk": {"kind": "sql", "url": "env:NO_URL", "tables": TICKETS}}, "desk.url", "NO_URL is not set"),
         ({"desk": {"kind": "sql", "url": "file:none", "tables": TICKETS}}, "desk.url", "none cannot be read"),
-        ({"desk": {"kind": "sql", "url": "no-such+driver://db/x", "tables": TICKETS}}, "desk", "address"),
+        (
+            {"desk": {"kind": "sql", "url": "no-such+x://db/x", "tables": TICKETS}},
+            "desk.url",
+            "the form of one",
+        ),
+        ({"desk": {"kind": "sql", "url": "nosuch://db/x", "tables": TICKETS}}, "desk.url", "no such kind"),
+        ({"desk": {"kind": "sql", "url": "mssql://db/x", "tables": TICKETS}}, "desk.url", "not installed"),
         ({"desk": {"kind": "python", "source": "desk"}}, "desk.source", "names nothing"),
         ({"desk": {"kind": "python", "source": "none.py:desk"}}, "desk.source", "cannot be loaded"),
         ({"desk": {"kind": "python", "source": "desk.py:none"}}, "desk.source", "cannot be loaded"),
@@ -165,10 +210,17 @@ def test_each_kind_is_loaded(
             "wrong key",
         ),
         (
-            {"desk": {"kind": "tool", "invoke": "desk.py:broken", "types": {}}},
+            {
+                "desk": {
+                    "kind": "tool",
+                    "invoke": "desk.py:broken",
+                    "types": {"t": {"snapshot": {"tool": "get"}}},
+                }
+            },
             "desk.invoke",
             "not a function",
         ),
+        ({"desk": {"kind": "tool", "invoke": "desk.py:invoke", "types": {}}}, "desk.types", "empty"),
     ],
 )
 def test_a_mistake_is_named_by_its_field(folder: Path, config: Any, field: str, says: str) -> None:
