@@ -18,7 +18,7 @@ import pytest
 from stopwork.kernel.clock import boottime
 from stopwork.ledger.records import Call, Scope
 from stopwork.ledger.words import Outcome, ScopeKind, Verdict
-from stopwork.operations import holds, manifests, points
+from stopwork.operations import holds, leasing, manifests
 from stopwork.operations.holds import PauseState
 from stopwork.operations.points import PointState
 from stopwork.storage.store import Store
@@ -131,7 +131,7 @@ def test_a_guard_that_was_suspended_beyond_its_lease_reads_nothing_when_it_goes_
             assert point.state is PointState.REQUESTED
             assert status(store, paused).state is PauseState.PAUSING
             within_s(
-                lambda: status(store, paused).state is PauseState.ENFORCED, LEASE_S * points.CLOCKS_DRIFT + 1
+                lambda: status(store, paused).state is PauseState.ENFORCED, LEASE_S * leasing.CLOCKS_DRIFT + 1
             )
             [point] = status(store, paused).unconfirmed
             assert point.state is PointState.EXPIRED

@@ -22,17 +22,25 @@ MAX_READS: Final = 10_000
 
 
 def grant(
-    rules: Rules, workflow: Workflow, holds: Iterable[Hold], usage: Usage, *, points: int, now: datetime
+    rules: Rules, workflow: Workflow, holds: Iterable[Hold], usage: Usage, *, now: datetime
 ) -> ReadLease:
-    """Answer the lease that each of the workflow's ``points`` guards may have now. ``usage`` is what was spent today."""
+    """Answer the lease that a guard of the workflow may have now, without the number of reads. ``usage`` is what was spent today."""
     manifest = rules.manifest
     return ReadLease(
         for_s=manifest.read_lease.total_seconds(),
         version=workflow.version,
         free=free(rules, workflow, tuple(holds), usage, now),
-        reads=_room(manifest, usage, points),
         run_calls=manifest.budget.run_calls,
     )
+
+
+def share(manifest: Manifest, usage: Usage, *, points: int, leased: int) -> int:
+    """Answer how many reads one of ``points`` guards may decide while the others may ``leased``: together no more than the day has left."""
+    limit = manifest.budget.day_calls
+    if limit is None:
+        return MAX_READS
+    left = max(0, limit - usage.day_calls)
+    return max(0, min(MAX_READS, left // max(1, points), left - leased))
 
 
 def free(
@@ -87,9 +95,3 @@ def _any_call(workflow: Workflow, tool: str, now: datetime) -> CallRequest:
         by=agent,
     )
     return CallRequest(id="", workflow=workflow.id, run=run, tool=tool, args={}, key="", principal=agent)
-
-
-def _room(manifest: Manifest, usage: Usage, points: int) -> int:
-    """Answer how many reads each guard may decide: together never more than the day has left."""
-    limit = manifest.budget.day_calls
-    return MAX_READS if limit is None else min(MAX_READS, max(0, limit - usage.day_calls) // max(1, points))

@@ -13,6 +13,7 @@ from stopwork.kernel.errors import Invalid, Tampered, Unavailable
 from stopwork.kernel.ids import IdSource
 from stopwork.ledger.notes import Signer
 from stopwork.notify.outlet import Outlet
+from stopwork.operations import leasing
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.store import Store, is_address
 from stopwork.storage.view import View
@@ -81,6 +82,8 @@ class Installation:
         store = Store.open(database or folder / DATABASE, clock=clock or SystemClock(), ids=ids)
         try:
             signer = _signer(folder / KEY_FILE, sealed_as=store.read(_origin))
+            if store.read(leasing.any_on_file):
+                store.write(leasing.after_start)
         except BaseException:
             store.close()
             raise

@@ -14,12 +14,11 @@ from typing import Final
 import sqlalchemy as sa
 from msgspec import Struct
 
-from stopwork.control import grants
-from stopwork.control.budget import Usage
-from stopwork.control.protocol import Heartbeat, Pulse, ReadLease
+from stopwork.control.protocol import Heartbeat, Pulse
 from stopwork.kernel.errors import Conflict, Invalid, NotFound
 from stopwork.ledger.events import PointRegistered, PointRetired
-from stopwork.ledger.records import Control, Day, Hold, Point, Principal, Workflow
+from stopwork.ledger.records import Control, Point, Principal
+from stopwork.operations import leasing
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.runs import require_own_workflow, require_speaks_for
 from stopwork.storage.leases import now_us
@@ -35,8 +34,6 @@ BEATS_EVERY_S: Final = 3.0
 #: A guard without a lease is about to be told until it was silent for this long, and out of reach after the second time.
 LATE_AFTER_S: Final = 2 * BEATS_EVERY_S
 SILENT_AFTER_S: Final = 30.0
-#: How much longer than the guard the control plane counts a lease, because no two clocks run alike.
-CLOCKS_DRIFT: Final = 1.01
 
 _points: Final = TABLES[Point]
 
@@ -127,13 +124,22 @@ def beat_of(view: View, asked: Heartbeat, newest: int, *, actor: Principal) -> B
 def note(tx: Tx, manifests: Manifests, beats: Sequence[Beat]) -> list[Pulse]:
     """Note heartbeats, many at once, and answer each: the newest epoch, and the lease where one was asked for."""
     newest = current_epoch(tx)
-    granted = terms(tx, manifests, {beat.known.workflow for beat in beats if beat.lease}, now=tx.now)
-    counted_from_us = now_us(tx)
+    asked: dict[str, list[str]] = {}
+    for beat in beats:
+        if beat.lease:
+            asked.setdefault(beat.known.workflow, []).append(beat.known.id)
+    granted = leasing.grant(tx, manifests, asked)
+    until = {for_s: leasing.until_us(tx, for_s) for for_s in {lease.for_s for lease in granted.values()}}
     pulses, rows = [], {}
     for beat in beats:
-        lease = granted.get(beat.known.workflow) if beat.lease else None
-        until_us = 0 if lease is None else counted_from_us + int(lease.for_s * CLOCKS_DRIFT * 1_000_000)
-        rows[beat.known.id] = {"of": beat.known.id, "at": tx.now, "confirmed": beat.epoch, "until": until_us}
+        lease = granted.get(beat.known.id) if beat.lease else None
+        rows[beat.known.id] = {
+            "of": beat.known.id,
+            "at": tx.now,
+            "confirmed": beat.epoch,
+            "until": until[lease.for_s] if lease else 0,
+            "reads": lease.reads if lease else 0,
+        }
         pulses.append(Pulse(epoch=newest, lease=lease))
     if rows:
         # In one order everywhere, so that servers that note at the same time wait for each other and not in a circle.
@@ -141,10 +147,22 @@ def note(tx: Tx, manifests: Manifests, beats: Sequence[Beat]) -> list[Pulse]:
     return pulses
 
 
+def _later(noted: sa.ColumnElement[int], granted: sa.BindParameter[int]) -> sa.Case[int]:
+    """The guard may never hear of the lease that it is granted, and go by the one before."""
+    return sa.case((noted < granted, granted), else_=noted)
+
+
 _NOTED: Final = (
     sa.update(heartbeats)
     .where(heartbeats.c.point == sa.bindparam("of"))
-    .values(seen_at=sa.bindparam("at"), epoch=sa.bindparam("confirmed"), lease_until_us=sa.bindparam("until"))
+    .values(
+        seen_at=sa.bindparam("at"),
+        epoch=sa.bindparam("confirmed"),
+        lease_until_us=_later(heartbeats.c.lease_until_us, sa.bindparam("until", type_=sa.BigInteger)),
+        lease_reads=sa.case(
+            (sa.bindparam("until") > 0, sa.bindparam("reads")), else_=heartbeats.c.lease_reads
+        ),
+    )
 )
 
 
@@ -155,35 +173,6 @@ def heartbeat(
     asked = Heartbeat(point=point, epoch=epoch, lease=lease)
     [pulse] = note(tx, manifests or Manifests(), [beat_of(tx, asked, current_epoch(tx), actor=tx.actor)])
     return pulse
-
-
-def terms(view: View, manifests: Manifests, workflows: set[str], *, now: datetime) -> dict[str, ReadLease]:
-    """Answer the lease that each guard of these workflows may have now; none for a workflow that has no manifest."""
-    if not workflows:
-        return {}
-    holds = tuple(view.each(Hold, active=True))
-    found = {}
-    for name in workflows:
-        workflow = view.get(Workflow, name)
-        if workflow is None:
-            continue
-        today = view.get(Day, Day.id_of(name, now))
-        usage = Usage() if today is None else _spent(today)
-        rules = manifests.version(view, name, workflow.version)
-        capped = rules.manifest.budget.day_calls is not None
-        points = view.count(Point, workflow=name, retired_at=None) if capped else 1
-        found[name] = grants.grant(rules, workflow, holds, usage, points=points, now=now)
-    return found
-
-
-def _spent(day: Day) -> Usage:
-    return Usage(
-        day_usd=day.cost_usd,
-        day_tokens=day.tokens,
-        day_calls=day.calls,
-        day_writes=day.writes,
-        day_unpriced=day.unpriced,
-    )
 
 
 def retire(tx: Tx, *, point: str, reason: str) -> None:

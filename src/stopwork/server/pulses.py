@@ -3,6 +3,9 @@
 A thousand guards that each wait in one open request hear of a pause within the time that it takes to answer them, and cost the database
 one transaction for all that came while the one before was made durable. Whether the control epoch has moved is looked up after a
 commit, at most every few milliseconds, however much is committed.
+
+What a guard may decide by itself is always noted before it is told. So a heartbeat that was held brings a new epoch and nothing else: the
+guard confirms it, and is given its next lease with that.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
-from stopwork.control.protocol import Heartbeat, Pulse, ReadLease
+from stopwork.control.protocol import Heartbeat, Pulse
 from stopwork.kernel.errors import Internal, StopworkError, Unavailable
 from stopwork.ledger.records import Credential, Principal
 from stopwork.operations import credentials, points
@@ -23,7 +26,6 @@ from stopwork.server.api.endpoint import Given
 from stopwork.server.waiting import written
 from stopwork.storage.store import SYSTEM
 from stopwork.storage.transaction import Tx
-from stopwork.storage.view import View
 
 #: How many heartbeats are noted in one transaction, and how many may be held; beyond that they are answered at once.
 MAX_NOTED: Final = 500
@@ -36,18 +38,7 @@ class _Asked(NamedTuple):
     heartbeat: Heartbeat
     actor: Principal
     credential: Credential
-    answered: asyncio.Future[_Noted]
-
-
-class _Noted(NamedTuple):
-    pulse: Pulse
-    workflow: str
-
-
-class _Held(NamedTuple):
-    workflow: str
-    epoch: int
-    lease: bool
+    answered: asyncio.Future[Pulse]
 
 
 class Pulses:
@@ -58,7 +49,7 @@ class Pulses:
         self._closing = closing
         self._asked: list[_Asked] = []
         self._noting = False
-        self._held: dict[asyncio.Future[Pulse | None], _Held] = {}
+        self._held: dict[asyncio.Future[Pulse | None], int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._look_due = False
         self._looked_at = 0.0
@@ -70,17 +61,16 @@ class Pulses:
             raise Internal("a heartbeat came without a credential", hint="Please report this.")
         body = given.body
         asked = Heartbeat(point=given.path["point"], epoch=body.epoch, wait_s=body.wait_s, lease=body.lease)
-        pulse, workflow = await self._noted(asked, given.actor, credential)
+        pulse = await self._noted(asked, given.actor, credential)
         if not asked.wait_s or pulse.epoch != asked.epoch or len(self._held) >= MAX_HELD:
             return pulse
-        held = _Held(workflow, pulse.epoch, asked.lease)
-        return await self._moved(held, asked.wait_s) or pulse
+        return await self._moved(pulse.epoch, asked.wait_s) or pulse
 
     # noting
 
-    async def _noted(self, asked: Heartbeat, actor: Principal, credential: Credential) -> _Noted:
+    async def _noted(self, asked: Heartbeat, actor: Principal, credential: Credential) -> Pulse:
         loop = asyncio.get_running_loop()
-        answered: asyncio.Future[_Noted] = loop.create_future()
+        answered: asyncio.Future[Pulse] = loop.create_future()
         self._asked.append(_Asked(asked, actor, credential, answered))
         if not self._noting:
             self._noting = True
@@ -116,13 +106,13 @@ class Pulses:
 
     # holding
 
-    async def _moved(self, held: _Held, wait_s: float) -> Pulse | None:
+    async def _moved(self, epoch: int, wait_s: float) -> Pulse | None:
         """Wait for an epoch after this one; ``None`` when none has come in time, or the server stops."""
         loop = self._follow()
         if self._closing.is_set():
             return None
         told: asyncio.Future[Pulse | None] = loop.create_future()
-        self._held[told] = held
+        self._held[told] = epoch
         late = loop.call_later(wait_s, _tell, told, None)
         self._heard(0)  # the epoch may have moved between the note and now
         try:
@@ -161,24 +151,13 @@ class Pulses:
         # Before the look: a commit from here on is seen by it, or has another one made.
         self._look_due = False
         self._looked_at = asyncio.get_running_loop().time()
-        held = {each.workflow for each in self._held.values() if each.lease}
-        oldest = min((each.epoch for each in self._held.values()), default=None)
-        if oldest is None:
+        if not self._held:
             return
         with contextlib.suppress(Unavailable):  # nobody is told then; they come by themselves
-            newest, terms = await run_in_threadpool(
-                self._installation.store.read, lambda view: self._news(view, oldest, held)
-            )
-            for told, each in tuple(self._held.items()):
-                if each.epoch < newest:
-                    _tell(told, Pulse(epoch=newest, lease=terms.get(each.workflow) if each.lease else None))
-
-    def _news(self, view: View, oldest: int, workflows: set[str]) -> tuple[int, dict[str, ReadLease]]:
-        newest = points.current_epoch(view)
-        if newest <= oldest:
-            return newest, {}
-        now = self._installation.store.clock.now()
-        return newest, points.terms(view, self._installation.manifests, workflows, now=now)
+            newest = await run_in_threadpool(self._installation.store.read, points.current_epoch)
+            for told, epoch in tuple(self._held.items()):
+                if epoch < newest:
+                    _tell(told, Pulse(epoch=newest))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -186,7 +165,7 @@ class Pulses:
         task.add_done_callback(self._tasks.discard)
 
 
-def _note(tx: Tx, installation: Installation, some: list[_Asked]) -> list[_Noted | StopworkError]:
+def _note(tx: Tx, installation: Installation, some: list[_Asked]) -> list[Pulse | StopworkError]:
     """Note heartbeats; one that may not be noted takes nothing of the others with it."""
     newest = points.current_epoch(tx)
     found: list[points.Beat | StopworkError] = []
@@ -198,9 +177,7 @@ def _note(tx: Tx, installation: Installation, some: list[_Asked]) -> list[_Noted
             found.append(error)
     beats = [each for each in found if isinstance(each, points.Beat)]
     pulses = iter(points.note(tx, installation.manifests, beats))
-    return [
-        _Noted(next(pulses), each.known.workflow) if isinstance(each, points.Beat) else each for each in found
-    ]
+    return [next(pulses) if isinstance(each, points.Beat) else each for each in found]
 
 
 def _tell(told: asyncio.Future[Pulse | None], pulse: Pulse | None) -> None:

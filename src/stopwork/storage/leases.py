@@ -23,14 +23,25 @@ MAX_LEASE_US: Final = 600 * 1_000_000
 _NOW_US: Final = sa.cast(sa.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
 
 
+#: So far the clock of a database's machine may be set forward, or be ahead on the machine that takes over, before a lease is taken to be
+#: over that is not.
+WALL_CLOCK_MARGIN_S: Final = 2.0
+
+
 def now_us(view: View) -> int:
     """Answer microseconds on the clock that leases are counted on, which all servers of this database share.
 
     A database that one process owns has that machine's time since boot: nobody sets it, and it goes on while the machine is suspended.
+    One that is shared has the time on the wall of its machine, which somebody may set: see :func:`margin_us`.
     """
     if view.database == "sqlite":
         return int(boottime() * 1_000_000)
     return int(view.execute(sa.select(_NOW_US)).scalar_one())
+
+
+def margin_us(view: View) -> int:
+    """Answer by how much longer a lease is counted than by the clock alone, where that clock may be set."""
+    return 0 if view.database == "sqlite" else int(WALL_CLOCK_MARGIN_S * 1_000_000)
 
 
 class Lease(Struct, frozen=True, kw_only=True):

@@ -122,6 +122,7 @@ heartbeat: Final = sa.Table(
     sa.Column("seen_at", Moment, nullable=False),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("lease_until_us", sa.BigInteger, nullable=False, default=0, server_default="0"),
+    sa.Column("lease_reads", sa.BigInteger, nullable=False, default=0, server_default="0"),
 )
 
 duty: Final = sa.Table(
@@ -169,8 +170,8 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.Bundle: ("incident",),
         r.ContainmentItem: ("incident",),
         r.Audit: ("incident+at",),
-        r.Item: ("plan+order", "incident", "state"),
         r.Drift: (),
+        r.Item: ("plan+order", "incident", "state"),
         r.Plan: ("incident+proposed_at",),
         r.Message: ("incident+drafted_at", "state"),
         r.Postmortem: ("incident",),

@@ -334,7 +334,9 @@ class FakeDesk:
         return p.Pulse(epoch=self.epoch, lease=self._lease() if request.lease else None)
 
     def _lease(self) -> p.ReadLease:
-        return grants.grant(self.rules, self.workflow, self.holds, Usage(), points=1, now=self.now)
+        usage = Usage(day_calls=len(self.reads))
+        lease = grants.grant(self.rules, self.workflow, self.holds, usage, now=self.now)
+        return replace(lease, reads=grants.share(self.rules.manifest, usage, points=1, leased=0))
 
     def _ReportReads(self, request: p.ReportReads) -> p.ReadsReported:  # noqa: N802
         for read in request.reads:

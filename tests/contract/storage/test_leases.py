@@ -1,4 +1,6 @@
-"""Contract of heartbeats on every database: a server that did not note one knows of the lease, and a pause on one is told to guards of all."""
+"""Contract of heartbeats on every database: no guard is given a lease that is not on file, a server that did not note one knows of it, one
+that starts trusts no clock that may be another one, and a pause on one is told to guards of all.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from stopwork.control.protocol import Heartbeat, Pulse
 from stopwork.kernel.errors import Unauthenticated
 from stopwork.ledger.records import Scope
 from stopwork.ledger.words import ScopeKind
-from stopwork.operations import credentials, holds, manifests, points
+from stopwork.manifest.sense import LONGEST_LEASE
+from stopwork.operations import credentials, holds, leasing, manifests, points
 from stopwork.operations.holds import PauseState
 from stopwork.operations.installation import Installation
 from stopwork.server.api.endpoint import Given
 from stopwork.server.pulses import Pulses
+from stopwork.storage.leases import WALL_CLOCK_MARGIN_S, now_us
 from stopwork.storage.store import is_address
+from stopwork.storage.tables import heartbeat
+from stopwork.storage.transaction import Tx
 from tests.support.office import AGENT, LEE, MANIFEST, WORKFLOW
+from tests.unit.sdk.test_heartbeat import until
 
 SCOPE = Scope(kind=ScopeKind.WORKFLOW, name=WORKFLOW)
 
@@ -48,6 +56,16 @@ class Server:
         )
         return await self.pulses.answer(given, self.credential)
 
+    def apply(self, rule: str) -> None:
+        """Put a version in force that has this rule."""
+        text = f"{MANIFEST}{rule}\n"
+        self.store.write(lambda tx: manifests.apply(tx, text, reason="a test"), actor=LEE)
+
+    def live(self) -> dict[str, float]:
+        """Answer for how long each guard may still read by itself, as far as this server knows."""
+        found = self.store.read(lambda view: points.live(view, now=self.store.clock.now()))
+        return {each.point: each.lease_left_s for each in found if each.lease_left_s is not None}
+
     def pause(self) -> holds.Pause:
         return self.store.write(
             lambda tx: holds.pause(tx, scope=SCOPE, reason="a test"), actor=LEE, urgent=True
@@ -55,6 +73,11 @@ class Server:
 
     def status(self, paused: holds.Pause) -> holds.Pause:
         return self.store.read(lambda view: holds.status(view, paused.hold, now=self.store.clock.now()))
+
+
+def counted_s(server: Server, lasting_s: float) -> float:
+    """Answer for how long a server counts a lease that lasts so long for its guard."""
+    return lasting_s * leasing.CLOCKS_DRIFT + (WALL_CLOCK_MARGIN_S if server.store.shared else 0)
 
 
 @pytest.fixture
@@ -80,7 +103,7 @@ def test_a_lease_that_one_server_has_granted_keeps_a_pause_of_another_pausing(se
     paused = servers[-1].pause()
     [told] = servers[-1].status(paused).unconfirmed
     assert (paused.state, told.point) == (PauseState.PAUSING, point)
-    assert 9 < (told.lease_left_s or 0) <= pulse.lease.for_s * points.CLOCKS_DRIFT
+    assert 9 < (told.lease_left_s or 0) <= counted_s(servers[0], pulse.lease.for_s)
     again = asyncio.run(servers[0].beat(point, paused.hold.epoch))
     assert again.lease is not None
     assert again.lease.free == ()
@@ -100,8 +123,90 @@ def test_many_that_wait_are_told_of_a_pause_at_once_and_confirm_together(servers
         return time.monotonic() - began, told
 
     took_s, told = asyncio.run(main())
-    assert {(pulse.epoch, pulse.lease and pulse.lease.free) for pulse in told} == {(1, ())}
+    assert {(pulse.epoch, pulse.lease) for pulse in told} == {(1, None)}, (
+        "what it may do it hears when it confirms"
+    )
     assert took_s < 5, "not when the wait was over"
+
+
+def test_a_guard_that_waits_is_told_of_no_lease_that_is_not_on_file(servers: list[Server]) -> None:
+    server = servers[0]
+    server.apply("read_lease: 2s")
+    point = server.register("one")
+
+    async def main() -> Pulse:
+        waiting = asyncio.create_task(server.beat(point, 0, wait_s=15.0))
+        await asyncio.to_thread(until, lambda: bool(server.live()))
+        await asyncio.to_thread(server.apply, "read_lease: 60s")
+        await asyncio.to_thread(server.pause)
+        return await waiting
+
+    told = asyncio.run(main())
+    assert (told.epoch, told.lease) == (1, None)
+    assert 0 < server.live()[point] <= counted_s(server, 2)
+
+
+def test_what_is_on_file_is_not_shortened_by_an_answer_that_may_be_lost(servers: list[Server]) -> None:
+    server = servers[0]
+    server.apply("read_lease: 60s")
+    point = server.register("one")
+    asyncio.run(server.beat(point, 0))
+    server.apply("read_lease: 2s")
+    newer = asyncio.run(server.beat(point, 0))
+    assert newer.lease is not None
+    assert newer.lease.for_s == 2
+    assert server.live()[point] > 50
+
+
+@pytest.mark.parametrize("off_s", [-7 * 24 * 3600, 7 * 24 * 3600], ids=["a past", "a future"])
+def test_a_server_that_starts_trusts_no_clock_that_may_be_another_one(
+    location: str, tmp_path: Path, off_s: int
+) -> None:
+    database = location if is_address(location) else None
+    with Installation.open(tmp_path, database=database) as before:
+        before.store.write(lambda tx: manifests.apply(tx, MANIFEST, reason="the first version"), actor=LEE)
+        server = Server(before)
+        asyncio.run(server.beat(server.register("one"), 0))
+
+        def elsewhere(tx: Tx) -> None:
+            """Leave on file what a machine would whose clock says something else."""
+            tx.execute(sa.update(heartbeat).values(lease_until_us=max(1, now_us(tx) + off_s * 1_000_000)))
+
+        before.store.write(elsewhere)
+    with Installation.open(tmp_path, database=database) as after:
+        [left_s] = Server(after).live().values()
+    # The clock of a shared database goes on while its servers start: it may have been set back, and what is over is over.
+    longest_s = counted_s(server, LONGEST_LEASE.total_seconds())
+    is_over = server.store.shared and off_s < 0
+    assert left_s == 0 if is_over else longest_s - 30 < left_s <= longest_s
+
+
+def test_guards_together_are_leased_no_more_than_the_day_has_left(servers: list[Server]) -> None:
+    servers[0].apply("budget: {day_calls: 100}")
+    leased = []
+
+    async def main() -> None:
+        for number in range(30):
+            server = servers[number % len(servers)]
+            pulse = await server.beat(server.register(str(number)), 0)
+            assert pulse.lease is not None
+            leased.append(pulse.lease.reads)
+
+    asyncio.run(main())
+    assert leased[0] == 100
+    assert sum(leased) == 100
+
+
+def test_guards_that_come_together_share_what_the_day_has_left(servers: list[Server]) -> None:
+    servers[0].apply("budget: {day_calls: 100}")
+    names = [servers[0].register(str(number)) for number in range(30)]
+
+    async def all_beat() -> list[int]:
+        pulses = await asyncio.gather(*(servers[0].beat(point, 0) for point in names))
+        return [pulse.lease.reads for pulse in pulses if pulse.lease]
+
+    for _ in range(3):
+        assert asyncio.run(all_beat()) == [3] * 30
 
 
 def test_nothing_to_say_is_said_when_the_wait_is_over(servers: list[Server]) -> None:

@@ -79,9 +79,14 @@ def test_a_day_without_room_leaves_nothing_free() -> None:
 
 
 def test_guards_together_are_never_leased_more_than_the_day_has_left() -> None:
-    granted = grants.grant(compiled(BOUNDED), workflow(), (), Usage(day_calls=70), points=4, now=NOW)
-    assert (granted.reads, granted.run_calls) == (7, 5)
-    assert grants.grant(RULES, workflow(), (), Usage(), points=4, now=NOW).reads == grants.MAX_READS
+    bounded, usage = compiled(BOUNDED), Usage(day_calls=70)
+    assert grants.grant(bounded, workflow(), (), usage, now=NOW).run_calls == 5
+    shares = [
+        grants.share(bounded.manifest, usage, points=4, leased=leased) for leased in (0, 23, 25, 30, 99)
+    ]
+    assert shares == [7, 7, 5, 0, 0]
+    assert grants.share(bounded.manifest, Usage(day_calls=101), points=4, leased=0) == 0
+    assert grants.share(RULES.manifest, Usage(), points=4, leased=99) == grants.MAX_READS
 
 
 @given(
