@@ -81,7 +81,8 @@ class CallRequest(Record):
 class Controls(Record):
     """Everything that bears on a call at the moment of the decision.
 
-    ``lifted`` are the holds that were set since the approval was asked for and have been lifted again.
+    ``lifted`` are the holds that were set since the approval was asked for and have been lifted again. ``draft_decided`` is why a call
+    that was drafted is not to run by itself any more.
     """
 
     workflow: Workflow | None = None
@@ -92,6 +93,7 @@ class Controls(Record):
     usage: budget.Usage = budget.Usage()
     approval: Approval | None = None
     lifted: tuple[Hold, ...] = ()
+    draft_decided: Reason | None = None
 
 
 class Decided(Record):
@@ -148,6 +150,8 @@ def decide(request: CallRequest, controls: Controls, now: datetime) -> Decided:
         found = _released(found, standing, controls.approval)
     else:
         found = _settled(found, standing, controls.approval)
+    if controls.draft_decided is not None:
+        found.append(controls.draft_decided)
 
     would = strictest(reason.verdict for reason in found)
     if controls.workflow is not None and controls.workflow.mode is Mode.OBSERVE:

@@ -15,12 +15,13 @@ from stopwork.control.protocol import ClaimedDraft
 from stopwork.kernel.errors import Conflict
 from stopwork.kernel.phrases import listed
 from stopwork.ledger.events import DraftClaimed, DraftReturned, DraftSuperseded
-from stopwork.ledger.records import Approval, Call, Draft, Run
-from stopwork.ledger.words import ApprovalState, DraftState, Verdict
+from stopwork.ledger.records import Approval, Call, Draft, Reason, Run
+from stopwork.ledger.words import ApprovalState, DraftState, ReasonKind, Verdict
 from stopwork.operations import runs
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.runs import require_own_workflow
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 
 #: How long a guard may take from the claim to the permit before another one may take the draft.
 CLAIMED_FOR: Final = timedelta(seconds=60)
@@ -108,6 +109,30 @@ def carried(tx: Tx, draft: str | None, *, call: str, args_digest: str, session: 
             f"draft {draft} is claimed by another guard", hint="Claim it first.", draft=draft, call=call
         )
     return known
+
+
+def decided_about(view: View, call: str) -> Reason | None:
+    """Answer why a call that was drafted does not run by itself any more, if that is so: a no stays one, and one thing is not done twice.
+
+    It binds wherever what drafted the call does.
+    """
+    draft = view.get(Draft, call)
+    if draft is None:
+        return None
+    carried_out = view.get(Call, draft.release.call) if draft.release else None
+    match draft.state:
+        case DraftState.DISCARDED:
+            text = f"{draft.closed_by} discarded its draft: {draft.note}"
+        case DraftState.DONE if carried_out is not None:
+            text = f"{carried_out.id} has done what a person released in its place"
+        case DraftState.UNKNOWN if carried_out is not None:
+            text = f"{carried_out.id} may have done what a person released in its place, and has to be reconciled first"
+        case DraftState.RELEASED if carried_out is not None and carried_out.in_flight:
+            text = f"{carried_out.id} is doing what a person released in its place"
+        case _:
+            return None
+    kind = next((each.kind for each in draft.reasons if each.verdict is Verdict.DRAFT), ReasonKind.STAGE)
+    return Reason(kind=kind, verdict=Verdict.DENY, text=text, source=draft.id)
 
 
 def settle(tx: Tx, draft: Draft | None, earlier: Call | None, request: CallRequest, decided: Decided) -> None:

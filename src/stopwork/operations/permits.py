@@ -124,6 +124,7 @@ def ask(
         usage=_usage(tx, known_run, rules, tx.now),
         approval=approval,
         lifted=tuple(lifted_since(tx, approval.epoch)) if approval is not None else (),
+        draft_decided=claims.decided_about(tx, call_id) if earlier is not None else None,
     )
     decided = decide(request, controls, tx.now)
     approval_id = _approval(tx, request, controls, decided)

@@ -47,6 +47,14 @@ def drafted(office: Office, tool: str = "crm.create_task", **args: Any) -> Draft
     return look(office, asked.call)
 
 
+def asked_for(office: Office, tool: str = "crm.create_task", **args: Any) -> Draft:
+    """A draft of a run that goes on."""
+    office.pause(ScopeKind.WORKFLOW, WORKFLOW, mode=HoldMode.DRAFT_ONLY)
+    asked = office.ask(office.begin(), tool, **(args or TASK))
+    assert asked.verdict is Verdict.DRAFT
+    return look(office, asked.call)
+
+
 def active(office: Office) -> list[Any]:
     return office.read(lambda view: list(view.each(Hold, active=True)))
 
@@ -399,6 +407,53 @@ def test_a_discarded_draft_never_runs(office: Office) -> None:
     with pytest.raises(Conflict, match="is discarded, not released"):
         ask(office, claimed)
     assert look(office, draft.id).note == "The customer has left."
+
+
+def again(office: Office, draft: Draft) -> PermitAnswer:
+    """The agent asks for the call that was drafted once more."""
+    return office.ask(draft.run, draft.tool, call=draft.id, **draft.asked)
+
+
+@pytest.mark.parametrize("mode", ["enforce", "observe"])
+@pytest.mark.parametrize("lifted", [True, False], ids=["the hold is lifted", "the hold is there"])
+def test_a_discarded_draft_does_not_run_by_itself_either(office: Office, mode: str, lifted: bool) -> None:
+    if mode == "observe":
+        office.write(
+            lambda tx: manifests.apply(tx, MANIFEST + "mode: observe\n", reason="to see"), actor=DANA
+        )
+    draft = asked_for(office)
+    office.write(lambda tx: drafts.discard(tx, draft=draft.id, reason="The customer has left."), actor=LEE)
+    if lifted:
+        lift(office)
+    for _ in range(2):
+        answer = again(office, draft)
+        assert answer.verdict is Verdict.DENY
+        assert "lee@acme.test discarded its draft: The customer has left." in [
+            each.text for each in answer.reasons
+        ]
+    assert look(office, draft.id).state is DraftState.DISCARDED
+    assert office.do(draft.run, draft.tool, nth=2, **TASK).verdict is (
+        Verdict.ALLOW if lifted else Verdict.DRAFT
+    ), "a call of its own"
+
+
+def test_what_ran_edited_does_not_run_as_it_was_asked(office: Office) -> None:
+    """The edit gives it another key, so no key tells that it is the same work."""
+    args = {"account_id": "acme", "renewal": "2026-09-01"}
+    draft = asked_for(office, "crm.update_account", **args)
+    release(office, edit(office, draft, account_id="globex"))
+    [claimed] = claim(office)
+    permit = ask(office, claimed)
+    lift(office)
+    assert again(office, draft).verdict is Verdict.DENY, "it is under way"
+    office.attempt(permit, session="guard-1")
+    office.finish(permit, result=office.crm.run(claimed.tool, permit.args), session="guard-1")
+    assert look(office, draft.id).state is DraftState.DONE
+    answer = again(office, draft)
+    assert answer.verdict is Verdict.DENY
+    assert f"{claimed.call} has done what a person released in its place" in [
+        each.text for each in answer.reasons
+    ]
 
 
 def test_what_is_being_carried_out_is_not_discarded(office: Office) -> None:
