@@ -34,7 +34,7 @@ from tests.support.trouble import Trouble
 
 WITHIN_S = 10.0
 
-DUTIES = {"detectors", "sealer", "housekeeping", "reconciling", "pause tests"}
+DUTIES = {"detectors", "sealer", "housekeeping", "reconciling", "recoveries", "pause tests"}
 
 
 class Nothing(Record):
@@ -161,7 +161,7 @@ def test_a_duty_that_has_fallen_silent_is_not_well(office: Office) -> None:
     assert unwell(office) == {}
     assert isinstance(office.clock, ManualClock)
     office.clock.advance(SILENT_FLOOR + timedelta(seconds=10))
-    assert set(unwell(office)) == {"detectors", "sealer", "housekeeping"}
+    assert set(unwell(office)) == {"detectors", "sealer", "housekeeping", "recoveries"}
     office.clock.advance(timedelta(minutes=10))
     assert set(unwell(office)) == DUTIES
 

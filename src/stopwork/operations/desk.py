@@ -5,21 +5,27 @@ The server and the embedded guard both answer through here, so a call is decided
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec.structs import asdict
 
 from stopwork.control import protocol as p
-from stopwork.operations import claims, outcomes, permits, points, probing, reads, runs
+from stopwork.control import running
+from stopwork.operations import claims, lanes, outcomes, permits, points, probing, reads, runs
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
 
 A = TypeVar("A")
 
+#: What is asked while a recovery is carried out.
+_OF_RUNNERS: Final = (running.ClaimLane, running.BeginItems, running.EndItems, running.KeepLane)
+
 
 def answer(tx: Tx, manifests: Manifests, request: p.Request[A]) -> A:
     """Answer one request inside a transaction, for the actor of that transaction."""
+    if isinstance(request, _OF_RUNNERS):
+        return lanes.answer(tx, request)  # type: ignore[no-any-return]
     found = _done(tx, manifests, request)
     if type(found) is request.answer:
         return found  # type: ignore[return-value]

@@ -8,9 +8,12 @@ the same functions for every runner; a person's pause is seen before each batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
+
+from msgspec.structs import asdict
 
 from stopwork.control import running as p
+from stopwork.control.protocol import Request
 from stopwork.incidents.attempt import (
     AlreadyDone,
     ByHand,
@@ -24,7 +27,7 @@ from stopwork.incidents.attempt import (
 )
 from stopwork.incidents.lanes import next_batch
 from stopwork.incidents.preview import in_columns
-from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.kernel.errors import Conflict, Internal, Invalid
 from stopwork.ledger.events import ItemAttempted, ItemFinished
 from stopwork.ledger.records import Image, Incident, Item, Plan
 from stopwork.ledger.words import ImageState, IncidentStatus, ItemState, PlanState, Remedy
@@ -155,6 +158,21 @@ def keep(
     if give_back:
         leases.give_back(tx, lane_name(plan, system), owner=runner)
     return p.LaneKept(lease_s=0.0 if give_back else lease_s)
+
+
+def answer(tx: Tx, request: Request[Any], *, lease_s: float = LEASE_S) -> Any:
+    """Answer what a runner asks, inside a transaction and for its actor."""
+    fields: dict[str, Any] = asdict(request) | {"lease_s": lease_s}
+    match request:
+        case p.ClaimLane():
+            return claim(tx, **fields)
+        case p.BeginItems():
+            return begin(tx, **fields)
+        case p.EndItems():
+            return end(tx, **fields)
+        case p.KeepLane():
+            return keep(tx, **fields)
+    raise Internal(f"nobody answers {type(request).__name__}", hint="Please report this.")
 
 
 def by_people(tx: Tx, incident: Incident, item: Item) -> None:

@@ -8,17 +8,16 @@ works on (:class:`stopwork.worker.crew.Crew`), looks first, and does nothing twi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from datetime import datetime
+from typing import Final, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import asdict
 
-from stopwork.control import running as p
 from stopwork.control.protocol import Request
 from stopwork.kernel.clock import boottime
-from stopwork.kernel.errors import Conflict, Internal, Invalid
+from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.events import PlanCancelled, PlanPaused, PlanStarted
 from stopwork.ledger.records import Incident, Item, Plan, Principal
 from stopwork.ledger.words import ItemState, PlanState, PrincipalKind
@@ -202,17 +201,15 @@ def carry_on_all(installation: Installation, *, for_s: float) -> None:
         carry_on(installation, plan=plan, until=until)
 
 
-def progress(
-    view: View, systems: Mapping[str, System], *, plan: str, seconds_run: Callable[[Plan], float]
-) -> Progress:
+def progress(view: View, systems: Mapping[str, System], *, plan: str, now: datetime) -> Progress:
     """Answer how far a plan has come, who is at it, and what waits for a runner that has yet to be started."""
     known = view.need(Plan, plan)
     counts = {state: view.count(Item, plan=plan, state=state) for state in ItemState}
     workflow, left_of = _left(view, plan)
     left = sum(left_of.values())
     per_s = left_s = None
-    if known.state is PlanState.RUNNING and known.left > left:
-        per_s = (known.left - left) / max(seconds_run(known), 0.001)
+    if known.state is PlanState.RUNNING and known.left > left and known.started_at is not None:
+        per_s = (known.left - left) / max((now - known.started_at).total_seconds(), 0.001)
         left_s = left / per_s
     return Progress(
         plan=known,
@@ -236,28 +233,10 @@ class _Here:
         self._lease_s = lease_s
 
     def send(self, request: Request[A]) -> A:
-        return self._store.write(
-            lambda tx: answer(tx, request, lease_s=self._lease_s),
-            actor=self._actor,
+        found: A = self._store.write(
+            lambda tx: lanes.answer(tx, request, lease_s=self._lease_s), actor=self._actor
         )
-
-
-def answer(tx: Tx, request: Request[A], *, lease_s: float = lanes.LEASE_S) -> A:
-    """Answer what a runner asks, inside a transaction and for its actor."""
-    fields: dict[str, Any] = asdict(request) | {"lease_s": lease_s}
-    found: Any
-    match request:
-        case p.ClaimLane():
-            found = lanes.claim(tx, **fields)
-        case p.BeginItems():
-            found = lanes.begin(tx, **fields)
-        case p.EndItems():
-            found = lanes.end(tx, **fields)
-        case p.KeepLane():
-            found = lanes.keep(tx, **fields)
-        case _:
-            raise Internal(f"nobody answers {type(request).__name__}", hint="Please report this.")
-    return found  # type: ignore[no-any-return]  # each answers what its request asks for
+        return found
 
 
 def _steered(tx: Tx, plan: str, reason: str, doing: str) -> tuple[Plan, Incident]:

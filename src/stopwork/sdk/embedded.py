@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stopwork.control import protocol as p
+from stopwork.control import running
 from stopwork.kernel.errors import Internal, Invalid
-from stopwork.ledger.records import Call, Point, Principal, Run
+from stopwork.ledger.records import Call, Incident, Plan, Point, Principal, Run
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import desk, manifests
 from stopwork.operations.installation import Installation
@@ -79,6 +80,7 @@ def workflow_of(view: View, request: p.Request[Any]) -> str:
             p.StartRun(workflow=workflow)
             | p.RegisterPoint(workflow=workflow)
             | p.ClaimDrafts(workflow=workflow)
+            | running.ClaimLane(workflow=workflow)
         ):
             return workflow
         case p.FinishRun(run=run) | p.RejoinRun(run=run) | p.RecordStep(run=run) | p.AskPermit(run=run):
@@ -92,4 +94,6 @@ def workflow_of(view: View, request: p.Request[Any]) -> str:
             return view.need(Call, call).workflow
         case p.Heartbeat(point=point) | p.ReportReads(point=point) | p.RetirePoint(point=point):
             return view.need(Point, point).workflow
+        case running.BeginItems(plan=plan) | running.EndItems(plan=plan) | running.KeepLane(plan=plan):
+            return view.need(Incident, view.need(Plan, plan).incident).workflow
     raise Internal(f"nobody answers {type(request).__name__}", hint="Please report this.")

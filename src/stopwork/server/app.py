@@ -26,6 +26,7 @@ from stopwork.server.api import (
     incidents,
     plans,
     records,
+    running,
     versions,
 )
 from stopwork.server.api.direct import Direct
@@ -103,8 +104,9 @@ def create_app(
 AFTER_THE_GUARD: Final = (
     *controls.ENDPOINTS,
     *incidents.ENDPOINTS,
-    *plans.ENDPOINTS,
     *aftermath.ENDPOINTS,
+    *plans.ENDPOINTS,
+    *running.ENDPOINTS,
     *records.ENDPOINTS,
     *comparing.ENDPOINTS,
     *versions.ENDPOINTS,

@@ -13,7 +13,17 @@ from stopwork.detect.registry import DETECTORS
 from stopwork.ledger.events import RunFinished
 from stopwork.ledger.records import Approval, Call, Principal, Run
 from stopwork.ledger.words import ApprovalState, PrincipalKind, RunStatus
-from stopwork.operations import approvals, drafts, nagging, outcomes, pause_tests, points, retention, sealing
+from stopwork.operations import (
+    approvals,
+    drafts,
+    nagging,
+    outcomes,
+    pause_tests,
+    points,
+    recovering,
+    retention,
+    sealing,
+)
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.reconciling import Reconciling
@@ -29,6 +39,8 @@ GIVE_UP_AFTER: Final = timedelta(minutes=2)
 REGISTERS_WITHIN: Final = timedelta(seconds=30)
 #: A run without any live guard of its workflow and without a call for this long is abandoned, unless people are asked about it.
 ABANDON_AFTER: Final = timedelta(minutes=30)
+#: How long one round goes on with recoveries before the duty says that it is well.
+RECOVERS_FOR_S: Final = 4.0
 #: While a call's question is open, or has been answered and not been used, its run may be resumed.
 _OPEN: Final = (ApprovalState.PENDING, ApprovalState.APPROVED)
 
@@ -49,6 +61,7 @@ class Crew:
             Duty(name="sealer", period_s=1.0, work=self._seal),
             Duty(name="housekeeping", period_s=2.0, work=self._keep_house),
             Duty(name="reconciling", period_s=30.0, work=self._reconcile),
+            Duty(name="recoveries", period_s=1.0, work=self._recover),
             Duty(name="pause tests", period_s=60.0, work=self._test_pauses),
         ]
         self._reconciling = Reconciling(installation)
@@ -78,6 +91,9 @@ class Crew:
 
     def _reconcile(self) -> None:
         self._reconciling.look()
+
+    def _recover(self) -> None:
+        recovering.carry_on_all(self.installation, for_s=RECOVERS_FOR_S)
 
     def _test_pauses(self) -> None:
         pause_tests.run_due(self.installation)

@@ -8,8 +8,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from msgspec import convert, to_builtins
+
 from stopwork.incidents.learn import FIELDS
 from stopwork.kernel.clock import ManualClock
+from stopwork.ledger.records import Image, ObjectRef
 from stopwork.ledger.words import CheckState, ReenableCheck
 from tests.support.office import AGENT, DANA, KIM, LEE, WORKFLOW
 from tests.unit.server.house import ADMIN, OTHER_MANIFEST, PATCHED, House, Json, wait_for
@@ -300,7 +303,7 @@ class Story:
         chosen = self.get(f"/v1/plans/{self.plan}/chosen", where="situation == 'duplicate_records'")
         assert (chosen["digest"], len(chosen["items"])) == (edited["digest"], 1)
         self.post(f"/v1/plans/{self.plan}/approve", who=DANA, digest=edited["digest"])
-        assert self.post(f"/v1/plans/{self.plan}/run")["state"] == "finished"
+        self.carried_out_by_the_agent()
         assert len(self.house.office.crm.tasks) < 2
         back = self.post(f"/v1/plans/{self.plan}/reverse")
         items = [each["id"] for each in self.get(f"/v1/plans/{back['id']}/items")]
@@ -321,6 +324,37 @@ class Story:
         changed = self.post(at, digest=plan["digest"], remedy="tell", reason="By hand.")
         assert changed["digest"] != plan["digest"]
         return self.post(f"{at}/take-back", digest=changed["digest"], reason="The software may.")
+
+    def carried_out_by_the_agent(self) -> None:
+        """Run the plan where the credentials are, with second thoughts before it."""
+        crm = self.house.office.inst.systems.pop("crm")  # from here on the agent alone can reach it
+        begun = self.post(f"/v1/plans/{self.plan}/run")
+        assert begun["state"] == "running", begun
+        [lane] = self.get(f"/v1/plans/{self.plan}/progress")["lanes"]
+        assert "in a process that has it" in lane["waiting"]
+        assert self.post(f"/v1/plans/{self.plan}/pause", reason="Wait for Kim.")["in_flight"] == []
+        assert self.post(f"/v1/plans/{self.plan}/resume", reason="Kim agrees.")["state"] == "running"
+        assert self.post(f"/v1/plans/{self.plan}/cancel", reason="Not today.")["plan"]["state"] == "finished"
+        self.house.office.inst.systems["crm"] = crm
+        again = self.proposed()
+        self.post(f"/v1/plans/{self.plan}/approve", who=DANA, digest=again["digest"])
+        del self.house.office.inst.systems["crm"]
+        self.post(f"/v1/plans/{self.plan}/run")
+
+        asked = {"workflow": WORKFLOW, "runner": "runner-1", "systems": ["crm"]}
+        lane = self.post("/v1/recovery/claim", who=AGENT, **asked)["lane"]
+        mine = {"system": "crm", "runner": "runner-1", "fence": lane["fence"]}
+        refs = {each["item"]: ObjectRef(**each["object"]) for each in lane["items"]}
+        looked = [{"item": item, "image": to_builtins(crm.read(ref))} for item, ref in refs.items()]
+        orders = self.post(f"/v1/plans/{self.plan}/begin", who=AGENT, **mine, looked=looked)["orders"]
+        self.post(f"/v1/plans/{self.plan}/keep", who=AGENT, **mine)
+        for order in orders:
+            expected, target = (convert(order[name], Image) for name in ("expected", "target"))
+            crm.replace(refs[order["item"]], expected, target)
+        ended = [{"item": item, "image": to_builtins(crm.read(ref))} for item, ref in refs.items()]
+        self.post(f"/v1/plans/{self.plan}/end", who=AGENT, **mine, ended=ended)
+        self.house.office.inst.systems["crm"] = crm
+        assert self.get(f"/v1/plans/{self.plan}")["state"] == "finished"
 
     def told(self) -> None:
         drafts = self.post(self.at("/messages"))

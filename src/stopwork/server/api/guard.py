@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stopwork.control import protocol as p
+from stopwork.control import running
 from stopwork.ledger.records import Credential
 from stopwork.operations import desk
 from stopwork.server.api.endpoint import Access, Attend, Endpoint, Given, Write
@@ -43,6 +44,16 @@ _SUMMARIES: Final[dict[type[p.Request[Any]], tuple[str, str]]] = {
     p.Heartbeat: ("beat", "Say that an enforcement point is alive and which epoch it acts on"),
     p.ReportReads: ("report_reads", "Report reads that an enforcement point decided by itself, on its lease"),
     p.RetirePoint: ("retire_point", "Say goodbye: this enforcement point has stopped"),
+    running.ClaimLane: (
+        "claim_lane",
+        "Take the items of a system in a recovery, so that nobody else has them",
+    ),
+    running.BeginItems: (
+        "begin_items",
+        "Say what the objects of a recovery hold, and be told what to do to each",
+    ),
+    running.EndItems: ("end_items", "Say what the objects hold afterwards"),
+    running.KeepLane: ("keep_lane", "Keep the items of a system for longer, or give them back"),
 }
 
 

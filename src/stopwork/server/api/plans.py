@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from stopwork.ledger import records as r
 from stopwork.ledger.words import Remedy
-from stopwork.operations import plan_edits, planning, recovering
+from stopwork.operations import plan_edits, planning
 from stopwork.server.api.controls import Reason
 from stopwork.server.api.endpoint import Act, Endpoint, Read, Write
 from stopwork.server.api.incidents import incident_of, of_incident
@@ -164,15 +164,6 @@ ENDPOINTS = (
             )
         ),
         body=TakeBackEdit,
-        answer=r.Plan,
-        tag="recovery",
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/plans/{plan}/run",
-        name="run_plan",
-        summary="Run the approved items that are left, and read each back",
-        does=Act(lambda g: recovering.run(g.installation, g.actor, plan=g.path["plan"])),
         answer=r.Plan,
         tag="recovery",
     ),
