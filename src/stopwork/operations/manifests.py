@@ -26,7 +26,7 @@ from stopwork.ledger.records import ManifestVersion, Workflow
 from stopwork.ledger.words import PrincipalKind, Role, VersionState
 from stopwork.manifest.compiled import CompiledManifest, compile_manifest
 from stopwork.manifest.diff import Change, diff, gives_room
-from stopwork.manifest.load import Loaded, load
+from stopwork.manifest.load import Loaded, load, manifest_in
 from stopwork.operations import renaming
 from stopwork.operations.people import administrators, require_owner
 from stopwork.storage.transaction import Tx
@@ -51,7 +51,7 @@ class Manifests:
         with self._lock:
             if (known := self._compiled.get(key)) is not None:
                 return known
-        compiled = compile_manifest(load(view.need(ManifestVersion, key).text).manifest)
+        compiled = compile_manifest(manifest_in(view.need(ManifestVersion, key).text))
         with self._lock:
             if len(self._compiled) >= MAX_COMPILED:
                 self._compiled.clear()
@@ -139,7 +139,7 @@ def preview(
             lookalikes=renaming.lookalikes(view, manifest),
         )
     before = view.need(ManifestVersion, f"{name}@{known.version}")
-    present = load(before.text).manifest
+    present = manifest_in(before.text)
     pending = pending_version(view, name)
     again = pending is not None and pending.digest == loaded.digest
     unchanged = before.digest == loaded.digest

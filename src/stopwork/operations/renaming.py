@@ -18,7 +18,7 @@ from stopwork.kernel.phrases import listed
 from stopwork.ledger.events import HoldSet
 from stopwork.ledger.records import Control, Hold, ManifestVersion, Scope, Workflow
 from stopwork.ledger.words import EffectKind, ScopeKind, Stage
-from stopwork.manifest.load import load
+from stopwork.manifest.load import manifest_in
 from stopwork.manifest.model import Manifest
 from stopwork.manifest.problems import one_of
 from stopwork.storage.transaction import Tx
@@ -209,7 +209,7 @@ def _reach(manifest: Manifest) -> list[str]:
 
 
 def _manifest(view: View, workflow: Workflow) -> Manifest:
-    return load(view.need(ManifestVersion, f"{workflow.id}@{workflow.version}").text).manifest
+    return manifest_in(view.need(ManifestVersion, f"{workflow.id}@{workflow.version}").text)
 
 
 def _workflow_of(scope: Scope) -> str | None:

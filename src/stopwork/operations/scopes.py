@@ -6,7 +6,6 @@ force, or borne by one of the latest calls, as that of an undeclared tool is.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from typing import Final
 
@@ -14,7 +13,7 @@ from stopwork.control.holds import CLASS_PREFIX, covers
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.records import Call, Hold, Incident, ManifestVersion, Scope, Workflow
 from stopwork.ledger.words import HoldMode, PrincipalKind, ScopeKind
-from stopwork.manifest.load import load
+from stopwork.manifest.load import manifest_in
 from stopwork.manifest.model import Manifest, Trust
 from stopwork.manifest.problems import one_of
 from stopwork.operations.manifests import known_workflow
@@ -80,7 +79,7 @@ def _require_borne(tx: Tx, scope: Scope) -> None:
     declared: set[str] = set()
     for known in workflows:
         text = tx.need(ManifestVersion, f"{known.id}@{known.version}").text
-        declared |= _declared(_manifest(text), scope.kind)
+        declared |= _declared(manifest_in(text), scope.kind)
     if scope.name in declared or any(_bears(tx, known, scope) for known in workflows):
         return
     where = f" of {scope.workflow}" if scope.workflow else ""
@@ -107,8 +106,3 @@ def _declared(manifest: Manifest, kind: ScopeKind) -> set[str]:
 def _bears(tx: Tx, workflow: Workflow, scope: Scope) -> bool:
     latest = tx.find(Call, workflow=workflow.id, order="-requested_at", limit=LATEST_CALLS)
     return any(covers(scope, call) for call in latest)
-
-
-@functools.lru_cache(maxsize=256)
-def _manifest(text: str) -> Manifest:
-    return load(text).manifest

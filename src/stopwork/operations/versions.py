@@ -12,7 +12,7 @@ from stopwork.ledger.records import Hold, ManifestVersion, Workflow
 from stopwork.ledger.words import VersionState
 from stopwork.manifest.compiled import compile_manifest
 from stopwork.manifest.diff import Change, diff, gives_room
-from stopwork.manifest.load import load
+from stopwork.manifest.load import manifest_in
 from stopwork.manifest.model import Manifest
 from stopwork.operations import renaming
 from stopwork.operations.manifests import Manifests, known_workflow, signers
@@ -86,7 +86,7 @@ def approve(tx: Tx, *, workflow: str, version: int, digest: str, note: str = "")
             expected=found.digest,
             found=digest,
         )
-    manifest = load(found.text).manifest
+    manifest = manifest_in(found.text)
     compile_manifest(manifest)
     _require_nothing_held_since(tx, known, found, manifest)
     tx.record(
@@ -110,7 +110,7 @@ def _require_nothing_held_since(
     tx: Tx, workflow: Workflow, version: ManifestVersion, manifest: Manifest
 ) -> None:
     """Raise ``Conflict`` when a hold that was set after the proposal would cover less in it: its author did not know."""
-    present = load(tx.need(ManifestVersion, f"{workflow.id}@{workflow.version}").text).manifest
+    present = manifest_in(tx.need(ManifestVersion, f"{workflow.id}@{workflow.version}").text)
     for escape in renaming.escapes(tx, present, manifest):
         if any(tx.need(Hold, hold).set_at > version.at for hold in escape.holds):
             raise Conflict(
