@@ -138,7 +138,7 @@ def test_a_pause_overtakes_permits_whose_tool_has_not_begun(office: Office) -> N
 
 def test_a_lowered_stage_overtakes_permits_whose_tool_has_not_begun(office: Office) -> None:
     permit = office.ask(office.begin(), "crm.create_task", title="call acme")
-    lower = partial(returning.lower_stage, workflow=WORKFLOW, stage=Stage.READ_ONLY, reason="it floods")
+    lower = partial(returning.change_stage, workflow=WORKFLOW, stage=Stage.READ_ONLY, reason="it floods")
     office.write(lower, actor=LEE)
     with pytest.raises(Conflict, match="is at stage read_only"):
         office.attempt(permit)

@@ -532,7 +532,7 @@ DEEDS: dict[str, Deed] = {
     ),
     "raise a stage": by_agent(returning.raise_stage, manifests=rules, incident=incident),
     "lower a stage": by_agent(
-        returning.lower_stage, workflow=text(WORKFLOW), stage=text(Stage.READ_ONLY), reason=text("x")
+        returning.change_stage, workflow=text(WORKFLOW), stage=text(Stage.READ_ONLY), reason=text("x")
     ),
     "close the incident": by_agent(returning.close, incident=incident, reason=text("all is well")),
     "review its preparedness": by_agent(preparedness.record, manifests=rules, workflow=text(WORKFLOW)),

@@ -102,7 +102,7 @@ class Installations(RuleBasedStateMachine):
     def how_it_begins(self, drafting: bool) -> None:
         if drafting:
             self._try(
-                partial(returning.lower_stage, workflow=WORKFLOW, stage=Stage.DRAFT_ONLY, reason="new"), LEE
+                partial(returning.change_stage, workflow=WORKFLOW, stage=Stage.DRAFT_ONLY, reason="new"), LEE
             )
 
     # agents
@@ -246,7 +246,7 @@ class Installations(RuleBasedStateMachine):
 
     @rule(stage=st.sampled_from(Stage), who=ANYBODY)
     def lower(self, stage: Stage, who: Principal) -> None:
-        self._try(partial(returning.lower_stage, workflow=WORKFLOW, stage=stage, reason="caution"), who)
+        self._try(partial(returning.change_stage, workflow=WORKFLOW, stage=stage, reason="caution"), who)
 
     @rule()
     def new_version(self) -> None:

@@ -100,9 +100,13 @@ def _show_stage(paper: Paper, found: Any) -> None:
 @reason_option("Why; asked for when it is left out.")
 @click.option("--incident", metavar="ID", help="The incident that this belongs to.")
 @answers(_show_stage)
-def lower_stage(cli: Invocation, workflow: str, stage: str, reason: str | None, incident: str | None) -> Any:
-    """Take autonomy away from a workflow. Giving it back is done with: stopwork reenable raise"""
-    reason = cli.ask(reason, "Why is it lowered?", option="--reason")
+def change_stage(cli: Invocation, workflow: str, stage: str, reason: str | None, incident: str | None) -> Any:
+    """Take autonomy away from a workflow, or give it the next stage.
+
+    Anyone takes it away. The business owner gives the next stage after a run that succeeded on the present one; after an incident
+    that is done with: stopwork reenable raise
+    """
+    reason = cli.ask(reason, "Why is it changed?", option="--reason")
     body = {"stage": stage, "reason": reason, "incident": incident}
     cli.server.post("/v1/workflows/{workflow}/stage", body, workflow=workflow)
     return cli.server.get("/v1/workflows/{workflow}", workflow=workflow)

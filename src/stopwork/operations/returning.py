@@ -1,4 +1,4 @@
-"""Re-enable: checks are answered, the owner signs, and autonomy comes back one stage at a time."""
+"""Autonomy: it is taken at once, and comes back one stage at a time, after an incident only when its checks are answered and signed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from stopwork.control.stages import check_move, goes_up
 from stopwork.incidents.lifecycle import require_before, require_open
 from stopwork.incidents.reenable import CheckView, checks, require_answerable, require_raise
 from stopwork.incidents.severity import ORDER
-from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import CheckAnswered, IncidentReenabled, StageChanged
-from stopwork.ledger.records import Hold, Incident, Workflow
-from stopwork.ledger.words import IncidentStatus, Phase, PrincipalKind, ReenableCheck, Severity, Stage
+from stopwork.ledger.records import Hold, Incident, ManifestVersion, Run, Workflow
+from stopwork.ledger.words import (
+    IncidentStatus,
+    Phase,
+    PrincipalKind,
+    ReenableCheck,
+    Role,
+    RunStatus,
+    Severity,
+    Stage,
+)
 from stopwork.operations.cases import gather
 from stopwork.operations.holds import release
 from stopwork.operations.manifests import Manifests, known_workflow
@@ -17,6 +26,7 @@ from stopwork.operations.people import require_business_owner, require_person
 from stopwork.operations.points import current_epoch
 from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 
 
 def answer(tx: Tx, manifests: Manifests, *, incident: str, check: ReenableCheck, note: str) -> CheckView:
@@ -62,22 +72,57 @@ def raise_stage(tx: Tx, manifests: Manifests, *, incident: str) -> Stage:
     return after
 
 
-def lower_stage(tx: Tx, *, workflow: str, stage: Stage, reason: str, incident: str | None = None) -> Workflow:
-    """Take autonomy away: free to any person and to the detectors. Going up this way is a ``Conflict``."""
+def change_stage(
+    tx: Tx, *, workflow: str, stage: Stage, reason: str, incident: str | None = None
+) -> Workflow:
+    """Take autonomy away, as any person and the detectors may, or give a workflow its next stage that no incident has stopped.
+
+    Up it goes for the business owner only, one stage at a time, after a run that succeeded on the stage it is at. While an incident is
+    open that is a ``Conflict``: then autonomy comes back through its re-enable.
+    """
     known = known_workflow(tx, workflow)
     if tx.actor.kind is PrincipalKind.AGENT:
         require_person(tx, "change a stage")
     check_move(known.stage, stage)
     if goes_up(known.stage, stage):
-        raise Conflict(
-            f"the stage of {workflow} goes up only through a re-enable",
-            hint="Open the incident's page; it shows what is missing.",
-            found=known.stage,
-        )
+        _require_earned(tx, known)
     if not reason.strip():
         raise Invalid("a reason is needed", hint="Say in a sentence why.", field="reason")
     _change(tx, known, stage, reason=reason.strip(), incident=incident)
     return known_workflow(tx, workflow)
+
+
+def blocks_raise(view: View, workflow: Workflow) -> str:
+    """Answer why a workflow cannot be given its next stage without a re-enable, or nothing when its owner may give it."""
+    for incident in view.each(Incident, workflow=workflow.id, order="-opened_at"):
+        if incident.status is not IncidentStatus.CLOSED:
+            return f"{incident.id} is open, and autonomy comes back through its re-enable"
+    since = workflow.stage_since or view.need(ManifestVersion, f"{workflow.id}@1").at
+    done = view.first(
+        Run,
+        workflow=workflow.id,
+        status=RunStatus.SUCCEEDED,
+        started_at_from=since,
+        order="-started_at",
+    )
+    return "" if done else f"no run has succeeded at the stage {workflow.stage} yet"
+
+
+def _require_earned(tx: Tx, workflow: Workflow) -> None:
+    person, owner = require_person(tx, "give autonomy"), workflow.owners.get(Role.BUSINESS)
+    if person != owner:
+        raise Denied(
+            f"only the business owner {owner} gives {workflow.id} autonomy",
+            hint="Ask them; lowering a stage is free to anyone.",
+            expected=owner,
+            found=person,
+        )
+    if why := blocks_raise(tx, workflow):
+        raise Conflict(
+            f"the stage of {workflow.id} does not go up: {why}",
+            hint=f"Look at it: stopwork workflows show {workflow.id}",
+            found=workflow.stage,
+        )
 
 
 def demote(tx: Tx, manifests: Manifests, *, incident: str, because: str, rule: str = "") -> Stage | None:

@@ -15,10 +15,10 @@ from stopwork.detect.detector import Finding
 from stopwork.kernel.errors import Conflict, Denied
 from stopwork.ledger.events import StageChanged, name_of
 from stopwork.ledger.records import Workflow
-from stopwork.ledger.words import IncidentType, Severity, SignalKind, Stage, Verdict
-from stopwork.operations import incidents, returning, signals
+from stopwork.ledger.words import IncidentType, RunStatus, Severity, SignalKind, Stage, Verdict
+from stopwork.operations import incidents, returning, runs, signals
 from stopwork.operations.points import current_epoch
-from tests.support.office import AGENT, DANA, KIM, MANIFEST, WORKFLOW, Office
+from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
 from tests.support.trouble import Trouble
 from tests.unit.operations.test_returning import clean_run, ready, up
 
@@ -124,12 +124,34 @@ def test_the_manifest_names_rules_and_the_stage(tmp_path: Path) -> None:
 
 
 def test_any_person_may_take_autonomy_away_and_only_the_owner_gives_it_back(office: Office) -> None:
-    lower = partial(returning.lower_stage, workflow=WORKFLOW, reason="caution")
+    lower = partial(returning.change_stage, workflow=WORKFLOW, reason="caution")
     office.write(partial(lower, stage=Stage.DRAFT_ONLY), actor=KIM)
-    with pytest.raises(Conflict, match="only through a re-enable"):
+    with pytest.raises(Conflict, match="no run has succeeded at the stage draft_only yet"):
         office.write(partial(lower, stage=Stage.APPROVED_WRITES), actor=DANA)
+    office.wait(seconds=1)
+    done = office.begin("after")
+    office.write(partial(runs.finish, run=done, status=RunStatus.SUCCEEDED))
+    with pytest.raises(Denied, match="only the business owner"):
+        office.write(partial(lower, stage=Stage.APPROVED_WRITES), actor=LEE)
+    with pytest.raises(Conflict, match="one stage at a time"):
+        office.write(partial(lower, stage=Stage.NORMAL), actor=DANA)
+    office.wait(seconds=1)
+    office.write(partial(lower, stage=Stage.APPROVED_WRITES), actor=DANA)
+    assert workflow(office).stage is Stage.APPROVED_WRITES
+    with pytest.raises(Conflict, match="no run has succeeded at the stage approved_writes yet"):
+        office.write(partial(lower, stage=Stage.LIMITED), actor=DANA)
     with pytest.raises(Denied):
         office.write(partial(lower, stage=Stage.READ_ONLY), actor=AGENT)
+
+
+def test_while_an_incident_is_open_autonomy_comes_back_through_it_only(office: Office) -> None:
+    lower = partial(returning.change_stage, workflow=WORKFLOW, reason="caution")
+    office.write(partial(lower, stage=Stage.DRAFT_ONLY), actor=KIM)
+    office.wait(seconds=1)
+    office.write(partial(runs.finish, run=office.begin("after"), status=RunStatus.SUCCEEDED))
+    raised(office, found(occurred_at=office.clock.now(), type=IncidentType.DUPLICATE_WORK, key="one"))
+    with pytest.raises(Conflict, match="through its re-enable"):
+        office.write(partial(lower, stage=Stage.DRAFT_ONLY), actor=DANA)
 
 
 def test_after_a_demotion_the_owner_climbs_again_and_what_comes_then_takes_it_again(office: Office) -> None:

@@ -63,7 +63,7 @@ def test_what_was_seen_is_what_is_changed(office: Office) -> None:
 
 
 def test_a_new_version_gives_no_autonomy_back(office: Office) -> None:
-    lower = partial(returning.lower_stage, workflow=WORKFLOW, stage=Stage.READ_ONLY, reason="caution")
+    lower = partial(returning.change_stage, workflow=WORKFLOW, stage=Stage.READ_ONLY, reason="caution")
     office.write(lower, actor=LEE)
     apply(office, RENAMED)
     assert office.read(lambda view: view.need(Workflow, WORKFLOW)).stage is Stage.READ_ONLY

@@ -82,7 +82,7 @@ def test_every_part_that_is_held_is_taken_along_and_says_where_from(office: Offi
 
 def test_a_new_name_gives_no_autonomy_back(office: Office) -> None:
     lower = partial(
-        returning.lower_stage, workflow=WORKFLOW, stage=Stage.APPROVED_WRITES, reason="to be careful"
+        returning.change_stage, workflow=WORKFLOW, stage=Stage.APPROVED_WRITES, reason="to be careful"
     )
     office.write(lower, actor=LEE)
     apply(office, SAID)

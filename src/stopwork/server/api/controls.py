@@ -114,7 +114,7 @@ class Decide(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     note: Annotated[str, Meta(max_length=2_000)] = ""
 
 
-class LowerStage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ChangeStage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stage: Stage
     reason: Reason
     incident: str | None = None
@@ -286,10 +286,10 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/v1/workflows/{workflow}/stage",
-        name="lower_stage",
-        summary="Take autonomy away from a workflow",
+        name="change_stage",
+        summary="Take autonomy away from a workflow, or give it the next stage where no incident has stopped it",
         does=Write(
-            lambda tx, g: returning.lower_stage(
+            lambda tx, g: returning.change_stage(
                 tx,
                 workflow=g.path["workflow"],
                 stage=g.body.stage,
@@ -298,7 +298,7 @@ ENDPOINTS = (
             ),
             urgent=True,
         ),
-        body=LowerStage,
+        body=ChangeStage,
         answer=r.Workflow,
         tag="workflows",
     ),

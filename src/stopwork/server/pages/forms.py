@@ -23,7 +23,6 @@ from stopwork.operations import (
     incidents,
     messages,
     pause_tests,
-    planning,
     postmortems,
     preparedness,
     recovering,
@@ -33,6 +32,7 @@ from stopwork.operations import (
 from stopwork.server.pages.answering import answer_approval, answer_version, decide_draft
 from stopwork.server.pages.builders.controls import chosen_hold
 from stopwork.server.pages.held import held
+from stopwork.server.pages.planning import approve_plan, edit_item, look_again, propose_plan
 from stopwork.server.pages.sent import Landed, Sent
 from stopwork.storage.transaction import Tx
 
@@ -78,11 +78,11 @@ def test_pause(sent: Sent) -> Landed:
     return Landed(said, f"/workflows/{workflow}#pausetest")
 
 
-def take_autonomy_away(sent: Sent) -> Landed:
-    """Lower the stage of a workflow."""
+def change_stage(sent: Sent) -> Landed:
+    """Lower the stage of a workflow, or give it the next."""
     workflow, stage = sent.path["workflow"], _choice(w.Stage, sent.get("stage"), "stage")
     sent.write(
-        lambda tx: returning.lower_stage(tx, workflow=workflow, stage=stage, reason=sent.get("reason")),
+        lambda tx: returning.change_stage(tx, workflow=workflow, stage=stage, reason=sent.get("reason")),
         urgent=True,
     )
     return Landed(f"The workflow is at the stage {stage.replace('_', ' ')}.", f"/workflows/{workflow}#stage")
@@ -218,34 +218,6 @@ def audit(sent: Sent) -> Landed:
     return Landed(f"Audited: {count_of(found.objects, 'object')} changed.", sent.at(w.Phase.AUDIT))
 
 
-def propose_plan(sent: Sent) -> Landed:
-    """Propose the recovery, or what is left of it."""
-    plan = planning.plan(sent.installation, sent.person, incident=sent.incident)
-    return Landed(f"A plan with {count_of(plan.items, 'item')} is proposed.", sent.at(w.Phase.RECOVER))
-
-
-def approve_plan(sent: Sent) -> Landed:
-    """Approve what is ticked; what is not ticked stays as it is."""
-    ticked = set(sent.all("item"))
-
-    def work(tx: Tx) -> r.Plan:
-        note = sent.get("note")
-        every = list(tx.each(r.Item, plan=sent.get("plan")))
-        # Without a word from the owner, what the plan proposes to leave as it is stays for the reason that the plan gives.
-        stays = {item.id for item in every if note or not item.keep} - ticked
-        return planning.approve(
-            tx,
-            plan=sent.get("plan"),
-            digest=sent.get("digest"),
-            items=ticked,
-            accept=stays,
-            note=note or "left as it is by the owner",
-        )
-
-    sent.write(work)
-    return Landed(f"{count_of(len(ticked), 'item')} approved.", sent.at(w.Phase.RECOVER))
-
-
 def recover(sent: Sent) -> Landed:
     """Run the approved items."""
     plan = recovering.run(sent.installation, sent.person, plan=sent.get("plan"))
@@ -374,7 +346,9 @@ _OF_INCIDENT: Final = {
     "containment": contain,
     "audit": audit,
     "plan": propose_plan,
+    "plan/edit": edit_item,
     "plan/approve": approve_plan,
+    "drift": look_again,
     "recover": recover,
     "messages/draft": draft_messages,
     "messages": message,
@@ -387,7 +361,7 @@ _OF_INCIDENT: Final = {
 FORMS: Final[dict[str, Callable[[Sent], Landed]]] = {
     "/pause": pause,
     "/workflows/{workflow}/pause-test": test_pause,
-    "/workflows/{workflow}/stage": take_autonomy_away,
+    "/workflows/{workflow}/stage": change_stage,
     "/holds/{hold}/lift": lift,
     "/approvals/{approval}": answer_approval,
     "/drafts/{draft}": decide_draft,

@@ -9,7 +9,7 @@ from stopwork.control import stages
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.manifest.model import Gate, Tool
-from stopwork.operations import comparing, pause_tests, points, preparedness
+from stopwork.operations import comparing, pause_tests, points, preparedness, returning
 from stopwork.operations.manifests import known_workflow
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.look import Look, concerns, field_changes, hold_row
@@ -60,6 +60,7 @@ def workflow(look: Look, workflow_id: str) -> c.WorkflowContext:
         holds=tuple(hold_row(look, hold) for hold in holds),
         preparedness=preparedness.assess(view, look.manifests, workflow=known.id, now=look.now),
         stages=ladder(known.stage),
+        no_raise=_no_raise(look, known),
         points=tuple(points.live(view, now=look.now, workflow=known.id)),
         next_pause_test=pause_tests.due_at(view, look.manifests, known)
         if known.mode is w.Mode.ENFORCE
@@ -69,6 +70,13 @@ def workflow(look: Look, workflow_id: str) -> c.WorkflowContext:
         )
         if known.mode is w.Mode.OBSERVE
         else None,
+    )
+
+
+def _no_raise(look: Look, workflow: r.Workflow) -> str:
+    owner = workflow.owners.get(w.Role.BUSINESS, "")
+    return returning.blocks_raise(look.view, workflow) or (
+        "" if look.person.id == owner else f"{owner} can give it"
     )
 
 

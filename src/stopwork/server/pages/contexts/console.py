@@ -104,7 +104,7 @@ class WorkflowContext(Context):
     """One workflow: what it may do, what it did, and how ready it is.
 
     ``observed`` is what enforcement would have done, while the workflow is only observed. ``next_pause_test`` is when the
-    server will do one by itself, if it will.
+    server will do one by itself, if it will. ``no_raise`` says why this visitor cannot give the next stage here.
     """
 
     frame: Frame
@@ -121,6 +121,12 @@ class WorkflowContext(Context):
     points: tuple[PointView, ...]
     observed: EnforcementReport | None = None
     next_pause_test: datetime | None = None
+    no_raise: str = ""
+
+    @property
+    def next_stage(self) -> StageStep | None:
+        """The stage above the present one."""
+        return next((step for step in self.stages if not step.passed and not step.current), None)
 
     @property
     def lower_stages(self) -> tuple[StageStep, ...]:
