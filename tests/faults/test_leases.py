@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from stopwork import Stopwork
 from stopwork.kernel.clock import boottime
 from stopwork.ledger.records import Call, Scope
 from stopwork.ledger.words import Outcome, ScopeKind, Verdict
@@ -146,6 +148,53 @@ def test_a_guard_that_was_suspended_beyond_its_lease_reads_nothing_when_it_goes_
     assert len(late) <= 1, "it read after its lease"
     known = store.read(lambda view: view.count(Call, verdict=Verdict.ALLOW))
     assert known == len(read_at), "and nothing that it read is missing"
+
+
+def test_a_read_that_cannot_be_spelled_makes_no_pause_look_drained(place: tuple[str, str, Store]) -> None:
+    url, token, store = place
+    begun, go_on = threading.Event(), threading.Event()
+
+    def look(key: object) -> str:
+        if key == "slow":
+            begun.set()
+            assert go_on.wait(60)
+        return "found"
+
+    guard = Stopwork(url, token, timeout_s=2.0)
+    read = guard.tool("crm.read")(look)
+    run = guard.run("renewals").begin()
+
+    def reader() -> None:
+        with run.here():
+            read("slow")
+
+    def read_on_a_lease() -> bool:
+        with run.here():
+            read("plain")
+        return leased(store) > 0
+
+    thread = threading.Thread(target=reader)
+    try:
+        within_s(read_on_a_lease, 20)
+        with run.here():
+            read({1: 2})
+        thread.start()
+        assert begun.wait(5)
+        paused = pause(store)
+        within_s(lambda: status(store, paused).state is PauseState.ENFORCED, 10)
+        now = status(store, paused)
+        assert now.unconfirmed == (), "it has confirmed"
+        [slow] = now.in_flight
+        assert slow.args == {"key": "slow"}
+        go_on.set()
+        within_s(lambda: status(store, paused).state is PauseState.DRAINED, 10)
+    finally:
+        go_on.set()
+        if thread.is_alive():
+            thread.join()
+        guard.close()
+    calls = store.read(lambda view: tuple(view.each(Call)))
+    assert {"unrecorded": "Invalid"} in [call.args for call in calls]
 
 
 def test_a_guard_whose_server_is_gone_reads_on_for_its_lease_and_then_refuses(tmp_path: Path) -> None:

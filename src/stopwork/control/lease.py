@@ -5,7 +5,8 @@ schema, no address, no hold, room in the budget) would be permitted whatever its
 without asking and report it afterwards. Everything else asks.
 
 The guard counts the lease from *before* it asked for it, the control plane from after it was asked, so the guard's is over first.
-Both count on clocks that go on while a machine is suspended and that nobody sets.
+The guard counts on a clock that goes on while its machine is suspended and that nobody sets, and so does a control plane on SQLite. One on
+PostgreSQL has only the time on the wall of the database's machine; what is done about that is told in :mod:`stopwork.storage.leases`.
 """
 
 from __future__ import annotations

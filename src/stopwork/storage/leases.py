@@ -20,12 +20,10 @@ from stopwork.storage.view import View
 
 #: Nothing is given for longer.
 MAX_LEASE_US: Final = 600 * 1_000_000
-_NOW_US: Final = sa.cast(sa.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
-
-
-#: So far the clock of a database's machine may be set forward, or be ahead on the machine that takes over, before a lease is taken to be
-#: over that is not.
+#: So far the clock of a shared database may be set forward, or be ahead on the machine that takes over, before a guard's lease is taken to
+#: be over that is not.
 WALL_CLOCK_MARGIN_S: Final = 2.0
+_NOW_US: Final = sa.cast(sa.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
 
 
 def now_us(view: View) -> int:
@@ -40,7 +38,7 @@ def now_us(view: View) -> int:
 
 
 def margin_us(view: View) -> int:
-    """Answer by how much longer a lease is counted than by the clock alone, where that clock may be set."""
+    """Answer by how much longer a guard's lease is counted than by the clock alone, where that clock may be set."""
     return 0 if view.database == "sqlite" else int(WALL_CLOCK_MARGIN_S * 1_000_000)
 
 
