@@ -87,6 +87,12 @@ _LABELS: dict[type[StrEnum], dict[StrEnum, str]] = {
         w.Remedy.ACCEPT: "Leave as it is",
         w.Remedy.TELL: "Cannot be undone: tell people",
     },
+    w.DriftState: {
+        w.DriftState.UNCHANGED: "As the calls left it",
+        w.DriftState.CHANGED: "Changed since",
+        w.DriftState.GONE: "Gone",
+        w.DriftState.UNREADABLE: "Cannot be compared",
+    },
     w.Reversibility: {
         w.Reversibility.FULLY: "Undone fully",
         w.Reversibility.BY_TOOL: "Undone as its tool does it",

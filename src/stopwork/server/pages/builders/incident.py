@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from stopwork.incidents import (
     affected,
     communicate,
     drafting,
-    images,
     learn,
     lifecycle,
     pause,
@@ -17,13 +16,13 @@ from stopwork.incidents import (
 )
 from stopwork.incidents.case import Case
 from stopwork.kernel.phrases import listed
-from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import points, postmortems, preparedness
 from stopwork.operations.cases import gather
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.incidents import affected_rows, timeline
-from stopwork.server.pages.builders.look import Look, field_changes, hold_row, pending_approvals
+from stopwork.server.pages.builders.look import Look, hold_row, pending_approvals
+from stopwork.server.pages.builders.plan import recover_panel
 from stopwork.server.pages.builders.workflow import ladder
 from stopwork.server.pages.held import goes_on
 from stopwork.server.pages.vocabulary import label
@@ -70,7 +69,7 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
             if case.audit
             else (),
         ),
-        recover=_recover(look, case),
+        recover=recover_panel(look, case),
         audiences=tuple(_audience(case, each) for each in told if each.needed),
         not_told=tuple(each for each in told if not each.needed),
         learn=_learn(look, case),
@@ -131,43 +130,6 @@ def _evidence(case: Case) -> c.EvidencePanel:
         bundle=bundle,
         verify_command=f"stopwork evidence verify {bundle.path}" if bundle else "",
     )
-
-
-def _recover(look: Look, case: Case) -> c.RecoverPanel:
-    owner = case.incident.business_owner
-    mine = look.visit.person == owner
-    return c.RecoverPanel(
-        plan=case.plan,
-        items=tuple(_item(each) for each in case.items if case.plan and each.plan == case.plan.id),
-        decided=tuple(each for each in case.items if case.plan and each.plan != case.plan.id),
-        approver=owner,
-        may_approve=mine and case.incident.sealed_at is not None,
-        why_not=""
-        if mine and case.incident.sealed_at
-        else f"Only {owner} approves a recovery."
-        if not mine
-        else "Seal the evidence first.",
-    )
-
-
-def _item(item: r.Item) -> c.ItemRow:
-    """Answer an item with its fields; in a conflict beside what is there now, otherwise beside what would be."""
-    stands_in_the_way = item.state is w.ItemState.CONFLICT or (item.earlier is not None and item.keep)
-    if stands_in_the_way and item.found is not None:
-        return c.ItemRow(
-            item=item,
-            fields=field_changes(item.target, item.expected, item.found),
-            conflict=item.keep or item.note.partition("; ")[0],
-        )
-    fields = (
-        c.FieldChange(name=name or "content", before=_value(left), after=_value(back))
-        for name, (left, back) in item.changes.items()
-    )
-    return c.ItemRow(item=item, fields=tuple(fields))
-
-
-def _value(value: Any) -> Any:
-    return None if value == images.NO_FIELD else value
 
 
 def _audience(case: Case, told: communicate.Told) -> c.AudienceRow:

@@ -68,15 +68,26 @@ class AuditPanel(Context):
 
 
 class ItemRow(Context):
-    """One recovery item. With a ``conflict``, in words, its fields hold before, what the agent left and what is there now."""
+    """One recovery item. With a ``conflict``, in words, its fields hold before, what the agent left and what is there now.
+
+    ``ticked`` is how it is proposed to be decided, or what a rule chose. ``remedies``, ``values`` and ``args`` (name and text) may be changed.
+    """
 
     item: r.Item
     fields: tuple[FieldChange, ...]
     conflict: str = ""
+    ticked: bool = True
+    drifted: r.Drifted | None = None
+    remedies: tuple[Choice, ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
+    args: tuple[tuple[str, str], ...] = ()
 
 
 class RecoverPanel(Context):
-    """The plan with its items, and whether this visitor may approve it. ``decided`` are items of earlier plans that are not asked again."""
+    """The plan with its items, and whether this visitor may approve it. ``decided`` are items of earlier plans that are not asked again.
+
+    ``rule`` is what chose the items that are ticked, how many they are, or what is wrong with it; ``looked`` is the newest look at the objects.
+    """
 
     plan: r.Plan | None
     items: tuple[ItemRow, ...] = ()
@@ -84,6 +95,10 @@ class RecoverPanel(Context):
     approver: str = ""
     may_approve: bool = False
     why_not: str = ""
+    rule: str = ""
+    rule_chooses: int | None = None
+    rule_wrong: str = ""
+    looked: r.Drift | None = None
 
     def counted(self, state: w.ItemState) -> int:
         return sum(row.item.state is state for row in self.items)

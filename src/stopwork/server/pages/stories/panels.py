@@ -84,9 +84,9 @@ def _asked_again() -> c.RecoverPanel:
     return changed(
         PROPOSED,
         items=(
-            changed(second, item=again, conflict=conflict),
+            changed(second, item=again, conflict=conflict, ticked=False),
             changed(third, item=retried),
-            c.ItemRow(item=stays, fields=()),
+            c.ItemRow(item=stays, fields=(), ticked=False),
         ),
         decided=(first.item, fourth.item),
     )
