@@ -276,10 +276,10 @@ def _unseen(item: Item, error: str) -> str:
 
 
 def _outcome(item: Item, ended: p.Ended) -> tuple[ItemState, str]:
-    if ended.conflict:
-        return ItemState.CONFLICT, ended.error
     seen = ended.image or Image.unknown(ended.error)
     done = verify(item, seen, returned=not ended.error)
+    if ended.conflict and not done:
+        return ItemState.CONFLICT, ended.error
     if done and ended.error:
         return ItemState.VERIFIED, "the answer was an error, and the object shows that it is done"
     if done:

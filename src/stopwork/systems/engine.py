@@ -7,7 +7,7 @@ identifiers and exact decimals are text in an image and become the column's own 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -28,7 +28,7 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
-from stopwork.kernel.errors import Conflict, Invalid, Unavailable
+from stopwork.kernel.errors import Conflict, Invalid, StopworkError, Unavailable
 from stopwork.systems import postgres_capture
 from stopwork.systems.base import Unsupported
 from stopwork.systems.capture import ChangedRow
@@ -41,6 +41,7 @@ _FROM_TEXT: Final[dict[type, Callable[[str], Any]]] = {
     UUID: UUID,
     Decimal: Decimal,
 }
+_NULL: Final = sa.null()
 _HARMLESS: Final = (None, "NO ACTION", "RESTRICT")
 _KEY_TYPES: Final[dict[type, Callable[[str], Any]]] = {int: int, **_FROM_TEXT}
 
@@ -81,19 +82,9 @@ class EngineDatabase:
             # What need not last is one statement, and on PostgreSQL a transaction by itself.
             engine = self._engine if writing and lasting else self._reading
             with engine.begin() as connection:
-                yield EngineSession(connection, self._table, writing=writing)
-        except IntegrityError as error:
-            raise Conflict(
-                f"the database refuses the change: {error.orig}",
-                hint="Decide about the rows it refers to first.",
-            ) from error
+                yield EngineSession(connection, self._table, writing=writing, failures=self._failures)
         except self._failures as error:
-            if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
-                raise Invalid(f"the database cannot hold the value: {error.orig}") from error
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise Unavailable(
-                f"the database cannot be used: {cause}", hint="See that it runs and lets this user in."
-            ) from error
+            raise _ours(error) from error
 
     def _table(self, connection: sa.Connection, name: str, schema: str | None) -> sa.Table | None:
         with self._lock:
@@ -109,6 +100,20 @@ def _without_address(error: Exception) -> str:
     if isinstance(error, NoSuchModuleError):
         return "there is no such kind of database"
     return "it does not have the form of one" if isinstance(error, ArgumentError) else type(error).__name__
+
+
+def _ours(error: Exception) -> StopworkError:
+    """Answer what the driver's error means."""
+    if isinstance(error, IntegrityError):
+        return Conflict(
+            f"the database refuses the change: {error.orig}", hint="Decide about the rows it refers to first."
+        )
+    if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+        return Invalid(f"the database cannot hold the value: {error.orig}")
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return Unavailable(
+        f"the database cannot be used: {cause}", hint="See that it runs and lets this user in."
+    )
 
 
 def _alive(dialect: sa.Dialect) -> Callable[[Any, Any, Any], None]:
@@ -141,10 +146,12 @@ class EngineSession:
         table: Callable[[sa.Connection, str, str | None], sa.Table | None],
         *,
         writing: bool,
+        failures: tuple[type[Exception], ...] = (SQLAlchemyError,),
     ) -> None:
         self._connection = connection
         self._lookup = table
         self._writing = writing
+        self._failures = failures
 
     def columns(self, table: Table) -> list[Column]:
         known = self._lookup(self._connection, table.table, table.schema)
@@ -174,6 +181,29 @@ class EngineSession:
     def update(self, table: Table, where: Mapping[str, Any], changes: Mapping[str, Any]) -> int:
         query = sa.update(self._rows(table)).where(*self._equals(table, where)).values(dict(changes))
         return self._connection.execute(query).rowcount
+
+    def update_many(
+        self, table: Table, changes: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+    ) -> int:
+        where, values = changes[0]
+        names = self._comparable(table, where)
+        asked = self._equals(table, {name: sa.bindparam(f"was_{name}") for name in names})
+        query = sa.update(self._rows(table)).where(*asked)
+        query = query.values({name: sa.bindparam(f"becomes_{name}") for name in values})
+        given = [
+            {f"was_{name}": where[name] for name in names}
+            | {f"becomes_{name}": value for name, value in values.items()}
+            for where, values in changes
+        ]
+        return self._connection.execute(query, given).rowcount
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        try:
+            with self._connection.begin_nested():
+                yield
+        except self._failures as error:
+            raise _ours(error) from error
 
     def delete(self, table: Table, where: Mapping[str, Any]) -> int:
         query = sa.delete(self._rows(table)).where(*self._equals(table, where))
@@ -222,7 +252,8 @@ class EngineSession:
     def from_plain(self, table: Table, column: str, value: Any) -> Any:
         described = self._rows(table).columns[column]
         if value is None:
-            return sa.null()  # a JSON column would otherwise get JSON's own null
+            # A JSON column would otherwise get JSON's own null.
+            return _NULL if isinstance(described.type, sa.JSON) else None
         kind = _python_type(described)
         if kind is timedelta and isinstance(value, int):
             return timedelta(microseconds=value)
@@ -249,12 +280,19 @@ class EngineSession:
         return known
 
     def _equals(self, table: Table, where: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-        rows = self._rows(table)
+        columns = self._rows(table).columns
+        # A key is never null, and only a plain comparison finds a row by its index.
+        return [
+            columns[name] == where[name]
+            if name in table.key
+            else columns[name].is_not_distinct_from(where[name])
+            for name in self._comparable(table, where)
+        ]
+
+    def _comparable(self, table: Table, where: Mapping[str, Any]) -> list[str]:
         # JSON has no equality in every database; such a column was compared before, on the locked row.
-        comparable = {
-            name: value for name, value in where.items() if not isinstance(rows.columns[name].type, sa.JSON)
-        }
-        return [rows.columns[name].is_not_distinct_from(value) for name, value in comparable.items()]
+        columns = self._rows(table).columns
+        return [name for name in where if not isinstance(columns[name].type, sa.JSON)]
 
 
 def _python_type(column: sa.Column[Any]) -> type:

@@ -256,9 +256,11 @@ def _changed(
         ]
         try:
             raised = cast(Swapping, system).replace_many(swaps)
-        except Exception as error:  # noqa: BLE001 - the same
-            raised = [error] * len(swaps)
-        return dict(zip((order.item for order in orders), raised, strict=True))
+            return dict(zip((order.item for order in orders), raised, strict=True))
+        except Unavailable as error:
+            return dict.fromkeys((order.item for order in orders), error)
+        except Exception:  # noqa: BLE001, S110 - which of them it was is found out one by one
+            pass
     found: dict[str, Exception | None] = {}
     in_stages = sorted(orders, key=lambda order: stages[order.item])
     for _, group in groupby(in_stages, key=lambda order: stages[order.item]):

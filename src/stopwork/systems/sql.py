@@ -18,8 +18,9 @@ delete that would cascade to other rows is refused, since those may be somebody 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
@@ -29,11 +30,12 @@ from msgspec.structs import replace
 
 from stopwork.incidents.images import operation_of, same
 from stopwork.kernel.canonical import digest_of, plain, revive
-from stopwork.kernel.errors import Conflict, Invalid, TooLarge
+from stopwork.kernel.errors import Conflict, Invalid, StopworkError, TooLarge
 from stopwork.ledger.records import Image, ObjectRef, Observed, Record
 from stopwork.ledger.words import ImageState, Operation
-from stopwork.systems.base import Unsupported, require_expected, require_known
+from stopwork.systems.base import Swap, Unsupported, require_expected, require_known
 from stopwork.systems.capture import CAPTURED_ROWS_MAX, ChangedRow, RowName, net
+from stopwork.systems.rows import Layout, content_of, id_of, layout_of, lost_race, parts_of, require_whole
 
 SCAN_ROWS_MAX: Final = 10_000
 
@@ -80,7 +82,15 @@ class Session(Protocol):
 
     def insert(self, table: Table, row: Mapping[str, Any]) -> None: ...
     def update(self, table: Table, where: Mapping[str, Any], changes: Mapping[str, Any]) -> int: ...
+    def update_many(
+        self, table: Table, changes: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+    ) -> int:
+        """Make changes of the same columns, each a ``where`` and its new values, and answer how many rows that were in all."""
+
     def delete(self, table: Table, where: Mapping[str, Any]) -> int: ...
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Take back what the block did when it raises, and turn the driver's errors into ours."""
+
     def referrers(self, table: Table) -> list[Referrer]: ...
     def primary_key(self, table: Table) -> tuple[str, ...]:
         """Answer the columns by which a row is known; empty when there are none."""
@@ -97,13 +107,6 @@ class Database(Protocol):
 
     def transaction(self, *, writing: bool, lasting: bool = True) -> AbstractContextManager[Session]:
         """Open one; if it need not be ``lasting``, a crash of the machine may undo it."""
-
-
-class _Layout(Record):
-    """Which columns of a table are seen, and which are neither seen nor declared immaterial."""
-
-    seen: tuple[str, ...]
-    unseen: tuple[str, ...]
 
 
 class SqlSystem:
@@ -138,23 +141,31 @@ class SqlSystem:
     def read(self, ref: ObjectRef) -> Image:
         with self._database.transaction(writing=False) as session:
             table = self._table(session, ref)
-            layout = _layout(session, table)
+            layout = layout_of(session, table)
             return self._image(session, layout, self._row(session, table, ref))
 
     def replace(self, ref: ObjectRef, expected: Image, target: Image) -> None:
         require_known(ref, expected, target)
         with self._database.transaction(writing=True) as session:
-            table = self._table(session, ref)
-            layout = _layout(session, table)
-            row = self._row(session, table, ref)
-            now = self._image(session, layout, row)
-            require_expected(ref, expected, now)
-            if row is not None and target.state is ImageState.PRESENT:
-                self._update(session, table, layout, ref, row, now.content, target.content)
-            elif row is not None:
-                self._delete(session, table, layout, ref, row)
-            elif target.state is ImageState.PRESENT:
-                self._insert(session, table, layout, ref, target.content)
+            self._replace(session, ref, expected, target)
+
+    def read_many(self, refs: Sequence[ObjectRef]) -> list[Image]:
+        with self._database.transaction(writing=False) as session:
+            rows = self._rows(session, refs)
+            layouts = _Layouts(session)
+            return [self._image(session, layouts.of(self._table(session, ref)), rows[ref]) for ref in refs]
+
+    def replace_many(self, swaps: Sequence[Swap]) -> list[Exception | None]:
+        """Make all changes in one transaction, each in its turn and by compare-and-set; one that is refused is taken back alone."""
+        with self._database.transaction(writing=True) as session:
+            rows = self._rows(session, [swap.object for swap in swaps])
+            raised: list[Exception | None] = []
+            for together in _together(swaps, rows):
+                if not self._updated(session, together, rows):
+                    raised += [self._one(session, swap) for swap in together]
+                else:
+                    raised += [None] * len(together)
+            return raised
 
     def stamp(self, ref: ObjectRef) -> tuple[str, str]:
         """Answer who changed the row last, and when, as far as the columns for that are named and filled."""
@@ -170,13 +181,13 @@ class SqlSystem:
         with self._database.transaction(writing=False) as session:
             table = self._table(session, ref)
             if target.state is ImageState.PRESENT:
-                _content(ref, table, _layout(session, table), target.content)
+                content_of(ref, table, layout_of(session, table), target.content)
 
     def scan(self) -> dict[ObjectRef, Any]:
         found: dict[ObjectRef, Any] = {}
         with self._database.transaction(writing=False) as session:
             for kind, table in self._tables.items():
-                layout = _layout(session, table)
+                layout = layout_of(session, table)
                 left = self._scan_rows_max - len(found)
                 rows = session.select(table, {}, limit=left + 1)
                 if len(rows) > left:
@@ -186,7 +197,7 @@ class SqlSystem:
                         expected=self._scan_rows_max,
                     )
                 for row in rows:
-                    ref = ObjectRef(system=self.name, type=kind, id=_id_of(table, row))
+                    ref = ObjectRef(system=self.name, type=kind, id=id_of(table, row))
                     found[ref] = self._image(session, layout, row).content
         return found
 
@@ -218,9 +229,77 @@ class SqlSystem:
         with self._database.transaction(writing=True, lasting=False) as session:
             session.forget(call)
 
+    def _replace(self, session: Session, ref: ObjectRef, expected: Image, target: Image) -> None:
+        table = self._table(session, ref)
+        layout = layout_of(session, table)
+        row = self._row(session, table, ref)
+        now = self._image(session, layout, row)
+        require_expected(ref, expected, now)
+        if row is not None and target.state is ImageState.PRESENT:
+            if changes := self._changes(session, table, layout, ref, now.content, target.content):
+                self._update(session, table, ref, row, changes)
+        elif row is not None:
+            self._delete(session, table, layout, ref, row)
+        elif target.state is ImageState.PRESENT:
+            self._insert(session, table, layout, ref, target.content)
+
+    def _one(self, session: Session, swap: Swap) -> Exception | None:
+        try:
+            require_known(swap.object, swap.expected, swap.target)
+            with session.savepoint():
+                self._replace(session, swap.object, swap.expected, swap.target)
+        except StopworkError as error:
+            return error
+        return None
+
+    def _updated(
+        self, session: Session, swaps: Sequence[Swap], rows: Mapping[ObjectRef, dict[str, Any] | None]
+    ) -> bool:
+        """Change rows that are all there with one statement for those of the same columns; all of them or, for ``False``, none."""
+        layouts = _Layouts(session)
+        groups: dict[tuple[Table, frozenset[str]], list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
+        try:
+            for swap in swaps:
+                table = self._table(session, swap.object)
+                layout, row = layouts.of(table), rows[swap.object]
+                if row is None or swap.target.state is not ImageState.PRESENT:
+                    return False
+                now = self._image(session, layout, row)
+                require_expected(swap.object, swap.expected, now)
+                changes = self._changes(session, table, layout, swap.object, now.content, swap.target.content)
+                if changes:
+                    groups.setdefault((table, frozenset(changes)), []).append((row, changes))
+            with session.savepoint():
+                for (table, _), each in groups.items():
+                    if session.update_many(table, each) != len(each):
+                        raise lost_race(swaps[0].object)
+        except StopworkError:
+            return False  # which of them it was is found out one by one
+        return True
+
+    def _rows(self, session: Session, refs: Sequence[ObjectRef]) -> dict[ObjectRef, dict[str, Any] | None]:
+        """Answer the row of each object, read together where their ids are one column."""
+        found: dict[ObjectRef, dict[str, Any] | None] = {}
+        of_table: dict[Table, list[ObjectRef]] = {}
+        for ref in refs:
+            of_table.setdefault(self._table(session, ref), []).append(ref)
+        for table, each in of_table.items():
+            by_id = self._by_id(session, table, [ref.id for ref in each]) if len(table.key) == 1 else None
+            for ref in each:
+                found[ref] = self._row(session, table, ref) if by_id is None else by_id.get(ref.id)
+        return found
+
+    def _by_id(self, session: Session, table: Table, ids: Sequence[str]) -> dict[str, dict[str, Any]] | None:
+        """Answer rows by id; ``None`` when an id leads to several, or to one that is spelled otherwise."""
+        column, asked = table.key[0], set(ids)
+        keys = [key for each in asked for key in session.keys(table, column, each)]
+        rows = session.select(table, {column: keys}, limit=len(keys) + 1) if keys else []
+        by_id = {id_of(table, row): row for row in rows}
+        return by_id if len(by_id) == len(rows) and by_id.keys() <= asked else None
+
     def _observed(self, session: Session, name: str, row: ChangedRow) -> Observed:
         kind, table = self._kind(session, row)
-        layout = _layout(session, table)
+        layout = layout_of(session, table)
         before, after = (self._image(session, layout, content) for content in (row.before, row.after))
         ref = ObjectRef(system=self.name, type=kind, id=name)
         operation = operation_of(before, after) or Operation.MODIFIED
@@ -230,8 +309,8 @@ class SqlSystem:
         """Answer what a captured row is called: its id, or its content where the table has no key."""
         _, table = self._kind(session, row)
         if table.key:
-            return RowName(text=_id_of(table, content))
-        image = self._image(session, _layout(session, table), content)
+            return RowName(text=id_of(table, content))
+        image = self._image(session, layout_of(session, table), content)
         return RowName(text=digest_of(image.content), unique=False)
 
     def _kind(self, session: Session, row: ChangedRow) -> tuple[str, Table]:
@@ -270,7 +349,7 @@ class SqlSystem:
         return table
 
     def _row(self, session: Session, table: Table, ref: ObjectRef) -> dict[str, Any] | None:
-        parts = _parts(table, ref.id)
+        parts = parts_of(table, ref.id)
         where = {
             column: session.keys(table, column, part) for column, part in zip(table.key, parts, strict=True)
         }
@@ -281,7 +360,7 @@ class SqlSystem:
                 hint=f"Give {table.table} a key whose values are unique as text.",
                 object=str(ref),
             )
-        if rows and (spelled := _id_of(table, rows[0])) != ref.id:
+        if rows and (spelled := id_of(table, rows[0])) != ref.id:
             raise Invalid(
                 f"{ref} is another spelling of {spelled}",
                 hint=f"Write the id as {spelled}: one row is one object.",
@@ -290,48 +369,57 @@ class SqlSystem:
             )
         return rows[0] if rows else None
 
-    def _image(self, session: Session, layout: _Layout, row: Mapping[str, Any] | None) -> Image:
+    def _image(self, session: Session, layout: Layout, row: Mapping[str, Any] | None) -> Image:
         if row is None:
             return Image.absent()
         return Image.present({column: plain(session.to_plain(row[column])) for column in layout.seen})
 
-    def _update(
+    def _changes(
         self,
         session: Session,
         table: Table,
-        layout: _Layout,
+        layout: Layout,
         ref: ObjectRef,
-        row: Mapping[str, Any],
         now: Mapping[str, Any],
         target: Any,
-    ) -> None:
-        wanted = _content(ref, table, layout, target)
+    ) -> dict[str, Any]:
+        """Answer the columns that have to be set, with the driver's values."""
+        wanted = content_of(ref, table, layout, target)
         if missing := sorted(now.keys() - wanted.keys()):
             raise Invalid(
                 f"the content for {ref} lacks {missing[0]}",
                 hint="A row has every column; give null where there is no value.",
                 object=str(ref),
             )
-        changes = {
+        return {
             column: session.from_plain(table, column, revive(value))
             for column, value in wanted.items()
             if not same(value, now[column])
         }
-        if changes and session.update(table, row, changes) != 1:
-            raise _lost_race(ref)
 
-    def _insert(self, session: Session, table: Table, layout: _Layout, ref: ObjectRef, target: Any) -> None:
-        _require_whole(ref, layout)
-        wanted = _content(ref, table, layout, target)
+    def _update(
+        self,
+        session: Session,
+        table: Table,
+        ref: ObjectRef,
+        row: Mapping[str, Any],
+        changes: Mapping[str, Any],
+    ) -> None:
+        if session.update(table, row, changes) != 1:
+            raise lost_race(ref)
+
+    def _insert(self, session: Session, table: Table, layout: Layout, ref: ObjectRef, target: Any) -> None:
+        require_whole(ref, layout)
+        wanted = content_of(ref, table, layout, target)
         session.insert(
             table,
             {column: session.from_plain(table, column, revive(value)) for column, value in wanted.items()},
         )
 
     def _delete(
-        self, session: Session, table: Table, layout: _Layout, ref: ObjectRef, row: Mapping[str, Any]
+        self, session: Session, table: Table, layout: Layout, ref: ObjectRef, row: Mapping[str, Any]
     ) -> None:
-        _require_whole(ref, layout)
+        require_whole(ref, layout)
         for other in session.referrers(table):
             where = {
                 column: [row[referred]]
@@ -345,7 +433,30 @@ class SqlSystem:
                     found=other.table.table,
                 )
         if session.delete(table, row) != 1:
-            raise _lost_race(ref)
+            raise lost_race(ref)
+
+
+class _Layouts:
+    """The layouts of the tables of one transaction, each worked out once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[Table, Layout] = {}
+
+    def of(self, table: Table) -> Layout:
+        if table not in self._known:
+            self._known[table] = layout_of(self._session, table)
+        return self._known[table]
+
+
+def _together(swaps: Sequence[Swap], rows: Mapping[ObjectRef, dict[str, Any] | None]) -> Iterator[list[Swap]]:
+    """Yield what may be done at one go: changes of rows that are there, as long as nothing comes or goes in between."""
+
+    def stays(swap: Swap) -> bool:
+        return rows[swap.object] is not None and swap.target.state is ImageState.PRESENT
+
+    for _, group in groupby(swaps, key=stays):
+        yield list(group)
 
 
 def connect(url: str | Path) -> Database:
@@ -360,87 +471,3 @@ def connect(url: str | Path) -> Database:
     from stopwork.systems.engine import EngineDatabase
 
     return EngineDatabase(address)
-
-
-def _layout(session: Session, table: Table) -> _Layout:
-    known = session.columns(table)
-    names = [column.name for column in known]
-    stamps = filter(None, (table.changed_by, table.changed_at))
-    for column in (*table.key, *(table.columns or ()), *table.ignore, *stamps):
-        if column not in names:
-            raise Invalid(
-                f"{table.table} has no column {column}",
-                hint=f"It has {', '.join(names)}." if names else "There is no such table.",
-                found=column,
-            )
-    settable = [column.name for column in known if not column.computed and column.name not in table.ignore]
-    wanted = set(table.columns if table.columns is not None else settable) | set(table.key)
-    return _Layout(
-        seen=tuple(name for name in settable if name in wanted),
-        unseen=tuple(name for name in settable if name not in wanted),
-    )
-
-
-def _require_whole(ref: ObjectRef, layout: _Layout) -> None:
-    if layout.unseen:
-        raise Unsupported(
-            f"{ref} cannot be deleted or created again, since its column {layout.unseen[0]} is not seen",
-            hint="Add the column to `columns`, or to `ignore` if its value does not matter.",
-            object=str(ref),
-        )
-
-
-def _content(ref: ObjectRef, table: Table, layout: _Layout, target: Any) -> dict[str, Any]:
-    if not isinstance(target, dict) or (strange := sorted(target.keys() - set(layout.seen))):
-        what = strange[0] if isinstance(target, dict) else type(target).__name__
-        raise Invalid(
-            f"the content for {ref} is not a row of {table.table}: {what}",
-            hint=f"Its columns are {', '.join(layout.seen)}.",
-            object=str(ref),
-        )
-    if any(column not in target for column in table.key) or _id_of(table, revive(target)) != ref.id:
-        raise Invalid(
-            f"the content for {ref} belongs under another id",
-            hint="An object keeps its key; delete one and create the other instead.",
-            object=str(ref),
-        )
-    return target
-
-
-def _parts(table: Table, object_id: str) -> list[str]:
-    if len(table.key) == 1:
-        return [object_id]
-    parts = [part.replace("%2F", "/").replace("%25", "%") for part in object_id.split("/")]
-    if len(parts) != len(table.key):
-        raise Invalid(
-            f"the id {object_id!r} has {len(parts)} parts, and {table.table} has a key of {len(table.key)}",
-            hint=f"Join {', '.join(table.key)} with a slash; write %2F for a slash within a part.",
-            found=object_id,
-        )
-    return parts
-
-
-def _id_of(table: Table, row: Mapping[str, Any]) -> str:
-    parts = list(_key_texts(table, row))
-    if len(parts) == 1:
-        return parts[0]
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
-
-
-def _key_texts(table: Table, row: Mapping[str, Any]) -> Iterator[str]:
-    for column in table.key:
-        value = row[column]
-        if value is None or isinstance(value, bytes | float):
-            raise Unsupported(
-                f"{table.table}.{column} holds {type(value).__name__}, which makes no id",
-                hint="Name a key column of text or whole numbers.",
-            )
-        yield str(value)
-
-
-def _lost_race(ref: ObjectRef) -> Conflict:
-    return Conflict(
-        f"{ref} was changed in the same moment",
-        hint="Look at it and decide again.",
-        object=str(ref),
-    )

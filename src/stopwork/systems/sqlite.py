@@ -9,14 +9,14 @@ import os
 import re
 import sqlite3
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from stopwork.kernel.errors import Conflict, Invalid, Unavailable
+from stopwork.kernel.errors import Conflict, Invalid, StopworkError, Unavailable
 from stopwork.systems import sqlite_capture
 from stopwork.systems.capture import ChangedRow
 from stopwork.systems.sql import Column, Referrer, Table
@@ -26,6 +26,7 @@ _IDLE_MAX: Final = 8
 _WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 #: What a table without a primary key knows its rows by.
 ROWID: Final = "rowid"
+_FAILURES: Final = (sqlite3.Error, OverflowError)
 _COMPUTED: Final = (2, 3)  # "hidden" in table_xinfo: a virtual or stored generated column
 
 
@@ -68,7 +69,7 @@ class SqliteDatabase:
                 if not lasting:
                     opened.connection.execute("PRAGMA synchronous = NORMAL")
                 opened.connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
-                yield SqliteSession(opened.connection, opened.known_columns())
+                yield SqliteSession(opened.connection, opened.known_columns(), self._path)
                 opened.connection.execute("COMMIT")
                 if not lasting:
                     opened.connection.execute("PRAGMA synchronous = FULL")
@@ -76,19 +77,8 @@ class SqliteDatabase:
                 opened.connection.close()  # without a commit that rolls back
                 raise
             self._keep(opened)
-        except sqlite3.IntegrityError as error:
-            raise Conflict(
-                f"the database refuses the change: {error}", hint="Decide about the rows it refers to first."
-            ) from error
-        except (sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError) as error:
-            raise Invalid(
-                f"the database cannot hold the value: {error}", hint="Give text, a number, null or bytes."
-            ) from error
-        except sqlite3.Error as error:
-            raise Unavailable(
-                f"the database {self._path} cannot be used: {error}",
-                hint="See that the file is there and not locked.",
-            ) from error
+        except _FAILURES as error:
+            raise _ours(error, self._path) from error
 
     def _opened(self) -> _Opened:
         here = self._identity()
@@ -121,6 +111,21 @@ class SqliteDatabase:
         return os.getpid(), found.st_dev, found.st_ino
 
 
+def _ours(error: Exception, path: Path) -> StopworkError:
+    """Answer what the driver's error means."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return Conflict(
+            f"the database refuses the change: {error}", hint="Decide about the rows it refers to first."
+        )
+    if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError | OverflowError):
+        return Invalid(
+            f"the database cannot hold the value: {error}", hint="Give text, a number, null or bytes."
+        )
+    return Unavailable(
+        f"the database {path} cannot be used: {error}", hint="See that the file is there and not locked."
+    )
+
+
 def _close(idle: list[_Opened]) -> None:
     for opened in idle:
         if opened.of[0] == os.getpid():
@@ -130,9 +135,10 @@ def _close(idle: list[_Opened]) -> None:
 class SqliteSession:
     """One SQLite transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, known_columns: _Columns) -> None:
+    def __init__(self, connection: sqlite3.Connection, known_columns: _Columns, path: Path) -> None:
         self._connection = connection
         self._known_columns = known_columns
+        self._path = path
 
     def columns(self, table: Table) -> list[Column]:
         known = self._known_columns.get(table)
@@ -171,6 +177,25 @@ class SqliteSession:
         columns = ", ".join(f"{_quoted(column)} = ?" for column in changes)
         query = f"UPDATE {_name(table)} SET {columns} WHERE {_equals(where)}"  # noqa: S608
         return self._connection.execute(query, (*changes.values(), *where.values())).rowcount
+
+    def update_many(
+        self, table: Table, changes: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+    ) -> int:
+        return sum(self.update(table, where, values) for where, values in changes)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        self._connection.execute("SAVEPOINT one_of_many")
+        try:
+            yield
+        except BaseException as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO one_of_many")
+                self._connection.execute("RELEASE one_of_many")
+            if isinstance(error, _FAILURES):
+                raise _ours(error, self._path) from error
+            raise
+        self._connection.execute("RELEASE one_of_many")
 
     def delete(self, table: Table, where: Mapping[str, Any]) -> int:
         query = f"DELETE FROM {_name(table)} WHERE {_equals(where)}"  # noqa: S608
