@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -19,7 +19,7 @@ from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
 #: How many entries one transaction seals, so that a permit never waits long behind it.
-BATCH: Final = 2_000
+BATCH: Final = 500
 
 
 class StoredNodes:
@@ -38,13 +38,9 @@ class StoredNodes:
     def put(self, level: int, index: int, node: bytes) -> None:
         self._new[level, index] = node
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[tuple[int, int, bytes]]:
         """Answer the new nodes above the leaves, as rows of their table."""
-        return [
-            {"level": level, "position": index, "hash": node}
-            for (level, index), node in self._new.items()
-            if level > 0
-        ]
+        return [(level, index, node) for (level, index), node in self._new.items() if level > 0]
 
 
 class _Extension(Struct, frozen=True, kw_only=True):
@@ -52,7 +48,7 @@ class _Extension(Struct, frozen=True, kw_only=True):
 
     before: int
     size: int
-    rows: list[dict[str, Any]]
+    rows: list[tuple[int, int, bytes]]
     root: bytes
     note: str
 
@@ -115,7 +111,7 @@ def _append(tx: Tx, *, extension: _Extension) -> int:
     if sealed != extension.before or extension.size == extension.before:
         return sealed
     if extension.rows:
-        tx.execute(sa.insert(merkle_node), extension.rows)
+        tx.insert(merkle_node, ("level", "position", "hash"), extension.rows)
     row = {"size": extension.size, "root": extension.root, "note": extension.note, "at": tx.now}
     tx.execute(sa.insert(checkpoint), [row])
     return extension.size

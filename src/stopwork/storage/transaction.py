@@ -91,6 +91,12 @@ class Tx(View):
         self._batch.part()
         return super().execute(statement, rows)
 
+    def insert(self, table: sa.Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Put rows into a table that is no record's, with as few statements as can be."""
+        self._write()
+        self._batch.part()
+        statements.rows(table, columns, there=False).write(self._connection, rows)
+
     def _run(self, statement: Statement, values: dict[str, Any]) -> Cursor:
         self._write()
         return super()._run(statement, values)
