@@ -70,7 +70,7 @@ class Batch:
             self._guessed.add(place)
         return place in self._guessed
 
-    def confirm(self) -> None:
+    def _confirm(self) -> None:
         """Look for what was taken to be new; raise ``GuessedWrong`` where something is there."""
         guessed: defaultdict[type[Record], list[str]] = defaultdict(list)
         for kind, record_id in self._guessed:
@@ -90,13 +90,9 @@ class Batch:
     # --- writing ---------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Give everything its number in the journal and write it, for the commit."""
+        """Give what is decided its numbers in the journal and write it, for a query or for the commit."""
         self.number()
-        self.write()
-
-    def write(self) -> None:
-        """Write what is decided, for a query or for the commit."""
-        self.confirm()
+        self._confirm()
         if not self.decided.unwritten:
             return
         try:

@@ -105,7 +105,7 @@ class Tx(View):
 
     def _write(self) -> None:
         """Bring the tables up to date with what is decided, so that they can be asked."""
-        self._batch.write()
+        self._batch.finish()
         if not self.changes.unwritten:
             return
         self._batch.part()
