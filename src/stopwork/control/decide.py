@@ -34,6 +34,7 @@ from stopwork.manifest.model import Gate, Manifest, Tool
 
 # What a tool that nobody declared is taken for: something that changes the world.
 _UNDECLARED: Final = Tool(effect=EffectKind.UPDATE, risk=Risk.HIGH)
+_ASKS_PEOPLE: Final = (Verdict.WAIT, Verdict.DRAFT)
 _BINDS_WHILE_OBSERVING: Final = frozenset({ReasonKind.HOLD, ReasonKind.STAGE})
 
 
@@ -375,18 +376,17 @@ def _settled(found: list[Reason], standing: gates.Standing, approval: Approval |
     if approval is None:
         return found
     waiting = [reason for reason in found if reason.verdict is Verdict.WAIT]
-    # The answer to a hold's question binds wherever the hold does.
-    kind = waiting[0].kind if waiting else ReasonKind.GATE
+    # The answer to a hold's question binds wherever the hold does, and is not asked for again by way of a draft.
+    asking = [reason for reason in found if reason.verdict in _ASKS_PEOPLE]
+    kind = asking[0].kind if asking else ReasonKind.GATE
     by = " and ".join(decision.person for decision in approval.decisions)
     if standing is gates.Standing.REJECTED:
         return [*found, _deny(kind, f"rejected by {by}", approval.id)]
-    if not waiting:
-        return found
-    if standing is gates.Standing.GRANTED:
+    if standing is gates.Standing.EXPIRED and asking:
+        return [*found, _deny(kind, f"approval {approval.id} expired without being used", approval.id)]
+    if waiting and standing is gates.Standing.GRANTED:
         kept = [replace(reason, verdict=Verdict.ALLOW) if reason in waiting else reason for reason in found]
         return [*kept, Reason(kind=kind, verdict=Verdict.ALLOW, text=f"approved by {by}", source=approval.id)]
-    if standing is gates.Standing.EXPIRED:
-        return [*found, _deny(kind, f"approval {approval.id} expired without being used", approval.id)]
     return found
 
 
@@ -395,10 +395,11 @@ def _released(found: list[Reason], standing: gates.Standing, approval: Approval 
 
     Without a release that still counts it stays a draft, whatever else would let it run, also while observing; nobody is asked.
     """
-    asking = (Verdict.WAIT, Verdict.DRAFT)
     if standing is gates.Standing.GRANTED and approval is not None:
         by = " and ".join(decision.person for decision in approval.decisions)
-        kept = [replace(each, verdict=Verdict.ALLOW) if each.verdict in asking else each for each in found]
+        kept = [
+            replace(each, verdict=Verdict.ALLOW) if each.verdict in _ASKS_PEOPLE else each for each in found
+        ]
         released = f"released by {by}"
         return [
             *kept,

@@ -347,6 +347,17 @@ def test_a_hold_without_a_gate_asks_the_business_owner() -> None:
     assert ask.approvers == (Role.BUSINESS,)
 
 
+@pytest.mark.parametrize("state", [ApprovalState.EXPIRED, ApprovalState.REJECTED])
+@pytest.mark.parametrize("mode", Mode)
+def test_a_no_is_not_asked_for_again_by_way_of_a_draft(mode: Mode, state: ApprovalState) -> None:
+    found = controls(
+        workflow=workflow(mode=mode),
+        approval=approval(WRITE, state),
+        holds=(hold(HoldMode.DRAFT_ONLY),),
+    )
+    assert decide(WRITE, found, NOW).verdict is Verdict.DENY
+
+
 def test_nobody_is_asked_twice() -> None:
     asked = controls(approval=approval(SEND, ApprovalState.PENDING))
     assert decide(SEND, asked, NOW).ask is None
