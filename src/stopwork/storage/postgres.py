@@ -56,8 +56,7 @@ POLL_S: Final = 1.0
 
 #: The key of the advisory lock that stands for everything that may be decided.
 _DECISIONS: Final = 0x53_54_4F_50
-_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
-_BEGIN_ALONE: Final = f"{_BEGIN}; SELECT pg_advisory_xact_lock({_DECISIONS})"
+_BEGIN_ALONE: Final = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({_DECISIONS})"
 #: So many entries of other servers are gone through; after more than that, everything is read anew.
 MAX_CAUGHT_UP: Final = 512
 
