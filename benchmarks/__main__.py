@@ -52,7 +52,9 @@ def main() -> None:
                 figure for each in options.only or _MEASURED for figure in _MEASURED[each](folder, bare)
             ]
         duration_s = time.perf_counter() - started
-        text = report.section(figures, disk=folder, duration_s=duration_s, only=name)
+        text = report.section(
+            figures, disk=folder, duration_s=duration_s, only=name, counted=_COUNTED.get(name, "")
+        )
     print(text)
     if options.write:
         results.write(f"{report.SECTION} of {name}" if name else report.SECTION, text)
@@ -117,6 +119,9 @@ _MEASURED: Final[dict[str, Callable[[Path, BareDatabase], Iterator[Figure]]]] = 
     "capture": _capture,
     "sealing": lambda folder, bare: iter(sealing.measure(folder, bare)),
 }
+
+#: What the figures count, where that takes more words than their names have.
+_COUNTED: Final = {"capture": capture.COUNTED}
 
 
 if __name__ == "__main__":

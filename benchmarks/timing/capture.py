@@ -1,10 +1,4 @@
-"""What a database lays to calls, and what it costs to record one write with both images: by the database alone, read out as well, and guarded.
-
-Each cost is of one durable transaction that changes one row of twelve, found by its key, and the yardstick is the same on a connection that nobody
-watches. *Captured* counts the write's own transaction, in which the database writes both images down. *Read out and forgotten* adds what the
-guard does after the call: it asks for the images and then has them removed. A guarded tool has its permit, its attempt and its outcome
-recorded durably as well, one after the other, whatever is recorded of the row.
-"""
+"""What a database lays to calls, and what it costs to record one write with both images: by the database alone, read out as well, and guarded."""
 
 from __future__ import annotations
 
@@ -33,6 +27,14 @@ from stopwork.systems.sql import SqlSystem, Table
 from tests.support.postgres import PostgresServer
 from tests.support.rows import PIECES, Pieces, World, judged, postgres_world, sqlite_world
 
+COUNTED: Final = """\
+*Rows*: two hundred pieces of work, each for a call of its own, by two connections in turns: cascades, the application's triggers, bulk statements,
+changed and composite keys, tables without keys, JSON, binary, generated columns, replaced rows, failed statements and transactions. What was
+captured is held against all tables before and after. *Costs*: one durable transaction that changes one row of twelve by its key, all ways in turns.
+*Captured* is that transaction with both images written down in it by the database. *Read out and forgotten* adds what the guard does after the
+call: it asks for the images (on PostgreSQL two ways to the server and back) and has them removed (one more). *Read before and after* is what the guard
+does for a declared object without capture. A *guarded* tool has its permit, its attempt and its outcome recorded durably too, one after the other,
+whatever is recorded of the row: that is what the last figure of each database shows."""
 SEED: Final = 20261123
 ROUNDS: Final = 9
 WRITES: Final = 100

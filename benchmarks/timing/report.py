@@ -15,8 +15,13 @@ SECTION: Final = "timing"
 _HEAD: Final = ("figure", "measured", "yardstick", "ratio", "rounds", "aim")
 
 
-def section(figures: Sequence[Figure], *, disk: Path, duration_s: float, only: str = "") -> str:
-    """Answer the section in Markdown: when, where and how, and one line for each figure, or for those of one name only."""
+def section(
+    figures: Sequence[Figure], *, disk: Path, duration_s: float, only: str = "", counted: str = ""
+) -> str:
+    """Answer the section in Markdown: when, where and how, and one line for each figure, or for those of one name only.
+
+    ``counted`` says what the figures count.
+    """
     missed = [each for each in figures if each.missed]
     aims = sum(bool(each.aim) for each in figures)
     lines = [
@@ -27,6 +32,7 @@ def section(figures: Sequence[Figure], *, disk: Path, duration_s: float, only: s
         "Each ratio is the median of rounds; behind it stand how many rounds there were, the lowest and the highest.",
         "Figure and yardstick of a round were measured one after the other, but for the commit: it is the quietest that the run had",
         "seen by then, so that what others do on the disk counts against the figure and never for it.",
+        *(["", counted] if counted else []),
         "",
         *table(_HEAD, [_row(each) for each in figures]),
         "",
