@@ -18,7 +18,8 @@ from stopwork.kernel.errors import Invalid, StopworkError, Unavailable
 from stopwork.ledger.records import Call, Run, Scope
 from stopwork.ledger.words import ScopeKind
 from stopwork.storage.fsck import fsck
-from stopwork.storage.postgres import ANSWERED_WITHIN_S, IDLE_WITHIN_S
+from stopwork.storage.postgres import ANSWERED_WITHIN_S
+from stopwork.storage.postgres_connections import IDLE_WITHIN_S
 from stopwork.storage.store import Store
 from stopwork.storage.transaction import Tx
 from tests.support.doomed import acknowledged, doomed, wait_for
@@ -115,19 +116,19 @@ def test_a_connection_that_is_lost_takes_its_transaction_along_and_nothing_else(
 def test_a_server_that_is_suspended_in_a_transaction_does_not_hold_up_a_pause(
     postgres: PostgresServer,
 ) -> None:
-    entered = threading.Event()
+    entered, woken = threading.Event(), threading.Event()
 
     def suspended(tx: Tx) -> None:
         tx.record(run_started("suspended"))
         entered.set()
-        time.sleep(IDLE_WITHIN_S + 1)
+        assert woken.wait(60)
 
     with Replica.several(2, partial(Replica.open, postgres.database())) as (first, second):
         future = first.store.submit(suspended)
         assert entered.wait(5)
-        began = time.monotonic()
         second.pause(Scope(kind=ScopeKind.EVERYTHING))
-        assert time.monotonic() - began < IDLE_WITHIN_S + 1
+        assert not future.done(), "the pause did not wait until the other server goes on"
+        woken.set()
         with pytest.raises(Unavailable):
             future.result(10)
         assert second.store.read(lambda view: view.get(Run, "suspended")) is None
@@ -193,6 +194,7 @@ def test_a_server_that_is_killed_leaves_one_history_and_the_other_goes_on(
     location = postgres.database()
     with Replica.several(1, partial(Replica.open, location)) as (other,):
         other.apply()
+        took_s = []
         for round_ in range(3):
             known = len(acknowledged(tmp_path))
             with doomed(hammer_database, tmp_path, location, f"{round_}") as process:
@@ -201,7 +203,9 @@ def test_a_server_that_is_killed_leaves_one_history_and_the_other_goes_on(
                 process.join(10)
             began = time.monotonic()
             other.lift(other.pause(Scope(kind=ScopeKind.EVERYTHING)))
-            assert time.monotonic() - began < 2
+            took_s.append(time.monotonic() - began)
+        # A busy machine may keep one of them waiting; a transaction that is left behind would each of them.
+        assert min(took_s) < IDLE_WITHIN_S - 1
         there = other.store.read(lambda view: {call.id for call in view.each(Call)})
         assert set(acknowledged(tmp_path)) <= there
         assert other.store.read(history_faults) == []
@@ -228,14 +232,17 @@ def test_a_server_that_is_cut_off_is_told_so_and_holds_nobody_up(postgres: Postg
     ):
         far.store.write(recording(run_started("run-0")))
 
+        stalled = threading.Event()
+
         def stall(tx: Tx) -> None:
             tx.record(run_started("stalled"))
             proxy.stall()
+            stalled.set()
 
-        began = time.monotonic()
         future = far.store.submit(stall)
+        assert stalled.wait(10)
         near.pause(Scope(kind=ScopeKind.EVERYTHING))
-        assert time.monotonic() - began < IDLE_WITHIN_S + 2
+        assert not future.done(), "the pause did not wait until the other server gave up"
         with pytest.raises(Unavailable):
             future.result(ANSWERED_WITHIN_S + 5)
         proxy.go_on()

@@ -16,6 +16,7 @@ from stopwork.ledger.records import Approval, Hold, Incident, Run, Scope
 from stopwork.ledger.words import IncidentType, Outcome, ScopeKind, Verdict
 from stopwork.operations import approvals, incidents
 from stopwork.storage.fsck import fsck
+from stopwork.storage.postgres import POLL_S
 from stopwork.storage.view import View
 from tests.support.databases import POSTGRESQL
 from tests.support.history import history_faults
@@ -189,11 +190,15 @@ def test_the_control_epoch_rises_with_every_hold_wherever_it_is_set(replicas: li
 
 
 def test_what_one_server_commits_is_read_and_heard_of_on_the_other(pair: list[Replica]) -> None:
-    heard = threading.Event()
+    heard, took_s = threading.Event(), []
     with pair[1].store.listening(lambda _seq: heard.set()):
-        pair[0].store.write(recording(run_started("run-1")))
-        assert pair[1].store.read(lambda view: view.need(Run, "run-1").id) == "run-1"
-        began = time.monotonic()
-        assert heard.wait(5)
-        assert pair[1].store.wait_beyond(0, timeout_s=5)
-        assert time.monotonic() - began < 0.9, "the hint did not come; the next look found it"
+        for number in range(6):
+            heard.clear()
+            began = time.monotonic()
+            seq = pair[0].store.write(recording(run_started(f"run-{number}"))).seq
+            assert pair[1].store.read(lambda view, run=f"run-{number}": view.need(Run, run).id)  # type: ignore[misc]
+            assert heard.wait(20)
+            assert pair[1].store.wait_beyond(seq - 1, timeout_s=20)
+            took_s.append(time.monotonic() - began)
+    # Whoever heard of it by a look waits for the next one from then on; a busy machine is not as slow every time.
+    assert min(took_s[1:]) < POLL_S / 2, "no hint came; the looks found it"
