@@ -27,6 +27,10 @@ class Lease:
         self._free = frozenset(granted.free)
         self._left = granted.reads - unreported
 
+    def is_spent(self, calls: int) -> bool:
+        """Answer whether a run that has made ``calls`` calls has used up what a budget had left for it, as far as its guard knows."""
+        return self._left <= 0 or (self.run_calls is not None and calls > self.run_calls)
+
     def take(self, tool: str, calls: int, at: float) -> bool:
         """Answer whether a read of this tool may begin at ``at``, by a run that has made ``calls`` calls; if so, it is counted."""
         if at >= self.until or tool not in self._free or self._left <= 0:

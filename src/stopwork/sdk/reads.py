@@ -179,12 +179,12 @@ class Reads:
             self._leases.pop(workflow, None)
 
     def count(self, run: GuardedRun) -> bool:
-        """Count a call that asks for a permit; answer whether the run has made all that it may, so that its reads have to be told first."""
+        """Count a call that asks for a permit; answer whether a budget is used up, so that what was read has to be told first."""
         with self._lock:
             run.calls += 1
             held = self._leases.get(run.workflow)
-            limit = held[1].run_calls if held else None
-        return limit is not None and run.calls > limit
+            unknown = self._begun[run.workflow] > self._reported[run.workflow]
+            return held is not None and unknown and held[1].is_spent(run.calls)
 
     # the direct way
 

@@ -311,6 +311,20 @@ def test_a_run_at_its_limit_asks_once_what_it_has_read_is_told() -> None:
         world.close()
 
 
+def test_a_day_without_room_is_asked_about_once_what_was_read_is_told() -> None:
+    world = World(f"{MANIFEST}budget: {{day_calls: 2}}\n")
+    try:
+        with world.run:
+            for each in ("a", "b", "c", "d"):
+                world.read(each)
+            sent = [type(request).__name__ for request in world.desk.log]
+            assert world.asked() == 2
+            assert sent.index("ReportReads") < sent.index("AskPermit")
+            assert sent.count("ReportReads") == 1
+    finally:
+        world.close()
+
+
 def test_a_call_that_names_its_source_asks(world: World) -> None:
     @world.guard.tool("crm.read", source="inbox")
     def read() -> int:
