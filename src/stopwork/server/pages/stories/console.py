@@ -129,6 +129,12 @@ CREATED = c.EffectRow(
         c.FieldChange(name="status", after="open"),
     ),
 )
+MARKED = c.EffectRow(
+    effect=s.effect(
+        s.MARKING_CALL, s.NOTE, w.Operation.MODIFIED, r.Image.unknown("story"), r.Image.unknown("story")
+    ),
+    fields=(c.FieldChange(name="read", before=False, after=True),),
+)
 OBSERVED = EnforcementReport(
     workflow=s.OBSERVED_WORKFLOW.id,
     since=s.ago(days=7),
@@ -169,6 +175,7 @@ MOMENTS = (
     c.Moment(at=s.IN_FLIGHT_CALL.requested_at, call=c.CallRow(call=s.IN_FLIGHT_CALL)),
     c.Moment(at=s.DOUBTFUL_CALL.requested_at, call=c.CallRow(call=s.DOUBTFUL_CALL)),
     c.Moment(at=s.OBSERVED_CALL.requested_at, call=c.CallRow(call=s.OBSERVED_CALL)),
+    c.Moment(at=s.MARKING_CALL.requested_at, call=c.CallRow(call=s.MARKING_CALL, effects=(MARKED,))),
 )
 
 

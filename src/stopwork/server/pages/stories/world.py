@@ -304,6 +304,7 @@ DOUBTFUL_CALL = call(
     error="ReadTimeout: no answer within 1 s",
     result=None,
 )
+MARKING_CALL = call(13, "crm.unread_notes", {"account_id": "acc-104"}, effects=1, exceeding=1)
 OBSERVED_CALL = call(
     9,
     "mail.send",
@@ -321,13 +322,14 @@ OBSERVED_CALL = call(
 
 ACCOUNT = r.ObjectRef(system="crm", type="account", id="acc-104")
 TASK = r.ObjectRef(system="crm", type="task", id="task-3317")
+NOTE = r.ObjectRef(system="crm", type="note", id="note-88")
 COPY = r.ObjectRef(system="crm", type="task", id="task-3318")
 
 
 def effect(
     of: r.Call, changed: r.ObjectRef, operation: w.Operation, before: r.Image, after: r.Image
 ) -> r.Effect:
-    """Answer what one call did to one object."""
+    """Answer what one call did to one object; all that a read does is more than is declared."""
     return r.Effect(
         id=f"eff_{of.id}",
         call=of.id,
@@ -341,6 +343,7 @@ def effect(
         at=of.finished_at or of.requested_at,
         source="scan",
         object_key=str(changed),
+        exceeds=w.EffectKind.READ if of.effect is w.EffectKind.READ else None,
     )
 
 
