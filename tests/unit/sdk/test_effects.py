@@ -6,6 +6,7 @@ Reads that write, creates that delete and calls that fail halfway are found, whe
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -14,14 +15,17 @@ from typing import Any
 import pytest
 
 from stopwork import Stopwork
-from stopwork.ledger.records import Call, Effect
-from stopwork.ledger.words import EffectKind, ImageState, ItemState, Outcome
+from stopwork.incidents.audit import answers
+from stopwork.ledger.records import Call, Effect, Signal
+from stopwork.ledger.words import EffectKind, ImageState, ItemState, Outcome, Question, SignalKind
+from stopwork.operations import incidents
+from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.systems.capture import watch
 from stopwork.systems.sql import SqlSystem, Table
 from tests.support.mailbox import Mailbox
-from tests.support.undoing import undone
+from tests.support.undoing import LEE, undone
 
 Seen = list[tuple[str, str]]
 
@@ -81,6 +85,25 @@ def test_a_create_that_deletes_is_flagged_for_what_it_deleted(tmp_path: Path) ->
         flagged = [(str(each.object), each.exceeds) for each in at.effects() if each.exceeds]
         assert [call.exceeding for call in at.calls()] == [1, 0]
     assert flagged == [("mail/mail/1", EffectKind.CREATE)]
+
+
+def test_the_audit_says_what_went_further_than_declared(tmp_path: Path) -> None:
+    with office(tmp_path) as at:
+        at.use("unread")
+        at.use("sort", "Summary")
+        at.use("deliver", "Nothing odd")
+        manifests = at.installation.manifests
+        incident = at.installation.store.write(
+            lambda tx: incidents.open_by_hand(tx, manifests, workflow="inbox"), actor=LEE
+        )
+        case = at.installation.store.read(lambda view: gather(view, manifests, incident.id))
+    writes = next(answer for answer in answers(case) if answer.question is Question.WRITES)
+    assert writes.summary == "3 writing calls changed 3 objects; 2 did more than the manifest declares."
+    assert [finding["note"] for finding in writes.findings] == [
+        "declared as a read, and it wrote",
+        "declared as create, and it deleted mail/mail/1",
+        "",
+    ]
 
 
 def test_what_the_manifest_expects_is_no_finding(tmp_path: Path) -> None:
@@ -223,6 +246,14 @@ def test_a_read_that_writes_a_row_is_found(rows: tuple[Stopwork, Callable[..., A
     with guard.run("inbox"):
         guard.tool("mail.unread")(unread)()
     [effect] = recorded(guard)
+    signal = signalled(guard)
+    assert (signal.kind, signal.detector, signal.call) == (
+        SignalKind.POLICY_VIOLATION,
+        "policy_violation",
+        effect.call,
+    )
+    assert signal.summary == "mail.unread is declared as read, and it modified mail/mail/1"
+    assert signal.incident
     assert (str(effect.object), effect.exceeds, effect.source) == ("mail/mail/1", EffectKind.READ, "capture")
 
 
@@ -243,6 +274,17 @@ def test_a_call_that_failed_after_its_commit_is_in_the_list(
     assert found["2"].after.content["read"] == 5
     assert found["2"].exceeds is None
     assert (found["1"].after.state, found["1"].exceeds) == (ImageState.ABSENT, EffectKind.UPDATE)
+
+
+def signalled(guard: Stopwork) -> Signal:
+    """Answer the first signal, once the detectors have come that far."""
+    assert isinstance(guard.desk, LocalDesk)
+    store = guard.desk.installation.store
+    until = time.monotonic() + 20
+    while not (found := store.read(lambda view: list(view.each(Signal)))):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return found[0]
 
 
 def recorded(guard: Stopwork) -> list[Effect]:
