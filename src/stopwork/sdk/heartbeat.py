@@ -152,6 +152,7 @@ class Heartbeat:
                 point.thread.join(timeout=SILENT_AFTER_S)
             if point.registered:
                 with contextlib.suppress(StopworkError):
+                    self._tell(point)  # nobody asks any more after what a point reads that has said goodbye
                     self._desk.send(RetirePoint(point=point.id))
 
     def _start(self, point: _Point) -> None:

@@ -485,6 +485,17 @@ def test_a_guard_that_was_given_up_is_not_back_before_it_has_told_what_still_run
         assert [each.outcome for each in world.desk.reads.values()] == [None]
 
 
+def test_a_guard_says_no_goodbye_while_it_reads_what_nobody_knows_of(world: World) -> None:
+    with running(world):
+        world.desk.broken = lambda request: "before" if isinstance(request, p.ReportReads) else ""
+        world.guard.close()
+        assert world.desk.points, "it is given up when it has been silent for long, and not before"
+        world.desk.broken = lambda _request: ""
+        world.guard.close()
+        assert not world.desk.points
+    assert [each.outcome for each in world.desk.reads.values()] == [None]
+
+
 def test_a_guard_that_is_closed_takes_no_lease(world: World) -> None:
     kept = world.guard._reads
     assert kept is not None
