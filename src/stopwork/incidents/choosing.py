@@ -24,6 +24,7 @@ from stopwork.manifest.expressions import (
 from stopwork.manifest.uses import Use
 
 EXAMPLE: Final = "situation == 'duplicate_records'"
+NAMES: Final = tuple(sorted(Use.ITEMS.names))
 _WORDS: Final[dict[str, type[StrEnum]]] = {
     "operation": Operation,
     "remedy": Remedy,
@@ -43,9 +44,8 @@ def _compiled(rule: str) -> Expression:
     try:
         condition = compile_expression(rule, Use.ITEMS)
     except InvalidExpression as error:
-        raise Invalid(
-            f"the rule cannot be read: {error}", hint=f"Right would be {error.expected}.", field="where"
-        ) from None
+        hint = f"A condition over {', '.join(NAMES)}, such as {EXAMPLE}."
+        raise Invalid(f"the rule cannot be read: {error}", hint=hint, field="where") from None
     for name, single, double in _COMPARED.findall(rule):
         word, known = single or double, [each.value for each in _WORDS[name]]
         if word not in known:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from stopwork.incidents.attempt import Clash, step
 from stopwork.ledger.records import Image, Item, ObjectRef
-from stopwork.ledger.words import ItemState
+from stopwork.ledger.words import ItemState, Remedy
 
 _STUCK: Final = frozenset({ItemState.CONFLICT, ItemState.FAILED})
 
@@ -25,6 +25,13 @@ def in_force(plans: Sequence[Sequence[Item]]) -> tuple[Item, ...]:
         found = [old for old in found if not any(_about_the_same(old, new) for new in items)]
         found += items
     return tuple(found)
+
+
+def exceptions(items: Sequence[Item]) -> tuple[Item, ...]:
+    """Answer the items that somebody signed to stay as they are; where nothing had to be done there is nothing to sign."""
+    return tuple(
+        item for item in items if item.state is ItemState.ACCEPTED and item.remedy is not Remedy.ACCEPT
+    )
 
 
 def stuck(earlier: Sequence[Item]) -> tuple[ObjectRef, ...]:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from stopwork.control.stages import above
 from stopwork.incidents.case import Case
+from stopwork.incidents.followup import exceptions
 from stopwork.kernel.errors import Conflict, Denied
 from stopwork.kernel.phrases import listed
 from stopwork.ledger import records as r
@@ -117,7 +118,14 @@ def _records_corrected(case: Case) -> Finding:
             f"{len(open_items)} of {len(case.items)} items are neither verified nor accepted.",
             tuple(item.id for item in open_items),
         )
-    return w.CheckState.PASSED, f"All {len(case.items)} items are read back or accepted.", (case.plan.id,)
+    left = exceptions(case.items)
+    signers = listed(dict.fromkeys(item.approved_by for item in left if item.approved_by))
+    signed = f"; {len(left)} left as they are, signed by {signers}" if left else ""
+    return (
+        w.CheckState.PASSED,
+        f"All {len(case.items)} items are read back or accepted{signed}.",
+        (case.plan.id, *(item.id for item in left)),
+    )
 
 
 def _root_cause(case: Case) -> Finding:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from stopwork.incidents.case import Case
+from stopwork.incidents.followup import exceptions
 from stopwork.incidents.milestones import Milestone, MilestoneState, durations, first_harm_at
 from stopwork.incidents.reenable import next_step
 from stopwork.kernel.phrases import clause, count_of, lasting, listed, moment
@@ -28,6 +29,7 @@ from stopwork.ledger.words import (
 
 NOT_KNOWN: Final = "not known"
 NONE: Final = "none"
+MAX_EXCEPTIONS: Final = 20
 BLANK: Final = "…" * 12
 
 
@@ -53,6 +55,7 @@ class OnePage(Struct, frozen=True, kw_only=True):
     evidence_preserved: str
     side_effects_found: str
     recovery_actions: str
+    exceptions: str
     communication_owner: str
     postmortem_owner: str
     required_fixes: str
@@ -82,6 +85,7 @@ LABELS: Final = {
     "evidence_preserved": "Evidence preserved",
     "side_effects_found": "Side effects found",
     "recovery_actions": "Recovery actions",
+    "exceptions": "Left as they are",
     "communication_owner": "Communication owner",
     "postmortem_owner": "Postmortem owner",
     "required_fixes": "Required fixes",
@@ -115,6 +119,7 @@ def one_page(case: Case, now: datetime) -> OnePage:
         evidence_preserved=_evidence(case),
         side_effects_found=_side_effects(case),
         recovery_actions=_recovery(case),
+        exceptions=_exceptions(case),
         communication_owner=incident.communication_owner,
         postmortem_owner=incident.postmortem_owner,
         required_fixes=_fixes(case),
@@ -246,6 +251,12 @@ def _side_effects(case: Case) -> str:
     open_questions = sum(bool(answer.missing) for answer in case.audit.answers)
     gaps = f"; {count_of(open_questions, 'question')} not fully answered" if open_questions else ""
     return f"{count_of(case.audit.objects, 'object')}{gaps}"
+
+
+def _exceptions(case: Case) -> str:
+    left = [f"{item.object}: {item.note} ({item.approved_by})" for item in exceptions(case.items)]
+    more = [f"{len(left) - MAX_EXCEPTIONS} more"] if len(left) > MAX_EXCEPTIONS else []
+    return "; ".join([*left[:MAX_EXCEPTIONS], *more]) or NONE
 
 
 def _recovery(case: Case) -> str:

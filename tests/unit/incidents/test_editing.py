@@ -190,9 +190,9 @@ def test_what_only_people_can_do_is_never_chosen(desk: Desk) -> None:
     [
         ("situation == 'duplicates'", "there is no situation 'duplicates'", "duplicate_records"),
         ('remedy == "remove"', "there is no remedy 'remove'", "restore"),
-        ("at > '2026-11-23'", "cannot be read", "Right would be"),
+        ("at > '2026-11-23'", "cannot be read", "such as situation =="),
         ("status == 'open'", '"status" is not known', "situation"),
-        ("fields", "not true or false", "comparison"),
+        ("fields", "not true or false", "such as situation =="),
         ("situation ==", "cannot be read", ""),
         ("fields[3] == 'x'", "the rule has no answer for item_0001", "Ask first"),
     ],

@@ -16,6 +16,7 @@ from stopwork.incidents import (
 )
 from stopwork.incidents.case import Case
 from stopwork.kernel.phrases import listed
+from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import points, postmortems, preparedness
 from stopwork.operations.cases import gather
@@ -65,7 +66,12 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
         containment=case.containment,
         audit=c.AuditPanel(
             audit=case.audit,
-            objects=affected_rows(case.effects, case.items, affected.affected_objects(case))
+            objects=affected_rows(
+                case.effects,
+                case.items,
+                affected.affected_objects(case),
+                view.get(r.Drift, incident_id),
+            )
             if case.audit
             else (),
         ),

@@ -142,15 +142,18 @@ def affected_rows(
     effects: tuple[r.Effect, ...],
     items: tuple[r.Item, ...],
     objects: tuple[affected.AffectedObject, ...],
+    looked: r.Drift | None = None,
 ) -> tuple[c.AffectedRow, ...]:
     """Answer each touched object field by field; *now* is what recovery found there, or else the audit, where it has looked."""
     run_of = {effect.call: effect.run for effect in effects}
     found = {item.object: item.found for item in items if item.found is not None}
+    drifted = {each.object: each for each in looked.objects} if looked else {}
     return tuple(
         c.AffectedRow(
             object=each,
             fields=field_changes(each.before, each.after, found.get(each.object, each.seen)),
             calls=tuple((call, run_of[call]) for call in each.calls),
+            drifted=drifted.get(each.object),
         )
         for each in objects
     )

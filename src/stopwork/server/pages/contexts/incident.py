@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from stopwork.incidents.affected import AffectedObject
+from stopwork.incidents.choosing import NAMES
 from stopwork.incidents.communicate import Told
 from stopwork.incidents.lifecycle import NextAction, PhaseState, PhaseView
 from stopwork.incidents.prepare import Preparedness
@@ -53,11 +54,15 @@ class EvidencePanel(Context):
 
 
 class AffectedRow(Context):
-    """One object the runs touched, with the net change, field by field. ``calls`` are pairs of call and run."""
+    """One object the runs touched, with the net change, field by field. ``calls`` are pairs of call and run.
+
+    ``drifted`` is what had become of it when somebody last looked.
+    """
 
     object: AffectedObject
     fields: tuple[FieldChange, ...]
     calls: tuple[tuple[str, str], ...]
+    drifted: r.Drifted | None = None
 
 
 class AuditPanel(Context):
@@ -98,6 +103,7 @@ class RecoverPanel(Context):
     rule: str = ""
     rule_chooses: int | None = None
     rule_wrong: str = ""
+    rule_names: tuple[str, ...] = NAMES
     looked: r.Drift | None = None
 
     def counted(self, state: w.ItemState) -> int:
