@@ -12,6 +12,7 @@ import pytest
 
 from stopwork.control import protocol as p
 from stopwork.kernel.clock import SystemClock
+from stopwork.kernel.errors import StopworkError
 from stopwork.kernel.ids import TimeOrderedIds
 from stopwork.ledger.records import Approval, Scope
 from stopwork.ledger.words import Outcome, ScopeKind, Verdict
@@ -30,6 +31,7 @@ from tests.support.replicas import SESSION, TOOL, Replica, at_once, permits_besi
 GUARDS = 8
 MAX_ROUNDS = 60
 WAITING = 2_500
+LIMITED = MANIFEST + "budget: {run_calls: 4}\n"  # no story but those about it asks for more
 SCOPES = [
     Scope(kind=ScopeKind.TOOL, name=TOOL, workflow=WORKFLOW),
     Scope(kind=ScopeKind.WORKFLOW, name=WORKFLOW),
@@ -78,9 +80,42 @@ def same_key(replicas: list[Replica], number: int) -> None:
 
 
 def same_run(replicas: list[Replica], number: int) -> None:
-    """Two calls are left to a run, and eight are asked for at the same moment."""
+    """Four calls are left to a run, and eight are asked for at the same moment."""
     run = replicas[0].begin(f"run-{number}")
     at_once([partial(replicas[n % 2].ask, run, TOOL, f"call-{number}-{n}", title=f"{n}") for n in range(8)])
+
+
+def reads_beside(replicas: list[Replica], number: int) -> None:
+    """A guard reports the reads of two runs while both ask elsewhere; then each run goes on until it is refused."""
+    runs, _ = reported_and_asked(replicas, number)
+    for run in runs:
+        for n in range(3):
+            replicas[1].ask(run, TOOL, f"more-{run}-{n}", title=f"{n}")
+
+
+def reported_and_asked(replicas: list[Replica], number: int) -> tuple[list[str], list[object]]:
+    """Answer two runs, and what came of a report of two reads of each and a permit of each, all at the same moment."""
+    runs = [replicas[0].begin(f"run-{number}-{n}") for n in range(2)]
+    point = replicas[0].send(p.RegisterPoint(workflow=WORKFLOW, name="a guard", point="point-1")).point
+    reads = tuple(_read(run, f"read-{run}-{n}") for n in range(2) for run in runs)
+    works: list[Callable[[], object]] = [
+        partial(replicas[0].send, p.ReportReads(point=point, reads=reads)),
+        *(partial(replicas[1].ask, run, TOOL, f"call-{run}", title=run) for run in reversed(runs)),
+    ]
+    return runs, list(at_once(works))
+
+
+def _read(run: str, call: str) -> p.LeasedRead:
+    return p.LeasedRead(
+        call=call,
+        run=run,
+        tool="crm.read_account",
+        args={"account_id": call},
+        version=1,
+        epoch=0,
+        began_ago_s=0.1,
+        outcome=Outcome.SUCCEEDED,
+    )
 
 
 def same_approval(replicas: list[Replica], number: int) -> None:
@@ -112,6 +147,7 @@ CASES: dict[str, tuple[Rule, Story]] = {
     "a permit that is decided beside a pause": (Rule.PAUSE, pauses),
     "a key that two take": (Rule.KEY, until_found(Rule.KEY, same_key)),
     "a budget that two spend": (Rule.BUDGET, until_found(Rule.BUDGET, same_run)),
+    "reads that are reported beside permits": (Rule.BUDGET, until_found(Rule.BUDGET, reads_beside)),
     "an approval that two use": (Rule.APPROVAL, until_found(Rule.APPROVAL, same_approval)),
 }
 
@@ -119,11 +155,11 @@ CASES: dict[str, tuple[Rule, Story]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_build_without_the_lock_is_found_out(postgres: PostgresServer, name: str) -> None:
     rule, story = CASES[name]
-    limited = MANIFEST + "budget: {run_calls: 2}\n" if rule is Rule.BUDGET else MANIFEST
+    limited = LIMITED if rule is Rule.BUDGET else MANIFEST
     assert rule in {fault.rule for fault in told(story, WithoutLock, postgres.database(), manifest=limited)}
 
 
-@pytest.mark.parametrize("step", [same_key, same_run, same_approval])
+@pytest.mark.parametrize("step", [same_key, same_run, reads_beside, same_approval])
 def test_the_same_story_is_clean_where_servers_take_turns(
     postgres: PostgresServer, step: Callable[[list[Replica], int], None]
 ) -> None:
@@ -132,8 +168,17 @@ def test_the_same_story_is_clean_where_servers_take_turns(
             step(replicas, number)
         return replicas[0].store.read(history_faults)
 
-    limited = MANIFEST + "budget: {run_calls: 2}\n"  # two for the same run; no other asks for more
-    assert told(story, Postgres, postgres.database(), manifest=limited) == []
+    assert told(story, Postgres, postgres.database(), manifest=LIMITED) == []
+
+
+def test_neither_a_report_of_reads_nor_a_permit_is_refused_for_the_other(postgres: PostgresServer) -> None:
+    with Replica.several(2, partial(Replica.open, postgres.database())) as replicas:
+        replicas[0].apply()
+        for number in range(20):
+            _, answers = reported_and_asked(replicas, number)
+            assert len(answers) == 3
+            assert not [each for each in answers if isinstance(each, StopworkError)]
+        assert replicas[0].store.read(history_faults) == []
 
 
 # --- the order in line -------------------------------------------------------------------------------

@@ -220,6 +220,10 @@ class Checker:
                 self._fault(Rule.BEGINNING, f"{event.call} was decided again while it ran")
             self._give_back(event.workflow, event.key, event.call)
             return
+        if event.began_at is not None:
+            self._check_budget(event, None)  # its guard has decided it: it is counted, and never refused
+            self._running[event.call] = _Running(event)
+            return
         self.permits += 1
         self._told.discard(event.call)
         if event.epoch != self._epoch:
