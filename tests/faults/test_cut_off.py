@@ -20,7 +20,8 @@ from stopwork.kernel.errors import StopworkError, Unavailable
 from stopwork.ledger.records import Scope
 from stopwork.ledger.words import HoldMode, ScopeKind, Verdict
 from stopwork.storage.fsck import fsck
-from stopwork.storage.postgres import ANSWERED_WITHIN_S, IDLE_WITHIN_S
+from stopwork.storage.postgres import ANSWERED_WITHIN_S
+from stopwork.storage.postgres_connections import IDLE_WITHIN_S
 from tests.support.history import Asked, history_faults
 from tests.support.office import DANA, LEE, WORKFLOW
 from tests.support.postgres import PostgresServer

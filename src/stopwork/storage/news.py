@@ -41,8 +41,8 @@ class News:
         with self._risen:
             if seq <= self._newest:
                 return
+            self._keep(entries if entries and entries[0].seq == self._newest + 1 else (), size)
             self._newest = seq
-            self._keep(entries, size)
             self._risen.notify_all()
         for listener in tuple(self._listeners):
             try:

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import socket
 import threading
 import time
 import weakref
@@ -30,7 +28,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 
-from stopwork.kernel.errors import Internal, Invalid, Unavailable
+from stopwork.kernel.errors import Internal, Unavailable
 from stopwork.ledger.fold import changes
 from stopwork.storage.batch import Batch, GuessedWrong
 from stopwork.storage.connections import Readers, is_of_database, translated
@@ -38,18 +36,13 @@ from stopwork.storage.database import MAX_BATCH, Done, Scribe
 from stopwork.storage.jobs import Job, Line
 from stopwork.storage.memory import Memory
 from stopwork.storage.news import News
+from stopwork.storage.postgres_connections import CONNECT_WITHIN_S, Watched, cut, postgres_engine, psycopg_of
 from stopwork.storage.postgres_errors import lost_a_race
 from stopwork.storage.schema import HEAD, IN_USE_LOCK, upgrade
 from stopwork.storage.statements import CHANNEL
 from stopwork.storage.transaction import Tx, place_of
 from stopwork.storage.view import View
 
-CONNECT_WITHIN_S: Final = 5
-#: Work does nothing but ask the database, so a session that is silent for this long in a transaction belongs to a server that is gone.
-IDLE_WITHIN_S: Final = 3
-#: How long one statement may take, and how long it may wait for others.
-STATEMENT_WITHIN_S: Final = 30
-LOCKED_WITHIN_S: Final = 10
 #: A connection on which one transaction that writes, or any one statement, takes longer than this is given up.
 ANSWERED_WITHIN_S: Final = 15.0
 POLL_S: Final = 1.0
@@ -63,75 +56,6 @@ MAX_CAUGHT_UP: Final = 512
 BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 log = logging.getLogger(__name__)
-
-
-class Asked(psycopg.Cursor[Any]):
-    """A cursor whose connection says since when it waits for an answer."""
-
-    def execute(self, *statement: Any, **options: Any) -> Self:
-        connection = self.connection
-        if not isinstance(connection, Watched):
-            return super().execute(*statement, **options)
-        connection.waiting_since = time.monotonic()
-        try:
-            return super().execute(*statement, **options)
-        finally:
-            connection.waiting_since = None
-
-
-class Watched(psycopg.Connection[Any]):
-    """A connection of which another thread can tell how long its database has not answered."""
-
-    waiting_since: float | None = None
-
-    def __init__(self, *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
-        self.cursor_factory = Asked
-
-
-def postgres_engine(url: str) -> sa.Engine:
-    """Answer the engine of a database: transactions begun by hand, sessions that never keep others waiting for long."""
-    try:
-        address = sa.make_url(url).set(drivername="postgresql+psycopg")
-    except (sa.exc.ArgumentError, ValueError) as error:
-        raise Invalid(
-            "this is no address of a database",
-            hint="Write it as postgresql://user:password@host:5432/name",
-            field="database",
-        ) from error
-    engine = sa.create_engine(
-        address,
-        isolation_level="AUTOCOMMIT",  # transactions are begun by hand
-        poolclass=sa.pool.NullPool,
-        pool_reset_on_return=None,  # closing ends what is open, also where the connection is lost already
-        connect_args={
-            "connect_timeout": CONNECT_WITHIN_S,
-            "application_name": "stopwork",
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 10_000,
-        },
-    )
-
-    @sa.event.listens_for(engine, "do_connect")
-    def connect(_dialect: Any, _record: Any, given: list[Any], options: dict[str, Any]) -> Watched:
-        return Watched.connect(*given, **options)
-
-    @sa.event.listens_for(engine, "connect")
-    def configure(connection: psycopg.Connection, _record: Any) -> None:
-        connection.execute(
-            "SELECT set_config('idle_in_transaction_session_timeout', %s, false),"
-            " set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)",
-            [f"{seconds}s" for seconds in (IDLE_WITHIN_S, STATEMENT_WITHIN_S, LOCKED_WITHIN_S)],
-        )
-        # What is answered is durable, whatever this database does for others.
-        connection.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-        )
-        connection.commit()
-
-    return engine
 
 
 class Postgres:
@@ -172,7 +96,13 @@ class Postgres:
         return opened
 
     def follow(self, news: News) -> None:
-        self._follower = Follower(self._engine, news, self.take_part, self.give_up_what_is_silent)
+        self._follower = Follower(
+            self._engine,
+            news,
+            self.take_part,
+            self.give_up_what_is_silent,
+            is_own=lambda pid: any(writer.pid == pid for writer in self._open_writers),
+        )
         self._follower.start()
 
     def take_part(self, connection: sa.Connection) -> None:
@@ -201,7 +131,7 @@ class Postgres:
 
     def begin_alone(self, connection: sa.Connection) -> None:
         """Begin a transaction that all others wait for, on every server, until it has ended: the lock of promise 1."""
-        _psycopg(connection).execute(_BEGIN_ALONE, prepare=False)
+        psycopg_of(connection).execute(_BEGIN_ALONE, prepare=False)
 
     def close(self) -> None:
         if self._follower is not None:
@@ -227,6 +157,8 @@ class PostgresWriter:
         self._require_schema = require_schema
         self._connection: sa.Connection | None = None
         self._memory = Memory()
+        #: By what the database tells this session from others.
+        self.pid = 0
         #: The newest entry that the memory knows of.
         self._newest = 0
         self._busy_since: float | None = None
@@ -264,7 +196,7 @@ class PostgresWriter:
         connection = self._connection
         if connection is not None and self._busy_for_s() > ANSWERED_WITHIN_S:
             log.warning("a connection to the database does not answer and is given up")
-            cut(_psycopg(connection))
+            cut(psycopg_of(connection))
 
     def rest(self) -> None:
         """The server looks after itself."""
@@ -292,7 +224,12 @@ class PostgresWriter:
             if not self._may_be_of_one(error) or (len(jobs) == 1 and not lost_a_race(error)):
                 raise
         done = [self._by_itself(job) for job in jobs]
-        return Done([each for one in done for each in one.results], max(one.newest for one in done))
+        return Done(
+            [each for one in done for each in one.results],
+            newest=max(one.newest for one in done),
+            entries=[entry for one in done for entry in one.entries],
+            entries_bytes=sum(one.entries_bytes for one in done),
+        )
 
     def _by_itself(self, job: Job) -> Done:
         try:
@@ -303,14 +240,14 @@ class PostgresWriter:
 
     def _may_be_of_one(self, error: Exception) -> bool:
         """Answer whether the database is well, and only does not take what one of the jobs has decided."""
-        if self._connection is None or _psycopg(self._connection).broken or not is_of_database(error):
+        if self._connection is None or psycopg_of(self._connection).broken or not is_of_database(error):
             return False
         return lost_a_race(error) or not isinstance(translated(error), Unavailable)
 
     def _commit(self, jobs: Sequence[Job], connection: sa.Connection, *, guesses: bool) -> Done:
         """Run the jobs and commit; raise when nothing of any of them is kept, and then none of them was told."""
         batch = Batch(connection, self._memory, guesses=guesses, parts=len(jobs) > 1)
-        driver = _psycopg(connection)
+        driver = psycopg_of(connection)
         kept: list[Tx] = []
         results: list[tuple[Job, Any]] = []
         refused: list[tuple[Job, BaseException]] = []
@@ -353,7 +290,12 @@ class PostgresWriter:
             self._newest = numbers[-1]
         for job, why in refused:
             job.refuse(why)
-        return Done(results, max(numbers, default=0))
+        return Done(
+            results,
+            newest=max(numbers, default=0),
+            entries=[entry for tx in kept for entry in tx.recorded],
+            entries_bytes=sum(tx.recorded_bytes for tx in kept),
+        )
 
     @staticmethod
     def _done(job: Job, tx: Tx, driver: psycopg.Connection) -> Any:
@@ -381,7 +323,7 @@ class PostgresWriter:
             try:
                 return self._begin(self._connection)
             except Exception as error:
-                broken = _psycopg(self._connection).broken
+                broken = psycopg_of(self._connection).broken
                 self.close()
                 if not broken or not is_of_database(error) or self._busy_for_s() > CONNECT_WITHIN_S:
                     raise
@@ -392,6 +334,7 @@ class PostgresWriter:
             raise
         # Behind another connection may be another database, restored from a copy.
         self._memory, self._newest = Memory(), 0
+        self.pid = psycopg_of(self._connection).info.backend_pid
         try:
             return self._begin(self._connection)
         except BaseException:
@@ -426,11 +369,14 @@ class Follower:
         news: News,
         take_part: Callable[[sa.Connection], None],
         give_up_what_is_silent: Callable[[], None],
+        *,
+        is_own: Callable[[int], bool],
     ) -> None:
         self._engine = engine
         self._news = news
         self._take_part = take_part
         self._give_up_what_is_silent = give_up_what_is_silent
+        self._is_own = is_own
         self._stopping = threading.Event()
         self._listening: sa.Connection | None = None
         self._threads = [
@@ -446,7 +392,7 @@ class Follower:
         self._stopping.set()
         if self._listening is not None:
             with contextlib.suppress(sa.exc.SQLAlchemyError):
-                cut(_psycopg(self._listening))
+                cut(psycopg_of(self._listening))
         for thread in self._threads:
             thread.join()
 
@@ -469,7 +415,7 @@ class Follower:
                 self._stopping.wait(POLL_S)
 
     def _looks(self, connection: sa.Connection) -> Iterator[int]:
-        driver = _psycopg(connection)
+        driver = psycopg_of(connection)
         self._take_part(connection)
         driver.execute(f"LISTEN {CHANNEL}")
         while not self._stopping.is_set():
@@ -481,20 +427,6 @@ class Follower:
         until = time.monotonic() + POLL_S
         while (left := until - time.monotonic()) > 0 and not self._stopping.is_set():
             for hint in driver.notifies(timeout=left, stop_after=1):
-                if not hint.payload.isdecimal() or int(hint.payload) > self._news.newest:
+                is_news = not hint.payload.isdecimal() or int(hint.payload) > self._news.newest
+                if is_news and not self._is_own(hint.pid):
                     return
-
-
-def cut(connection: psycopg.Connection) -> None:
-    """End a connection under the thread that waits on it: its next read finds the end, instead of waiting on."""
-    with contextlib.suppress(psycopg.Error, OSError):
-        descriptor = os.dup(connection.fileno())
-        with socket.socket(fileno=descriptor) as end:
-            end.shutdown(socket.SHUT_RDWR)
-
-
-def _psycopg(connection: sa.Connection) -> psycopg.Connection:
-    driver = connection.connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
-        raise Internal(f"{type(driver).__qualname__} is no connection to PostgreSQL")
-    return driver
