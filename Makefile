@@ -109,6 +109,10 @@ node_modules/.installed: package-lock.json $(LOCKED)
 bench: $(INSTALLED) ## measure the hot paths on this machine
 	@$(BIN)/python -m benchmarks
 
+.PHONY: bench-undo
+bench-undo: $(INSTALLED) ## a thousand changes taken back, beside as many plain ones
+	@$(BIN)/python -m benchmarks.undo
+
 .PHONY: bench-agentdojo
 bench-agentdojo: .venv-bench/.installed ## AgentDojo through the guard: writes benchmarks/RESULTS.md
 	@.venv-bench/bin/python -m benchmarks.agentdojo --write

@@ -22,6 +22,7 @@ from benchmarks.timing import (
     report,
     sealing,
     starts,
+    undo,
 )
 from benchmarks.timing.figures import Figure
 from benchmarks.timing.server import running
@@ -99,6 +100,11 @@ def _capture(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
         yield from capture.measure(folder, database)
 
 
+def _undo(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
+    with PostgresServer.started(durable=True) as database:
+        yield from undo.measure(folder, database)
+
+
 def _detection(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
     served = folder / "detection"
     with running(served) as server:
@@ -117,6 +123,7 @@ _MEASURED: Final[dict[str, Callable[[Path, BareDatabase], Iterator[Figure]]]] = 
     "detection": _detection,
     "guard": lambda folder, bare: iter(guard.measure(folder, bare)),
     "capture": _capture,
+    "undo": _undo,
     "sealing": lambda folder, bare: iter(sealing.measure(folder, bare)),
 }
 

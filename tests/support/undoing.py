@@ -17,6 +17,13 @@ LEE = Principal(kind=PrincipalKind.PERSON, id="lee@acme.test")
 
 def undone(installation: Installation, workflow: str) -> tuple[Plan, Sequence[Item]]:
     """Open an incident of all that the workflow did, have its plan approved and run; answer the plan and its items."""
+    plan = approved(installation, workflow)
+    done = recovering.run(installation, LEE, plan=plan.id)
+    return done, installation.store.read(lambda view: plans.items_of(view, plan.id))
+
+
+def approved(installation: Installation, workflow: str) -> Plan:
+    """Open an incident of all that the workflow did, and answer its plan, approved."""
 
     def proposed(tx: Tx) -> Plan:
         incident = incidents.open_by_hand(tx, installation.manifests, workflow=workflow)
@@ -25,9 +32,16 @@ def undone(installation: Installation, workflow: str) -> tuple[Plan, Sequence[It
         return planning.propose(tx, installation.manifests, installation.systems, incident=incident.id)
 
     plan = installation.store.write(proposed, actor=LEE)
-    installation.store.write(lambda tx: planning.approve(tx, plan=plan.id, digest=plan.digest), actor=DANA)
-    done = recovering.run(installation, LEE, plan=plan.id)
-    return done, installation.store.read(lambda view: plans.items_of(view, plan.id))
+    return installation.store.write(
+        lambda tx: planning.approve(tx, plan=plan.id, digest=plan.digest), actor=DANA
+    )
+
+
+def reversal(installation: Installation, plan: Plan) -> Plan:
+    """Answer the plan that takes a recovery back, approved."""
+    store = installation.store
+    back = store.write(lambda tx: planning.propose_reversal(tx, plan=plan.id), actor=LEE)
+    return store.write(lambda tx: planning.approve(tx, plan=back.id, digest=back.digest), actor=DANA)
 
 
 def sealed(incident: str, workflow: str, tree_size: int) -> EvidenceSealed:

@@ -97,7 +97,8 @@ class LaneKept(Answer):
 class ClaimLane(Request[LaneClaimed]):
     """Take the items of one of these systems, in a plan of the workflow that is being run, or in the one that is named.
 
-    The same runner again keeps what it has.
+    The same runner again keeps what it has. ``at_once`` is how many changes it makes at a time; with one at a time, in the order in
+    which they are answered, there are no stages.
     """
 
     path = "/v1/recovery/claim"
@@ -108,6 +109,7 @@ class ClaimLane(Request[LaneClaimed]):
     systems: Annotated[tuple[str, ...], Meta(min_length=1, max_length=100)]
     plan: Id | None = None
     limit: Annotated[int, Meta(ge=1, le=MAX_BATCH)] = MAX_BATCH
+    at_once: Annotated[int, Meta(ge=1, le=MAX_BATCH)] = 1
 
 
 class BeginItems(Request[ItemsBegun]):

@@ -33,10 +33,12 @@ class _Way(StrEnum):
     REMOVED = "removed"
 
 
-def next_batch(items: Iterable[Item], waits: Callable[[Item], bool], *, limit: int) -> tuple[Staged, ...]:
+def next_batch(
+    items: Iterable[Item], waits: Callable[[Item], bool], *, limit: int, staged: bool = True
+) -> tuple[Staged, ...]:
     """Answer what is begun together of a lane's open items, which come in the plan's order: at most ``limit``.
 
-    What ``waits`` for another item is left for a later batch.
+    What ``waits`` for another item is left for a later batch. Whoever makes one change at a time needs no stages.
     """
     batch: list[Item] = []
     for item in items:
@@ -47,7 +49,7 @@ def next_batch(items: Iterable[Item], waits: Callable[[Item], bool], *, limit: i
             batch.append(item)
         if alone or len(batch) == limit:
             break
-    return tuple(_staged(batch))
+    return tuple(_staged(batch) if staged else (Staged(item=item, stage=1) for item in batch))
 
 
 def _staged(batch: Sequence[Item]) -> Iterator[Staged]:

@@ -69,6 +69,7 @@ def claim(
     systems: Sequence[str],
     plan: str | None = None,
     limit: int = p.MAX_BATCH,
+    at_once: int = 1,
     lease_s: float = LEASE_S,
 ) -> p.LaneClaimed:
     """Give this runner the next items of a system that it has and nobody else works on; none when there are none now."""
@@ -78,7 +79,9 @@ def claim(
         if known.state is not PlanState.RUNNING:
             continue
         for system in systems:
-            batch = next_batch(_of_system(tx, known.id, system), _waiting(tx), limit=limit)
+            batch = next_batch(
+                _of_system(tx, known.id, system, limit), _waiting(tx), limit=limit, staged=at_once > 1
+            )
             if not batch:
                 continue
             fence = leases.take(tx, lane_name(known.id, system), owner=runner, for_s=lease_s)
@@ -113,6 +116,7 @@ def begin(
             f"{plan} is {known.state}", hint="Nothing of it begins until somebody resumes it.", plan=plan
         )
     require_sealed(incident)
+    tx.recall(Item, [each.item for each in looked])
     orders = []
     for each in looked:
         item = _item_of(tx, known, system, each.item)
@@ -134,6 +138,7 @@ def end(
 ) -> p.ItemsEnded:
     """Record what became of items that were begun, as their objects show it; the plan is finished with its last item."""
     known, incident = _held(tx, plan, system, runner, fence, lease_s)
+    tx.recall(Item, [each.item for each in ended])
     for each in ended:
         item = _item_of(tx, known, system, each.item)
         if item.state is ItemState.IN_DOUBT:
@@ -187,8 +192,15 @@ def _plan_of(tx: Tx, plan: str, workflow: str) -> Plan:
     return known
 
 
-def _of_system(view: View, plan: str, system: str) -> Iterator[Item]:
-    return (item for item in open_items(view, plan) if item.object.system == system)
+def _of_system(view: View, plan: str, system: str, limit: int) -> Iterator[Item]:
+    """Answer a lane's open items, of which not many more are read than are begun together."""
+    after: str | None = None
+    while True:
+        page = view.find(Item, plan=plan, state=tuple(OPEN), order="order", limit=limit, after=after)
+        yield from (item for item in page if item.object.system == system)
+        if len(page) < limit:
+            return
+        after = page[-1].id
 
 
 def _waiting(view: View) -> Callable[[Item], bool]:

@@ -174,23 +174,22 @@ def carry_on(
 ) -> None:
     """Carry out what is left of a running plan in the systems that are connected here and nobody works on."""
     store = installation.store
-    workflow, left = store.read(lambda view: _left(view, plan))
+    known = store.read(lambda view: view.need(Plan, plan))
+    workflow = store.read(lambda view: view.need(Incident, known.incident)).workflow
     desk = _Here(installation, actor, lease_s)
 
-    def work(name: str, system: System) -> int:
-        runner = Runner(desk, {name: system}, runner=store.ids.new("runner"))
-        return runner.run(workflow, plan=plan, until=until)
+    def work(name: str) -> int:
+        here = {name: installation.systems[name]}
+        return Runner(desk, here, runner=store.ids.new("runner")).run(workflow, plan=plan, until=until)
 
-    here = {name: system for name, system in installation.systems.items() if left[name]}
-    if len(here) == 1:
-        work(*here.popitem())
+    names = [name for name in known.systems if name in installation.systems]
+    if len(names) == 1:
+        work(names[0])
         return
     # What waits for an item of another system is found in the next round.
-    while here:
-        with ThreadPoolExecutor(min(len(here), MAX_LANES), thread_name_prefix="lane") as pool:
-            done = sum(pool.map(work, here, here.values()))
-        _, left = store.read(lambda view: _left(view, plan))
-        here = {name: system for name, system in here.items() if left[name]} if done else {}
+    with ThreadPoolExecutor(MAX_LANES, thread_name_prefix="lane") as pool:
+        while any(pool.map(work, names)):
+            pass
 
 
 def carry_on_all(installation: Installation, *, for_s: float) -> None:

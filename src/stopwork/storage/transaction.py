@@ -73,6 +73,18 @@ class Tx(View):
         self._batch.memory.learn((kind, record_id), record, 0 if row is None else len(row[0]))
         return record
 
+    def recall(self, kind: type[R], record_ids: Sequence[str]) -> None:
+        """Look up many records with one query, so that asking for each of them afterwards costs none."""
+        unknown = tuple(each for each in record_ids if self._known((kind, each)) is UNSET)
+        if not unknown:
+            return
+        shape, values = statements.shape_of({"id": unknown})
+        values["limit"] = len(unknown)
+        found = self._run(statements.search(TABLES[kind], shape, "id", paged=False), values)
+        for (body,) in found.fetchall():
+            record = decode(kind, body)
+            self._batch.memory.learn((kind, id_of(record)), record, len(body))
+
     def search(self, kind: type[R], statement: Statement, values: dict[str, Any]) -> list[R]:
         unchanged = kind not in self.changes.kinds and kind not in self._batch.decided.kinds
         if not unchanged:

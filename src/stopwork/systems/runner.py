@@ -71,7 +71,9 @@ class Runner:
         done = 0
         at_once = max(1, getattr(system, "at_once", 1))
         limit = p.MAX_BATCH if _swaps(system) else min(p.MAX_BATCH, _ROUNDS * at_once)
-        claim = p.ClaimLane(workflow=workflow, runner=self._runner, systems=(name,), plan=plan, limit=limit)
+        claim = p.ClaimLane(
+            workflow=workflow, runner=self._runner, systems=(name,), plan=plan, limit=limit, at_once=at_once
+        )
         tenure: _Tenure | None = None
         try:
             while until is None or self._clock() < until:

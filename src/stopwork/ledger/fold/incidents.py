@@ -143,6 +143,7 @@ def _plan_proposed(entry: e.Entry, event: e.PlanProposed) -> Iterator[Change]:
         event,
         id=event.plan,
         items=len(event.items),
+        systems=tuple(sorted({item.object.system for item in event.items})),
         state=w.PlanState.PROPOSED,
         proposed_at=entry.at,
         proposed_by=entry.actor,

@@ -259,6 +259,7 @@ class Plan(Record):
     proposed_by: Principal
     approved_at: datetime | None = None
     approved_by: str | None = None
+    systems: tuple[str, ...] = ()
     started_at: datetime | None = None
     left: int = 0
     paused_at: datetime | None = None
