@@ -36,7 +36,8 @@ class News:
     def announce(self, seq: int, entries: Sequence[Entry] = (), size: int = 0) -> None:
         """Tell everybody who follows that ``seq`` is committed; nothing happens when a newer one is known.
 
-        ``entries`` are all that were committed since what was announced before, of so many bytes, or none where that is not known.
+        ``entries`` are the newest, of so many bytes, or none where they are not at hand. They are kept if they follow on what was announced
+        before: another server's may be missing between.
         """
         with self._risen:
             if seq <= self._newest:
