@@ -145,6 +145,7 @@ def _show_call(paper: Paper, found: Any) -> None:
             "decided by": "its guard, on a lease" if call["began_at"] else None,
             "result": call["result"],
             "error": call["error"],
+            "not seen": "; ".join(f"{system}: {why}" for system, why in call["unseen"].items()) or None,
             "approval": call["approval"],
             "replay of": call["replay_of"],
             "key": call["key"],

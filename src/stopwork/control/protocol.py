@@ -14,6 +14,7 @@ reads leaves the attempt out.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar, dataclass_transform
 
@@ -38,6 +39,10 @@ A = TypeVar("A")
 #: How long a heartbeat may wait for an answer, and how many reads may be reported at once.
 MAX_WAIT_S: Final = 20.0
 MAX_READS_REPORTED: Final = 500
+
+#: So many changed objects, and bytes of their images, are told at once.
+OBSERVED_AT_ONCE: Final = 1_000
+OBSERVED_BYTES_AT_ONCE: Final = 4 * 1024 * 1024
 
 #: What an enforcement point calls its runs and calls: it stands in addresses as it is.
 Id = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=200)]
@@ -347,7 +352,10 @@ class RecordAttempt(Request[AttemptRecorded]):
 
 
 class RecordOutcome(Request[OutcomeRecorded]):
-    """Record how a call ended, with the objects that were seen to have changed."""
+    """Record how a call ended, with the objects that were seen to have changed.
+
+    ``unseen`` are the systems that could not be looked at afterwards, with why: what the call changed there is not known.
+    """
 
     path = "/v1/calls/{call}/outcome"
     answer = OutcomeRecorded
@@ -357,11 +365,12 @@ class RecordOutcome(Request[OutcomeRecorded]):
     result: Any = None
     error: str | None = None
     observed: tuple[Observed, ...] = ()
+    unseen: dict[str, str] = {}
     session: Id | None = None
 
 
 class RecordEffects(Request[EffectsRecorded]):
-    """Record changes of objects that only the result named."""
+    """Record changes of objects that only the result named, or of which there were too many to tell at once."""
 
     path = "/v1/calls/{call}/effects"
     answer = EffectsRecorded
@@ -448,3 +457,17 @@ class RetirePoint(Request[PointRetired]):
     answer = PointRetired
 
     point: str
+
+
+def portions(observed: Sequence[Observed]) -> Iterator[tuple[Observed, ...]]:
+    """Answer what was observed in portions that can be told at once, in order; one that is too large alone stands alone."""
+    portion: list[Observed] = []
+    size = 0
+    for each in observed:
+        size += len(msgspec.json.encode(each)) if len(observed) > 1 else 0
+        if portion and (len(portion) == OBSERVED_AT_ONCE or size > OBSERVED_BYTES_AT_ONCE):
+            yield tuple(portion)
+            portion, size = [], len(msgspec.json.encode(each))
+        portion.append(each)
+    if portion:
+        yield tuple(portion)

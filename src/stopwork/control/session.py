@@ -34,6 +34,7 @@ from stopwork.control.protocol import (
     RecordEffects,
     RecordOutcome,
     Request,
+    portions,
 )
 from stopwork.kernel.errors import Conflict, StopworkError, Unavailable
 from stopwork.ledger.records import Captured, ObjectRef, Observed, Record
@@ -105,11 +106,13 @@ class Raised(Event):
 class Seen(Event):
     """The objects were looked at after the call; ``observed`` are those that had changed.
 
-    ``unchanged`` when all that the call is for was seen before and after, and is as it was.
+    ``unchanged`` when all that the call is for was seen before and after, and is as it was. ``unseen`` are systems that could not be
+    looked at, with why.
     """
 
     observed: tuple[Observed, ...] = ()
     unchanged: bool = False
+    unseen: dict[str, str] = {}
 
 
 class Woke(Event):
@@ -240,6 +243,8 @@ class CallSession:
         self._looking_tells = False
         self._result: Any = None
         self._error: str | None = None
+        self._left: list[tuple[Observed, ...]] = []
+        self._unread: tuple[ObjectRef, ...] = ()
 
     def begin(self, at: float) -> Step:
         """Answer the first command."""
@@ -387,28 +392,34 @@ class CallSession:
     def _seen(self, event: Seen, _at: float) -> Step:
         if self._looking_tells and event.unchanged:
             self._outcome = Outcome.FAILED
+        self._left = [*portions(event.observed)]
         record = RecordOutcome(
             call=self.call,
             outcome=self._outcome,
             result=self._result,
             error=self._error,
-            observed=event.observed,
+            observed=self._left.pop(0) if self._left else (),
+            unseen=event.unseen,
             session=self._session,
         )
         return self._to(State.RECORDING, record)
 
     def _recorded(self, event: OutcomeRecorded, _at: float) -> Step:
-        if event.capture:
-            return self._to(State.LOOKING, ReadNew(objects=event.capture))
-        return self._end(self._ending)
+        self._unread = event.capture
+        return self._complete()
 
     def _looked(self, event: Seen, _at: float) -> Step:
-        if not event.observed:
-            return self._end(self._ending)
-        return self._to(State.COMPLETING, RecordEffects(call=self.call, observed=event.observed))
+        self._left = [*portions(event.observed)]
+        return self._complete()
 
     def _completed(self, _event: EffectsRecorded, _at: float) -> Step:
-        return self._end(self._ending)
+        return self._complete()
+
+    def _complete(self) -> Step:
+        if self._left:
+            return self._to(State.COMPLETING, RecordEffects(call=self.call, observed=self._left.pop(0)))
+        unread, self._unread = self._unread, ()
+        return self._to(State.LOOKING, ReadNew(objects=unread)) if unread else self._end(self._ending)
 
     def _record_failed(self, event: DeskFailed, _at: float) -> Step:
         if self._may_retry(event, self._patience.record_tries):

@@ -234,6 +234,7 @@ def _writes(case: Case) -> r.Answer:
         records=tuple(str(finding["call"]) for finding in findings),
         missing=(
             *unseen,
+            *_not_looked_at(case),
             *_each("A call of {} may have changed something that it does not name{}.", nameless),
         ),
     )
@@ -248,6 +249,16 @@ def _further(effects: list[r.Effect]) -> str:
         return "declared as a read, and it wrote"
     did = listed(f"{effect.operation} {effect.object}" for effect in further)
     return f"declared as {further[0].exceeds}, and it {did}"
+
+
+def _not_looked_at(case: Case) -> Iterator[str]:
+    """Say in which systems nobody could look what calls changed, those of one tool with one reason together."""
+    places = [
+        f"What {call.tool} changed in {system} is not known: {why}"
+        for call in case.permitted
+        for system, why in call.unseen.items()
+    ]
+    yield from _each("{}{}.", places)
 
 
 def _nobody_saw(call: r.Call, tool: Tool | None, effects: list[r.Effect]) -> str:

@@ -6,7 +6,7 @@ outcome is settled by the guard that comes back, or by someone who has looked; u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -38,6 +38,7 @@ def finish(
     result: Any = None,
     error: str | None = None,
     observed: Sequence[Observed] = (),
+    unseen: Mapping[str, str] | None = None,
     session: str | None = None,
 ) -> tuple[ObjectRef, ...]:
     """Record how a call ended and what it changed; answer the objects that only its result names and that are still to be read.
@@ -85,11 +86,13 @@ def finish(
                 result=result,
                 error=error,
                 effects=fresh,
+                unseen=dict(unseen or {}),
             )
         )
     if revised:
         revised = tuple(_held_against(rules, each, known, declared) for each in revised)
-        tx.record(_observed(known, [*recorded.values(), *effects], revised))
+        every = {effect.object: effect for effect in (*recorded.values(), *effects, *revised)}
+        tx.record(_observed(known, revised, total=len(every), exceeding=_exceeding(every.values())))
     seen = {each.object for each in observed} | {each.object for each in known.before}
     return () if declared is None or declared in seen or outcome is Outcome.FAILED else (declared,)
 
@@ -105,24 +108,29 @@ def _require_attempt(known: Call, outcome: Outcome) -> None:
 
 
 def observe(tx: Tx, manifests: Manifests, *, call: str, observed: Sequence[Observed]) -> None:
-    """Record what was seen of objects that only the call's result names."""
+    """Record what was seen of more objects: those that only the call's result names, or of which there were too many for one request."""
     known = tx.need(Call, call)
     require_own_workflow(tx, known.workflow)
     if known.outcome is None:
         raise Conflict(f"{call} has not ended", hint="Report its outcome first.", call=call)
     rules = manifests.version(tx, known.workflow, known.version)
     declared = _declared_object(rules, known, known.result)
-    recorded = {effect.object: effect for effect in tx.each(Effect, call=call)}
+    keys = tuple(str(each.object) for each in observed)
+    recorded = {effect.object: effect for effect in tx.each(Effect, call=call, object_key=keys)}
     effects = []
     for each in observed:
         before = recorded.get(each.object)
-        operation = operation_of(each.before, each.after, known.effect)
+        operation = operation_of(each.before, each.after, known.effect if each.object == declared else None)
         if operation is None:
             continue
         effect = _held_against(rules, _effect(tx, known, each, operation), known, declared)
         effects.append(effect if before is None else replace(effect, id=before.id))
     if effects:
-        tx.record(_observed(known, recorded.values(), effects))
+        fresh = [effect for effect in effects if effect.object not in recorded]
+        replaced = [recorded[effect.object] for effect in effects if effect.object in recorded]
+        total = tx.count(Effect, call=call) + len(fresh)
+        exceeding = known.exceeding + _exceeding(effects) - _exceeding(replaced)
+        tx.record(_observed(known, effects, total=total, exceeding=exceeding))
 
 
 def reconcile(
@@ -167,7 +175,8 @@ def settle(
         )
     )
     if revised:
-        tx.record(_observed(known, [*recorded.values(), *fresh], revised))
+        every = {**recorded, **{effect.id: effect for effect in (*fresh, *revised)}}
+        tx.record(_observed(known, revised, total=len(every), exceeding=_exceeding(every.values())))
     return tx.need(Call, known.id)
 
 
@@ -287,17 +296,19 @@ def _held_against(rules: CompiledManifest, effect: Effect, call: Call, declared:
     return replace(effect, exceeds=call.effect if further else None)
 
 
-def _observed(call: Call, known: Iterable[Effect], seen: Sequence[Effect]) -> EffectsObserved:
-    """Answer the event of having seen these effects of a call of which those were known."""
-    every = {effect.object: effect for effect in (*known, *seen)}
+def _observed(call: Call, seen: Sequence[Effect], *, total: int, exceeding: int) -> EffectsObserved:
     return EffectsObserved(
         call=call.id,
         run=call.run,
         workflow=call.workflow,
         effects=tuple(seen),
-        total=len(every),
-        exceeding=sum(effect.exceeds is not None for effect in every.values()),
+        total=total,
+        exceeding=exceeding,
     )
+
+
+def _exceeding(effects: Iterable[Effect]) -> int:
+    return sum(effect.exceeds is not None for effect in effects)
 
 
 def _nothing_seen(each: Observed) -> bool:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("stopwork.sdk")
 
+MAX_WHY_CHARS: Final = 300
+
 _spell: Final = msgspec.json.Encoder().encode
 
 _Scans = dict[str, Mapping[ObjectRef, Any]]
@@ -42,7 +44,28 @@ class Observer:
     def __init__(self, systems: Mapping[str, System]) -> None:
         self.systems = dict(systems)
         self._open: set[Window] = set()
+        self._capturing: set[str] = set()
         self._lock = threading.Lock()
+
+    def capturing(self) -> Iterator[tuple[str, Capturing]]:
+        """Answer the places that say by themselves what a call has changed."""
+        for name, system in self.systems.items():
+            if captures(system):
+                yield name, system
+
+    def require_capture(self, call: str) -> None:
+        """Raise ``Unavailable`` unless each of those places has been seen to be able to say so."""
+        for name, system in self.capturing():
+            if name in self._capturing:
+                continue
+            try:
+                system.captured(call)
+            except Exception as error:
+                raise Unavailable(
+                    f"{name} cannot say what a call changes: {type(error).__name__}: {error}",
+                    hint=f"Prepare it once with install_capture(); otherwise look at the system {name}.",
+                ) from error
+            self._capturing.add(name)
 
     def window(self, effect: EffectKind | None, system: str | None = None, call: str = "") -> Window:
         """Answer the view around one call that has this effect on an object of this system."""
@@ -75,7 +98,7 @@ class Window:
     """What was there before one call, and what has changed after it.
 
     ``unchanged`` is whether all that the call is for, its objects or else the whole system that they live in, has been seen to be as
-    it was, and so has everything that was scanned.
+    it was, and so has everything that was scanned. ``unseen`` are the systems that could not be looked at afterwards, with why.
     """
 
     def __init__(self, observer: Observer, effect: EffectKind | None, system: str | None, call: str) -> None:
@@ -88,6 +111,7 @@ class Window:
         self._before: dict[ObjectRef, Image] = {}
         self._scanned: _Scans = {}
         self._reported: dict[ObjectRef, Observed] = {}
+        self.unseen: dict[str, str] = {}
 
     @property
     def looks(self) -> bool:
@@ -96,6 +120,7 @@ class Window:
 
     def before(self, objects: Iterable[ObjectRef]) -> tuple[Captured, ...]:
         """Read the objects and scan what can be scanned; ``Unavailable`` when anything cannot be read."""
+        self._observer.require_capture(self._call)
         self._observer.opened(self)
         self._before = {ref: self._read(ref) for ref in objects}
         self._scanned = {
@@ -133,7 +158,7 @@ class Window:
 
     def recorded(self) -> None:
         """What was seen is on record: the places that captured it need not keep it."""
-        for name, system in self._capturing():
+        for name, system in self._observer.capturing():
             try:
                 system.forget(self._call)
             except Exception as error:  # noqa: BLE001 - what is kept longer does no harm
@@ -162,17 +187,13 @@ class Window:
             log.warning("%s could not be read after the call: %s", ref, error.__cause__)
             return Image.unknown(f"it could not be read after the call: {error.__cause__}")
 
-    def _capturing(self) -> Iterator[tuple[str, Capturing]]:
-        for name, system in self._observer.systems.items():
-            if captures(system):
-                yield name, system
-
     def _captured(self) -> Iterator[Observed]:
-        for name, system in self._capturing():
+        for name, system in self._observer.capturing():
             try:
                 yield from system.captured(self._call)
-            except Exception as error:  # noqa: BLE001 - the call has run: what is not known is said, one by one
+            except Exception as error:  # noqa: BLE001 - the call has run: what is not known is said
                 log.warning("%s could not say what %s changed: %s", name, self._call, error)
+                self.unseen[name] = f"it could not say what changed: {error}"[:MAX_WHY_CHARS]
                 self.unchanged = False
 
     def _declared(self, seen: Observed) -> Observed:
@@ -185,8 +206,10 @@ class Window:
             try:
                 after = _scan(name, self._observer.systems[name])
             except Unavailable as error:
-                # Nothing is known of this system now; the declared objects still say so one by one.
                 log.warning("%s could not be scanned after the call: %s", name, error.__cause__)
+                self.unseen[name] = f"it could not be scanned after the call: {error.__cause__}"[
+                    :MAX_WHY_CHARS
+                ]
                 self.unchanged = False
                 continue
             for ref in before.keys() | after.keys():

@@ -88,7 +88,8 @@ class GuardedCall:
                 return ImagesFailed(why=error.detail)
         if isinstance(command, ReadNew):
             return Seen(observed=self._window.new(command.objects))
-        return Seen(observed=self._window.after(command.objects), unchanged=self._window.unchanged)
+        observed = self._window.after(command.objects)
+        return Seen(observed=observed, unchanged=self._window.unchanged, unseen=self._window.unseen)
 
     def returned(self, value: Any) -> Returned:
         """Keep what the tool returned for the caller, and answer what will be on record."""

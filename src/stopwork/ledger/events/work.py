@@ -162,7 +162,7 @@ class CallAttempted(Event, tag="call.attempted"):
 class CallFinished(Event, tag="call.finished"):
     """The call's outcome is known, or known to be unknown; ``effects`` are the objects it changed.
 
-    ``ended_at`` is when, where that is told afterwards.
+    ``ended_at`` is when, where that is told afterwards. ``unseen`` are systems in which nobody could look what it changed, with why.
     """
 
     call: str
@@ -177,10 +177,11 @@ class CallFinished(Event, tag="call.finished"):
     reconciled: bool = False
     draft: str | None = None
     ended_at: datetime | None = None
+    unseen: dict[str, str] = {}
 
 
 class EffectsObserved(Event, tag="call.effects_observed"):
-    """Objects that only the call's result names have been looked at.
+    """More objects that the call changed: those that only its result names, or of which there were too many to tell at once.
 
     ``total`` counts all effects of the call, and ``exceeding`` those that go further than the manifest declares.
     """

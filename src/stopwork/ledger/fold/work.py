@@ -252,6 +252,7 @@ def _call_finished(entry: e.Entry, event: e.CallFinished) -> Iterator[Change]:
             in_flight=False,
             reconciled=event.reconciled,
             effects=call.effects + len(event.effects),
+            unseen=event.unseen or call.unseen,
             exceeding=call.exceeding + sum(effect.exceeds is not None for effect in event.effects),
         ),
     )

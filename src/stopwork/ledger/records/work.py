@@ -146,6 +146,7 @@ class Call(Record):
     ``None`` where the manifest names them and they could not be read. ``asked_args`` are what the agent gave where a reviewer's
     ``args`` take their place, and ``draft`` is the drafted call that this one carries out. ``began_at`` is set for a read that the
     guard decided itself, on a lease, and reported afterwards. ``exceeding`` of its ``effects`` go further than the manifest declares.
+    ``unseen`` are the systems in which nobody could look what it changed, with why.
     """
 
     id: str
@@ -183,6 +184,7 @@ class Call(Record):
     finished_at: datetime | None = None
     effects: int = 0
     exceeding: int = 0
+    unseen: dict[str, str] = {}
     in_flight: bool = False
     reconciled: bool = False
     asked_args: dict[str, Any] | None = None
