@@ -7,7 +7,8 @@ import pytest
 
 from stopwork.control import protocol as p
 from stopwork.kernel.errors import Invalid
-from stopwork.ledger.words import Outcome, RunStatus, Verdict
+from stopwork.ledger.records import Image, ObjectRef, Observed
+from stopwork.ledger.words import Operation, Outcome, RunStatus, Verdict
 
 REQUESTS = [
     (
@@ -50,3 +51,23 @@ def test_what_is_no_id_makes_no_address(wrong: str) -> None:
 def test_an_answer_with_more_in_it_can_be_read() -> None:
     body = b'{"call": "call_1", "verdict": "allow", "would": "allow", "colour": "blue"}'
     assert msgspec.json.decode(body, type=p.PermitAnswer).verdict is Verdict.ALLOW
+
+
+def test_what_was_observed_is_told_in_order_and_in_portions_of_bounded_number_and_size() -> None:
+    def seen(number: int, size: int) -> Observed:
+        ref = ObjectRef(system="crm", type="row", id=str(number))
+        return Observed(
+            object=ref,
+            operation=Operation.CREATED,
+            before=Image.absent(),
+            after=Image.present("x" * size),
+        )
+
+    assert list(p.portions(())) == []
+    many = [seen(number, 1) for number in range(2 * p.OBSERVED_AT_ONCE + 1)]
+    assert [len(each) for each in p.portions(many)] == [p.OBSERVED_AT_ONCE, p.OBSERVED_AT_ONCE, 1]
+    assert [each for portion in p.portions(many) for each in portion] == many
+    large = [seen(number, p.OBSERVED_BYTES_AT_ONCE // 2) for number in range(3)]
+    huge = seen(9, 2 * p.OBSERVED_BYTES_AT_ONCE)
+    assert [len(each) for each in p.portions([*large, huge, many[0]])] == [1, 1, 1, 1, 1]
+    assert list(p.portions([huge])) == [(huge,)]

@@ -15,14 +15,17 @@ from typing import Any
 import pytest
 
 from stopwork import Stopwork
+from stopwork.control.protocol import OBSERVED_AT_ONCE
 from stopwork.incidents.audit import answers
-from stopwork.ledger.records import Call, Effect, Signal
+from stopwork.kernel.errors import Unavailable
+from stopwork.ledger.records import Call, Effect, Image, ObjectRef, Observed, Signal
 from stopwork.ledger.words import EffectKind, ImageState, ItemState, Outcome, Question, SignalKind
 from stopwork.operations import incidents
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.systems.capture import watch
+from stopwork.systems.python import PythonSystem
 from stopwork.systems.sql import SqlSystem, Table
 from tests.support.mailbox import Mailbox
 from tests.support.undoing import LEE, undone
@@ -257,6 +260,108 @@ def test_a_read_that_writes_a_row_is_found(rows: tuple[Stopwork, Callable[..., A
     assert (str(effect.object), effect.exceeds, effect.source) == ("mail/mail/1", EffectKind.READ, "capture")
 
 
+def test_however_many_rows_a_call_changes_all_are_on_record(
+    rows: tuple[Stopwork, Callable[..., Any]],
+) -> None:
+    guard, execute = rows
+    many = 3 * OBSERVED_AT_ONCE + 7
+
+    def unread() -> None:
+        execute(
+            "WITH RECURSIVE n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n) INSERT INTO mail SELECT i, 0 FROM n LIMIT ?",
+            (many,),
+        )
+
+    with guard.run("inbox"):
+        guard.tool("mail.unread")(unread)()
+    found = recorded(guard)
+    [call] = called(guard)
+    assert len({effect.object for effect in found}) == len(found) == many
+    assert (call.outcome, call.effects, call.exceeding) == (Outcome.SUCCEEDED, many, many)
+
+
+def test_a_database_that_is_not_prepared_runs_no_call(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "mail.db")) as connection:
+        connection.execute("CREATE TABLE mail (id INTEGER PRIMARY KEY, read INTEGER)")
+    (tmp_path / "stopwork.yaml").write_text(ROWS)
+    system = SqlSystem("mail", tmp_path / "mail.db", {"mail": Table(table="mail", key=("id",))}, capture=True)
+    with (
+        Stopwork.embedded(
+            tmp_path / "data", manifest=tmp_path / "stopwork.yaml", systems={"mail": system}
+        ) as guard,
+        guard.run("inbox"),
+    ):
+        with pytest.raises(Unavailable, match="cannot say what a call changes"):
+            guard.tool("mail.unread")(lambda: "never")()
+        system.install_capture()
+        assert guard.tool("mail.unread")(lambda: "now")() == "now"
+
+
+@pytest.mark.parametrize("way", ["capture", "scan"])
+def test_where_nobody_could_look_afterwards_is_said(tmp_path: Path, way: str) -> None:
+    """The call has run: what it changed there stands in the audit as not known, never as nothing."""
+    mailbox = Mailbox()
+    place = Breaking(mailbox.system(), captures=way == "capture")
+    (tmp_path / "stopwork.yaml").write_text(mailbox.manifest())
+    with Stopwork.embedded(
+        tmp_path / "data", manifest=tmp_path / "stopwork.yaml", systems={"mail": place}
+    ) as guard:
+
+        def deliver(text: str) -> None:
+            mailbox.deliver(text)
+            place.broken = True
+
+        with guard.run("inbox"):
+            guard.tool("mail.deliver")(deliver)("Hello")
+        at = Office(guard, mailbox)
+        [call] = at.calls()
+        assert at.effects() == []
+        assert (call.outcome, list(call.unseen)) == (Outcome.SUCCEEDED, ["mail"])
+        manifests = at.installation.manifests
+        incident = at.installation.store.write(
+            lambda tx: incidents.open_by_hand(tx, manifests, workflow="inbox"), actor=LEE
+        )
+        case = at.installation.store.read(lambda view: gather(view, manifests, incident.id))
+    writes = next(answer for answer in answers(case) if answer.question is Question.WRITES)
+    assert any(
+        gap.startswith("What mail.deliver changed in mail is not known: it could not")
+        and "out of reach" in gap
+        for gap in writes.missing
+    )
+
+
+class Breaking:
+    """A system that goes out of reach while a call runs."""
+
+    name = "mail"
+
+    def __init__(self, system: PythonSystem, *, captures: bool) -> None:
+        self.captures, self.scans = captures, not captures
+        self.broken = False
+        self._system = system
+
+    def scan(self) -> Any:
+        self._require()
+        return self._system.scan()
+
+    def captured(self, call: str) -> tuple[Observed, ...]:
+        self._require()
+        return ()
+
+    def forget(self, call: str) -> None:
+        self._require()
+
+    def read(self, ref: ObjectRef) -> Image:
+        return self._system.read(ref)
+
+    def replace(self, ref: ObjectRef, expected: Image, target: Image) -> None:
+        self._system.replace(ref, expected, target)
+
+    def _require(self) -> None:
+        if self.broken:
+            raise OSError("out of reach")
+
+
 def test_a_call_that_failed_after_its_commit_is_in_the_list(
     rows: tuple[Stopwork, Callable[..., Any]],
 ) -> None:
@@ -285,6 +390,11 @@ def signalled(guard: Stopwork) -> Signal:
         assert time.monotonic() < until
         time.sleep(0.01)
     return found[0]
+
+
+def called(guard: Stopwork) -> list[Call]:
+    assert isinstance(guard.desk, LocalDesk)
+    return guard.desk.installation.store.read(lambda view: list(view.each(Call)))
 
 
 def recorded(guard: Stopwork) -> list[Effect]:
