@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument(
         "--split", default="base", help="which of the package's sets of tasks; `full` has 2,285 of telecom"
     )
-    parser.add_argument("--pairs", type=int, default=150, metavar="N", help="pairs besides all neighbours")
+    parser.add_argument("--pairs", type=int, default=100, metavar="N", help="pairs besides all neighbours")
     parser.add_argument("--sample", type=int, metavar="N", help="only N plays of each arm and manifest")
     given = parser.parse_args()
     started = time.perf_counter()

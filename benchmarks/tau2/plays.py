@@ -15,6 +15,7 @@ from benchmarks.tau2.domains import Domain
 from benchmarks.worlds.ground import Variant
 
 SEED: Final = 4
+FEW_PAIRS: Final = 40
 
 
 class Arm(StrEnum):
@@ -39,6 +40,11 @@ class Play(Struct, frozen=True, kw_only=True):
     variant: Variant
     tasks: tuple[Task, ...]
 
+    @property
+    def all_calls(self) -> bool:
+        """Whether also the calls are made that only read: once is enough to see that they change nothing."""
+        return (self.variant, self.arm) == (Variant.DECLARED, Arm.ONCE)
+
     def __str__(self) -> str:
         return " and ".join(task.id for task in self.tasks)
 
@@ -54,7 +60,8 @@ _ARMS: Final = {
 def plays(domain: Domain, *, pairs: int, sample: int | None) -> Iterator[Play]:
     """Yield every play of a domain: each task alone, all neighbours, and in the main arm so many pairs more, the same every time.
 
-    With ``sample`` only so many of each arm and manifest are yielded, drawn the same way.
+    With ``sample`` only so many of each arm and manifest are yielded, drawn the same way; beside the main manifest never more than
+    a few of the pairs.
     """
     tasks = domain.tasks
     drawn = random.Random(SEED)
@@ -66,6 +73,9 @@ def plays(domain: Domain, *, pairs: int, sample: int | None) -> Iterator[Play]:
             chosen = neighbours if arm.rogue else [(task,) for task in tasks]
             if (variant, arm) == (Variant.DECLARED, Arm.ROGUE_AFTER):
                 chosen = [*neighbours, *drawn.sample(more, pairs)]
-            if sample is not None and sample < len(chosen):
-                chosen = drawn.sample(chosen, sample)
+            most = len(chosen) if sample is None else sample
+            if arm.rogue and variant is not Variant.DECLARED:
+                most = min(most, FEW_PAIRS)
+            if most < len(chosen):
+                chosen = drawn.sample(chosen, most)
             yield from (Play(arm=arm, variant=variant, tasks=each) for each in chosen)

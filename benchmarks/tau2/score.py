@@ -52,7 +52,9 @@ class Result(score.Result):
             if copy.took_effect and not copy.noticed:
                 found.append(f"a second {copy.tool} took effect, and no signal says so")
             if copy.noticed and not copy.took_effect:
-                found.append(f"a second {copy.tool} changed nothing, and a signal names it")
+                found.append(
+                    f"a second {copy.tool} changed nothing, and a signal names it (the permit tells, before it is known)"
+                )
             if copy.undone is not None and not copy.undone.equal:
                 places = ", ".join(dict.fromkeys(place for place, _ in copy.undone.differences))
                 why = copy.undone.why(self.missed_objects)

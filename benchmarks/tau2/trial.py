@@ -83,7 +83,10 @@ class Trial:
     def _once(self, guard: Stopwork, desk: QuietDesk) -> Result:
         """Every call of one task; then all of them are undone."""
         before = State(self._world)
-        made, run = self._act(guard, desk, domains.calls(self._play.tasks[0]))
+        calls = domains.calls(self._play.tasks[0])
+        if not self._play.all_calls:
+            calls = filter(self._world.writes, calls)
+        made, run = self._act(guard, desk, calls)
         response = Response(desk.installation, self._domain.workflow, run)
         alarms = len(self._duplicates(desk))
         response.seal_and_audit()
@@ -111,12 +114,14 @@ class Trial:
 
         response = Response(desk.installation, self._domain.workflow, run)
         response.seal_and_audit()
+        drifted = response.drifted()
         items = response.recover({call.id for call in response.case.calls})
         theirs = {key for each in others for key, _ in each.changed}
         clashed = {self._key(item.object) for item in items if item.state in _NOT_DONE}
         undone = self._compared(
             State(alone),
             items,
+            drifted=drifted,
             hindered=[each.deeds for each in others] != [each.deeds for each in others_alone],
         )
         return self._result(
@@ -165,7 +170,7 @@ class Trial:
             return [self._make(guard, desk, call) for call in calls], run.id
 
     def _make(self, guard: Stopwork, desk: QuietDesk, call: Call) -> Made:
-        loses = self._play.arm is Arm.ANSWERS_LOST and self._world.writes(call)
+        loses = self._play.arm is Arm.ANSWERS_LOST
 
         def tool(**_args: Any) -> Any:
             result = self._world.make(call)
@@ -218,16 +223,26 @@ class Trial:
             **found,
         )
 
-    def _compared(self, wanted: State, items: Sequence[Item], *, hindered: bool = False) -> Judged:
+    def _compared(
+        self,
+        wanted: State,
+        items: Sequence[Item],
+        *,
+        drifted: Iterable[ObjectRef] = (),
+        hindered: bool = False,
+    ) -> Judged:
         found = State(self._world)
         clashed = [item for item in items if item.state in _NOT_DONE]
         by_hand = [item for item in items if item.remedy is Remedy.TELL]
+        differences = tuple(sorted({key for key, _ in changes(wanted.objects, found.objects)}))
         new = domains.new_ids()
         return Judged(
-            differences=tuple(sorted({key for key, _ in changes(wanted.objects, found.objects)})),
-            equal_but_for_ids=without(wanted.objects, new) == without(found.objects, new),
+            differences=differences,
+            equal_but_for_ids=not differences or without(wanted.objects, new) == without(found.objects, new),
             hashes_agree=wanted.hashes == found.hashes,
-            named=tuple(sorted({self._key(item.object) for item in (*clashed, *by_hand)})),
+            named=tuple(
+                sorted({*(self._key(item.object) for item in (*clashed, *by_hand)), *map(self._key, drifted)})
+            ),
             hindered=hindered,
             conflicts=len(clashed),
             by_hand=len(by_hand),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -32,7 +33,7 @@ def projection(environment: Any) -> World:
             for key, item in _objects(getattr(kit.db, name)):
                 if (place, key) in world:
                     raise ValueError(f"two objects are called {key} in {place}")
-                world[place, key] = item.model_dump(mode="json")
+                world[place, key] = _content(item.model_dump_json())
     return world
 
 
@@ -60,6 +61,12 @@ def deeds(before: World, after: World) -> set[Deed]:
                 if one.get(path) != other.get(path)
             }
     return found
+
+
+@lru_cache(maxsize=50_000)
+def _content(text: str) -> Any:
+    """Answer what the text says. Most objects are as they were at the last look: these are one and the same, and nobody changes them."""
+    return json.loads(text)
 
 
 def _objects(value: Any) -> Iterator[tuple[str, BaseModel]]:

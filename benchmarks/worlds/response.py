@@ -7,9 +7,9 @@ from typing import Final
 
 from stopwork.incidents.affected import AffectedObject, affected_objects
 from stopwork.incidents.images import operation_of
-from stopwork.ledger.records import Effect, Item, Principal
-from stopwork.ledger.words import ImageState, IncidentType, Operation, PrincipalKind
-from stopwork.operations import audits, evidence, incidents, planning, recovering
+from stopwork.ledger.records import Effect, Item, ObjectRef, Principal
+from stopwork.ledger.words import DriftState, ImageState, IncidentType, Operation, PrincipalKind
+from stopwork.operations import audits, drifting, evidence, incidents, planning, recovering
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 
@@ -44,6 +44,11 @@ class Response:
         self._store.write(
             lambda tx: audits.complete(tx, self._manifests, incident=self._incident), actor=RESPONDER
         )
+
+    def drifted(self) -> list[ObjectRef]:
+        """Look at all these objects now, and answer those that somebody has changed since."""
+        look = drifting.look_at_objects(self._installation, RESPONDER, incident=self._incident)
+        return [each.object for each in look.objects if each.state in (DriftState.CHANGED, DriftState.GONE)]
 
     def recover(self, calls: Collection[str]) -> list[Item]:
         """Undo these calls: plan, the owner's approval, run, read back. Answer the items as they ended."""

@@ -69,6 +69,13 @@ class Restored:
         return "what was not found is not undone" if self.unnamed <= set(missed) else UNEXPLAINED
 
 
+def _why(operation: str) -> str:
+    """Answer why something is listed that is not true, as far as that is known."""
+    if operation in OPERATIONS:
+        return UNEXPLAINED
+    return "its tool is declared to send or to pay: that counts although nothing is seen to change"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """One agent through the guard: in which world, with which manifest, and what it was meant to show."""
@@ -95,7 +102,9 @@ class Result:
         wrong = self.audit.found_changes - self.audit.true_changes
         unseen = "there was no scan, and the manifest does not name it" if not self.scanned else UNEXPLAINED
         found = [f"not found: {operation} {place} ({unseen})" for (place, _), operation in sorted(missed)]
-        found += [f"not true: {operation} {place} ({UNEXPLAINED})" for (place, _), operation in sorted(wrong)]
+        found += [
+            f"not true: {operation} {place} ({_why(operation)})" for (place, _), operation in sorted(wrong)
+        ]
         for what, restored in (("unwanted calls", self.undone), ("all calls", self.undone_all)):
             if restored is not None and not restored.equal:
                 places = ", ".join(dict.fromkeys(place for place, _ in restored.differences))
