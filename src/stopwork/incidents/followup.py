@@ -65,12 +65,14 @@ def _about_the_same(one: Item, other: Item) -> bool:
 
 
 def _settled(before: Item, item: Item) -> bool:
-    """Answer whether the earlier item has decided about these very effects; one that was taken back since has not."""
+    """Answer whether the earlier item has decided about these very effects; one that was taken back since has not.
+
+    What was put right in another way than is proposed now, by an edit, is settled like the rest.
+    """
     if set(before.effects) != set(item.effects):
         return False
-    return before.state is ItemState.ACCEPTED or (
-        before.state is ItemState.VERIFIED and before.target == item.target
-    )
+    as_decided = before.target == item.target or bool(before.edits)
+    return before.state is ItemState.ACCEPTED or (before.state is ItemState.VERIFIED and as_decided)
 
 
 def _again(item: Item, before: Item, now: Image | None) -> Item:
@@ -78,4 +80,6 @@ def _again(item: Item, before: Item, now: Image | None) -> Item:
         return item
     todo = step(item, now) if now is not None else None
     keep = todo.why if isinstance(todo, Clash) else item.keep
+    if item.remedy is Remedy.RESEND and before.attempted_at is not None:
+        keep = "it may have been sent already"
     return replace(item, earlier=before.id, note=before.note, found=now, keep=keep)

@@ -70,6 +70,14 @@ def test_an_edit_is_recorded_run_and_read_back(trouble: Trouble) -> None:
     assert trouble.office.crm.accounts["acme"]["renewal"] == "2026-07-01"
 
 
+def test_what_was_put_right_as_edited_is_not_asked_again(trouble: Trouble) -> None:
+    plan = trouble.propose()
+    new = edit(trouble, plan, trouble.items(plan)["acme"].id, fields={"renewal": "2026-07-01"})
+    trouble.recover(trouble.approve(new))
+    with pytest.raises(Conflict, match="nothing is left"):
+        trouble.propose()
+
+
 def test_an_edit_is_taken_back_with_a_why(trouble: Trouble) -> None:
     plan = trouble.propose()
     acme = trouble.items(plan)["acme"]
