@@ -92,7 +92,8 @@ def fsck(source: Store | str | Path, *, vkeys: Sequence[str] = (), evidence: Pat
 @contextlib.contextmanager
 def _read_only(location: str | Path) -> Iterator[sa.Connection]:
     if is_address(location):
-        from stopwork.storage.postgres import BEGIN_READING, postgres_engine
+        from stopwork.storage.postgres import BEGIN_READING
+        from stopwork.storage.postgres_connections import postgres_engine
 
         with postgres_engine(str(location)).connect() as connection:
             connection.exec_driver_sql(BEGIN_READING)
