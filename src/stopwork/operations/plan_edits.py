@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from stopwork.incidents.editing import Change, edited, moved, unedited
-from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Invalid, NotFound
 from stopwork.ledger.events import PlanEdited
 from stopwork.ledger.records import Incident, Item, Plan, Principal
@@ -14,7 +13,7 @@ from stopwork.ledger.words import ImageState, PlanState, Remedy
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import refuse_agent, require_person
-from stopwork.operations.plans import items_of, require_sealed
+from stopwork.operations.plans import digest_of_items, entries_of, items_of, require_sealed
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 from stopwork.systems.base import System, restoring
@@ -81,17 +80,19 @@ def _record(tx: Tx, plan: str, item: str, items: Sequence[Item], reason: str) ->
     changed = tuple(each for each in items if each != before[each.id])
     if not changed:
         raise Invalid("this changes nothing", hint="Say what should be otherwise.", item=item)
-    tx.record(
-        PlanEdited(
-            incident=known.incident,
-            workflow=tx.need(Incident, known.incident).workflow,
-            plan=plan,
-            item=item,
-            digest=digest_of(sorted(items, key=lambda each: each.order)),
-            reason=reason.strip(),
-            items=changed,
+    workflow, digest = tx.need(Incident, known.incident).workflow, digest_of_items(items)
+    for part in entries_of(changed):
+        tx.record(
+            PlanEdited(
+                incident=known.incident,
+                workflow=workflow,
+                plan=plan,
+                item=item,
+                digest=digest,
+                reason=reason.strip(),
+                items=part,
+            )
         )
-    )
     return tx.need(Plan, plan)
 
 

@@ -16,9 +16,8 @@ from stopwork.incidents.choosing import choose
 from stopwork.incidents.followup import still_open, stuck
 from stopwork.incidents.lifecycle import require_before
 from stopwork.incidents.recover import propose_plan
-from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Invalid
-from stopwork.ledger.events import PlanApproved, PlanProposed
+from stopwork.ledger.events import PlanApproved, PlanExtended, PlanProposed
 from stopwork.ledger.records import Image, Incident, Item, ObjectRef, Plan, Principal
 from stopwork.ledger.words import IncidentStatus, ItemState, Phase, PlanState
 from stopwork.operations.cases import gather
@@ -27,7 +26,7 @@ from stopwork.operations.looking import look
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.means import histories, means_of
 from stopwork.operations.people import refuse_agent, require_business_owner, require_person
-from stopwork.operations.plans import finish, items_of, require_sealed
+from stopwork.operations.plans import digest_of_items, entries_of, finish, items_of, require_sealed
 from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View, entry_of
@@ -129,15 +128,11 @@ def _require_sealed_calls(tx: Tx, case: Case, chosen: Collection[str]) -> None:
 
 
 def _record_plan(tx: Tx, incident: Incident, plan: str, items: Sequence[Item]) -> Plan:
-    tx.record(
-        PlanProposed(
-            incident=incident.id,
-            workflow=incident.workflow,
-            plan=plan,
-            digest=digest_of(list(items)),
-            items=tuple(items),
-        )
-    )
+    about = {"incident": incident.id, "workflow": incident.workflow, "plan": plan}
+    first, *more = entries_of(items)
+    tx.record(PlanProposed(**about, digest=digest_of_items(items), items=first))
+    for part in more:
+        tx.record(PlanExtended(**about, items=part))
     return tx.need(Plan, plan)
 
 

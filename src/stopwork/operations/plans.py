@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import PlanFinished
 from stopwork.ledger.records import Incident, Item, Plan
@@ -14,6 +16,21 @@ from stopwork.storage.view import View
 
 OPEN: Final = frozenset({ItemState.APPROVED, ItemState.IN_DOUBT})
 """The states of an item that is still to be run, or to be looked at after a crash."""
+
+
+#: How many items stand in one entry of the journal; a longer plan takes several.
+ITEMS_AN_ENTRY: Final = 1_000
+
+
+def entries_of(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
+    """Answer the items as they are spread over entries: one at least."""
+    for start in range(0, max(1, len(items)), ITEMS_AN_ENTRY):
+        yield tuple(items[start : start + ITEMS_AN_ENTRY])
+
+
+def digest_of_items(items: Iterable[Item]) -> str:
+    """Answer the digest of a plan: of what each item says, in the order in which they run."""
+    return digest_of([digest_of(item) for item in sorted(items, key=lambda item: item.order)])
 
 
 def items_of(view: View, plan: str) -> list[Item]:

@@ -18,13 +18,14 @@ from stopwork.incidents.reenable import checks
 from stopwork.incidents.report import markdown, one_page
 from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound
 from stopwork.ledger.events import PlanApproved, PlanEdited
-from stopwork.ledger.records import Plan, Principal
-from stopwork.ledger.words import ItemState, ReenableCheck, Remedy
-from stopwork.operations import plan_edits, planning
+from stopwork.ledger.records import Image, ObjectRef, Observed, Plan, Principal
+from stopwork.ledger.words import ItemState, Operation, ReenableCheck, Remedy
+from stopwork.operations import incidents, plan_edits, planning
 from stopwork.operations.cases import gather
-from stopwork.operations.plans import items_of
+from stopwork.operations.plans import ITEMS_AN_ENTRY, items_of
+from stopwork.storage.fsck import fsck
 from stopwork.systems.sql import SqlSystem, Table
-from tests.support.office import AGENT, DANA, LEE, Office
+from tests.support.office import AGENT, DANA, LEE, WORKFLOW, Office
 from tests.support.trouble import Trouble
 
 
@@ -143,6 +144,49 @@ def test_what_the_system_refuses_is_refused_before_anybody_approves(trouble: Tro
             fields={"color": "red"},
         )
     assert refused.value.fields["field"] == "set"
+
+
+def test_a_plan_that_is_too_long_for_one_entry_is_all_there(tmp_path: Path) -> None:
+    many = 2 * ITEMS_AN_ENTRY + 5
+    with Office(tmp_path / "data") as office:
+        run = office.begin()
+        permit = office.ask(run, "crm.update_account", account_id="acme", renewal="2026-09-01")
+        office.attempt(permit)
+        office.finish(permit, observed=tuple(made(f"t-{number}") for number in range(many)))
+        opened = office.write(
+            partial(incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=(run,)),
+            actor=LEE,
+        )
+        trouble = Trouble(office, incident=opened.id)
+        trouble.seal()
+        trouble.audit()
+        plan = trouble.propose()
+        assert (plan.items, len(trouble.items(plan))) == (many + 1, many + 1), "the account as well"
+        last = office.read(lambda view: items_of(view, plan.id))[-1]
+        new = edit(trouble, plan, last.id, order=1)
+        assert office.read(lambda view: items_of(view, plan.id))[0].id == last.id
+        approved = office.write(
+            partial(
+                planning.approve,
+                plan=plan.id,
+                digest=new.digest,
+                where="operation == 'created'",
+                note="I have looked at the account.",
+            ),
+            actor=DANA,
+        )
+        assert approved.approved_by == DANA.id
+        assert fsck(office.store).clean
+
+
+def made(object_id: str) -> Observed:
+    return Observed(
+        object=ObjectRef(system="crm", type="task", id=object_id),
+        operation=Operation.CREATED,
+        before=Image.absent(),
+        after=Image.present({"title": object_id}),
+        source="scan",
+    )
 
 
 # --- rules and exceptions --------------------------------------------------------------------------

@@ -169,6 +169,15 @@ class PlanProposed(Event, tag="plan.proposed"):
     items: tuple[r.Item, ...]
 
 
+class PlanExtended(Event, tag="plan.extended"):
+    """More items of a plan that was just proposed, and is too long for one entry; its digest covers them all."""
+
+    incident: str
+    workflow: str
+    plan: str
+    items: tuple[r.Item, ...]
+
+
 class PlanEdited(Event, tag="plan.edited"):
     """A person changed ``item`` of a plan that is not approved. ``items`` are all that read otherwise since, ``digest`` is of the plan."""
 

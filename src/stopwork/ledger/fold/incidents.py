@@ -153,6 +153,13 @@ def _plan_proposed(entry: e.Entry, event: e.PlanProposed) -> Iterator[Change]:
     yield to(r.Incident, event.incident, plan=event.plan)
 
 
+@on(e.PlanExtended)
+def _plan_extended(_entry: e.Entry, event: e.PlanExtended) -> Iterator[Change]:
+    more = len(event.items)
+    yield Update(r.Plan, event.plan, lambda plan: replace(plan, items=plan.items + more))
+    yield from (Put(item) for item in event.items)
+
+
 @on(e.PlanEdited)
 def _plan_edited(entry: e.Entry, event: e.PlanEdited) -> Iterator[Change]:
     yield to(r.Plan, event.plan, digest=event.digest)

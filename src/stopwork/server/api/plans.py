@@ -94,9 +94,7 @@ ENDPOINTS = (
         name="list_items",
         summary="The items of a plan, in the order in which they run",
         does=Read(
-            lambda view, g: view.find(
-                r.Item, plan=view.need(r.Plan, g.path["plan"]).id, order="order", limit=10_000
-            )
+            lambda view, g: list(view.each(r.Item, plan=view.need(r.Plan, g.path["plan"]).id, order="order"))
         ),
         answer=list[r.Item],
         tag="recovery",

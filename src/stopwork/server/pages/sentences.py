@@ -95,8 +95,9 @@ _SENTENCES: dict[type[Event], Sentence] = {
         f"{sum(each.state is w.DriftState.UNCHANGED for each in it.objects)} as the calls left them"
     ),
     e.PlanProposed: lambda it: f"Recovery planned: {counted(len(it.items), 'item')}",
+    e.PlanExtended: lambda it: f"Recovery planned: {counted(len(it.items), 'more item')}",
     e.PlanEdited: lambda it: (
-        f"Recovery of {next(each.object for each in it.items if each.id == it.item)} edited: {it.reason}"
+        f"Recovery of {next((each.object for each in it.items if each.id == it.item), it.item)} edited: {it.reason}"
     ),
     e.PlanApproved: lambda it: (
         f"Recovery approved: {counted(len(it.items), 'item')}"
