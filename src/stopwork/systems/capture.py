@@ -17,9 +17,9 @@ not watched.
 
 from __future__ import annotations
 
+import inspect
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -32,6 +32,8 @@ from stopwork.ledger.records import Record
 CAPTURE: Final = "stopwork_capture"
 #: The setting of a PostgreSQL session or transaction that names the call.
 SETTING: Final = "stopwork.call"
+
+_SET: Final = f"SELECT set_config('{SETTING}', %s, false)"
 
 #: How many changed rows of one call are listed; beyond that the effects of the call are not complete.
 CAPTURED_ROWS_MAX: Final = 100_000
@@ -49,9 +51,10 @@ class ChangedRow(Record):
 def watch(database: Any, *, call: Callable[[], str | None] = current_call) -> None:
     """Have the changes made on this connection, or on every connection of this engine, laid to the call they are made for.
 
-    Takes a ``sqlite3.Connection`` that is in no transaction, or a SQLAlchemy ``Engine``. ``call`` answers the call of the moment; by default
+    Takes a ``sqlite3.Connection`` that is in no transaction, or a SQLAlchemy ``Engine`` or ``AsyncEngine``. ``call`` answers the call of the moment; by default
     that is the guarded tool that runs in this thread or task.
     """
+    database = getattr(database, "sync_engine", database)
     if isinstance(database, sqlite3.Connection):
         from stopwork.systems.sqlite_capture import watch_connection
 
@@ -65,21 +68,47 @@ def watch(database: Any, *, call: Callable[[], str | None] = current_call) -> No
         )
 
 
-@contextmanager
-def attributed(connection: Any, *, call: Callable[[], str | None] = current_call) -> Iterator[None]:
-    """Lay what this PostgreSQL connection (psycopg, or any with ``execute``) does within the block to the call of the moment."""
-    connection.execute(f"SELECT set_config('{SETTING}', %s, false)", (call() or "",))
-    try:
-        yield
-    finally:
-        if not getattr(connection, "broken", False) and not getattr(connection, "closed", False):
-            _reset(connection)
+def attributed(connection: Any, *, call: Callable[[], str | None] = current_call) -> Attribution:
+    """Lay what this PostgreSQL connection (psycopg, or any with ``execute``) does within the block to the call of the moment.
+
+    ``with attributed(connection):``, or ``async with`` around what a connection of an event loop does.
+    """
+    return Attribution(connection, call)
 
 
-def _reset(connection: Any) -> None:
-    status = getattr(getattr(connection, "info", None), "transaction_status", None)
-    if getattr(status, "name", "") != "INERROR":  # then nothing runs until the rollback, which resets it too
-        connection.execute(f"SELECT set_config('{SETTING}', '', false)")
+class Attribution:
+    """A block in which a PostgreSQL connection works for a call."""
+
+    def __init__(self, connection: Any, call: Callable[[], str | None]) -> None:
+        self._connection = connection
+        self._call = call
+
+    def __enter__(self) -> None:
+        if inspect.iscoroutinefunction(self._connection.execute):
+            raise Invalid(
+                f"{type(self._connection).__name__} belongs to an event loop",
+                hint="Write `async with attributed(connection):`.",
+            )
+        self._connection.execute(_SET, (self._call() or "",))
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._usable():
+            self._connection.execute(_SET, ("",))
+
+    async def __aenter__(self) -> None:
+        await self._connection.execute(_SET, (self._call() or "",))
+
+    async def __aexit__(self, *_exc: object) -> None:
+        if self._usable():
+            await self._connection.execute(_SET, ("",))
+
+    def _usable(self) -> bool:
+        """Whether the setting can be taken back; where it cannot, the rollback or the end of the connection does it."""
+        connection = self._connection
+        if getattr(connection, "broken", False) or getattr(connection, "closed", False):
+            return False
+        status = getattr(getattr(connection, "info", None), "transaction_status", None)
+        return getattr(status, "name", "") != "INERROR"
 
 
 def _watch_engine(engine: Any, call: Callable[[], str | None]) -> None:

@@ -6,13 +6,16 @@ What is captured reads like the row itself and can be put back; what nobody was 
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -22,7 +25,7 @@ from stopwork.kernel.errors import Invalid
 from stopwork.ledger.records import ObjectRef
 from stopwork.ledger.words import Operation
 from stopwork.systems.base import Unsupported
-from stopwork.systems.capture import watch
+from stopwork.systems.capture import attributed, watch
 from tests.support.postgres import PostgresServer
 from tests.support.rows import PIECES, Pieces, World, judged, postgres_world, spelled, sqlite_world
 
@@ -115,16 +118,51 @@ def test_a_row_without_a_key_is_put_back_where_the_database_knows_it(world: Worl
             world.system.replace(seen.object, seen.after, seen.before)
 
 
-def test_an_engine_is_watched_as_a_whole(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_an_engine_is_watched_as_a_whole(world: World, tmp_path: Path, asynchronous: bool) -> None:
+    """One for event loops is known by the engine that it works with."""
     address = f"sqlite:///{tmp_path}/crm.db" if world.mark == "?" else world.url
     engine = sa.create_engine(address)
-    watch(engine)
+    watch(SimpleNamespace(sync_engine=engine) if asynchronous else engine)
     with calling("call_1"), engine.begin() as connection:
         connection.execute(sa.text("INSERT INTO audit VALUES ('by an engine', 1)"))
     with engine.begin() as connection:
         connection.execute(sa.text("INSERT INTO audit VALUES ('by nobody', 1)"))
     engine.dispose()
     assert len(world.system.captured("call_1")) == 1
+
+
+def test_what_an_event_loop_does_is_laid_to_its_calls(server: PostgresServer) -> None:
+    """Two calls are at work at once, each on a connection of its own."""
+    with postgres_world(server.empty_database()) as world:
+        address = world.url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+        async def work(call: str, meet: asyncio.Barrier) -> None:
+            with calling(call):
+                connection = await psycopg.AsyncConnection.connect(address, autocommit=True)
+                async with connection, attributed(connection):
+                    await meet.wait()
+                    await connection.execute("INSERT INTO audit VALUES (%s, 1)", (call,))
+                    await meet.wait()
+
+        async def both() -> None:
+            meet = asyncio.Barrier(2)
+            await asyncio.gather(work("call_1", meet), work("call_2", meet))
+
+        asyncio.run(both())
+        for call in ("call_1", "call_2"):
+            [seen] = world.system.captured(call)
+            assert seen.after.content["what"] == call
+
+
+def test_a_connection_of_an_event_loop_is_not_quietly_left_out(server: PostgresServer) -> None:
+    async def work() -> None:
+        connection = await psycopg.AsyncConnection.connect(server.empty_database())
+        async with connection:
+            with pytest.raises(Invalid, match="event loop"), attributed(connection):
+                raise AssertionError("it was let in")
+
+    asyncio.run(work())
 
 
 def test_what_cannot_be_watched_is_said(tmp_path: Path) -> None:
