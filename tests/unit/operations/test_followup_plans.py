@@ -16,7 +16,7 @@ from stopwork.ledger.records import Image, Item, Plan
 from stopwork.ledger.words import CheckState, IncidentType, ItemState, PlanState, ReenableCheck, Remedy
 from stopwork.operations import incidents, planning
 from stopwork.operations.cases import gather
-from stopwork.server.pages import planning
+from stopwork.server.pages import planning as forms
 from stopwork.server.pages.sent import Sent
 from tests.support.office import DANA, LEE, WORKFLOW, Office
 from tests.support.trouble import Trouble
@@ -157,7 +157,7 @@ def test_what_is_left_unticked_stays_for_the_owner_s_reason_or_the_plan_s(
         path={"incident": trouble.incident},
         fields={"plan": [found.id], "digest": [found.digest], "note": [note]},
     )
-    assert planning.approve_plan(sent).said == "no items approved."
+    assert forms.approve_plan(sent).said == "no items approved."
     assert trouble.items(found)["acme"].note == recorded
 
 
