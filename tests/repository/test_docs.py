@@ -38,8 +38,8 @@ def test_every_page_is_reachable_from_the_readme() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_make_targets_that_a_page_names_exist(page: str) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    assert set(re.findall(r"(?:`|\$ )make ([a-z-]+)", PAGES[page])) - targets == set()
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:`|\$ )make ([a-z0-9-]+)", PAGES[page])) - targets == set()
 
 
 def _links(page: str) -> list[tuple[str, str]]:
