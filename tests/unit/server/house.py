@@ -121,9 +121,11 @@ def _good(answer: httpx.Response) -> httpx.Response:
 
 
 @contextlib.contextmanager
-def house(folder: Path) -> Iterator[House]:
-    """A house on a free port, until the block ends."""
+def house(folder: Path, *, first: Callable[[Office], object] | None = None) -> Iterator[House]:
+    """A house on a free port, until the block ends; what is done ``first`` is done before its duties run by themselves."""
     with Office(folder) as office:
+        if first is not None:
+            first(office)
         app = create_app(office.crew, console=lambda: console_routes(office.crew))
         with serving(app) as url:
             opened = House(office, url)

@@ -21,12 +21,6 @@ from tests.unit.server.browser import Browser, said
 from tests.unit.server.house import House, house
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path) as found:
-        yield found
-
-
 class Planned(Trouble):
     """A plan: a date to be set back, a copy to be deleted, and an original that is proposed to stay."""
 
@@ -38,8 +32,21 @@ class Planned(Trouble):
 
 
 @pytest.fixture
-def trouble(opened: House) -> Planned:
-    return Planned(opened.office)
+def planned() -> list[Planned]:
+    return []
+
+
+@pytest.fixture
+def opened(tmp_path: Path, planned: list[Planned]) -> Iterator[House]:
+    # Made before the server is there: its detectors would hold the tool between two calls.
+    with house(tmp_path, first=lambda office: planned.append(Planned(office))) as found:
+        yield found
+
+
+@pytest.fixture
+def trouble(opened: House, planned: list[Planned]) -> Planned:
+    assert opened.office is planned[0].office
+    return planned[0]
 
 
 def page(browser: Browser, trouble: Planned, where: str = "") -> BeautifulSoup:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from stopwork.incidents import images
 from stopwork.incidents.case import Case
@@ -14,6 +15,9 @@ from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.look import Look, field_changes
 from stopwork.server.pages.planning import as_text, shown_fields
 from stopwork.server.pages.vocabulary import label
+
+#: How many items of a plan can be changed on the page; a longer one is changed at the command line.
+MAX_EDITABLE: Final = 100
 
 
 def recover_panel(look: Look, case: Case) -> c.RecoverPanel:
@@ -27,7 +31,10 @@ def recover_panel(look: Look, case: Case) -> c.RecoverPanel:
     chosen, wrong = _chosen(items, rule)
     return c.RecoverPanel(
         plan=case.plan,
-        items=tuple(item_row(each, drifted.get(each.object), chosen) for each in items),
+        items=tuple(
+            item_row(each, drifted.get(each.object), chosen, editable=number < MAX_EDITABLE)
+            for number, each in enumerate(items)
+        ),
         decided=tuple(each for each in case.items if case.plan and each.plan != case.plan.id),
         approver=owner,
         may_approve=mine and case.incident.sealed_at is not None,
@@ -53,9 +60,14 @@ def _chosen(items: list[r.Item], rule: str) -> tuple[frozenset[str] | None, str]
 
 
 def item_row(
-    item: r.Item, drifted: r.Drifted | None = None, chosen: frozenset[str] | None = None
+    item: r.Item,
+    drifted: r.Drifted | None = None,
+    chosen: frozenset[str] | None = None,
+    *,
+    editable: bool = True,
 ) -> c.ItemRow:
     """Answer an item with its fields; in a conflict beside what is there now, otherwise beside what would be."""
+    editable = editable and item.state is w.ItemState.PROPOSED
     stands_in_the_way = item.state is w.ItemState.CONFLICT or (item.earlier is not None and item.keep)
     conflict = stands_in_the_way and item.found is not None
     return c.ItemRow(
@@ -66,10 +78,14 @@ def item_row(
         conflict=(item.keep or item.note.partition("; ")[0]) if conflict else "",
         ticked=not item.keep if chosen is None else item.id in chosen,
         drifted=drifted,
-        remedies=_remedies(item),
-        values=tuple((name, as_text(value)) for name, value in shown_fields(item).items()),
-        args=tuple((name, as_text(value)) for name, value in item.undo_args.items()),
+        remedies=_remedies(item) if editable else (),
+        values=_texts(shown_fields(item)) if editable else (),
+        args=_texts(item.undo_args) if editable else (),
     )
+
+
+def _texts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, as_text(value)) for name, value in values.items())
 
 
 def _set(item: r.Item) -> tuple[c.FieldChange, ...]:
