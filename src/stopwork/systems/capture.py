@@ -5,14 +5,13 @@ on behalf of a call; what is rolled back was never captured, and what others do 
 connection says: see :func:`watch`.
 
 ========== =====================================================================================================
-SQLite     the triggers live in the connection that is watched; they need ``PRAGMA recursive_triggers``, which
-           :func:`watch` switches on, so that a row that ``REPLACE`` throws out is seen to go
+SQLite     the triggers live in the connection that is watched; a row that ``REPLACE`` throws out is noted before and seen to be gone after
 PostgreSQL the triggers live in the database (:meth:`~stopwork.systems.sql.SqlSystem.install_capture`) and read
            the setting ``stopwork.call`` of the transaction; ``TRUNCATE`` is captured row by row
 ========== =====================================================================================================
 
-What is not seen: changes of the schema itself, tables made after the triggers were, virtual tables, and what a connection does that is
-not watched.
+What is not seen: changes of the schema itself, tables made after the triggers were, virtual tables, a row that ``REPLACE`` throws out on SQLite over
+an index of expressions, what a connection does that is not watched, and what a thread does that was not begun with the context of the call.
 """
 
 from __future__ import annotations

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from stopwork.kernel.errors import Invalid, Tampered
+from stopwork.ledger.records import Record
 from stopwork.systems.capture import CAPTURE, ChangedRow
 
 _TABLE: Final = (
@@ -19,6 +20,13 @@ _TABLES: Final = (
     "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
     " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> ? ORDER BY name"
 )
+#: The rows that the row on its way in would replace. SQLite runs no trigger for a row that REPLACE throws out, unless every trigger may start
+#: itself; and one that sets `updated_at` of its own row, as many do, would then never end.
+_STAGED: Final = "stopwork_staged"
+_DOOMED: Final = f"CREATE TEMP TABLE IF NOT EXISTS {_STAGED} (name TEXT NOT NULL, key, before TEXT NOT NULL)"
+_ROWIDS: Final = ("rowid", "_rowid_", "oid")
+_UNIQUE_INDEXES: Final = "SELECT name FROM pragma_index_list(?, 'main') WHERE \"unique\" ORDER BY seq"
+_UNIQUE_COLUMNS: Final = "SELECT name, coll FROM pragma_index_xinfo(?, 'main') WHERE key ORDER BY seqno"
 #: A function of SQLite takes so many arguments at most; a wide row is spelled in pieces.
 _PIECE: Final = 90
 
@@ -32,9 +40,9 @@ def watch_connection(connection: sqlite3.Connection, call: Callable[[], str | No
         )
     install(connection)
     connection.create_function("stopwork_call", 0, call)
-    connection.execute("PRAGMA recursive_triggers = ON")
+    connection.execute(_DOOMED)
     for (table,) in connection.execute(_TABLES, (CAPTURE,)).fetchall():
-        for statement in _triggers(table, _columns(connection, table)):
+        for statement in _triggers(_described(connection, table)):
             connection.execute(statement)
 
 
@@ -62,38 +70,111 @@ def forget(connection: sqlite3.Connection, call: str) -> None:
     connection.execute(f"DELETE FROM main.{CAPTURE} WHERE call = ?", (call,))  # noqa: S608
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
-    """Answer the columns of a table that are not computed; a table without a primary key is known by its ``rowid``."""
+class _Watched(Record):
+    """A table with its columns that are not computed, how a row is told from the others, and which columns must be unique together.
+
+    ``rowid`` is what the number of a row is called, ``None`` where rows have none and are known by the ``primary`` key. Each column that must be
+    unique stands with how it is compared.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rowid: str | None
+    primary: tuple[str, ...]
+    unique: tuple[tuple[tuple[str, str], ...], ...]
+
+    def key(self, row: str) -> str:
+        """Answer the SQL for what tells this row from the others."""
+        if self.rowid is not None:
+            return f"{row}.{self.rowid}"
+        return _array([f"quote({row}.{_quoted(column)})" for column in self.primary])
+
+    def rivals(self) -> str:
+        """Answer the SQL for the rows ``r`` that could not stand beside ``NEW``."""
+        alike = [
+            " AND ".join(
+                f"r.{_quoted(column)} = NEW.{_quoted(column)} COLLATE {_quoted(way)}"
+                for column, way in together
+            )
+            for together in self.unique
+        ]
+        return " OR ".join(f"({each})" for each in alike)
+
+
+def _described(connection: sqlite3.Connection, table: str) -> _Watched:
     found = connection.execute(
-        "SELECT name, pk FROM pragma_table_xinfo(?, 'main') WHERE hidden = 0", (table,)
+        "SELECT name, pk FROM pragma_table_xinfo(?, 'main') WHERE hidden = 0 ORDER BY cid", (table,)
     ).fetchall()
     names = [name for name, _ in found]
-    keyed = any(pk for _, pk in found)
-    return names if keyed or "rowid" in (name.lower() for name in names) else ["rowid", *names]
+    primary = [name for name, pk in sorted(found, key=lambda column: column[1]) if pk]
+    (rowless,) = connection.execute(
+        "SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", (table,)
+    ).fetchone()
+    lowered = {name.lower() for name in names}
+    rowid = None if rowless else next((each for each in _ROWIDS if each not in lowered), None)
+    unique = [
+        tuple(connection.execute(_UNIQUE_COLUMNS, (index,)).fetchall())
+        for (index,) in connection.execute(_UNIQUE_INDEXES, (table,)).fetchall()
+    ]
+    if rowid is not None and len(primary) == 1:
+        unique.append(((primary[0], "BINARY"),))  # a whole number that is the row's own has no index
+    # What is unique by an expression is not found here.
+    unique = [each for each in unique if each and all(name is not None for name, _ in each)]
+    return _Watched(
+        name=table,
+        columns=tuple(names if primary or "rowid" in lowered else ["rowid", *names]),
+        rowid=rowid,
+        primary=tuple(primary),
+        unique=tuple(dict.fromkeys(unique)),
+    )
 
 
-def _triggers(table: str, columns: list[str]) -> Iterator[str]:
-    shown = json.dumps(columns)
-    for event, before, after in (("INSERT", "", "NEW"), ("UPDATE", "OLD", "NEW"), ("DELETE", "OLD", "")):
-        name = _quoted(f"stopwork {event.lower()} {table}")
-        values = (
-            "stopwork_call()",
-            _text(table),
-            _text(shown),
-            _spelled(before, columns),
-            _spelled(after, columns),
+def _triggers(table: _Watched) -> Iterator[str]:
+    def written(before: str, after: str) -> str:
+        values = ("stopwork_call()", _text(table.name), _text(json.dumps(table.columns)), before, after)
+        return f"INSERT INTO {CAPTURE} (call, name, columns, before, after) VALUES ({', '.join(values)});"  # noqa: S608
+
+    def trigger(moment: str, event: str, *statements: str) -> str:
+        name = _quoted(f"stopwork {moment} {event} {table.name}".lower())
+        return (
+            f"CREATE TEMP TRIGGER IF NOT EXISTS {name} {moment} {event} ON main.{_quoted(table.name)}"
+            f" WHEN stopwork_call() IS NOT NULL BEGIN {' '.join(statements)} END"
         )
-        written = f"INSERT INTO {CAPTURE} (call, name, columns, before, after) VALUES ({', '.join(values)})"  # noqa: S608
-        yield (
-            f"CREATE TEMP TRIGGER IF NOT EXISTS {name} AFTER {event} ON main.{_quoted(table)}"
-            f" WHEN stopwork_call() IS NOT NULL BEGIN {written}; END"
-        )
+
+    old, new = _spelled("OLD", table.columns), _spelled("NEW", table.columns)
+    told = f"DELETE FROM {_STAGED} WHERE name = {_text(table.name)};"  # noqa: S608
+    replaces = bool(table.unique) and (table.rowid is not None or bool(table.primary))
+    for event, before in (("INSERT", "NULL"), ("UPDATE", old)):
+        if replaces:
+            yield trigger("BEFORE", event, told, _staged(table, event))
+            yield trigger("AFTER", event, _replaced(table), told, written(before, new))
+        else:
+            yield trigger("AFTER", event, written(before, new))
+    gone = f"DELETE FROM {_STAGED} WHERE name = {_text(table.name)} AND key = {table.key('OLD')};"  # noqa: S608
+    yield trigger("AFTER", "DELETE", *([gone] if replaces else []), written(old, "NULL"))
 
 
-def _spelled(row: str, columns: list[str]) -> str:
+def _staged(table: _Watched, event: str) -> str:
+    """Answer the SQL that notes the rows which ``REPLACE`` would throw out for this one."""
+    other = f" AND {table.key('r')} IS NOT {table.key('OLD')}" if event == "UPDATE" else ""
+    return (
+        f"INSERT INTO {_STAGED} (name, key, before) SELECT {_text(table.name)}, {table.key('r')},"  # noqa: S608
+        f" {_spelled('r', table.columns)} FROM main.{_quoted(table.name)} AS r WHERE ({table.rivals()}){other};"
+    )
+
+
+def _replaced(table: _Watched) -> str:
+    """Answer the SQL that lays those of the noted rows to the call which are not there any more."""
+    still_there = f"SELECT 1 FROM main.{_quoted(table.name)} AS r WHERE {table.key('r')} = s.key"  # noqa: S608
+    return (
+        f"INSERT INTO {CAPTURE} (call, name, columns, before) SELECT stopwork_call(), s.name,"  # noqa: S608
+        f" {_text(json.dumps(table.columns))}, s.before FROM {_STAGED} AS s"
+        f" WHERE s.name = {_text(table.name)} AND (s.key = {table.key('NEW')} OR NOT EXISTS ({still_there}));"
+    )
+
+
+def _spelled(row: str, columns: Sequence[str]) -> str:
     """Answer the SQL that spells a row as a JSON list of SQL literals: nothing is lost, whatever the values are."""
-    if not row:
-        return "NULL"
     literals = [_literal(f"{row}.{_quoted(column)}") for column in columns]
     pieces = [_array(literals[at : at + _PIECE]) for at in range(0, len(literals), _PIECE)]
     return _array(pieces)
