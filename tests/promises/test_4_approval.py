@@ -24,6 +24,7 @@ from stopwork.ledger.words import (
     Outcome,
     PrincipalKind,
     ReenableCheck,
+    Remedy,
     ScopeKind,
     Severity,
     Stage,
@@ -34,6 +35,7 @@ from stopwork.operations import (
     audits,
     containment,
     credentials,
+    drifting,
     evidence,
     holds,
     incidents,
@@ -41,6 +43,7 @@ from stopwork.operations import (
     messages,
     outcomes,
     permits,
+    plan_edits,
     planning,
     postmortems,
     preparedness,
@@ -500,6 +503,28 @@ DEEDS: dict[str, Deed] = {
     ),
     "approve a recovery": by_agent(
         planning.approve, plan=lambda p: p.plan.id, digest=lambda p: p.plan.digest
+    ),
+    "approve a recovery by a rule": by_agent(
+        planning.approve, plan=lambda p: p.plan.id, digest=lambda p: p.plan.digest, where=text("true")
+    ),
+    "edit a recovery": lambda p: plan_edits.edit(
+        p.office.inst,
+        AGENT,
+        plan=p.plan.id,
+        item=p.trouble.items(p.plan)["acme"].id,
+        digest=p.plan.digest,
+        reason="x",
+        remedy=Remedy.TELL,
+    ),
+    "take an edit of a recovery back": by_agent(
+        plan_edits.take_back,
+        plan=lambda p: p.plan.id,
+        item=lambda p: p.trouble.items(p.plan)["acme"].id,
+        digest=lambda p: p.plan.digest,
+        reason=text("x"),
+    ),
+    "look at an incident's objects": lambda p: drifting.look_at_objects(
+        p.office.inst, AGENT, incident=p.incident
     ),
     "run a recovery": lambda p: (
         p.trouble.approve(p.plan),

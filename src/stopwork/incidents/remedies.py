@@ -39,6 +39,7 @@ _MUST_TELL: Final[dict[Operation, tuple[Audience, ...]]] = {
     Operation.APPROVED: (Audience.BUSINESS_OWNER, Audience.AFFECTED_INTERNAL_USERS),
     Operation.TRIGGERED: (Audience.TECHNICAL_OWNER, Audience.AFFECTED_INTERNAL_USERS),
 }
+_TOLD_OF_EXPOSURE: Final = (Audience.SECURITY, Audience.LEGAL_COMPLIANCE)
 _MUST_CORRECT_BY_HAND: Final = (
     Audience.BUSINESS_OWNER,
     Audience.TECHNICAL_OWNER,
@@ -136,14 +137,17 @@ def remedied(net: Net, means: Means, original: ObjectRef | None, incident: Incid
         situation = RecoverySituation.STALE_SUMMARY
     others = dict(_others(net, means, offers, undo, original))
     chosen = _chosen(net, situation, means.recovery, undo, others, offers, original)
-    external = any(way.external for way in declared)
+    audiences = _audiences(for_good, external=any(way.external for way in declared))
+    if incident is IncidentType.SENSITIVE_DATA_EXPOSURE and undo.remedy is not Remedy.ACCEPT:
+        situation = RecoverySituation.SENSITIVE_DATA_EXPOSURE
+        audiences = tuple(dict.fromkeys((*audiences, *_TOLD_OF_EXPOSURE)))
     ways: dict[Remedy, Way] = {}
     for way in (chosen, undo, *others.values()):
         ways.setdefault(way.remedy, way)
     return Remedied(
         situation=situation,
         ways=tuple(ways.values()),
-        must_tell=told(chosen.remedy, _audiences(for_good, external=external)),
+        must_tell=told(chosen.remedy, audiences),
     )
 
 

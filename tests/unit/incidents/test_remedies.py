@@ -155,6 +155,14 @@ def test_a_remedy_that_cannot_be_worked_out_is_for_people_and_says_why() -> None
     assert Remedy.DELETE in {way.remedy for way in item.ways}
 
 
+def test_of_exposed_data_security_and_legal_are_told_although_it_is_removed() -> None:
+    desk = Desk()
+    desk.call("call_1", "t1", TASK)
+    [item] = desk.plan(kind=IncidentType.SENSITIVE_DATA_EXPOSURE)
+    assert (item.situation, item.remedy) == (RecoverySituation.SENSITIVE_DATA_EXPOSURE, Remedy.DELETE)
+    assert item.must_tell == (Audience.SECURITY, Audience.LEGAL_COMPLIANCE)
+
+
 # --- tools -----------------------------------------------------------------------------------------
 
 RESEND = Offer(remedy=Remedy.RESEND, tool="mail.send", args={"to": "acme", "body": "Correction"})
