@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from stopwork.control.session import Patience
+from stopwork.control.steps import Patience
 from stopwork.kernel.errors import Unavailable
 from stopwork.ledger.records import Call, Run
 from stopwork.ledger.words import Outcome, Verdict

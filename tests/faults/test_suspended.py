@@ -16,6 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from stopwork.control import protocol as p
+from stopwork.control.steps import Patience
 from stopwork.kernel.errors import StopworkError
 from stopwork.ledger.records import Call, Scope
 from stopwork.ledger.words import HoldMode, Outcome, ScopeKind
@@ -38,13 +39,15 @@ EVERYTHING = Pause(Scope(kind=ScopeKind.EVERYTHING), HoldMode.BLOCK, LEE.id)
 class DwellingDesk:
     """A desk whose permits are good for a moment, and that dwells, once, after it was answered what it is told to look out for."""
 
-    def __init__(self, inner: HttpDesk, folder: Path, after: type[p.Request[object]]) -> None:
-        self._inner, self._folder, self._after = inner, folder, after
+    def __init__(
+        self, inner: HttpDesk, folder: Path, after: type[p.Request[object]], valid_for_s: float
+    ) -> None:
+        self._inner, self._folder, self._after, self._valid_for_s = inner, folder, after, valid_for_s
 
     def send(self, request: p.Request[A]) -> A:
         answer = self._inner.send(request)
         if isinstance(answer, p.PermitAnswer) and answer.valid_for_s is not None:
-            answer = replace(answer, valid_for_s=VALID_FOR_S)
+            answer = replace(answer, valid_for_s=self._valid_for_s)
         dwelt = self._folder / "dwelling"
         if isinstance(request, self._after) and not dwelt.exists():
             dwelt.touch()
@@ -55,10 +58,17 @@ class DwellingDesk:
         self._inner.close()
 
 
-def agent(folder: Path, url: str, tokens: Mapping[str, str], after: type[p.Request[object]]) -> None:
+def agent(
+    folder: Path,
+    url: str,
+    tokens: Mapping[str, str],
+    after: type[p.Request[object]],
+    valid_for_s: float = VALID_FOR_S,
+    begin_within_s: float = 5.0,
+) -> None:
     """Make one call, and write down that it ran or why it did not."""
-    desk = DwellingDesk(HttpDesk(url, tokens[AGENT.id]), folder, after)
-    guard = Stopwork.at(desk)
+    desk = DwellingDesk(HttpDesk(url, tokens[AGENT.id]), folder, after, valid_for_s)
+    guard = Stopwork.at(desk, patience=Patience(begin_within_s=begin_within_s))
     ran = os.open(folder / "ran.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     @guard.tool("crm.create_task")
@@ -112,3 +122,36 @@ def test_a_permit_that_has_run_out_meanwhile_is_not_used(
     assert ran == ""
     assert told.startswith("CallDenied" if after is p.AskPermit else "Unavailable"), told
     assert all(call.outcome is not Outcome.SUCCEEDED and not call.in_flight for call in calls)
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["nothing else happens", "paused meanwhile"])
+def test_a_change_whose_attempt_is_on_record_does_not_begin_under_a_hold_though_its_permit_still_counts(
+    house: House, tmp_path: Path, paused: bool
+) -> None:
+    with (
+        house.servers(1) as (server,),
+        doomed(
+            agent, tmp_path, server.url, house.tokens, p.RecordAttempt, valid_for_s=60.0, begin_within_s=0.5
+        ) as process,
+    ):
+        wait_for((tmp_path / "dwelling").exists, process)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        if paused:
+            with Visitor(server.url, house.tokens) as visitor:
+                visitor.do(EVERYTHING)
+        time.sleep(0.6)
+        os.kill(process.pid, signal.SIGCONT)
+        wait_for((tmp_path / "told.txt").exists, process)
+
+    told, ran = (tmp_path / "told.txt").read_text(), (tmp_path / "ran.txt").read_text()
+    with house.opened() as installation:
+        [call] = installation.store.read(lambda view: list(view.each(Call)))
+        assert installation.store.read(partial(history_faults)) == []
+    if paused:
+        assert ran == ""
+        assert "overtaken" in told, told
+        assert (call.outcome, call.in_flight) == (Outcome.FAILED, False)
+        assert (call.error or "").startswith("not started: it was late")
+    else:
+        assert (told, ran, call.outcome) == ("ran", "call\n", Outcome.SUCCEEDED)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from stopwork.control.session import Patience
+from stopwork.control.steps import Patience
 from stopwork.kernel.errors import StopworkError
 from stopwork.ledger.records import Call, Effect, Image, ObjectRef, Run
 from stopwork.ledger.words import Outcome, ReasonKind, RunStatus, Verdict

@@ -50,11 +50,18 @@ def _show_pause(paper: Paper, found: Any) -> None:
         }
     )
     if found["in_flight"]:
-        paper.heading("Still in flight: permitted before, not ended")
+        paper.heading("Still in flight: permitted before the hold, and may still be running until they end")
         paper.table(
-            ("call", "tool", "run", "arguments", "permitted"),
+            ("call", "tool", "run", "arguments", "permitted", "attempted"),
             [
-                (c["id"], c["tool"], c["run"], in_short(c["args"], most=60), paper.when(c["permitted_at"]))
+                (
+                    c["id"],
+                    c["tool"],
+                    c["run"],
+                    in_short(c["args"], most=60),
+                    paper.when(c["permitted_at"]),
+                    paper.when(c["attempted_at"]) if c["attempted_at"] else "",
+                )
                 for c in found["in_flight"]
             ],
             empty="",
@@ -85,6 +92,7 @@ def _show_pause(paper: Paper, found: Any) -> None:
 @click.option("--trigger", metavar="NAME", help="What one trigger starts.")
 @click.option("--permission", metavar="NAME", help="Every tool that uses one permission.")
 @click.option("--source", metavar="NAME", help="What came from one source.")
+@click.option("--item", metavar="ID", help="Only this item of --source: it is put in quarantine.")
 @click.option("--destination", metavar="NAME", help="What goes to one destination.")
 @click.option("--everything", is_flag=True, help="Every workflow.")
 @click.option(
@@ -212,10 +220,15 @@ def scope_name(scope: Any) -> str:
     if scope["kind"] == ScopeKind.EVERYTHING:
         return "everything"
     within = scope.get("workflow") and scope["kind"] != ScopeKind.WORKFLOW
-    return f"{scope['kind']} {scope['name']}" + (f" of {scope['workflow']}" if within else "")
+    item = f"item {scope['item']} of " if scope.get("item") else ""
+    return f"{item}{scope['kind']} {scope['name']}" + (f" of {scope['workflow']}" if within else "")
 
 
-def _scope(*, workflow: str | None, everything: bool, **names: str | None) -> dict[str, Any]:
+def _scope(
+    *, workflow: str | None, everything: bool, item: str | None, **names: str | None
+) -> dict[str, Any]:
+    if item and not names[ScopeKind.SOURCE.value]:
+        raise click.UsageError("--item names an item of a --source")
     named = [(kind, name) for kind in _WITHIN_WORKFLOW if (name := names[kind.value])]
     if len(named) + everything > 1 or (everything and workflow):
         raise click.UsageError("name one scope; --workflow may stand beside one of the others")
@@ -223,7 +236,7 @@ def _scope(*, workflow: str | None, everything: bool, **names: str | None) -> di
         return {"kind": ScopeKind.EVERYTHING}
     if named:
         (kind, name), *_ = named
-        return {"kind": kind, "name": name, "workflow": workflow}
+        return {"kind": kind, "name": name, "workflow": workflow} | ({"item": item} if item else {})
     return {"kind": ScopeKind.WORKFLOW, "name": workflow}
 
 
@@ -318,7 +331,7 @@ def _state(found: Any) -> str:
     if silent := len(found["unconfirmed"]) - told:
         left.append(count_of(silent, "enforcement point") + " out of reach, which can start nothing")
     if found["in_flight"]:
-        left.append(count_of(len(found["in_flight"]), "call") + " in flight")
+        left.append(count_of(len(found["in_flight"]), "call") + " in flight, which may still be running")
     word = "paused" if found["state"] == "drained" else found["state"]
     return f"{word} ({listed(left)})" if left else word
 

@@ -12,6 +12,8 @@ What it holds to:
 
 - The tool runs at most once, only on a permit that is still valid, and, if it changes something, only after the attempt is
   durable.
+- What was said long ago is asked again: a read begins soon after its permit was asked for, a change soon after its attempt was, or the
+  control plane is asked once more and refuses what a hold covers by now. The shell looks at that as its very last thing.
 - A change that raised is *unknown*, unless it certainly did not take effect or everything is seen to be as it was.
 - A permit that did not lead to a run is closed as failed, "not started".
 - Once the tool has begun, an outcome is recorded whatever happens: succeeded, failed, or *unknown* where nobody can tell, as
@@ -33,173 +35,37 @@ from stopwork.control.protocol import (
     RecordAttempt,
     RecordEffects,
     RecordOutcome,
-    Request,
     portions,
 )
-from stopwork.kernel.errors import Conflict, StopworkError, Unavailable
-from stopwork.ledger.records import Captured, ObjectRef, Observed, Record
+from stopwork.control.steps import (
+    Cancelled,
+    DeskFailed,
+    Doubt,
+    Ending,
+    Fail,
+    ImagesFailed,
+    ImagesRead,
+    Invoke,
+    Late,
+    Patience,
+    Raised,
+    ReadAfter,
+    ReadBefore,
+    ReadNew,
+    Refuse,
+    Replay,
+    Reraise,
+    Return,
+    Returned,
+    Seen,
+    Sleep,
+    Step,
+    Unrecorded,
+    Woke,
+)
+from stopwork.kernel.errors import Conflict, Unavailable
+from stopwork.ledger.records import ObjectRef, Observed
 from stopwork.ledger.words import EffectKind, Outcome, Verdict
-
-
-class Patience(Record):
-    """How long the machine waits and how often it tries again; every wait and every retry is bounded.
-
-    With ``approval_wait_s`` of zero a call that waits for approval is handed back at once, to be resumed.
-    """
-
-    approval_wait_s: float = 0.0
-    poll_s: float = 1.0
-    ask_tries: int = 3
-    record_tries: int = 6
-    first_retry_after_s: float = 0.1
-    permits: int = 3
-
-
-# --- events: what a shell reports besides the answers of the control plane --------------------------
-
-
-class Event(Record):
-    """The base of what happened outside the machine."""
-
-
-class DeskFailed(Event):
-    """The control plane could not be reached (``Unavailable``), or refused to answer."""
-
-    error: StopworkError
-
-
-class ImagesRead(Event):
-    """The objects were read before the call."""
-
-    before: tuple[Captured, ...] = ()
-
-
-class ImagesFailed(Event):
-    """An object could not be read before the call."""
-
-    why: str
-
-
-class Returned(Event):
-    """The tool returned; ``result`` is what will be on record."""
-
-    result: Any = None
-
-
-class Doubt(StrEnum):
-    """What is open after a tool raised: ``none``, it did not take effect; ``open``, it may have, and looking tells; ``lasting``, it
-    may even now, so that nothing seen yet tells that it did not.
-    """
-
-    NONE = "none"
-    OPEN = "open"
-    LASTING = "lasting"
-
-
-class Raised(Event):
-    """The tool raised."""
-
-    error: str
-    doubt: Doubt = Doubt.OPEN
-
-
-class Seen(Event):
-    """The objects were looked at after the call; ``observed`` are those that had changed.
-
-    ``unchanged`` when all that the call is for was seen before and after, and is as it was. ``unseen`` are systems that could not be
-    looked at, with why.
-    """
-
-    observed: tuple[Observed, ...] = ()
-    unchanged: bool = False
-    unseen: dict[str, str] = {}
-
-
-class Woke(Event):
-    """The pause is over."""
-
-
-class Cancelled(Event):
-    """The caller, or the process, wants out."""
-
-
-# --- commands: what a shell is to do, besides sending a request to the control plane ----------------
-
-
-class Command(Record):
-    """The base of what the machine wants done."""
-
-
-class ReadBefore(Command):
-    """Read these objects; answer ``ImagesRead`` or ``ImagesFailed``."""
-
-    objects: tuple[ObjectRef, ...] = ()
-
-
-class Invoke(Command):
-    """Run the tool with exactly these arguments; answer ``Returned``, ``Raised`` or ``Cancelled``."""
-
-    args: dict[str, Any]
-
-
-class ReadAfter(Command):
-    """Look at these objects again; answer ``Seen``. A failure to look is an unknown image, not an error."""
-
-    objects: tuple[ObjectRef, ...] = ()
-
-
-class ReadNew(Command):
-    """Look for the first time at objects that only the result names; answer ``Seen``."""
-
-    objects: tuple[ObjectRef, ...] = ()
-
-
-class Sleep(Command):
-    """Pause; answer ``Woke``."""
-
-    duration_s: float
-
-
-class Ending(Command):
-    """The base of the last command: what the caller gets."""
-
-
-class Return(Ending):
-    """Give the caller what the tool returned."""
-
-
-class Reraise(Ending):
-    """Give the caller what the tool, or the cancellation, raised."""
-
-
-class Replay(Ending):
-    """Give the caller the recorded result of the earlier call."""
-
-    answer: PermitAnswer
-
-
-class Refuse(Ending):
-    """Tell the caller that the call did not run, and why."""
-
-    answer: PermitAnswer
-
-
-class Fail(Ending):
-    """Raise this error; the call did not run."""
-
-    error: StopworkError
-
-
-class Unrecorded(Ending):
-    """Tell the caller that the tool ran and that ``what`` of it (outcome, effects) could not be recorded."""
-
-    call: str
-    what: str
-    outcome: Outcome
-    error: StopworkError
-
-
-# --- the machine -----------------------------------------------------------------------------------
 
 
 class State(StrEnum):
@@ -218,9 +84,6 @@ class State(StrEnum):
     DONE = "done"
 
 
-Step = Command | Request[Any]
-
-
 class CallSession:
     """One tool call. ``effect`` is what the manifest says the tool does, ``None`` where it says nothing."""
 
@@ -235,6 +98,11 @@ class CallSession:
         self._ending: Ending = Return()
         self._permit: PermitAnswer | None = None
         self._asked_at = 0.0
+        self._attempt: RecordAttempt | None = None
+        self._attempted = False
+        self._attempts = 0
+        self._attempt_asked_at = 0.0
+        self._has_looked = False
         self._waiting_since: float | None = None
         self._permits = 0
         self._tries = 0
@@ -275,11 +143,18 @@ class CallSession:
         self.call = answer.call
         match answer.verdict:
             case Verdict.ALLOW:
-                self._permit = answer
+                known, self._permit = self._permit, answer
                 self._permits += 1
                 if answer.effect is not None:
                     # The rules in force count, not those under which the run began.
                     self._changes = answer.effect is not EffectKind.READ
+                if (
+                    self._has_looked
+                    and not self._changes
+                    and known is not None
+                    and known.capture == answer.capture
+                ):
+                    return self._run(at)
                 return self._to(State.READING, ReadBefore(objects=answer.capture))
             case Verdict.REPLAY:
                 return self._end(Replay(answer=answer))
@@ -311,11 +186,17 @@ class CallSession:
     # between permit and run
 
     def _images_read(self, event: ImagesRead, at: float) -> Step:
+        self._has_looked = True
         if self._late(at):
             return self._renew(at)
         if not self._changes:
-            return self._run()
-        attempt = RecordAttempt(call=self.call, before=event.before, session=self._session)
+            return self._run(at)
+        self._attempt = RecordAttempt(call=self.call, before=event.before, session=self._session)
+        return self._say_attempt(self._attempt, at)
+
+    def _say_attempt(self, attempt: RecordAttempt, at: float) -> Step:
+        self._attempts += 1
+        self._attempt_asked_at = at
         return self._to(State.ATTEMPTING, attempt)
 
     def _images_failed(self, event: ImagesFailed, _at: float) -> Step:
@@ -327,19 +208,46 @@ class CallSession:
         return self._close(event.why, Fail(error=error))
 
     def _attempt_recorded(self, _event: AttemptRecorded, at: float) -> Step:
-        # An attempt on record is never asked about again: too late now means that this call does not run.
-        return self._out_of_time() if self._late(at) else self._run()
+        self._attempted = True
+        # With an attempt on record no other permit is given: too late for this one means that this call does not run.
+        return self._out_of_time() if self._late(at) else self._run(at)
 
     def _attempt_failed(self, event: DeskFailed, at: float) -> Step:
         if self._may_retry(event, self._patience.record_tries):
             return self._pause()
         if isinstance(event.error, Conflict):
-            return self._renew(at)
+            return self._overtaken(event.error) if self._attempted else self._renew(at)
         return self._close("its attempt could not be recorded", Fail(error=event.error))
+
+    def _attempt_again(self, _event: Woke, at: float) -> Step:
+        self._attempt_asked_at = at
+        return self._pending
+
+    def _overtaken(self, error: Conflict) -> Step:
+        refused = Unavailable(
+            f"the call was not run: it was late, and {error.detail}",
+            hint="Ask again; what holds it now is said then.",
+            call=self.call,
+        )
+        return self._close(f"it was late, and {error.detail}", Fail(error=refused))
 
     def _late(self, at: float) -> bool:
         valid_for_s = self._permit.valid_for_s if self._permit else 0.0
         return valid_for_s is not None and at >= self._asked_at + valid_for_s
+
+    def _begins_until(self) -> float:
+        """Answer when it is too late to begin: it is not known any more what holds the call."""
+        valid_for_s = self._permit.valid_for_s if self._permit else 0.0
+        asked_at = self._attempt_asked_at if self._changes else self._asked_at
+        until = asked_at + self._patience.begin_within_s
+        return until if valid_for_s is None else min(until, self._asked_at + valid_for_s)
+
+    def _began_late(self, _event: Late, at: float) -> Step:
+        if not self._changes or self._attempt is None:
+            return self._renew(at)
+        if self._late(at) or self._attempts >= self._patience.permits:
+            return self._out_of_time()
+        return self._say_attempt(self._attempt, at)
 
     def _renew(self, at: float) -> Step:
         return self._ask(at) if self._permits < self._patience.permits else self._out_of_time()
@@ -352,8 +260,11 @@ class CallSession:
         )
         return self._close("its permit ran out", Fail(error=error))
 
-    def _run(self) -> Step:
-        return self._to(State.RUNNING, Invoke(args=self._permit.args if self._permit else {}))
+    def _run(self, at: float) -> Step:
+        until = self._begins_until()
+        if at >= until:
+            return self._began_late(Late(), at)
+        return self._to(State.RUNNING, Invoke(args=self._permit.args if self._permit else {}, until=until))
 
     def _cancelled_early(self, _event: Cancelled, _at: float) -> Step:
         if self._permit is None:
@@ -462,8 +373,9 @@ class CallSession:
         (State.READING, Cancelled): _cancelled_early,
         (State.ATTEMPTING, AttemptRecorded): _attempt_recorded,
         (State.ATTEMPTING, DeskFailed): _attempt_failed,
-        (State.ATTEMPTING, Woke): _record_again,
+        (State.ATTEMPTING, Woke): _attempt_again,
         (State.ATTEMPTING, Cancelled): _cancelled_early,
+        (State.RUNNING, Late): _began_late,
         (State.RUNNING, Returned): _returned,
         (State.RUNNING, Raised): _raised,
         (State.RUNNING, Cancelled): _cancelled_running,

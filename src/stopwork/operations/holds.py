@@ -30,9 +30,9 @@ PAGE: Final = 100
 class PauseState(StrEnum):
     """What may be said of a hold.
 
-    ``pausing`` while a guard may still read by itself what the hold covers. ``enforced`` when nothing more begins: every guard has
-    confirmed, or has lost its lease and has to ask. ``drained`` when nothing is running either that was begun before; what a guard was
-    reading that is not heard of any more is not known to have ended.
+    ``pausing`` while a guard may still read by itself what the hold covers. ``enforced`` when nothing more is let begin: every guard has
+    confirmed, or has lost its lease and has to ask. A call in flight may still be running, or be about to: only ``drained`` says that
+    nothing runs. What a guard was reading that is not heard of any more is not known to have ended.
     """
 
     PAUSING = "pausing"

@@ -19,7 +19,8 @@ from typing import Final, NoReturn
 from msgspec import Struct
 
 from stopwork.control.protocol import AskPermit, PermitAnswer
-from stopwork.control.session import CallSession, Patience, Refuse
+from stopwork.control.session import CallSession
+from stopwork.control.steps import Patience, Refuse
 from stopwork.kernel.clock import boottime
 from stopwork.kernel.errors import Internal
 from stopwork.ledger.events import PauseTestBegan, PauseTestFinished

@@ -222,13 +222,15 @@ def foresee(view: View, manifests: Manifests, draft: Draft, now: datetime) -> De
 def attempt(tx: Tx, *, call: str, before: Sequence[Captured], session: str | None = None) -> None:
     """Record that a permitted call is about to run, with what its objects held before.
 
-    The session that has said so may say it again, after a lost answer. Raises ``Conflict`` when the call has no permit, is another
-    session's, has ended, or its permit has run out or was overtaken by a hold: then nothing may run.
+    The session that has said so may say it again, after a lost answer or when it did not come to begin the call at once. Raises
+    ``Conflict`` when the call has no permit, is another session's, has ended, or its permit has run out or was overtaken by a hold: then
+    nothing may run.
     """
     known = in_flight(tx, call, session)
     if known.attempted_at is not None:
         if session is None:
             raise Conflict(f"{call} is running already", hint="Name a session, to be known again.", call=call)
+        _check_not_overtaken(tx, known)
         return
     if known.not_after is not None and tx.now > known.not_after:
         raise Conflict(

@@ -15,7 +15,8 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from stopwork.control.protocol import AskPermit, Offered
-from stopwork.control.session import CallSession, Patience
+from stopwork.control.session import CallSession
+from stopwork.control.steps import Patience
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import NotFound
 from stopwork.kernel.ids import IdSource

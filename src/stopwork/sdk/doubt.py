@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from stopwork.control.session import Doubt
+from stopwork.control.steps import Doubt
 from stopwork.ledger.records import Record
 
 _NEVER_SENT: Final = frozenset(

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from stopwork.control.protocol import Offered, PermitAnswer
-from stopwork.control.session import Unrecorded
+from stopwork.control.steps import Unrecorded
 from stopwork.kernel.errors import Denied, Unavailable
 from stopwork.ledger.records import Reason
 from stopwork.ledger.words import Verdict

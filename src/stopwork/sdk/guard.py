@@ -22,7 +22,7 @@ from stopwork.control.protocol import (
     RunRejoined,
     StartRun,
 )
-from stopwork.control.session import Patience
+from stopwork.control.steps import Patience
 from stopwork.kernel.clock import SystemClock, boottime
 from stopwork.kernel.errors import Invalid
 from stopwork.kernel.ids import IdSource, TimeOrderedIds

@@ -22,7 +22,7 @@ from weakref import WeakSet
 
 from stopwork.control.lease import Lease
 from stopwork.control.protocol import LeasedRead, Pulse, ReportReads
-from stopwork.control.session import Doubt
+from stopwork.control.steps import Doubt
 from stopwork.kernel.clock import boottime
 from stopwork.kernel.errors import Conflict, Invalid, NotFound, StopworkError, TooLarge
 from stopwork.kernel.ids import IdSource
@@ -218,6 +218,10 @@ class Reads:
             self._have_reported()
         elif waiting == MAX_UNREPORTED // 2:
             self._hurry.set()
+        # The very last thing before the tool: this process may have been suspended since it looked.
+        if self._clock() >= lease.until:
+            self._ended(read, Outcome.FAILED, None, "not started: its lease ran out", 0)
+            return None
         return read
 
     def returned(self, read: Read, value: Any) -> None:

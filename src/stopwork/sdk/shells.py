@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from stopwork.control.protocol import Request
-from stopwork.control.session import (
-    CallSession,
+from stopwork.control.session import CallSession
+from stopwork.control.steps import (
     Cancelled,
     DeskFailed,
     Doubt,
@@ -25,6 +25,7 @@ from stopwork.control.session import (
     ImagesFailed,
     ImagesRead,
     Invoke,
+    Late,
     Raised,
     ReadAfter,
     ReadBefore,
@@ -142,7 +143,7 @@ def carry(call: GuardedCall, desk: Desk, *, clock: Callable[[], float] = boottim
     try:
         while not isinstance(command, Ending):
             try:
-                event = _perform(call, command, desk)
+                event = _perform(call, command, desk, clock)
             except (KeyboardInterrupt, SystemExit, GeneratorExit) as error:
                 event = call.cancelled(error)
             command = call.session.step(event, clock())
@@ -151,7 +152,7 @@ def carry(call: GuardedCall, desk: Desk, *, clock: Callable[[], float] = boottim
         call.close()
 
 
-def _perform(call: GuardedCall, command: Step, desk: Desk) -> Any:
+def _perform(call: GuardedCall, command: Step, desk: Desk, clock: Callable[[], float]) -> Any:
     match command:
         case Request():
             try:
@@ -160,13 +161,15 @@ def _perform(call: GuardedCall, command: Step, desk: Desk) -> Any:
                 return _failed(error)
         case ReadBefore() | ReadAfter() | ReadNew():
             return call.look(command)
-        case Invoke(args=args):
+        case Invoke(args=args, until=until):
             try:
                 tool = call.binding.ready(args)
             except Exception as error:  # noqa: BLE001 - recorded, then raised again unchanged
                 return call.not_begun(error)
             try:
                 with calling(call.session.call):
+                    if clock() >= until:
+                        return Late()
                     value = tool()
             except Exception as error:  # noqa: BLE001 - recorded, then raised again unchanged
                 return call.raised(error)
@@ -186,7 +189,7 @@ async def acarry(call: GuardedCall, desk: AsyncDesk, *, clock: Callable[[], floa
     command = call.session.begin(clock())
     try:
         while not isinstance(command, Ending):
-            event, interrupted = await _aperform(call, command, desk)
+            event, interrupted = await _aperform(call, command, desk, clock)
             command = call.session.step(event, clock())
             if interrupted is not None:
                 if isinstance(command, Ending):
@@ -198,7 +201,7 @@ async def acarry(call: GuardedCall, desk: AsyncDesk, *, clock: Callable[[], floa
 
 
 async def _aperform(
-    call: GuardedCall, command: Step, desk: AsyncDesk
+    call: GuardedCall, command: Step, desk: AsyncDesk, clock: Callable[[], float]
 ) -> tuple[Any, asyncio.CancelledError | None]:
     match command:
         case Request():
@@ -207,13 +210,15 @@ async def _aperform(
             if not call.looks:
                 return call.look(command), None
             return await _uninterrupted(asyncio.to_thread(call.look, command))
-        case Invoke(args=args):
+        case Invoke(args=args, until=until):
             try:
                 tool = call.binding.ready(args)
             except Exception as error:  # noqa: BLE001 - recorded, then raised again unchanged
                 return call.not_begun(error), None
             try:
                 with calling(call.session.call):
+                    if clock() >= until:
+                        return Late(), None
                     value = tool()
                     if inspect.isawaitable(value):
                         value = await value

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from stopwork.control import session as s
+from stopwork.control import steps as s
 from stopwork.control.protocol import (
     AskPermit,
     AttemptRecorded,
@@ -23,6 +23,7 @@ from stopwork.control.protocol import (
     RecordEffects,
     RecordOutcome,
 )
+from stopwork.control.session import CallSession, State
 from stopwork.kernel.errors import Conflict, Denied, Unavailable
 from stopwork.ledger.records import Captured, Image, ObjectRef, Observed
 from stopwork.ledger.words import EffectKind, Operation, Outcome, Verdict
@@ -57,7 +58,7 @@ REPLAY = PermitAnswer(call="call_1", verdict=Verdict.REPLAY, would=Verdict.REPLA
 
 READ_BEFORE = s.ReadBefore(objects=(TASK,))
 ATTEMPT = RecordAttempt(call="call_1", session="session_1", before=BEFORE)
-INVOKE = s.Invoke(args={"id": "t1"})
+INVOKE = s.Invoke(args={"id": "t1"}, until=0.0)
 READ_AFTER = s.ReadAfter(objects=(TASK,))
 SEEN = s.Seen(observed=CHANGED)
 SUCCEEDED = RecordOutcome(
@@ -75,11 +76,14 @@ class Playbook:
     """Plays a transcript against one machine; the first line that does not fit fails the test."""
 
     def __init__(self, effect: EffectKind | None = EffectKind.UPDATE, **patience: Any) -> None:
-        self.session = s.CallSession(ASK, effect, s.Patience(**patience))
+        self.session = CallSession(ASK, effect, s.Patience(**patience))
         self._wanted: Any = self.session.begin(0.0)
 
     def __rshift__(self, command: Any) -> Playbook:
-        assert self._wanted == command
+        wanted = self._wanted
+        if command is INVOKE and isinstance(wanted, s.Invoke):
+            wanted = replace(wanted, until=INVOKE.until)
+        assert wanted == command
         return self
 
     def __lshift__(self, event: Any) -> Playbook:
@@ -89,7 +93,7 @@ class Playbook:
 
     def ends_with(self, kind: type[s.Ending]) -> Any:
         assert isinstance(self._wanted, kind), self._wanted
-        assert self.session.state is s.State.DONE
+        assert self.session.state is State.DONE
         return self._wanted
 
 
@@ -283,6 +287,40 @@ def test_a_process_that_slept_after_its_attempt_does_not_run_the_tool() -> None:
     (book >> not_started("its permit ran out") << OutcomeRecorded()).ends_with(s.Fail)
 
 
+def test_a_process_that_slept_for_less_has_its_attempt_looked_at_again_before_it_runs_the_tool() -> None:
+    book = Playbook() >> ASK << PERMIT << s.ImagesRead(before=BEFORE) >> ATTEMPT << (7.0, AttemptRecorded())
+    book >> ATTEMPT << (8.0, AttemptRecorded()) >> s.Invoke(args={"id": "t1"}, until=12.0)
+    book << (12.5, s.Late()) >> ATTEMPT << (13.0, AttemptRecorded()) >> INVOKE << s.Returned(result=7)
+    (book >> READ_AFTER << SEEN >> SUCCEEDED << OutcomeRecorded()).ends_with(s.Return)
+
+
+def test_a_hold_set_meanwhile_keeps_a_late_attempt_from_beginning_and_it_ends_as_never_begun() -> None:
+    book = up_to_run() << (7.0, s.Late()) >> ATTEMPT << s.DeskFailed(error=Conflict("tool crm is held"))
+    book >> not_started("it was late, and tool crm is held") << OutcomeRecorded()
+    assert "tool crm is held" in book.ends_with(s.Fail).error.detail
+
+
+def test_attempts_are_not_looked_at_again_for_ever() -> None:
+    book = up_to_run(permits=2) << (7.0, s.Late()) >> ATTEMPT << (13.0, AttemptRecorded())
+    (book >> not_started("its permit ran out") << OutcomeRecorded()).ends_with(s.Fail)
+
+
+def test_an_attempt_that_is_answered_in_the_third_try_counts_from_that_one() -> None:
+    book = Playbook() << PERMIT << s.ImagesRead(before=BEFORE) << (2.0, DOWN) >> s.Sleep(duration_s=0.1)
+    book << (7.0, s.Woke()) >> ATTEMPT << (8.0, AttemptRecorded()) >> s.Invoke(args={"id": "t1"}, until=12.0)
+
+
+def test_a_late_read_is_asked_for_again_and_its_objects_are_not() -> None:
+    book = Playbook(EffectKind.READ) >> ASK << PERMIT >> READ_BEFORE << s.ImagesRead() >> INVOKE
+    book << (7.0, s.Late()) >> ASK << (8.0, PERMIT) >> s.Invoke(args={"id": "t1"}, until=12.0)
+    (book << (12.0, s.Late()) >> ASK << DENIED).ends_with(s.Refuse)
+
+
+def test_a_read_before_which_looking_takes_long_is_looked_at_again_by_the_control_plane_only() -> None:
+    book = Playbook(EffectKind.READ) >> ASK << PERMIT >> READ_BEFORE << (9.0, s.ImagesRead()) >> ASK
+    book << (9.1, PERMIT) >> s.Invoke(args={"id": "t1"}, until=14.0)
+
+
 # --- objects that cannot be read --------------------------------------------------------------------
 
 
@@ -331,6 +369,7 @@ EVENTS: tuple[Any, ...] = (
     DOWN,
     s.ImagesRead(before=BEFORE),
     s.ImagesFailed(why="down"),
+    s.Late(),
     s.Returned(result=7),
     s.Raised(error="x"),
     SEEN,
@@ -350,22 +389,24 @@ def test_an_event_out_of_place_names_the_legal_ones() -> None:
 
 def test_whatever_happens_the_tool_runs_at_most_once_and_only_on_a_durable_attempt() -> None:
     """Every sequence of legal events, from the first question until the call is done or very long."""
-    machine = s.CallSession(ASK, EffectKind.UPDATE, s.Patience(ask_tries=2, record_tries=2, permits=2))
+    machine = CallSession(ASK, EffectKind.UPDATE, s.Patience(ask_tries=2, record_tries=2, permits=2))
     machine.begin(0.0)
     stories = list(_stories(machine, (), LONGEST))
     assert len(stories) > 1000
     for story in stories:
         kinds = [type(happened) for happened in story]
-        assert kinds.count(s.Invoke) <= 1
-        if s.Invoke in kinds:
-            ran = kinds.index(s.Invoke)
+        began = [
+            at for at, kind in enumerate(kinds) if kind is s.Invoke and s.Late not in kinds[at + 1 : at + 2]
+        ]
+        assert len(began) <= 1
+        for ran in began:
             assert AttemptRecorded in kinds[:ran]
             # Whoever ran it tried to record an outcome, or was told twice to give in.
             assert RecordOutcome in kinds[ran:] or kinds.count(s.Cancelled) >= 2 or len(story) == 2 * LONGEST
 
 
-def _stories(machine: s.CallSession, told: tuple[Any, ...], left: int) -> Iterator[tuple[Any, ...]]:
-    if left == 0 or machine.state is s.State.DONE:
+def _stories(machine: CallSession, told: tuple[Any, ...], left: int) -> Iterator[tuple[Any, ...]]:
+    if left == 0 or machine.state is State.DONE:
         yield told
         return
     for event in EVENTS:

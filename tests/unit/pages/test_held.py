@@ -9,7 +9,7 @@ import pytest
 from stopwork.ledger import records as r
 from stopwork.ledger.words import HoldMode, PrincipalKind, ScopeKind
 from stopwork.manifest.load import load
-from stopwork.server.pages.held import goes_on, held, pausing
+from stopwork.server.pages.held import enforced, goes_on, held, pausing
 
 MANIFEST = load(b"""
 workflow: renewals
@@ -73,6 +73,13 @@ def test_what_is_held_and_what_goes_on(case: str) -> None:
 def test_what_is_about_to_be_held_is_not_called_held() -> None:
     assert pausing([TOOL]) == "Pausing tool crm.create"
     assert pausing([hold(ScopeKind.EVERYTHING)]) == "Pausing"
+
+
+def test_what_may_still_run_under_a_hold_that_lets_nothing_more_begin_is_not_called_pausing_nor_paused() -> (
+    None
+):
+    assert enforced([TOOL]) == "Enforced on tool crm.create"
+    assert enforced([hold(ScopeKind.EVERYTHING)]) == "Enforced"
 
 
 def test_nothing_held_leaves_nothing_to_say() -> None:

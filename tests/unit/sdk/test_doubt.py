@@ -11,7 +11,7 @@ from email.message import Message
 import httpx
 import pytest
 
-from stopwork.control.session import Doubt
+from stopwork.control.steps import Doubt
 from stopwork.sdk.doubt import AuthorSays, doubt_of
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from stopwork.control import protocol as p
-from stopwork.control.session import Patience
+from stopwork.control.steps import Patience
 from stopwork.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from stopwork.kernel.ids import CountingIds
 from stopwork.ledger.records import Hold, ObjectRef, Principal, Scope

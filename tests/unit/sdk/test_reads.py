@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from stopwork import Stopwork
 from stopwork.control import protocol as p
-from stopwork.control.session import Patience
+from stopwork.control.steps import Patience
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError, TooLarge, Unavailable
 from stopwork.kernel.ids import CountingIds
 from stopwork.ledger.records import Hold, Principal, Scope
@@ -137,6 +137,27 @@ def test_a_change_asks_whatever_the_lease_says(world: World) -> None:
     with world.run:
         update("a")
     assert "AskPermit" in world.desk.sent()
+
+
+def test_a_process_that_is_suspended_after_it_has_looked_at_its_lease_looks_once_more(world: World) -> None:
+    looks: list[float] = []
+
+    def suspended_between_looks() -> float:
+        looks.append(world.clock.now)
+        if len(looks) == 1:
+            world.clock.now += LEASE_S
+            return looks[0]
+        return world.clock.now
+
+    reads = world.guard._reads
+    assert reads is not None
+    with world.run.here():
+        reads._clock = suspended_between_looks
+        world.read("late")
+        assert (world.asked(), world.ran) == (1, ["late"]), "it asked before it read"
+    reads.report()
+    [late] = world.desk.reads.values()
+    assert (late.outcome, late.error) == (Outcome.FAILED, "not started: its lease ran out")
 
 
 def test_a_lease_that_has_run_out_asks_and_without_an_answer_refuses(world: World) -> None:

@@ -33,7 +33,8 @@ _BY_TOOL: Final = (*_WHOLE, w.ScopeKind.TOOL, w.ScopeKind.PERMISSION)
 
 def part(scope: r.Scope) -> str:
     """Answer what a scope covers: ``tool crm.create_task``; within which workflow stands beside it."""
-    return _PARTS[scope.kind].format(name=scope.name)
+    of_item = f"{scope.item} of " if scope.item is not None else ""
+    return _PARTS[scope.kind].format(name=f"{of_item}{scope.name}")
 
 
 def held(holds: Iterable[r.Hold]) -> str:
@@ -46,6 +47,12 @@ def pausing(holds: Iterable[r.Hold]) -> str:
     """Answer what holds are about to stop, while something they cover may still run."""
     every = tuple(holds)
     return "Pausing" if _stops_all(every) else f"Pausing {_parts(every)}"
+
+
+def enforced(holds: Iterable[r.Hold]) -> str:
+    """Answer where nothing more is let begin, while something that began before may still run."""
+    every = tuple(holds)
+    return "Enforced" if _stops_all(every) else f"Enforced on {_parts(every)}"
 
 
 def goes_on(holds: Iterable[r.Hold], manifest: Manifest) -> str:

@@ -86,6 +86,7 @@ class Pages:
             "part": held.part,
             "held": held.held,
             "pausing": held.pausing,
+            "enforced": held.enforced,
             "door": vocabulary.door,
             "click_does": vocabulary.click_does,
         }
