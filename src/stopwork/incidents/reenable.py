@@ -11,6 +11,7 @@ from msgspec import Struct
 from stopwork.control.stages import above
 from stopwork.incidents.case import Case
 from stopwork.incidents.followup import exceptions
+from stopwork.incidents.scope import uncovered
 from stopwork.kernel.errors import Conflict, Denied
 from stopwork.kernel.phrases import listed
 from stopwork.ledger import records as r
@@ -98,9 +99,8 @@ def _is_on(hold: r.Hold, workflow: str) -> bool:
 def _audit(case: Case) -> Finding:
     if case.audit is None:
         return w.CheckState.FAILED, "The side effects have not been audited.", ()
-    missed = [run.id for run in case.runs if run.id not in case.audit.runs]
-    if missed:
-        return w.CheckState.FAILED, f"Runs were added after the audit: {', '.join(missed)}.", tuple(missed)
+    if left_out := uncovered(case):
+        return w.CheckState.FAILED, f"The newest audit is not complete: {left_out}.", (case.audit.id,)
     gaps = sum(len(answer.missing) for answer in case.audit.answers)
     known = f"; {gaps} gaps are named in it" if gaps else ""
     return w.CheckState.PASSED, f"{case.audit.objects} objects listed{known}.", (case.audit.id,)

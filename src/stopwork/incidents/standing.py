@@ -18,6 +18,7 @@ from stopwork.incidents.contain import ENDED
 from stopwork.incidents.learn import shallow
 from stopwork.incidents.pause import facts_of, proposals
 from stopwork.incidents.reenable import GOOD, checks, next_step
+from stopwork.incidents.scope import uncovered
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.words import (
     Audience,
@@ -101,9 +102,8 @@ def _contained(case: Case) -> Standing:
 def _audited(case: Case) -> Standing:
     if case.audit is None:
         return _open("Audit the side effects", "twelve questions are answered from the records")
-    added = [run.id for run in case.runs if run.id not in case.audit.runs]
-    if added:
-        return _open("Audit the side effects again", f"{listed(added)} came in after the audit")
+    if (left_out := uncovered(case)) and not case.audit.scope.narrowed:
+        return _open("Audit the side effects again", left_out)
     return _done(f"{count_of(case.audit.objects, 'object')} listed", case.audit.at)
 
 

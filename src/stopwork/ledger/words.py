@@ -378,6 +378,22 @@ class ItemState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class SystemSight(StrEnum):
+    """How changes in a system are known: its triggers tell them, it is looked through around calls, or only declared objects are read."""
+
+    CAPTURE = "capture"
+    SCAN = "scan"
+    DECLARED = "declared"
+
+
+class AuditLinkKind(StrEnum):
+    """What a later call had to do with an affected object: it changed it, it read it, or it came after such a read in the same run."""
+
+    CHANGED = "changed"
+    READ = "read"
+    AFTER = "after"
+
+
 class DriftState(StrEnum):
     """What has become of an object since the calls left it; ``unreadable`` means that it cannot be compared."""
 

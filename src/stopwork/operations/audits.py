@@ -1,43 +1,79 @@
-"""Audit: the twelve answers, computed from the records and kept as they were on that day."""
+"""Audit: the twelve answers, computed from the records in a scope and kept as they were on that day."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final
 
 from stopwork.incidents.affected import affected_objects
 from stopwork.incidents.audit import answers
+from stopwork.incidents.case import Case
+from stopwork.incidents.completeness import completeness
+from stopwork.incidents.scope import in_words, within
+from stopwork.kernel.errors import Invalid
 from stopwork.ledger.events import AuditCompleted
-from stopwork.ledger.records import Audit, Captured, Image, ObjectRef, Principal
-from stopwork.ledger.words import ImageState
+from stopwork.ledger.records import (
+    Audit,
+    AuditScope,
+    Call,
+    Captured,
+    Image,
+    Incident,
+    ManifestVersion,
+    ObjectRef,
+    Principal,
+    Run,
+)
+from stopwork.ledger.words import ImageState, SystemSight
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.operations.looking import look
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import refuse_agent, require_person
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
+from stopwork.systems.base import System
+
+#: How many calls an audit takes in where its scope names versions or a time. What an incident's own runs did is never cut.
+MAX_CALLS: Final = 50_000
+#: How long calls under a version may be told of after the next one is in force: reads on a lease, calls that were waiting.
+LINGER: Final = timedelta(hours=1)
+THE_INCIDENT: Final = AuditScope()
 
 
-def audit(installation: Installation, actor: Principal, *, incident: str) -> Audit:
+def audit(
+    installation: Installation, actor: Principal, *, incident: str, scope: AuditScope = THE_INCIDENT
+) -> Audit:
     """Look at every object of which nobody saw what the calls left there, then compute the audit and record it."""
     refuse_agent(actor, "complete an audit")
-    store = installation.store
-    found = store.read(lambda view: affected_objects(gather(view, installation.manifests, incident)))
+    store, manifests = installation.store, installation.manifests
+    found = store.read(lambda view: affected_objects(in_scope(view, manifests, incident, scope)[0]))
     unseen = [each.object for each in found if each.after.state is ImageState.UNKNOWN]
     seen = look(installation.systems, unseen)
+    able = sights(installation.systems)
     return store.write(
-        lambda tx: complete(tx, installation.manifests, incident=incident, seen=seen), actor=actor
+        lambda tx: complete(tx, manifests, incident=incident, scope=scope, seen=seen, able=able), actor=actor
     )
 
 
 def complete(
-    tx: Tx, manifests: Manifests, *, incident: str, seen: Mapping[ObjectRef, Image] | None = None
+    tx: Tx,
+    manifests: Manifests,
+    *,
+    incident: str,
+    scope: AuditScope = THE_INCIDENT,
+    seen: Mapping[ObjectRef, Image] | None = None,
+    able: Mapping[str, SystemSight] | None = None,
 ) -> Audit:
-    """Compute the audit of an incident and record it. It may be done again: the newest counts.
+    """Compute the audit of an incident in a scope and record it. It may be done again: the newest counts.
 
-    ``seen`` is what objects hold now of which the records cannot tell what the calls left.
+    ``seen`` is what objects hold now of which the records cannot tell what the calls left, ``able`` how changes in the connected systems
+    can be seen.
     """
     require_person(tx, "complete an audit")
-    case = gather(tx, manifests, incident)
+    case, left_out = in_scope(tx, manifests, incident, scope)
     audit_id = tx.new_id("audit")
     tx.record(
         AuditCompleted(
@@ -48,6 +84,100 @@ def complete(
             answers=answers(case),
             objects=sum(not each.transient for each in affected_objects(case)),
             seen=tuple(Captured(object=ref, image=image) for ref, image in (seen or {}).items()),
+            scope=scope,
+            completeness=completeness(case, able=able, left_out=left_out),
         )
     )
     return tx.need(Audit, audit_id)
+
+
+def audited(view: View, manifests: Manifests, incident: str) -> Case:
+    """Answer the case as far as its newest audit is about it: what is listed as affected, and what a plan is proposed for."""
+    known = view.first(Audit, incident=view.need(Incident, incident).id, order="-at")
+    return in_scope(view, manifests, incident, known.scope if known else THE_INCIDENT)[0]
+
+
+def in_scope(view: View, manifests: Manifests, incident: str, scope: AuditScope) -> tuple[Case, str]:
+    """Answer the case in the scope, and what of the scope was too much to be looked at.
+
+    ``Invalid`` for a scope that names what is not the workflow's, or a time that ends before it begins.
+    """
+    workflow = view.need(Incident, incident).workflow
+    _require_sensible(view, workflow, scope)
+    if not scope.named:
+        return within(gather(view, manifests, incident), scope), ""
+    if scope.runs:
+        return within(gather(view, manifests, incident, runs=scope.runs), scope), ""
+    calls = list(itertools.islice(_calls(view, workflow, scope), MAX_CALLS + 1))
+    left_out = ""
+    if len(calls) > MAX_CALLS:
+        calls.pop()
+        left_out = (
+            f"Only the first {MAX_CALLS:,} {in_words(scope)} are looked at; "
+            f"ask for a shorter time to see the others."
+        )
+    case = gather(view, manifests, incident, runs=(call.run for call in calls), calls=calls)
+    return within(case, scope), left_out
+
+
+def sights(systems: Mapping[str, System]) -> dict[str, SystemSight]:
+    """Answer how changes in each connected system can be seen."""
+    return {
+        name: SystemSight.CAPTURE
+        if getattr(system, "captures", False)
+        else SystemSight.SCAN
+        if system.scans
+        else SystemSight.DECLARED
+        for name, system in systems.items()
+    }
+
+
+def _calls(view: View, workflow: str, scope: AuditScope) -> Iterator[Call]:
+    """Answer the calls of the workflow in the times that the scope is about, oldest first, each once."""
+    told: set[str] = set()
+    for since, until in _times(view, workflow, scope):
+        asked = {"requested_at_from": since, "requested_at_before": until}
+        between = {name: at for name, at in asked.items() if at is not None}
+        for call in view.each(Call, workflow=workflow, order="requested_at", **between):
+            if call.id not in told and (not scope.versions or call.version in scope.versions):
+                told.add(call.id)
+                yield call
+
+
+def _times(view: View, workflow: str, scope: AuditScope) -> Iterator[tuple[datetime | None, datetime | None]]:
+    if not scope.versions:
+        yield scope.since, scope.until
+        return
+    for version in sorted(set(scope.versions)):
+        began = _in_force(view, workflow, version)
+        ends = [at for at in (_next_in_force(view, workflow, version), scope.until) if at is not None]
+        yield max(filter(None, (began, scope.since)), default=None), min(ends, default=None)
+
+
+def _in_force(view: View, workflow: str, version: int) -> datetime | None:
+    found = view.need(ManifestVersion, f"{workflow}@{version}")
+    return found.in_force_since or found.at
+
+
+def _next_in_force(view: View, workflow: str, version: int) -> datetime | None:
+    later = view.each(ManifestVersion, workflow=workflow, version_from=version + 1, order="version")
+    return next((each.in_force_since + LINGER for each in later if each.in_force_since), None)
+
+
+def _require_sensible(view: View, workflow: str, scope: AuditScope) -> None:
+    for run in scope.runs:
+        if view.need(Run, run).workflow != workflow:
+            raise Invalid(
+                f"{run} is no run of {workflow}",
+                hint="An audit is about one workflow; ask --followed for what others did afterwards.",
+                field="runs",
+            )
+    for version in scope.versions:
+        if view.get(ManifestVersion, f"{workflow}@{version}") is None:
+            raise Invalid(
+                f"{workflow} has no version {version}",
+                hint=f"See them: stopwork workflows show {workflow}",
+                field="versions",
+            )
+    if scope.since and scope.until and scope.until <= scope.since:
+        raise Invalid("the time ends before it begins", hint="Exchange since and until.", field="until")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeVar
+
 from stopwork.incidents.case import Case
 from stopwork.incidents.followup import in_force
 from stopwork.ledger import records as r
@@ -10,24 +14,42 @@ from stopwork.operations.manifests import Manifests
 from stopwork.operations.settling import unseen_effects
 from stopwork.storage.view import View
 
+R = TypeVar("R", bound=r.Record)
 
-def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
-    """Answer the case of an incident, complete however large it is; ``NotFound`` when there is none."""
+#: More runs than this are not named in one question to the database.
+RUNS_AT_ONCE: Final = 1_000
+
+
+def gather(
+    view: View,
+    manifests: Manifests,
+    incident_id: str,
+    *,
+    runs: Iterable[str] | None = None,
+    calls: Sequence[r.Call] | None = None,
+) -> Case:
+    """Answer the case of an incident, complete however large it is; ``NotFound`` when there is none.
+
+    It is about the incident's runs, or about these ``runs`` of its workflow, or only these ``calls`` of them, oldest first.
+    """
     incident = view.need(r.Incident, incident_id)
     workflow = view.need(r.Workflow, incident.workflow)
-    runs = tuple(sorted(_each(view, r.Run, incident.runs), key=lambda run: run.started_at))
+    chosen = tuple(incident.runs if runs is None else dict.fromkeys(runs))
+    runs = tuple(sorted(_each(view, r.Run, chosen), key=lambda run: run.started_at))
     of_runs = tuple(run.id for run in runs)
     versions = {run.version for run in runs} | {incident.version, workflow.version}
-    calls = tuple(view.each(r.Call, run=of_runs, order="requested_at")) if runs else ()
+    if calls is None:
+        calls = tuple(_of_runs(view, r.Call, of_runs, "requested_at"))
     versions |= {call.version for call in calls if call.version}
-    effects = list(view.each(r.Effect, run=of_runs, order="at")) if runs else []
+    known = {call.id for call in calls}
+    effects = [effect for effect in _of_runs(view, r.Effect, of_runs, "at") if effect.call in known]
     effects += unseen_effects(view, manifests, calls, effects)
     later = [
         run
         for run in view.each(
             r.Run, workflow=workflow.id, started_at_from=incident.opened_at, order="started_at"
         )
-        if run.id not in of_runs
+        if run.id not in incident.runs
     ]
     plans = [
         plan.id
@@ -38,8 +60,8 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
         incident=incident,
         workflow=workflow,
         runs=runs,
-        steps=tuple(view.each(r.Step, run=of_runs, order="at")) if runs else (),
-        calls=calls,
+        steps=tuple(_of_runs(view, r.Step, of_runs, "at")),
+        calls=tuple(calls),
         effects=tuple(sorted(effects, key=lambda effect: effect.at)),
         approvals=tuple(
             approval
@@ -68,6 +90,17 @@ def gather(view: View, manifests: Manifests, incident_id: str) -> Case:
         containment=tuple(view.each(r.ContainmentItem, incident=incident_id)),
         messages=tuple(view.each(r.Message, incident=incident_id, order="drafted_at")),
     )
+
+
+def _of_runs(view: View, kind: type[R], runs: tuple[str, ...], order: str) -> Iterator[R]:
+    """Answer what belongs to these runs, in order; of many runs it is asked in portions."""
+    portions = [
+        view.each(kind, run=runs[start : start + RUNS_AT_ONCE], order=order)
+        for start in range(0, len(runs), RUNS_AT_ONCE)
+    ]
+    if len(portions) == 1:
+        return portions[0]
+    return heapq.merge(*portions, key=lambda record: getattr(record, order))
 
 
 def _each(view: View, kind: type[r.Run], ids: tuple[str, ...]) -> list[r.Run]:

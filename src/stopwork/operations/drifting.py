@@ -10,7 +10,7 @@ from stopwork.incidents.drift import Stamp, drifted
 from stopwork.ledger.events import DriftLooked
 from stopwork.ledger.records import Drift, Effect, Incident, ObjectRef, Principal
 from stopwork.ledger.words import DriftState
-from stopwork.operations.cases import gather
+from stopwork.operations.audits import audited
 from stopwork.operations.installation import Installation
 from stopwork.operations.looking import look, stamps
 from stopwork.operations.people import refuse_agent
@@ -25,7 +25,7 @@ def look_at_objects(installation: Installation, actor: Principal, *, incident: s
     """Look at every affected object of the incident, and record what has become of it since the calls left it."""
     refuse_agent(actor, "look at an incident's objects")
     store, systems = installation.store, installation.systems
-    case = store.read(lambda view: gather(view, installation.manifests, incident))
+    case = store.read(lambda view: audited(view, installation.manifests, incident))
     objects = affected_objects(case)
     now = look(systems, (each.object for each in objects), most=MAX_OBJECTS)
     later = store.read(lambda view: _later(view, objects))

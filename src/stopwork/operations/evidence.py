@@ -21,7 +21,7 @@ from stopwork.kernel.phrases import count_of, moment
 from stopwork.ledger.bundle import SealedEntry, write_bundle
 from stopwork.ledger.events import EvidenceSealed, EvidenceViewed, name_of
 from stopwork.ledger.records import Bundle, Incident, Principal
-from stopwork.operations.cases import gather
+from stopwork.operations.cases import RUNS_AT_ONCE, gather
 from stopwork.operations.installation import EVIDENCE, Installation
 from stopwork.operations.people import refuse_agent
 from stopwork.operations.sealing import proofs
@@ -152,9 +152,10 @@ def _write(path: Path, **content: Any) -> Any:
 
 def _rows(view: View, case: Case) -> list[Stored]:
     rows = {row.seq: row for row in _every(view, incident=case.incident.id)}
-    runs = tuple(run.id for run in case.runs)
-    if runs:
-        rows |= {row.seq: row for row in _every(view, run=runs)}
+    audited = case.audit.runs if case.audit else ()
+    runs = tuple(dict.fromkeys((*(run.id for run in case.runs), *audited)))
+    for start in range(0, len(runs), RUNS_AT_ONCE):
+        rows |= {row.seq: row for row in _every(view, run=runs[start : start + RUNS_AT_ONCE])}
     rows |= {row.seq: row for row in _every(view, workflow=case.workflow.id, kinds=_DECLARATIONS)}
     return [rows[seq] for seq in sorted(rows)]
 

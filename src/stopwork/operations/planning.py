@@ -20,6 +20,7 @@ from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.events import PlanApproved, PlanExtended, PlanProposed
 from stopwork.ledger.records import Image, Incident, Item, ObjectRef, Plan, Principal
 from stopwork.ledger.words import IncidentStatus, ItemState, Phase, PlanState
+from stopwork.operations.audits import audited
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.operations.looking import look
@@ -72,14 +73,16 @@ def propose(
     everything: bool = False,
     now: Mapping[ObjectRef, Image] | None = None,
 ) -> Plan:
-    """Propose how each object that the chosen calls changed is put right; without a choice, all writing calls of the incident.
+    """Propose how each object that the chosen calls changed is put right; without a choice, all that the newest audit is about.
 
     Without a choice, what earlier plans have put right or left as it is for a reason is not proposed again, unless ``everything``
     is asked for; ``now`` is what objects hold that could not be put right. Raises ``Conflict`` before the evidence is sealed and
     the audit is complete, while a plan is being run, and when earlier plans have left nothing to decide.
     """
     require_person(tx, "propose a recovery")
-    case = gather(tx, manifests, incident)
+    case = audited(tx, manifests, incident)
+    if calls is not None and not set(calls) <= {call.id for call in case.calls}:
+        case = gather(tx, manifests, incident)
     require_before(case, Phase.RECOVER)
     if case.plan is not None and case.plan.state not in (PlanState.PROPOSED, PlanState.FINISHED):
         raise Conflict(f"{case.plan.id} is {case.plan.state}", hint="Let it finish first.", plan=case.plan.id)
@@ -117,6 +120,13 @@ def _require_sealed_calls(tx: Tx, case: Case, chosen: Collection[str]) -> None:
     """Raise ``Conflict`` when one of the calls went on after the seal: cleaning it up would destroy what is not preserved."""
     runs = tuple(dict.fromkeys(call.run for call in case.calls if call.id in chosen))
     sealed = case.bundle.tree_size if case.bundle else 0
+    beyond = not set(runs) <= set(case.incident.runs)
+    if beyond and case.audit and case.bundle and case.bundle.at < case.audit.at:
+        raise Conflict(
+            "the audit reaches beyond the incident's runs, and its evidence was sealed before",
+            hint=f"Seal it again, then propose: stopwork incident seal {case.incident.id}",
+            incident=case.incident.id,
+        )
     for row in tx.stored(after=sealed, run=runs, kinds=_CALL_ENTRIES) if runs else ():
         call = getattr(entry_of(row.body).event, "call", None)
         if call in chosen:

@@ -151,6 +151,9 @@ class AuditCompleted(Event, tag="audit.completed"):
     answers: tuple[r.Answer, ...]
     objects: int
     seen: tuple[r.Captured, ...] = ()
+    scope: r.AuditScope = r.AuditScope()
+    completeness: r.AuditCompleteness | None = None
+    followed: r.AuditFollowed | None = None
 
 
 class DriftLooked(Event, tag="drift.looked"):

@@ -6,10 +6,17 @@ Times are aware and in UTC. Content that came from outside (arguments, results, 
 
 from __future__ import annotations
 
+from stopwork.ledger.records.audits import (
+    Audit,
+    AuditCompleteness,
+    AuditFollowed,
+    AuditLink,
+    AuditScope,
+    SystemSeen,
+)
 from stopwork.ledger.records.controls import Approval, Credential, Hold, Nag
 from stopwork.ledger.records.drafts import Claim, Draft, Release
 from stopwork.ledger.records.incidents import (
-    Audit,
     Bundle,
     Check,
     ContainmentItem,
@@ -58,6 +65,10 @@ __all__ = [
     "Answer",
     "Approval",
     "Audit",
+    "AuditCompleteness",
+    "AuditFollowed",
+    "AuditLink",
+    "AuditScope",
     "Bundle",
     "Call",
     "Captured",
@@ -100,6 +111,7 @@ __all__ = [
     "Scope",
     "Signal",
     "Step",
+    "SystemSeen",
     "Way",
     "Workflow",
 ]

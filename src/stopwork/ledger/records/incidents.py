@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from stopwork.ledger.records.parts import (
-    Answer,
-    Captured,
     Factor,
     Image,
     ObjectRef,
@@ -129,22 +127,6 @@ class ContainmentItem(Record):
     verified_how: str = ""
 
 
-class Audit(Record):
-    """The side-effect audit of an incident: twelve answers and the number of affected objects.
-
-    ``seen`` is what it found in objects of which nobody had seen what the calls left there.
-    """
-
-    id: str
-    incident: str
-    runs: tuple[str, ...]
-    answers: tuple[Answer, ...]
-    objects: int
-    at: datetime
-    by: Principal
-    seen: tuple[Captured, ...] = ()
-
-
 class Drifted(Record):
     """What has become of one object since the calls left it: ``fields`` differ, by whom, where that is known; ``now`` is what is there."""
 
@@ -183,12 +165,17 @@ class Way(Record):
 
 
 class ItemEdit(Record):
-    """A person's change of an item before it was approved, with what the item said until then."""
+    """A person's change of an item before it was approved, with what the item said until then.
+
+    ``turn`` is the one it had, where the edit gave it another.
+    """
 
     person: str
     at: datetime
     reason: str
     before: Way
+    ways: tuple[Way, ...] = ()
+    turn: int | None = None
 
 
 class Item(Record):
