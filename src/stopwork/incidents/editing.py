@@ -21,11 +21,12 @@ from stopwork.ledger.words import ImageState, ItemState, Remedy, Reversibility
 
 
 class Change(Record):
-    """What a person wants otherwise; what is left out stays as it is."""
+    """What a person wants otherwise; what is left out stays as it is. ``turn`` is the place in the order."""
 
     remedy: Remedy | None = None
     fields: dict[str, Any] = {}
     args: dict[str, Any] = {}
+    turn: int | None = None
 
 
 def edited(
@@ -33,7 +34,7 @@ def edited(
 ) -> Item:
     """Answer the item as the person wants it; ``Invalid`` for what is not possible, with what would be.
 
-    ``restores`` are the systems that can put content back.
+    ``restores`` are the systems that can put content back. Another turn is noted here, and given by :func:`moved`.
     """
     require_proposed(item)
     chosen = _with_remedy(item, change.remedy, restores)
@@ -41,7 +42,8 @@ def edited(
         chosen = _with_fields(chosen, change.fields)
     if change.args:
         chosen = _with_args(chosen, change.args)
-    if as_way(chosen) == as_way(item):
+    other_turn = change.turn is not None and change.turn != item.order
+    if as_way(chosen) == as_way(item) and not other_turn:
         raise Invalid("this changes nothing", hint="Say what should be otherwise.", item=item.id)
     sets_fields = chosen.undo_tool is None and not chosen.remedy.by_people
     if sets_fields and not chosen.changes and chosen.expected.state is ImageState.PRESENT:
@@ -51,17 +53,24 @@ def edited(
             field="set",
             item=item.id,
         )
-    edit = ItemEdit(person=person, at=at, reason=reason, before=as_way(item))
+    edit = ItemEdit(
+        person=person,
+        at=at,
+        reason=reason,
+        before=as_way(item),
+        ways=item.ways,
+        turn=item.order if other_turn else None,
+    )
     return replace(chosen, edits=(*item.edits, edit))
 
 
 def unedited(item: Item) -> Item:
-    """Answer the item as it was before the last edit."""
+    """Answer the item as it was before the last edit, but for its turn."""
     require_proposed(item)
     if not item.edits:
         raise Conflict(f"{item.id} was not edited", hint="There is nothing to take back.", item=item.id)
-    before = item.edits[-1].before
-    return replace(with_way(item, before), edits=item.edits[:-1])
+    last = item.edits[-1]
+    return replace(with_way(item, last.before), ways=last.ways, edits=item.edits[:-1])
 
 
 def moved(items: Sequence[Item], item: str, turn: int) -> list[Item]:

@@ -39,24 +39,24 @@ def edit(
     """
     refuse_agent(actor, "edit a recovery")
     systems = installation.systems
-    change = Change(remedy=remedy, fields=dict(fields), args=dict(args))
-    if change == Change() and order is None:
+    change = Change(remedy=remedy, fields=dict(fields), args=dict(args), turn=order)
+    if change == Change():
         raise Invalid(
             "nothing is said that should be otherwise", hint="Give a remedy, fields, args or a turn."
         )
 
-    def changed(one: Item, tx: Tx) -> Item:
-        found = edited(one, change, restores=restoring(systems), person=tx.actor.id, at=tx.now, reason=reason)
-        _require_fitting_args(tx, installation.manifests, found)
-        return found
-
     def work(tx: Tx) -> Plan:
         items = _items(tx, plan, digest)
-        if change != Change():
-            items = _with(items, [changed(_one(items, item), tx)])
-        if order is not None:
-            items = _with(items, moved(items, item, order))
-        return _record(tx, plan, item, items, reason)
+        one = edited(
+            _one(items, item),
+            change,
+            restores=restoring(systems),
+            person=tx.actor.id,
+            at=tx.now,
+            reason=reason.strip(),
+        )
+        _require_fitting_args(tx, installation.manifests, one)
+        return _record(tx, plan, item, _moved(_with(items, [one]), item, order), reason)
 
     if fields:
         _require_settable(
@@ -68,7 +68,13 @@ def edit(
 def take_back(tx: Tx, *, plan: str, item: str, digest: str, reason: str) -> Plan:
     """Take the last edit of an item back; that it was made, and by whom it was taken back, stays on record."""
     items = _items(tx, plan, digest)
-    return _record(tx, plan, item, _with(items, [unedited(_one(items, item))]), reason)
+    edit = next(iter(_one(items, item).edits[-1:]), None)
+    items = _with(items, [unedited(_one(items, item))])
+    return _record(tx, plan, item, _moved(items, item, edit.turn if edit else None), reason)
+
+
+def _moved(items: Sequence[Item], item: str, turn: int | None) -> list[Item]:
+    return list(items) if turn is None else _with(items, moved(items, item, turn))
 
 
 def _record(tx: Tx, plan: str, item: str, items: Sequence[Item], reason: str) -> Plan:

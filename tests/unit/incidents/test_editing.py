@@ -66,10 +66,17 @@ def test_edits_are_taken_back_one_by_one(item: Item) -> None:
     first = change(item, fields={"renewal": "2026-12-31"})
     second = change(first, remedy=Remedy.TELL)
     assert second.remedy is Remedy.TELL
-    assert as_way(unedited(second)) == as_way(first)
-    assert as_way(unedited(unedited(second))) == as_way(item)
+    assert unedited(second) == first
+    assert unedited(unedited(second)) == item
     with pytest.raises(Conflict, match="was not edited"):
         unedited(item)
+
+
+def test_an_edited_remedy_is_the_offered_one_again_when_the_edit_is_taken_back() -> None:
+    [item] = twice().plan("call_2", offers=offering(CLOSED), copies=COPIES)
+    new = change(change(item, remedy=Remedy.DELETE), remedy=Remedy.CLOSE, fields={"owner": "kim"})
+    assert new.changes == {"status": ["open", "closed"], "owner": ["lee", "kim"]}
+    assert unedited(unedited(new)) == item
 
 
 def test_a_copy_may_be_kept_and_corrected_instead_of_removed() -> None:
