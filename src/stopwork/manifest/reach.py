@@ -35,13 +35,13 @@ def goes_further(
 ) -> bool:
     """Answer whether a call declared to have one effect did more than that to an object.
 
-    The object that the manifest names for the call may be changed in any way, but only a delete removes it. What stands under
+    The object that the manifest names for a call that writes may be changed in any way, but only a delete removes it. What stands under
     ``also`` may be changed in any way.
     """
     if operation in (Operation.SENT, Operation.PAID, Operation.APPROVED, Operation.TRIGGERED):
         return False  # only the declaration itself is known by these words
     if tool is not None and {changed.system, f"{changed.system}/{changed.type}"} & set(tool.also):
         return False
-    if changed == named:
+    if changed == named and declared is not EffectKind.READ:
         return operation is Operation.DELETED and declared is not EffectKind.DELETE
     return operation not in _REACH[declared]

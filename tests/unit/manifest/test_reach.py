@@ -15,7 +15,7 @@ C, M, D = Operation.CREATED, Operation.MODIFIED, Operation.DELETED
 
 #: Declared effect: what it may do to an object that is not named, and to the one that is.
 REACH = {
-    EffectKind.READ: ("", "CM"),
+    EffectKind.READ: ("", ""),
     EffectKind.CREATE: ("C", "CM"),
     EffectKind.SEND: ("C", "CM"),
     EffectKind.UPDATE: ("CM", "CM"),
