@@ -236,6 +236,7 @@ def _edit_and_take_back(office: Office, name: str) -> None:
     """The plan says exactly what it does; an item is edited, and the edit taken back."""
     shown = office.read("recover", "show", name)
     assert "undone fully" in shown
+    assert re.search(r"^since the calls +unchanged, looked at ", shown, re.MULTILINE)
     (item,) = (each["id"] for each in office.ask("recover", "show", name)["items"])
     edited = office.read("recover", "edit", name, item, "--remedy", "tell", "--reason", "Kim deletes it.")
     assert re.search(r"^edited +by .*: Kim deletes it\.$", edited, re.MULTILINE)

@@ -105,11 +105,27 @@ def show_columns(paper: Paper, item: Any) -> None:
 
 
 def _show_items(paper: Paper, found: Any) -> None:
+    looked = found["drift"] or {"objects": [], "at": None}
+    drifted = {object_name(each["object"]): each for each in looked["objects"]}
     for each in found["items"]:
-        _show_item(paper, each, {item["id"]: item for item in found["plan_items"]})
+        since = drifted.get(object_name(each["object"]))
+        _show_item(
+            paper,
+            each,
+            {item["id"]: item for item in found["plan_items"]},
+            since=f"{_since(since)}, looked at {paper.when(looked['at'])}"
+            if since
+            else "nobody has looked yet",
+        )
 
 
-def _show_item(paper: Paper, item: Any, every: dict[str, Any]) -> None:
+def _since(drifted: Any) -> str:
+    by = f" by {drifted['by']}" if drifted["by"] else ""
+    why = f" ({drifted['note']})" if drifted["note"] else ""
+    return f"{drifted['state']}{by}{why}"
+
+
+def _show_item(paper: Paper, item: Any, every: dict[str, Any], *, since: str = "") -> None:
     paper.heading(f"{item['order']}. {item['preview']}")
     edit = item["edits"][-1] if item["edits"] else None
     paper.facts(
@@ -125,6 +141,7 @@ def _show_item(paper: Paper, item: Any, every: dict[str, Any]) -> None:
             "only after": listed(
                 object_name(every[each]["object"]) for each in item["after"] if each in every
             ),
+            "since the calls": since,
             "to be told": listed((each.replace("_", " ") for each in item["must_tell"]), most=9),
             "to stay": item["keep"],
             "instead": listed((each["remedy"] for each in item["ways"]), most=9),
@@ -193,7 +210,8 @@ def show(cli: Invocation, incident: str, items: tuple[str, ...]) -> Any:
     chosen = [each for each in found["items"] if not items or each["id"] in items]
     if unknown := sorted(set(items) - {each["id"] for each in chosen}):
         raise NotFound(f"the plan has no item {unknown[0]}", hint=f"See: stopwork recover show {incident}")
-    return {"plan": found["plan"], "items": chosen, "plan_items": found["items"]}
+    drift = cli.server.get("/v1/incidents/{incident}/drift", incident=incident)
+    return {"plan": found["plan"], "items": chosen, "plan_items": found["items"], "drift": drift}
 
 
 def _show_edited(paper: Paper, found: Any) -> None:
