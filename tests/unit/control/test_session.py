@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from stopwork.control import steps as s
 from stopwork.control.protocol import (
+    OBSERVED_AT_ONCE,
     AskPermit,
     AttemptRecorded,
     EffectsRecorded,
@@ -150,6 +151,27 @@ def test_an_object_that_only_the_result_names_is_read_and_reported() -> None:
     book = up_to_record() << OutcomeRecorded(capture=(TASK,)) >> s.ReadNew(objects=(TASK,)) << SEEN
     book >> RecordEffects(call="call_1", observed=CHANGED)
     (book << EffectsRecorded()).ends_with(s.Return)
+
+
+def test_too_many_changes_for_one_request_are_told_in_portions_before_the_call_ends() -> None:
+    changed = tuple(
+        replace(CHANGED[0], object=replace(TASK, id=str(number)))
+        for number in range(2 * OBSERVED_AT_ONCE + 1)
+    )
+    first, second, third = (
+        changed[:OBSERVED_AT_ONCE],
+        changed[OBSERVED_AT_ONCE : 2 * OBSERVED_AT_ONCE],
+        changed[2 * OBSERVED_AT_ONCE :],
+    )
+    seen = s.Seen(observed=changed, unseen={"mail": "out of reach"})
+    book = up_to_run() << s.Returned(result=7) >> READ_AFTER << seen
+    book >> replace(SUCCEEDED, observed=first, unseen={"mail": "out of reach"})
+    book << OutcomeRecorded(capture=(TASK,)) >> RecordEffects(call="call_1", observed=second)
+    book << DOWN >> s.Sleep(duration_s=s.Patience().first_retry_after_s)
+    book << s.Woke() >> RecordEffects(call="call_1", observed=second)
+    book << EffectsRecorded() >> RecordEffects(call="call_1", observed=third)
+    book << EffectsRecorded() >> s.ReadNew(objects=(TASK,))
+    (book << s.Seen()).ends_with(s.Return)
 
 
 @pytest.mark.parametrize(
