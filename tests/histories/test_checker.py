@@ -136,6 +136,10 @@ def entries(events: Sequence[e.Event], *, apart_s: float = 0.0) -> Iterator[e.En
 
 
 TOOL_HELD = held("hold-1", 1, tool="crm.create_task")
+MAIL_HELD = replace(
+    TOOL_HELD, scope=Scope(kind=w.ScopeKind.SOURCE, name="inbox", item="mail-17", workflow=WORKFLOW)
+)
+READING = {"tool": "inbox.read", "effect": w.EffectKind.READ, "source": "inbox"}
 EXPIRED = e.ApprovalExpired(approval="appr-1", workflow=WORKFLOW)
 SPENT = stepped("step-1", "run-1", tokens=1_000)
 
@@ -145,6 +149,14 @@ GOOD: dict[str, list[e.Event]] = {
     "a pause and what it does not cover": [TOOL_HELD, permit("a", tool="crm.update_account", epoch=1)],
     "a pause and what it denies": [TOOL_HELD, denied("a", epoch=1)],
     "a call that began before its pause": [permit("a"), begun("a"), TOOL_HELD, ended("a")],
+    "another item than the one in quarantine": [
+        MAIL_HELD,
+        permit("a", **READING, args={"id": "mail-18"}, epoch=1),
+    ],
+    "an item in quarantine under another source": [
+        MAIL_HELD,
+        permit("a", args={"id": "mail-17"}, source="crm", epoch=1),
+    ],
     "a pause that was lifted": [TOOL_HELD, lifted("hold-1", 2), permit("a", epoch=2), begun("a")],
     "a permit asked for again": [permit("a"), permit("a", renewed=True), begun("a"), ended("a")],
     "a key that a failure gave back": [
@@ -186,6 +198,10 @@ GOOD: dict[str, list[e.Event]] = {
 }
 
 BAD: dict[str, tuple[Rule, list[e.Event]]] = {
+    "an item that was read in quarantine": (
+        Rule.PAUSE,
+        [MAIL_HELD, permit("a", **READING, args={"id": "mail-17"}, epoch=1)],
+    ),
     "a permit under a hold": (Rule.PAUSE, [TOOL_HELD, permit("a", epoch=1)]),
     "a permit decided before a pause and committed after it": (Rule.PAUSE, [TOOL_HELD, permit("a", epoch=0)]),
     "a permit that has not seen the newest controls": (

@@ -27,7 +27,9 @@ from tests.support.office import DANA, KIM, LEE, MANIFEST, WORKFLOW
 from tests.support.replicas import Replica
 
 #: With limits that runs reach now and then.
-BUSY_MANIFEST: Final = MANIFEST + "budget: {run_calls: 60, run_writes: 45}\n"
+BUSY_MANIFEST: Final = (
+    MANIFEST + "budget: {run_calls: 60, run_writes: 45}\nsources: {accounts: {trust: internal}}\n"
+)
 CREATE, UPDATE, READ, SEND = "crm.create_task", "crm.update_account", "crm.read_account", "mail.send"
 #: So many accounts are updated by everybody, each once a week.
 ACCOUNTS: Final = 40
@@ -50,6 +52,7 @@ KIMS: Final = (
     (Scope(kind=ScopeKind.TRIGGER, name="schedule", workflow=WORKFLOW), HoldMode.BLOCK),
     (Scope(kind=ScopeKind.TOOL, name=UPDATE), HoldMode.DRAFT_ONLY),
     (Scope(kind=ScopeKind.TOOL, name=SEND, workflow=WORKFLOW), HoldMode.BLOCK),
+    (Scope(kind=ScopeKind.SOURCE, name="accounts", workflow=WORKFLOW, item="account-1"), HoldMode.BLOCK),
 )
 
 
@@ -128,7 +131,7 @@ class Scene(Struct):
             account = f"account-{chance.randrange(ACCOUNTS)}"
             ask = _asked(call, run, UPDATE, account_id=account, renewal=f"week-{week}")
         elif kind < 0.9:
-            ask = _asked(call, run, READ, account_id="account-1")
+            ask = _asked(call, run, READ, account_id=f"account-{chance.randrange(2)}")
         else:
             ask = _asked(call, run, SEND, to=f"{call}@customer.test")
         asked_s = time.monotonic()
@@ -194,7 +197,8 @@ class Scene(Struct):
 
 
 def _asked(call: str, run: str, tool: str, **args: Any) -> p.AskPermit:
-    return p.AskPermit(call=call, run=run, tool=tool, args=args, session=SESSION)
+    source = "accounts" if tool in (READ, UPDATE) else None
+    return p.AskPermit(call=call, run=run, tool=tool, args=args, session=SESSION, source=source)
 
 
 # --- playing it on stores ----------------------------------------------------------------------------

@@ -129,6 +129,7 @@ class _Subject(Record):
     source: str | None
     source_class: str | None
     destinations: tuple[str, ...] | None
+    args: dict[str, Any]
 
 
 def decide(request: CallRequest, controls: Controls, now: datetime) -> Decided:
@@ -279,6 +280,7 @@ def _subject(request: CallRequest, controls: Controls, tool: Tool) -> _Subject:
         source=source,
         source_class=known.trust.value if known else None,
         destinations=request.destinations,
+        args=request.args,
     )
 
 

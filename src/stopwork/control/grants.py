@@ -49,7 +49,10 @@ def free(
     """Answer the tools whose every call :func:`~stopwork.control.decide.decide` would allow, and in ``observe`` mode enforcement as well."""
     if any(_depends_on_run(hold, workflow.id) for hold in holds):
         return ()
-    controls = Controls(workflow=workflow, rules=rules, holds=holds, usage=usage)
+    # Which items a call names is not known before it is made.
+    controls = Controls(
+        workflow=workflow, rules=rules, holds=tuple(map(hold_rules.whole, holds)), usage=usage
+    )
     return tuple(
         name
         for name in rules.manifest.tools

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from stopwork.ledger.records import Hold, Reason, Scope
+from msgspec.structs import replace
+
+from stopwork.control import items
+from stopwork.ledger.records import Hold, Reason, Record, Scope
 from stopwork.ledger.words import EffectKind, HoldMode, ReasonKind, ScopeKind, Verdict
 
 CLASS_PREFIX: Final = "class:"
@@ -31,6 +34,22 @@ class Subject(Protocol):
     def source_class(self) -> str | None: ...
     @property
     def destinations(self) -> tuple[str, ...] | None: ...
+    @property
+    def args(self) -> dict[str, Any]: ...
+
+
+class Retrieval(Record):
+    """What a run has read, or is about to, as a hold sees it: ``args`` is whatever says which items."""
+
+    workflow: str
+    trigger: str
+    source: str | None
+    source_class: str | None
+    args: dict[str, Any]
+    tool: str = ""
+    effect: EffectKind = EffectKind.READ
+    permission: str | None = None
+    destinations: tuple[str, ...] | None = ()
 
 
 # For each mode: the verdict on a call that only reads, and on one that changes something.
@@ -66,11 +85,18 @@ def covers(scope: Scope, subject: Subject) -> bool:
             return scope.name == subject.permission
         case ScopeKind.SOURCE:
             of_class = subject.source_class is not None and scope.name == CLASS_PREFIX + subject.source_class
-            return of_class or scope.name == subject.source
+            if not of_class and scope.name != subject.source:
+                return False
+            return scope.item is None or items.names(subject.args, scope.item)
         case ScopeKind.DESTINATION:
             # Addresses are often spelled in other letters than they were held in.
             named = scope.name.casefold()
             return subject.destinations is None or named in map(str.casefold, subject.destinations)
+
+
+def whole(hold: Hold) -> Hold:
+    """Answer the hold as it is for whoever cannot tell which items a call names: on all of the source."""
+    return hold if hold.scope.item is None else replace(hold, scope=replace(hold.scope, item=None))
 
 
 def answer(mode: HoldMode, effect: EffectKind) -> Verdict:

@@ -39,6 +39,8 @@ A = TypeVar("A")
 #: How long a heartbeat may wait for an answer, and how many reads may be reported at once.
 MAX_WAIT_S: Final = 20.0
 MAX_READS_REPORTED: Final = 500
+#: So many items of a source are asked about at once.
+MAX_ITEMS_SIFTED: Final = 10_000
 
 #: So many changed objects, and bytes of their images, are told at once.
 OBSERVED_AT_ONCE: Final = 1_000
@@ -174,10 +176,20 @@ class DraftsClaimed(Answer):
 
 
 class StepTaken(Answer):
-    """The step is durable under this id; ``spent`` when the run has no room left, so that each of its calls has to ask."""
+    """The step is durable under this id; ``spent`` when the run has no room left, so that each of its calls has to ask.
+
+    ``refused`` says why what was read may not be used: its source, or the item of it, is held.
+    """
 
     step: str = ""
     spent: bool = False
+    refused: str = ""
+
+
+class ItemsSifted(Answer):
+    """Which items of a source a run may not read, each with why."""
+
+    withheld: dict[str, str] = {}
 
 
 class Registration(Answer):
@@ -316,6 +328,17 @@ class RecordStep(Request[StepTaken]):
     tokens: Count = 0
     cost_usd: Dollars | None = None
     model: str | None = None
+
+
+class SiftItems(Request[ItemsSifted]):
+    """Ask which of several items of a source a run may not read, before it reads them."""
+
+    path = "/v1/runs/{run}/items"
+    answer = ItemsSifted
+
+    run: str
+    source: str
+    items: Annotated[tuple[str, ...], Meta(max_length=MAX_ITEMS_SIFTED)]
 
 
 class AskPermit(Request[PermitAnswer]):

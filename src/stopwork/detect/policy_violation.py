@@ -59,6 +59,7 @@ MOST_KEYS = 100
 MOST_RECORDS = 50
 MOST_TOLD = 1_024
 MOST_RULE_CHARS = 200
+MOST_ITEM_CHARS = 500
 MOST_OBJECTS = 20
 
 
@@ -210,9 +211,18 @@ def _by_guardrail(event: StepRecorded, at: datetime) -> Violation:
         at=at,
         summary=f"the guardrail {event.name} {did}{what}",
         facts={"rule": rule or event.name, "guardrail": event.name, "step": event.step, "blocked": blocked}
-        | ({"tool": tool} if isinstance(tool, str) else {}),
+        | ({"tool": tool} if isinstance(tool, str) else {})
+        | _of_item(event),
         went_through=not blocked,
     )
+
+
+def _of_item(event: StepRecorded) -> dict[str, str]:
+    """Answer which item of which source the guardrail is about, where it says so: a pause may then be of that item alone."""
+    item = event.facts.get("item")
+    if event.source is None or not isinstance(item, str | int) or isinstance(item, bool):
+        return {}
+    return {"source": event.source, "item": str(item)[:MOST_ITEM_CHARS]}
 
 
 def _judge(state: State, found: Violation, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:

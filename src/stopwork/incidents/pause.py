@@ -86,6 +86,11 @@ FIRST: Final[dict[PauseRisk, tuple[Hold, ...]]] = {
 }
 """The kinds of hold that remove each risk, smallest first."""
 
+#: Where one item of a source carries the risk, it alone is put in quarantine.
+_OF_ITEMS: Final = frozenset({PauseRisk.PROMPT_INJECTION, PauseRisk.SENSITIVE_DATA_EXPOSURE})
+#: So many items that were read are offered where nothing says which of them it was.
+MOST_ITEMS: Final = 5
+
 WIDER: Final[tuple[Hold, ...]] = (
     (ScopeKind.DESTINATION, HoldMode.BLOCK),
     (ScopeKind.TOOL, HoldMode.BLOCK),
@@ -124,22 +129,60 @@ def proposals(
     manifest: Manifest,
     *,
     risk: PauseRisk | None = None,
+    read: Iterable[Call] = (),
 ) -> tuple[Proposal, ...]:
     """Answer the holds to choose from, the one to take first; ``facts`` are those of the incident's findings.
 
-    ``facts`` may name ``tool``, ``permission``, ``source``, ``destination`` and ``trigger``; what they leave open the manifest
-    fills in where only one answer is possible.
+    ``facts`` may name ``tool``, ``permission``, ``source`` with its ``item``, ``destination`` and ``trigger``; what they leave open the
+    manifest fills in where only one answer is possible. ``read`` are calls of the incident: where its risk lies in one item that they
+    read, but nothing says in which, each may be put in quarantine.
     """
     risk = risk or RISK[incident_type]
     chosen: dict[tuple[Scope, HoldMode], Proposal] = {}
-    for kind, mode in (*FIRST[risk], *WIDER):
-        names = list(_names(kind, facts, manifest))
-        if kind is ScopeKind.TOOL and risk in _OUTWARD:
-            names = names or _outward_tools(manifest)
-        for name in names:
-            scope = Scope(kind=kind, name=name, workflow=_within(kind, manifest))
-            chosen.setdefault((scope, mode), _proposal(scope, mode, manifest))
+    named = [(facts["source"], facts["item"])] if facts.get("source") and facts.get("item") else []
+    suspects = named or list(_outside_items(read, manifest))
+    quarantine = [
+        Scope(kind=ScopeKind.SOURCE, name=source, item=item, workflow=manifest.workflow)
+        for source, item in (suspects if risk in _OF_ITEMS else ())
+    ]
+    # Only one that can be told from the others is the first to take.
+    if len(quarantine) == 1:
+        chosen[quarantine[0], HoldMode.BLOCK] = _proposal(quarantine[0], HoldMode.BLOCK, manifest)
+    for kind, mode in FIRST[risk]:
+        _choose(chosen, kind, mode, facts, manifest, risk)
+    for scope in quarantine:
+        chosen.setdefault((scope, HoldMode.BLOCK), _proposal(scope, HoldMode.BLOCK, manifest))
+    for kind, mode in WIDER:
+        _choose(chosen, kind, mode, facts, manifest, risk)
     return tuple(chosen.values())
+
+
+def _choose(
+    chosen: dict[tuple[Scope, HoldMode], Proposal],
+    kind: ScopeKind,
+    mode: HoldMode,
+    facts: Mapping[str, Any],
+    manifest: Manifest,
+    risk: PauseRisk,
+) -> None:
+    names = list(_names(kind, facts, manifest))
+    if kind is ScopeKind.TOOL and risk in _OUTWARD:
+        names = names or _outward_tools(manifest)
+    for name in names:
+        scope = Scope(kind=kind, name=name, workflow=_within(kind, manifest))
+        chosen.setdefault((scope, mode), _proposal(scope, mode, manifest))
+
+
+def _outside_items(calls: Iterable[Call], manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Answer the items of sources from outside that reads have named, each once, at most :data:`MOST_ITEMS`."""
+    outside = {name for name, source in manifest.sources.items() if source.trust is not Trust.INTERNAL}
+    found: dict[tuple[str, str], None] = {}
+    for call in calls:
+        if call.effect is EffectKind.READ and call.source in outside:
+            for value in call.args.values():
+                if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
+                    found.setdefault((call.source, str(value)))
+    yield from list(found)[:MOST_ITEMS]
 
 
 def facts_of(signals: Iterable[Signal]) -> dict[str, Any]:
@@ -239,7 +282,8 @@ def _proposal(scope: Scope, mode: HoldMode, manifest: Manifest) -> Proposal:
     touched = [name for name, tool in manifest.tools.items() if _touches(scope, name, tool.permission)]
     others = [name for name in manifest.tools if name not in touched]
     reads = [name for name, tool in manifest.tools.items() if not tool.writes]
-    what = _WHAT[scope.kind].format(name=scope.name, tools=listed(touched))
+    name = scope.name if scope.item is None else f"{scope.item} of {scope.name}"
+    what = _WHAT[scope.kind].format(name=name, tools=listed(touched))
     return Proposal(
         scope=scope,
         mode=mode,

@@ -12,12 +12,13 @@ from msgspec.structs import asdict
 
 from stopwork.control import protocol as p
 from stopwork.control import running
-from stopwork.operations import claims, lanes, outcomes, permits, points, probing, reads, runs
+from stopwork.operations import claims, lanes, outcomes, permits, points, probing, reads, retrievals, runs
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
 
 A = TypeVar("A")
 
+_OF_READING: Final = (p.RecordStep, p.SiftItems)
 #: What is asked while a recovery is carried out.
 _OF_RUNNERS: Final = (running.ClaimLane, running.BeginItems, running.EndItems, running.KeepLane)
 
@@ -26,7 +27,9 @@ def answer(tx: Tx, manifests: Manifests, request: p.Request[A]) -> A:
     """Answer one request inside a transaction, for the actor of that transaction."""
     if isinstance(request, _OF_RUNNERS):
         return lanes.answer(tx, request)  # type: ignore[no-any-return]
-    found = _done(tx, manifests, request)
+    found = (
+        _read(tx, manifests, request) if isinstance(request, _OF_READING) else _done(tx, manifests, request)
+    )
     if type(found) is request.answer:
         return found  # type: ignore[return-value]
     return msgspec.convert(found, type=request.answer, from_attributes=True)  # type: ignore[return-value]
@@ -43,10 +46,6 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
             return {"drafts": claims.claim(tx, manifests, **fields)}
         case p.FinishRun():
             runs.finish(tx, **fields)
-        case p.RecordStep():
-            step = runs.step(tx, **fields)
-            spent = bool(request.tokens or request.cost_usd) and runs.spent(tx, manifests, run=request.run)
-            return {"step": step, "spent": spent}
         case p.AskPermit():
             return permits.ask(tx, manifests, **fields)
         case p.RecordAttempt():
@@ -69,3 +68,14 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
         case p.RetirePoint():
             points.retire(tx, **fields, reason="it said goodbye")
     return {}
+
+
+def _read(tx: Tx, manifests: Manifests, request: p.RecordStep | p.SiftItems) -> dict[str, Any]:
+    """Answer about what a run does besides calls, and about what it may read."""
+    if isinstance(request, p.SiftItems):
+        return {"withheld": retrievals.sift(tx, manifests, **asdict(request))}
+    refused = retrievals.refusal(tx, manifests, request)
+    marked = {} if refused is None else {"facts": request.facts | {"refused": refused}}
+    step = runs.step(tx, **(asdict(request) | marked))
+    spent = bool(request.tokens or request.cost_usd) and runs.spent(tx, manifests, run=request.run)
+    return {"step": step, "spent": spent, "refused": refused or ""}

@@ -24,6 +24,8 @@ from stopwork.operations.scopes import require_shared
 from stopwork.storage.view import View
 
 MAX_CALLS: Final = 20_000
+#: So many of the newest calls of an incident are looked at for the items that they read.
+MAX_SUSPECTS: Final = 500
 
 
 class Offer(Struct, frozen=True, kw_only=True):
@@ -57,11 +59,14 @@ def offers(
     known = known_workflow(view, workflow)
     known_facts = dict(facts or {})
     kind = IncidentType.TOOL_MISUSE
+    read: tuple[Call, ...] = ()
     if incident is not None:
         home = view.need(Incident, incident)
         require_shared(Scope(kind=ScopeKind.WORKFLOW, name=known.id), home)
         known_facts = facts_of(view.each(Signal, incident=incident)) | known_facts
         kind = home.type
+        if home.runs:
+            read = tuple(view.find(Call, run=home.runs, order="-requested_at", limit=MAX_SUSPECTS))
     manifest = manifests.version(view, known.id, known.version).manifest
     calls = view.find(
         Call,
@@ -82,5 +87,5 @@ def offers(
             recommended=is_known and number == 0 and (each.scope, each.mode) not in held,
             held=held.get((each.scope, each.mode)),
         )
-        for number, each in enumerate(proposals(kind, known_facts, manifest, risk=risk))
+        for number, each in enumerate(proposals(kind, known_facts, manifest, risk=risk, read=read))
     )

@@ -8,8 +8,10 @@ So has a version that takes a tool out from under a hold, or names a new one whe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stopwork.control.holds import covers
 from stopwork.control.stages import LADDER
@@ -65,6 +67,7 @@ class _Declared(Struct, frozen=True, kw_only=True):
     source_class: str | None
     trigger: str = ""
     destinations: tuple[str, ...] = ()
+    args: dict[str, Any] = {}
 
 
 def escapes(view: View, before: Manifest, after: Manifest) -> tuple[Lookalike, ...]:
@@ -154,6 +157,7 @@ def _set_on(tx: Tx, hold: Hold, workflow: str) -> None:
 
 
 def _let_out(scope: Scope, before: Manifest, after: Manifest) -> Iterator[str]:
+    scope = replace(scope, item=None)
     held = _covered(scope, before)
     still = _covered(scope, after)
     gone = bool(held - after.tools.keys())
@@ -183,7 +187,7 @@ def _declared(manifest: Manifest, name: str) -> _Declared:
 def _renamed(scope: Scope, workflow: str) -> Scope:
     if scope.kind is ScopeKind.WORKFLOW:
         return Scope(kind=scope.kind, name=workflow)
-    return Scope(kind=scope.kind, name=scope.name, workflow=workflow)
+    return replace(scope, workflow=workflow)
 
 
 def _alike(before: Manifest, after: Manifest) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from msgspec.structs import replace
+
 from stopwork.control.holds import CLASS_PREFIX, covers
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.records import Call, Hold, Incident, ManifestVersion, Scope, Workflow
@@ -23,6 +25,7 @@ from stopwork.storage.transaction import Tx
 MAX_HOLDS_OF_AN_AGENT: Final = 20
 #: So many of a workflow's latest calls are looked at for a name that no manifest declares.
 LATEST_CALLS: Final = 1_000
+MAX_ITEM_CHARS: Final = 500
 _NAMED: Final = frozenset({ScopeKind.TRIGGER, ScopeKind.TOOL, ScopeKind.PERMISSION, ScopeKind.SOURCE})
 
 
@@ -38,6 +41,7 @@ def require_holdable(tx: Tx, scope: Scope) -> None:
             raise Invalid("everything has no name", hint="Leave name and workflow out.", field="scope.name")
     elif not scope.name:
         raise Invalid(f"a hold on a {scope.kind} needs its name", hint="Say which one.", field="scope.name")
+    _require_item(scope)
     workflow = workflow_of(scope)
     if tx.actor.kind is PrincipalKind.AGENT and workflow != tx.actor.id:
         raise Denied("an agent holds only its own workflow", hint="A person can hold any.", found=str(scope))
@@ -74,6 +78,21 @@ def require_shared(scope: Scope, incident: Incident) -> None:
         )
 
 
+def _require_item(scope: Scope) -> None:
+    if scope.item is None:
+        return
+    if scope.kind is not ScopeKind.SOURCE:
+        raise Invalid(
+            f"a {scope.kind} has no items",
+            hint="Only an item of a source is put in quarantine.",
+            field="scope.item",
+        )
+    if not scope.item.strip() or len(scope.item) > MAX_ITEM_CHARS:
+        raise Invalid(
+            "an item needs its id", hint="Name it as the calls that read it do.", field="scope.item"
+        )
+
+
 def _require_borne(tx: Tx, scope: Scope) -> None:
     workflows = [known_workflow(tx, scope.workflow)] if scope.workflow else list(tx.each(Workflow))
     declared: set[str] = set()
@@ -104,5 +123,6 @@ def _declared(manifest: Manifest, kind: ScopeKind) -> set[str]:
 
 
 def _bears(tx: Tx, workflow: Workflow, scope: Scope) -> bool:
+    scope = replace(scope, item=None)
     latest = tx.find(Call, workflow=workflow.id, order="-requested_at", limit=LATEST_CALLS)
     return any(covers(scope, call) for call in latest)

@@ -83,7 +83,13 @@ def workflow_of(view: View, request: p.Request[Any]) -> str:
             | running.ClaimLane(workflow=workflow)
         ):
             return workflow
-        case p.FinishRun(run=run) | p.RejoinRun(run=run) | p.RecordStep(run=run) | p.AskPermit(run=run):
+        case (
+            p.FinishRun(run=run)
+            | p.RejoinRun(run=run)
+            | p.RecordStep(run=run)
+            | p.SiftItems(run=run)
+            | p.AskPermit(run=run)
+        ):
             return view.need(Run, run).workflow
         case (
             p.RecordAttempt(call=call)

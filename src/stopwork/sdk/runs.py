@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar, Token
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from stopwork.control.protocol import (
+    MAX_ITEMS_SIFTED,
     FinishRun,
+    ItemsSifted,
     RecordStep,
     Request,
     RunRejoined,
     RunTicket,
+    SiftItems,
     StartRun,
     StepTaken,
 )
 from stopwork.kernel.canonical import digest_of, plain
-from stopwork.kernel.errors import Conflict, Invalid, StopworkError
+from stopwork.kernel.errors import Conflict, Denied, Invalid, StopworkError
 from stopwork.ledger.words import EffectKind, Mode, RunStatus, Stage, StepKind
 from stopwork.sdk.desk import AsyncDesk, Desk
 from stopwork.sdk.errors import CallWaiting
 from stopwork.sdk.recording import in_words
 
 A = TypeVar("A")
+Item = TypeVar("Item")
 
 _current: ContextVar[GuardedRun | None] = ContextVar("stopwork_run", default=None)
 
@@ -150,6 +154,9 @@ class GuardedRun:
 
         ``kind`` is ``model_call``, ``retrieval``, ``guardrail`` or ``message``. Known facts are ``facts`` (anything plain), ``source``
         and ``as_of`` of an input, ``tokens``, ``cost_usd`` and ``model`` of a model call.
+
+        Raises ``Denied`` for a retrieval from a source that is held, or of an item of it that is in quarantine: the step is on record,
+        and what was read is not to be used.
         """
         return self._took(self._desk.send(self._step(kind, name, **facts)))
 
@@ -160,7 +167,40 @@ class GuardedRun:
     def _took(self, taken: StepTaken) -> str:
         if taken.spent:
             self.may_lease = False
+        if taken.refused:
+            raise Denied(
+                f"what was read is not to be used: {taken.refused}",
+                hint="Leave it out and go on without it; readable() tells before anything is read.",
+                step=taken.step,
+            )
         return taken.step
+
+    def readable(
+        self, source: str, items: Iterable[Item], *, key: Callable[[Item], object] = str
+    ) -> list[Item]:
+        """Answer those of several items of a source that may be read, in their order; ``key`` gives each its id.
+
+        What is in quarantine is left out, and that is on record.
+        """
+        every = list(items)
+        return [
+            item
+            for part in _in_parts(every, MAX_ITEMS_SIFTED)
+            for item in _sifted(part, key, self._desk.send(self._sift(source, part, key)))
+        ]
+
+    async def areadable(
+        self, source: str, items: Iterable[Item], *, key: Callable[[Item], object] = str
+    ) -> list[Item]:
+        """Answer what may be read without blocking the event loop; otherwise as :meth:`readable`."""
+        kept: list[Item] = []
+        for part in _in_parts(list(items), MAX_ITEMS_SIFTED):
+            kept += _sifted(part, key, await self._adesk.send(self._sift(source, part, key)))
+        return kept
+
+    def _sift(self, source: str, items: Iterable[Item], key: Callable[[Item], object]) -> SiftItems:
+        self._begun()
+        return SiftItems(run=self.id, source=source, items=tuple(str(key(item)) for item in items))
 
     def here(self) -> Here:
         """Answer a block in which this thread or task works for the run, which neither begins nor ends by it."""
@@ -294,6 +334,16 @@ class Here:
     ) -> None:
         if self._token is not None:
             _current.reset(self._token)
+
+
+def _sifted(items: Iterable[Item], key: Callable[[Item], object], sifted: ItemsSifted) -> list[Item]:
+    return [item for item in items if str(key(item)) not in sifted.withheld]
+
+
+def _in_parts(items: list[Item], size: int) -> Iterator[list[Item]]:
+    """Answer the items in order, so many at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _step_kind(kind: StepKind | str) -> StepKind:

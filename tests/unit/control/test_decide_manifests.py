@@ -116,6 +116,7 @@ holds_of = st.builds(
     kind=st.sampled_from(ScopeKind),
     name=st.sampled_from(["renewals", "schedule", TOOL, "crm.write", "inbox", "class:external", "other"]),
     within=st.sampled_from([None, "renewals", "other"]),
+    item=st.sampled_from([None, "acme", "4", "mail-17"]),
     active=st.booleans(),
     epoch=st.sampled_from([3, 7, 9]),
 )

@@ -64,6 +64,7 @@ hold_of = st.builds(
     kind=st.sampled_from(ScopeKind),
     name=names,
     within=st.sampled_from([None, "renewals", "other"]),
+    item=st.sampled_from([None, "acme", "mail-17"]),
     active=st.booleans(),
 )
 requests = st.builds(

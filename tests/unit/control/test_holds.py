@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import field
 
 from stopwork.control import holds
 from stopwork.ledger.records import Hold, Record, Scope
@@ -19,6 +20,9 @@ class Call(Record):
     source: str | None = "inbox"
     source_class: str | None = "external"
     destinations: tuple[str, ...] | None = ("y@customer.test", "x@customer.test")
+    args: dict[str, object] = field(
+        default_factory=lambda: {"id": "mail-17", "n": 4, "where": {"url": "https://mail.test/m/Mail-8?x=1"}}
+    )
 
 
 BARE = Call(permission=None, source=None, source_class=None, destinations=())
@@ -39,6 +43,13 @@ COVERS: dict[str, tuple[Scope, Call, bool]] = {
     "the permission": (Scope(kind=K.PERMISSION, name="mail.out"), Call(), True),
     "a permission, on a call that needs none": (Scope(kind=K.PERMISSION, name="mail.out"), BARE, False),
     "the source": (Scope(kind=K.SOURCE, name="inbox"), Call(), True),
+    "an item that is named": (Scope(kind=K.SOURCE, name="inbox", item="mail-17"), Call(), True),
+    "an item named in a longer text": (Scope(kind=K.SOURCE, name="inbox", item="mail-8"), Call(), True),
+    "an item by its number": (Scope(kind=K.SOURCE, name="inbox", item="4"), Call(), True),
+    "an item of a shorter id": (Scope(kind=K.SOURCE, name="inbox", item="mail-1"), Call(), False),
+    "an item that is not named": (Scope(kind=K.SOURCE, name="inbox", item="mail-2"), Call(), False),
+    "an item of another source": (Scope(kind=K.SOURCE, name="crm", item="mail-17"), Call(), False),
+    "an item of the class": (Scope(kind=K.SOURCE, name="class:external", item="mail-17"), Call(), True),
     "the class of the source": (Scope(kind=K.SOURCE, name="class:external"), Call(), True),
     "another class": (Scope(kind=K.SOURCE, name="class:internal"), Call(), False),
     "one of the destinations": (Scope(kind=K.DESTINATION, name="x@customer.test"), Call(), True),

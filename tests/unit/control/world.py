@@ -107,11 +107,12 @@ def hold(
     kind: ScopeKind = ScopeKind.WORKFLOW,
     name: str = "renewals",
     within: str | None = None,
+    item: str | None = None,
     **changes: Any,
 ) -> Hold:
     usual = Hold(
         id="hold_1",
-        scope=Scope(kind=kind, name=name, workflow=within),
+        scope=Scope(kind=kind, name=name, workflow=within, item=item if kind is ScopeKind.SOURCE else None),
         mode=mode,
         reason="wrong dates",
         set_by=LEE,

@@ -114,6 +114,8 @@ class Story:
         self.post(
             "/v1/runs/run-1/steps", who=AGENT, kind="model_call", name="think", tokens=10, cost_usd=0.01
         )
+        nothing = self.post("/v1/runs/run-1/items", who=AGENT, source="inbox", items=["mail-17"])
+        assert nothing == {"withheld": {}}
         self.lose("run-1", "call-lost")
         for number in (1, 2):
             self.call("run-1", f"call-{number}", nth=number)

@@ -90,14 +90,20 @@ class Observed(Record):
 
 
 class Scope(Record):
-    """What a hold covers: ``name`` within ``kind``, for one workflow or, when that is ``None``, for all."""
+    """What a hold covers: ``name`` within ``kind``, for one workflow or, when that is ``None``, for all.
+
+    With ``item`` a source is held for that one of its items only: the item is in quarantine, and the rest is read on.
+    """
 
     kind: ScopeKind
     name: str = ""
     workflow: str | None = None
+    item: str | None = None
 
     def __str__(self) -> str:
         words = self.kind.value if self.kind is ScopeKind.EVERYTHING else f"{self.kind.value} {self.name}"
+        if self.item is not None:
+            words = f"item {self.item} of {words}"
         within = self.workflow and self.kind is not ScopeKind.WORKFLOW
         return f"{words} of {self.workflow}" if within else words
 

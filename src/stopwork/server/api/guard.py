@@ -28,6 +28,7 @@ _SUMMARIES: Final[dict[type[p.Request[Any]], tuple[str, str]]] = {
     p.RejoinRun: ("rejoin_run", "Go on with a run in another process"),
     p.FinishRun: ("finish_run", "End a run"),
     p.RecordStep: ("record_step", "Record a step that is no tool call"),
+    p.SiftItems: ("sift_items", "Ask which of several items of a source a run may not read"),
     p.AskPermit: ("ask_permit", "Ask whether a call may run; an allow is its permit"),
     p.RecordAttempt: (
         "attempt_call",

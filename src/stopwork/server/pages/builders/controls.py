@@ -45,13 +45,15 @@ def pause(look: Look, *, reason: str = "", problem: str = "") -> c.PauseContext:
 def chosen_hold(value: str, workflow: str) -> tuple[r.Scope, w.HoldMode]:
     """Answer what an option of the pause page stands for; ``Invalid`` for anything else."""
     kind_word, _, rest = value.partition(":")
-    mode_word, _, name = rest.partition(":")
+    mode_word, _, rest = rest.partition(":")
+    name, _, item = rest.partition("\x1f")
     try:
         kind, mode = w.ScopeKind(kind_word), w.HoldMode(mode_word)
     except ValueError:
         raise Invalid("choose what to stop", hint="Pick one of the scopes.", field="hold") from None
     alone = kind in (w.ScopeKind.EVERYTHING, w.ScopeKind.WORKFLOW)
-    return r.Scope(kind=kind, name=name, workflow=None if alone else workflow or None), mode
+    within = None if alone else workflow or None
+    return r.Scope(kind=kind, name=name, workflow=within, item=item or None), mode
 
 
 def holds(look: Look) -> c.HoldsContext:
@@ -192,7 +194,7 @@ def _wide_options(look: Look) -> tuple[c.PauseOption, ...]:
 def _option(proposal: Proposal, impact: Impact, *, first: bool, held: r.Hold | None = None) -> c.PauseOption:
     scope = proposal.scope
     return c.PauseOption(
-        value=f"{scope.kind}:{proposal.mode}:{scope.name}",
+        value=f"{scope.kind}:{proposal.mode}:{scope.name}" + (f"\x1f{scope.item}" if scope.item else ""),
         proposal=proposal,
         impact=impact,
         recommended=first,

@@ -109,9 +109,13 @@ def hold_row(look: Look, hold: r.Hold) -> c.HoldRow:
     of = f" in {hold.scope.workflow}" if hold.scope.workflow else ""
     return c.HoldRow(
         pause=holds.status(look.view, hold, now=look.now),
-        covers=_COVERS[hold.scope.kind].format(name=hold.scope.name, of=of),
+        covers=_COVERS[hold.scope.kind].format(name=_named(hold.scope), of=of),
         stopped_calls=nagging.calls_stopped(look.view, hold),
     )
+
+
+def _named(scope: r.Scope) -> str:
+    return scope.name if scope.item is None else f"the item {scope.item} of {scope.name}"
 
 
 def field_changes(before: r.Image, after: r.Image, now: r.Image | None = None) -> tuple[c.FieldChange, ...]:
