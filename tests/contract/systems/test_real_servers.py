@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ruamel.yaml import YAML
 
 from stopwork import Stopwork
 from stopwork.incidents.images import same_image
@@ -25,7 +26,7 @@ from stopwork.kernel.errors import Conflict
 from stopwork.ledger.records import Image, ObjectRef
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.systems.base import System, Unsupported
-from stopwork.systems.load import read_systems_file
+from stopwork.systems.load import load_systems
 from tests.repository.tree import ROOT
 from tests.support.undoing import undone
 
@@ -85,10 +86,9 @@ def calendar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]
     stopped(server)
 
 
-def mapped(name: str, server: httpx.Client, folder: Path) -> System:
+def mapped(name: str, server: httpx.Client) -> System:
     """Answer the system of this name as the how-to maps it."""
     [page] = re.findall(r"^```yaml\n(.*?)^```$", HOW_TO.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    (folder / "systems.yaml").write_text(page)
     url = str(server.base_url)
     env = {
         "PAYMENTS_URL": url,
@@ -96,7 +96,7 @@ def mapped(name: str, server: httpx.Client, folder: Path) -> System:
         "CALENDAR_URL": url,
         "CALENDAR_AUTH": "Basic ZGFuYTp4",
     }
-    return read_systems_file(folder / "systems.yaml", env=env)[name]
+    return load_systems(YAML(typ="safe", pure=True).load(page), env=env)[name]
 
 
 def customer(server: httpx.Client, **fields: Any) -> ObjectRef:
@@ -104,10 +104,8 @@ def customer(server: httpx.Client, **fields: Any) -> ObjectRef:
     return ObjectRef(system="payments", type="customer", id=made["id"])
 
 
-def test_changes_of_a_customer_are_put_back_and_later_ones_stay(
-    payments: httpx.Client, tmp_path: Path
-) -> None:
-    system = mapped("payments", payments, tmp_path)
+def test_changes_of_a_customer_are_put_back_and_later_ones_stay(payments: httpx.Client) -> None:
+    system = mapped("payments", payments)
     ref = customer(payments, description="Acme", email="a@acme.test", **{"metadata[tier]": "gold"})
     before = system.read(ref)
     address = f"/v1/customers/{ref.id}"
@@ -122,10 +120,8 @@ def test_changes_of_a_customer_are_put_back_and_later_ones_stay(
     assert payments.get(address).json()["phone"] == "1"
 
 
-def test_a_customer_that_came_is_removed_and_one_that_went_cannot_come_back(
-    payments: httpx.Client, tmp_path: Path
-) -> None:
-    system = mapped("payments", payments, tmp_path)
+def test_a_customer_that_came_is_removed_and_one_that_went_cannot_come_back(payments: httpx.Client) -> None:
+    system = mapped("payments", payments)
     ref = customer(payments, description="a copy")
     seen = system.read(ref)
     system.replace(ref, seen, Image.absent())
@@ -134,8 +130,8 @@ def test_a_customer_that_came_is_removed_and_one_that_went_cannot_come_back(
         system.replace(ref, Image.absent(), seen)
 
 
-def test_a_scan_goes_through_every_page(payments: httpx.Client, tmp_path: Path) -> None:
-    system = mapped("payments", payments, tmp_path)
+def test_a_scan_goes_through_every_page(payments: httpx.Client) -> None:
+    system = mapped("payments", payments)
     made = {customer(payments, description=f"number {number}") for number in range(5)}
     scanned = system.scan()
     assert made <= scanned.keys()
@@ -155,7 +151,7 @@ def test_what_a_call_changed_that_named_nothing_is_found_and_undone(
     payments: httpx.Client, tmp_path: Path
 ) -> None:
     kept = customer(payments, description="Acme", email="a@acme.test")
-    systems = {"payments": mapped("payments", payments, tmp_path)}
+    systems = {"payments": mapped("payments", payments)}
     before = systems["payments"].scan()
     (tmp_path / "stopwork.yaml").write_text(MANIFEST)
 
@@ -173,8 +169,8 @@ def test_what_a_call_changed_that_named_nothing_is_found_and_undone(
     assert systems["payments"].scan() == before
 
 
-def test_an_event_of_a_calendar_comes_back_as_it_was(calendar: httpx.Client, tmp_path: Path) -> None:
-    system = mapped("calendar", calendar, tmp_path)
+def test_an_event_of_a_calendar_comes_back_as_it_was(calendar: httpx.Client) -> None:
+    system = mapped("calendar", calendar)
     ref = ObjectRef(system="calendar", type="event", id="call")
     calendar.put("/dana/work/call.ics", content=event("Call Acme")).raise_for_status()
     before, was = system.read(ref), calendar.get("/dana/work/call.ics").text
@@ -188,17 +184,15 @@ def test_an_event_of_a_calendar_comes_back_as_it_was(calendar: httpx.Client, tmp
     assert calendar.get("/dana/work/call.ics").status_code == 404
 
 
-def test_of_several_processes_that_write_at_once_one_wins(calendar: httpx.Client, tmp_path: Path) -> None:
+def test_of_several_processes_that_write_at_once_one_wins(calendar: httpx.Client) -> None:
     """Each has a lock of its own, so that only the server's ETag is between them."""
     calendar.put("/dana/work/race.ics", content=event("One")).raise_for_status()
     ref = ObjectRef(system="calendar", type="event", id="race")
-    seen = mapped("calendar", calendar, tmp_path).read(ref)
+    seen = mapped("calendar", calendar).read(ref)
 
     def write(number: int) -> bool:
         try:
-            mapped("calendar", calendar, tmp_path).replace(
-                ref, seen, Image.present({"text": event(f"By {number}")})
-            )
+            mapped("calendar", calendar).replace(ref, seen, Image.present({"text": event(f"By {number}")}))
         except Conflict:
             return False
         return True
