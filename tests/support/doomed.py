@@ -23,17 +23,20 @@ from stopwork.kernel.clock import SystemClock
 from stopwork.kernel.errors import StopworkError
 from stopwork.kernel.ids import TimeOrderedIds
 from stopwork.ledger.records import Image, ObjectRef
+from stopwork.ledger.words import PlanState
 from stopwork.operations import recovering
 from stopwork.operations.installation import Installation
 from stopwork.sdk import Stopwork
 from stopwork.storage.store import Store
 from stopwork.systems.python import PythonSystem
 from tests.support.office import LEE, MANIFEST, WORKFLOW, Crm, Office
+from tests.support.targets import system_at
 
 ACKNOWLEDGED = "acknowledged.txt"
 READY_WITHIN_S = 30.0
 #: After so long somebody else goes on with what a runner here has begun.
 SHORT_LEASE_S = 0.5
+SHORTEST_LEASE_S = 0.2
 
 
 @contextmanager
@@ -197,3 +200,12 @@ def die_in_the_middle_of_recovery(folder: Path, plan: str, *, after_the_change: 
 
     inst = Installation.open(folder / "data", systems={"crm": Hanging()})
     recovering.run(inst, LEE, plan=plan, lease_s=SHORT_LEASE_S)
+
+
+def carry_out_until_killed(folder: Path, database: str | None, target: str, plan: str, mark: Path) -> None:
+    """Go on with a recovery until it is finished; leave a mark when nobody dead has any of it still and the work begins."""
+    with Installation.open(folder / "data", database=database, systems={"crm": system_at(target)}) as inst:
+        time.sleep(SHORTEST_LEASE_S)
+        mark.touch()
+        while recovering.run(inst, LEE, plan=plan, lease_s=SHORTEST_LEASE_S).state is not PlanState.FINISHED:
+            time.sleep(0.01)
