@@ -45,7 +45,8 @@ class Result(score.Result):
         """Answer in words where the product is not the truth."""
         found = super().disagreements()
         if self.false_conflicts:
-            found.append("a conflict over what nobody else had changed")
+            unseen = "" if self.scanned else " (one of its own changes was not found)"
+            found.append(f"a conflict over what nobody else had changed{unseen}")
         if self.alarms:
             found.append("a signal of a duplicate where the task itself asks for the same twice")
         for copy in self.copies:

@@ -93,8 +93,8 @@ class Result:
 
     @property
     def missed_objects(self) -> set[Key]:
-        """The objects of which some change was not found."""
-        return {key for key, _ in self.audit.true_changes - self.audit.found_changes}
+        """The objects of which some call's change was not found."""
+        return {key for _, (key, _) in self.audit.true - self.audit.found}
 
     def disagreements(self) -> list[str]:
         """Answer in words where the product is not the truth, and why; nothing for a perfect run."""
