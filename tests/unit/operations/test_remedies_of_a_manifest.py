@@ -63,6 +63,16 @@ def test_a_copy_is_merged_and_the_merge_is_taken_back(tmp_path: Path) -> None:
         assert (office.crm.tasks, office.crm.accounts) == before
 
 
+def test_a_copy_that_is_chosen_alone_has_its_original(tmp_path: Path) -> None:
+    with Office(tmp_path / "data", manifest=MANIFEST + BY_FIELD.format(word="mark")) as office:
+        trouble = Trouble(office)
+        trouble.seal()
+        trouble.audit()
+        plan = planning.plan(office.inst, LEE, incident=trouble.incident, calls=[trouble.tasks[1].call])
+        [item] = trouble.items(plan).values()
+        assert (str(item.copy_of), item.changes["duplicate_of"][1]) == ("crm/task/task-1", "task-1")
+
+
 def test_what_cannot_be_worked_out_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
     broken = BY_FIELD.format(word="mark").replace("args.account_id", "args.nothing")
     with Office(tmp_path / "data", manifest=MANIFEST + broken) as office:
