@@ -47,6 +47,7 @@ SECTIONS: Final = {
         "incident": "stopwork.cli.incident:incident",
         "evidence": "stopwork.cli.evidence:evidence",
         "audit": "stopwork.cli.audit:audit",
+        "similar": "stopwork.cli.similar:similar",
         "recover": "stopwork.cli.recover:recover",
         "message": "stopwork.cli.message:message",
         "postmortem": "stopwork.cli.postmortem:postmortem",

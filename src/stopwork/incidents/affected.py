@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from stopwork.incidents.case import Case
+from stopwork.kernel.errors import Invalid
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 
@@ -77,3 +79,38 @@ def _reversible(effects: list[r.Effect]) -> bool:
         return False
     images = (effects[0].before, *(effect.after for effect in effects))
     return all(image.state is not w.ImageState.UNKNOWN for image in images)
+
+
+class Narrowed(Struct, frozen=True, kw_only=True):
+    """Which of the affected objects are asked for; empty asks for all."""
+
+    system: str = ""
+    type: str = ""
+    operation: w.Operation | None = None
+    call: str = ""
+    reversible: bool | None = None
+
+    def fits(self, found: AffectedObject) -> bool:
+        """Answer whether the object is one of those."""
+        return (
+            self.system in ("", found.object.system)
+            and self.type in ("", found.object.type)
+            and self.operation in (None, found.operation)
+            and (not self.call or self.call in found.calls)
+            and self.reversible in (None, found.reversible)
+        )
+
+
+def narrowed(objects: Iterable[AffectedObject], chosen: Narrowed) -> tuple[AffectedObject, ...]:
+    """Answer the objects that are asked for, in their order."""
+    return tuple(each for each in objects if chosen.fits(each))
+
+
+def page_of(objects: Sequence[AffectedObject], *, after: str, limit: int) -> tuple[AffectedObject, ...]:
+    """Answer at most ``limit`` objects behind the one that is called ``after``; ``Invalid`` when there is none of that name."""
+    if not after:
+        return tuple(objects[:limit])
+    start = next((number for number, each in enumerate(objects) if str(each.object) == after), None)
+    if start is None:
+        raise Invalid(f"the page marker {after!r} is not known", hint="Start again from the first page.")
+    return tuple(objects[start + 1 : start + 1 + limit])

@@ -15,7 +15,7 @@ from stopwork.incidents.case import Case
 from stopwork.incidents.unfinished import unfinished
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger import records as r
-from stopwork.ledger.words import Mode, RunStatus, SystemSight, Verdict
+from stopwork.ledger.words import EffectKind, Mode, RunStatus, SystemSight, Verdict
 
 #: How many ids a sentence names; the record has them all.
 MAX_NAMED: Final = 5
@@ -60,8 +60,9 @@ def _systems(case: Case, able: Mapping[str, SystemSight]) -> Iterator[r.SystemSe
     blind: dict[str, int] = {}
     for call in case.calls:
         tool = case.tool(call)
-        if call.verdict is Verdict.ALLOW and tool is not None and tool.object is not None:
-            seen.setdefault(tool.object.system, [])
+        declared = tool.object if tool is not None and tool.effect is not EffectKind.READ else None
+        if call.verdict is Verdict.ALLOW and declared is not None:
+            seen.setdefault(declared.system, [])
         for system in call.unseen:
             seen.setdefault(system, [])
             blind[system] = blind.get(system, 0) + 1

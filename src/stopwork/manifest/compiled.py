@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from stopwork.kernel.canonical import canonical_bytes, digest
 from stopwork.kernel.errors import NotFound, StopworkError
 from stopwork.ledger.records import ObjectRef, Run
+from stopwork.ledger.words import EffectKind
 from stopwork.manifest.args import ArgsSchema, Misfitting
 from stopwork.manifest.expressions import Expression, ExpressionError, compile_expression
 from stopwork.manifest.model import Gate, Manifest, RemedyRule, Ruled, Tool
@@ -137,6 +138,29 @@ class CompiledManifest:
         values = self._call(tool, args) | {"result": None if result is UNSET else result}
         identity = _identity(rule, values, rule.evaluate(values))
         return ObjectRef(system=declared.system, type=declared.type, id=identity)
+
+    def objects_read(self, tool: str, args: Args, result: Any) -> tuple[ObjectRef, ...]:
+        """Answer the objects that a call of a read tool has read, as its declared object names them: one id, or a list of ids.
+
+        None where none is declared, or where arguments and result do not name them.
+        """
+        known = self.manifest.tools.get(tool)
+        if known is None or known.object is None or known.effect is not EffectKind.READ:
+            return ()
+        declared, rule = known.object, self._rules[tool].object_id
+        values = self._call(tool, args) | {"result": result}
+        if rule is None:
+            return ()
+        try:
+            answer = rule.evaluate(values)
+            ids = [
+                _identity(rule, values, each) for each in (answer if isinstance(answer, list) else [answer])
+            ]
+        except ExpressionError:
+            return ()
+        return tuple(
+            ObjectRef(system=declared.system, type=declared.type, id=each) for each in dict.fromkeys(ids)
+        )
 
     def business_key(self, tool: str, args: Args, run: Occasion, source: str = "") -> str | None:
         """Answer the key under which a call takes effect once, or ``None`` when the manifest declares none."""

@@ -28,6 +28,7 @@ from stopwork.ledger.records import (
 )
 from stopwork.ledger.words import ImageState, SystemSight
 from stopwork.operations.cases import gather
+from stopwork.operations.following import followed
 from stopwork.operations.installation import Installation
 from stopwork.operations.looking import look
 from stopwork.operations.manifests import Manifests
@@ -86,6 +87,7 @@ def complete(
             seen=tuple(Captured(object=ref, image=image) for ref, image in (seen or {}).items()),
             scope=scope,
             completeness=completeness(case, able=able, left_out=left_out),
+            followed=followed(tx, manifests, case) if scope.followed else None,
         )
     )
     return tx.need(Audit, audit_id)

@@ -19,6 +19,7 @@ from stopwork import __version__
 from stopwork.kernel.errors import StopworkError
 from stopwork.server.api import (
     aftermath,
+    auditing,
     comparing,
     controls,
     drafts,
@@ -104,6 +105,7 @@ def create_app(
 AFTER_THE_GUARD: Final = (
     *controls.ENDPOINTS,
     *incidents.ENDPOINTS,
+    *auditing.ENDPOINTS,
     *aftermath.ENDPOINTS,
     *plans.ENDPOINTS,
     *running.ENDPOINTS,

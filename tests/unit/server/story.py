@@ -147,6 +147,7 @@ class Story:
             "calls",
             "calls/call-1",
             "calls/call-1/effects",
+            "calls/call-1/similar",
         ):
             self.get(f"/v1/{path}")
         for path in ("signals", "journal", "me", "tokens", "health", "workflows", "openapi.json"):
@@ -161,6 +162,7 @@ class Story:
             "/phases",
             "/timeline",
             "/objects",
+            "/similar",
             "/audit",
             "/containment",
             "/messages",
@@ -288,6 +290,7 @@ class Story:
             )
 
     def audited(self) -> None:
+        self.post(self.at("/audit"), tools=["crm.create_task"], followed=True)
         self.post(self.at("/audit"))
         looked = self.post(self.at("/drift"))
         assert self.get(self.at("/drift")) == looked

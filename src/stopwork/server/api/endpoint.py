@@ -75,7 +75,7 @@ class Fetch(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """One row of the API. ``answer`` is ``None`` for a file; ``also`` are media types besides JSON that can be asked for."""
+    """One row of the API. ``answer`` is ``None`` for a file; nothing has to be sent where no body is needed; ``also`` are media types besides JSON that can be asked for."""
 
     method: str
     path: str
@@ -84,6 +84,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     does: Write | Attend | Read | Act | Fetch
     answer: Any
     body: type[Struct] | None = None
+    body_needed: bool = True
     query: type[Struct] | None = None
     access: Access = Access.PERSON
     status: int = 200

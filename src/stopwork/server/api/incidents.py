@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from stopwork.incidents.affected import AffectedObject, affected_objects
 from stopwork.incidents.case import Case
 from stopwork.incidents.lifecycle import NextAction, PhaseView, next_action, phase_states
 from stopwork.ledger import records as r
@@ -19,7 +18,6 @@ from stopwork.ledger.words import (
     Severity,
 )
 from stopwork.operations import (
-    audits,
     containment,
     drifting,
     evidence,
@@ -300,23 +298,6 @@ ENDPOINTS = (
     ),
     of_incident(
         "POST",
-        "/audit",
-        "complete_audit",
-        "Compute the twelve answers and record them",
-        Act(lambda g: audits.audit(g.installation, g.actor, incident=incident_of(g))),
-        r.Audit,
-        status=201,
-    ),
-    of_incident(
-        "GET",
-        "/audit",
-        "get_audit",
-        "The newest audit; null before there is one",
-        Read(lambda view, g: view.first(r.Audit, incident=known_incident(view, g), order="-at")),
-        r.Audit | None,
-    ),
-    of_incident(
-        "POST",
         "/drift",
         "look_at_objects",
         "Look what has become of every affected object, and record it",
@@ -331,13 +312,5 @@ ENDPOINTS = (
         "What had become of the affected objects at the newest look; null before there is one",
         Read(lambda view, g: view.get(r.Drift, known_incident(view, g))),
         r.Drift | None,
-    ),
-    of_incident(
-        "GET",
-        "/objects",
-        "list_affected_objects",
-        "Every object that the incident's calls changed",
-        Read(lambda view, g: affected_objects(case_of(view, g))),
-        tuple[AffectedObject, ...],
     ),
 )

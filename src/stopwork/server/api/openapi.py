@@ -90,7 +90,7 @@ def _operation(each: Endpoint, of_type: dict[int, Any], components: dict[str, An
         operation["description"] = "Needs a person's token: an agent is refused."
     if each.body is not None:
         operation["requestBody"] = {
-            "required": True,
+            "required": each.body_needed,
             "content": {"application/json": {"schema": of_type[id(each.body)]}},
         }
     return operation

@@ -81,7 +81,7 @@ def _handler(endpoint: Endpoint, installation: Installation, remembered: Remembe
                     actor = identify_request(installation, request)
                 _authorise(endpoint, actor)
             query = _query(endpoint, request)
-            body = await _body(request, decoder, endpoint.max_body_bytes) if decoder else None
+            body = await _body(request, decoder, endpoint) if decoder else None
             given = Given(
                 installation=installation,
                 actor=actor,
@@ -171,14 +171,15 @@ async def receive_body(receive: Receive, limit: int, *, within_s: float = BODY_W
     return body
 
 
-async def _body(request: Request, decoder: msgspec.json.Decoder[Any], limit: int) -> Any:
+async def _body(request: Request, decoder: msgspec.json.Decoder[Any], endpoint: Endpoint) -> Any:
     media_type = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if media_type != JSON:
         raise UnsupportedMediaType(
             f"the body is {media_type[:100]}, and only JSON is read here",
             hint=f"Send JSON with the header Content-Type: {JSON}",
         )
-    return decoded(decoder, await read_body(request, limit))
+    body = await read_body(request, endpoint.max_body_bytes)
+    return decoded(decoder, body if body or endpoint.body_needed else b"{}")
 
 
 def _too_large(limit: int) -> TooLarge:
