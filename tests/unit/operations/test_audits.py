@@ -1,0 +1,248 @@
+"""Contract of an audit's scope: which calls it is about, what it can know, what followed, and which past calls are like the bad ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stopwork.kernel.errors import Conflict, Invalid, NotFound
+from stopwork.ledger.records import Audit, AuditLink, AuditScope, ObjectRef, Principal
+from stopwork.ledger.words import AuditLinkKind, Outcome, PrincipalKind, Question, SystemSight, Verdict
+from stopwork.operations import (
+    audits,
+    evidence,
+    incidents,
+    manifests,
+    outcomes,
+    permits,
+    planning,
+    plans,
+    runs,
+    similarities,
+)
+from tests.support.office import LEE, MANIFEST, START, WORKFLOW, Office
+
+READER = """\
+workflow: reports
+title: Reports about accounts
+owners: {business: dana@acme.test, technical: lee@acme.test, backup: kim@acme.test}
+triggers: [manual]
+tools:
+  crm.look_up: {effect: read, risk: low, permission: crm.read, object: {system: crm, type: account, id: args.id}}
+  crm.list: {effect: read, risk: low, permission: crm.read, object: {system: crm, type: account, id: "result.items.map(i, i.id)"}}
+  report.write:
+    effect: create
+    permission: reports.write
+    object: {system: reports, type: report, id: args.name}
+downstream: [{name: report-mailer, tools: [report.write], does: Mails the report.}]
+"""
+REPORTER = Principal(kind=PrincipalKind.AGENT, id="reports")
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    with Office(tmp_path) as opened:
+        yield opened
+
+
+def opened(office: Office, *of: str) -> str:
+    return office.write(
+        partial(incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=of),
+        actor=LEE,
+    ).id
+
+
+def audit(office: Office, incident: str, **scope: Any) -> Audit:
+    return audits.audit(office.inst, LEE, incident=incident, scope=AuditScope(**scope))
+
+
+def calls_of(found: Audit) -> set[str]:
+    return next(set(each.records) for each in found.answers if each.question is Question.TOOL_CALLS)
+
+
+def update(office: Office, run: str, account: str, renewal: str) -> str:
+    return office.do(run, "crm.update_account", account_id=account, renewal=renewal).call
+
+
+def account(name: str) -> ObjectRef:
+    return ObjectRef(system="crm", type="account", id=name)
+
+
+def test_without_a_scope_it_is_about_the_runs_of_the_incident(office: Office) -> None:
+    one, other = office.begin("monday"), office.begin("tuesday")
+    bad = update(office, one, "acme", "2025-01-01")
+    update(office, other, "globex", "2025-02-01")
+    found = audit(office, opened(office, one))
+    assert (calls_of(found), found.objects, found.runs) == ({bad}, 1, (one,))
+
+
+def test_runs_tools_objects_and_times_say_which_calls_it_is_about(office: Office) -> None:
+    one, other = office.begin("monday"), office.begin("tuesday")
+    first = update(office, one, "acme", "2025-01-01")
+    task = office.do(one, "crm.create_task", account_id="acme", title="Call").call
+    office.wait(seconds=60)
+    middle = office.clock.now()
+    second = update(office, other, "globex", "2025-02-01")
+    incident = opened(office, one)
+    assert calls_of(audit(office, incident, tools=("crm.create_task",))) == {task}
+    assert calls_of(audit(office, incident, objects=(account("acme"),))) == {first}
+    assert calls_of(audit(office, incident, runs=(other,))) == {second}
+    assert calls_of(audit(office, incident, since=middle)) == {second}
+    assert calls_of(audit(office, incident, until=middle)) == {first, task}
+    assert calls_of(audit(office, incident, since=START, tools=("crm.update_account",))) == {first, second}
+
+
+def test_a_version_is_about_every_call_that_was_made_under_it(office: Office) -> None:
+    one = office.begin("monday")
+    before = update(office, one, "acme", "2025-01-01")
+    office.wait(seconds=1)
+    changed = MANIFEST.replace("Weekly renewal preparation", "Renewals")
+    office.write(lambda tx: manifests.apply(tx, changed, reason="another title"), actor=LEE)
+    office.wait(seconds=1)
+    other = office.begin("tuesday")
+    after = [update(office, one, "globex", "2025-03-01"), update(office, other, "acme", "2025-04-01")]
+    incident = opened(office, one)
+    assert calls_of(audit(office, incident, versions=(1,))) == {before}
+    assert calls_of(audit(office, incident, versions=(2,))) == set(after)
+    assert calls_of(audit(office, incident, versions=(1, 2))) == {before, *after}
+
+
+def test_a_scope_that_makes_no_sense_is_refused_with_the_field(office: Office) -> None:
+    incident = opened(office, office.begin())
+    for scope, field in (({"versions": (9,)}, "versions"), ({"since": START, "until": START}, "until")):
+        with pytest.raises(Invalid) as refused:
+            audit(office, incident, **scope)
+        assert refused.value.fields["field"] == field
+    with pytest.raises(NotFound):
+        audit(office, incident, runs=("run-9",))
+
+
+def test_a_plan_is_proposed_for_what_the_newest_audit_is_about(office: Office) -> None:
+    run, other = office.begin("monday"), office.begin("tuesday")
+    update(office, run, "acme", "2025-01-01")
+    office.do(run, "crm.create_task", account_id="acme", title="Call")
+    update(office, other, "globex", "2025-02-01")
+    incident = opened(office, run)
+    evidence.seal(office.inst, LEE, incident=incident)
+    audit(office, incident, tools=("crm.create_task",))
+    plan = planning.plan(office.inst, LEE, incident=incident)
+    assert {item.object.type for item in office.read(lambda view: plans.items_of(view, plan.id))} == {"task"}
+    office.wait(seconds=1)
+    audit(office, incident, runs=(run, other))
+    with pytest.raises(Conflict, match="beyond the incident's runs"):
+        planning.plan(office.inst, LEE, incident=incident)
+    evidence.seal(office.inst, LEE, incident=incident)
+    plan = planning.plan(office.inst, LEE, incident=incident)
+    found = {item.object.id for item in office.read(lambda view: plans.items_of(view, plan.id))}
+    assert found == {"acme", "globex", "task-1"}
+
+
+def test_it_says_which_calls_the_guard_decided_and_what_it_cannot_see(office: Office) -> None:
+    run = office.begin()
+    update(office, run, "acme", "2025-01-01")
+    lost = office.ask(run, "crm.update_account", account_id="globex", renewal="2025-02-01")
+    office.attempt(lost)
+    office.finish(lost, Outcome.UNKNOWN)
+    known = audit(office, opened(office, run)).completeness
+    assert known is not None
+    assert (known.calls, known.enforced, known.observed, known.reported) == (2, 2, 0, 0)
+    assert known.ends_unseen == (lost.call,)
+    assert known.unfinished == (run,)
+    assert [(each.system, each.sight) for each in known.systems] == [("crm", SystemSight.DECLARED)]
+    assert any("Nobody has seen how 1 call ended" in said for said in known.says)
+
+
+def _report(office: Office, tool: str, result: Any = None, *, run: str = "", **args: Any) -> tuple[str, str]:
+    """Let the other workflow make one call, and answer it and its run."""
+    run = (
+        run
+        or office.write(
+            lambda tx: runs.start(
+                tx, office.inst.manifests, workflow="reports", trigger="manual", trigger_id=f"at {tx.now}"
+            ),
+            actor=REPORTER,
+        ).run
+    )
+    permit = office.write(
+        lambda tx: permits.ask(tx, office.inst.manifests, run=run, tool=tool, args=args, session="s"),
+        actor=REPORTER,
+    )
+    assert permit.verdict is Verdict.ALLOW, permit.reasons
+    if tool == "report.write":
+        office.write(lambda tx: permits.attempt(tx, call=permit.call, before=(), session="s"), actor=REPORTER)
+    office.write(
+        lambda tx: outcomes.finish(
+            tx, office.inst.manifests, call=permit.call, outcome=Outcome.SUCCEEDED, result=result, session="s"
+        ),
+        actor=REPORTER,
+    )
+    return permit.call, run
+
+
+def _links(found: Audit) -> dict[str, AuditLink]:
+    assert found.followed is not None
+    return {link.call: link for link in found.followed.links}
+
+
+def test_what_followed_is_found_over_reads_and_writes_of_any_workflow(office: Office) -> None:
+    office.write(lambda tx: manifests.apply(tx, READER, reason="first"), actor=LEE)
+    early, _ = _report(office, "crm.look_up", id="acme")
+    office.wait(seconds=1)
+    bad_run = office.begin("monday")
+    bad = update(office, bad_run, "acme", "2025-01-01")
+    office.wait(seconds=1)
+    other, _ = _report(office, "crm.look_up", id="globex")
+    listed, run = _report(office, "crm.list", {"items": [{"id": "globex"}, {"id": "acme"}]})
+    office.wait(seconds=1)
+    wrote, _ = _report(office, "report.write", run=run, name="weekly")
+    again, _ = _report(office, "report.write", name="weekly")
+    later = update(office, office.begin("tuesday"), "acme", "2025-05-05")
+    found = audit(office, opened(office, bad_run), followed=True)
+    links = _links(found)
+    assert set(links) == {listed, wrote, again, later}
+    assert early not in links
+    assert other not in links
+    assert bad not in links
+    assert links[listed].kind is AuditLinkKind.READ
+    assert links[wrote].path == ("crm/account/acme", listed, wrote)
+    assert links[again].path == ("crm/account/acme", listed, wrote, "reports/report/weekly", again)
+    assert links[later].kind is AuditLinkKind.CHANGED
+    assert found.objects == 1
+    assert found.followed is not None
+    assert found.followed.automations == ("report-mailer of reports, after report.write (Mails the report.)",)
+    assert any("crm.read_account of renewals" in each for each in found.followed.missing)
+
+
+def test_past_calls_like_a_bad_one_are_ranked_and_say_why(office: Office) -> None:
+    run = office.begin("monday")
+    bad = update(office, run, "acme", "2025-01-01")
+    near = update(office, office.begin("tuesday"), "acme", "2025-02-01")
+    far = update(office, office.begin("friday"), "globex", "2025-03-01")
+    office.do(run, "crm.create_task", account_id="acme", title="Call")
+    found = office.read(lambda view: similarities.similar_calls(view, [bad]))
+    assert [each.call.id for each in found.calls] == [near, far]
+    assert found.calls[0].why == (
+        "same tool, crm.update_account",
+        "same arguments by name and kind",
+        "same value of 1 argument: account_id",
+    )
+    page = office.read(lambda view: similarities.similar_calls(view, [bad], limit=1))
+    rest = office.read(
+        lambda view: similarities.similar_calls(view, [bad], limit=1, after=page.calls[-1].call.id)
+    )
+    assert [each.call.id for each in (*page.calls, *rest.calls)] == [near, far]
+    assert page.found == rest.found == 2
+
+
+def test_a_moment_counts_and_the_end_does_not(office: Office) -> None:
+    run = office.begin()
+    call = update(office, run, "acme", "2025-01-01")
+    at: datetime = office.call(call).requested_at
+    incident = opened(office, run)
+    assert calls_of(audit(office, incident, since=at)) == {call}
+    assert calls_of(audit(office, incident, until=at)) == set()
