@@ -41,6 +41,11 @@ class Compiled(NamedTuple):
     names: tuple[str, ...]
     constants: dict[str, Any]
 
+    def values_of(self, given: dict[str, Any]) -> list[Any]:
+        """Answer the values as the driver takes them."""
+        known = self.constants | given if self.constants else given
+        return [as_stored(known[name]) for name in self.names]
+
 
 class Statement:
     """SQL with named values, compiled once for each database it is run on."""
@@ -52,10 +57,15 @@ class Statement:
     def run(self, connection: sa.Connection, values: dict[str, Any]) -> Cursor:
         """Run it with these values; the driver's own error when it fails."""
         compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect.name)
-        given = compiled.constants | values if compiled.constants else values
-        return driver_of(connection).execute(
-            compiled.sql, [as_stored(given[name]) for name in compiled.names]
-        )
+        return driver_of(connection).execute(compiled.sql, compiled.values_of(values))
+
+    def explained(self, connection: sa.Connection, values: dict[str, Any]) -> str:
+        """Answer in the database's own words how it would go about it."""
+        dialect = connection.dialect.name
+        compiled = self._compiled.get(dialect) or self._compile(dialect)
+        explain = "EXPLAIN QUERY PLAN" if dialect == "sqlite" else "EXPLAIN"
+        lines = driver_of(connection).execute(f"{explain} {compiled.sql}", compiled.values_of(values))
+        return "\n".join(str(line[-1]) for line in lines)
 
     def _compile(self, dialect: str) -> Compiled:
         compiled: Any = self._statement.compile(dialect=_DIALECTS[dialect])
@@ -111,8 +121,12 @@ def _type_of(column: sa.Column[Any]) -> str:
     return column.type.compile(dialect=_DIALECTS["postgresql"]).partition(" COLLATE")[0]
 
 
+_NOTHING: Final = -1
+_FALSE: Final = -2
+
+
 class Condition(NamedTuple):
-    """One test of one column; ``values`` is how many there are to compare with, and a null test has none."""
+    """One test of one column; ``values`` is how many there are to compare with, or that it is to be null or false."""
 
     name: str
     values: int
@@ -130,7 +144,9 @@ def shape_of(asked: dict[str, Any]) -> tuple[tuple[Condition, ...], dict[str, An
             shape.append(Condition(name, len(value)))
             values |= {f"{name}_{number}": item for number, item in enumerate(value)}
         elif value is None:
-            shape.append(Condition(name, -1))
+            shape.append(Condition(name, _NOTHING))
+        elif value is False:
+            shape.append(Condition(name, _FALSE))
         else:
             shape.append(Condition(name, 1))
             values[f"{name}_0"] = value
@@ -219,8 +235,11 @@ def _tests(table: sa.Table, shape: Iterable[Condition]) -> Iterator[sa.ColumnEle
         values: list[sa.BindParameter[Any]] = [sa.bindparam(f"{name}_{each}") for each in range(number)]
         if name not in table.c:
             yield _bound(table, name, values)
-        elif number < 0:
+        elif number == _NOTHING:
             yield table.c[name].is_(None)
+        elif number == _FALSE:
+            # A flag is false of nearly all: an index on it is no way to find them, and SQLite would take it for one.
+            yield sa.not_(sa.func.coalesce(table.c[name], sa.false()))
         elif number == 1:
             yield table.c[name] == values[0]
         else:

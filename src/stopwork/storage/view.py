@@ -101,6 +101,10 @@ class View:
     def _run(self, statement: Statement, values: dict[str, Any]) -> Cursor:
         return statement.run(self._connection, values)
 
+    def explain(self, statement: Statement, values: dict[str, Any]) -> str:
+        """Answer in the database's own words how it would find what a statement asks for."""
+        return statement.explained(self._connection, values)
+
     def get(self, kind: type[R], record_id: str) -> R | None:
         """Answer the record with this id, or ``None``."""
         row = self._run(statements.by_id(TABLES[kind]), {"id": record_id}).fetchone()
