@@ -305,8 +305,9 @@ class Story:
         self.get(f"/v1/plans/{self.plan}")
         self.get(f"/v1/plans/{self.plan}/items")
         edited = self.edited(first)
-        chosen = self.get(f"/v1/plans/{self.plan}/chosen", where="situation == 'duplicate_records'")
-        assert (chosen["digest"], len(chosen["items"])) == (edited["digest"], 1)
+        chosen = self.get(f"/v1/plans/{self.plan}/chosen", where="operation == 'created'")
+        assert chosen["digest"] == edited["digest"]
+        assert len(chosen["items"]) + len(chosen["rest"]) == first["items"]
         self.post(f"/v1/plans/{self.plan}/approve", who=DANA, digest=edited["digest"])
         self.carried_out_by_the_agent()
         assert len(self.house.office.crm.tasks) < 2
