@@ -113,15 +113,14 @@ class Trial:
         others_alone = _made(alone, wanted)
 
         response = Response(desk.installation, self._domain.workflow, run)
-        response.seal_and_audit()
-        drifted = response.drifted()
+        later = {*response.seal_and_audit(followed=True), *response.drifted()}
         items = response.recover({call.id for call in response.case.calls})
         theirs = {key for each in others for key, _ in each.changed}
         clashed = {self._key(item.object) for item in items if item.state in _NOT_DONE}
         undone = self._compared(
             State(alone),
             items,
-            drifted=drifted,
+            later=later,
             hindered=[each.deeds for each in others] != [each.deeds for each in others_alone],
         )
         return self._result(
@@ -228,7 +227,7 @@ class Trial:
         wanted: State,
         items: Sequence[Item],
         *,
-        drifted: Iterable[ObjectRef] = (),
+        later: Iterable[ObjectRef] = (),
         hindered: bool = False,
     ) -> Judged:
         found = State(self._world)
@@ -241,7 +240,7 @@ class Trial:
             equal_but_for_ids=not differences or without(wanted.objects, new) == without(found.objects, new),
             hashes_agree=wanted.hashes == found.hashes,
             named=tuple(
-                sorted({*(self._key(item.object) for item in (*clashed, *by_hand)), *map(self._key, drifted)})
+                sorted({*(self._key(item.object) for item in (*clashed, *by_hand)), *map(self._key, later)})
             ),
             hindered=hindered,
             conflicts=len(clashed),

@@ -7,7 +7,7 @@ from typing import Final
 
 from stopwork.incidents.affected import AffectedObject, affected_objects
 from stopwork.incidents.images import operation_of
-from stopwork.ledger.records import Effect, Item, ObjectRef, Principal
+from stopwork.ledger.records import AuditScope, Effect, Item, ObjectRef, Principal
 from stopwork.ledger.words import DriftState, ImageState, IncidentType, Operation, PrincipalKind
 from stopwork.operations import audits, drifting, evidence, incidents, planning, recovering
 from stopwork.operations.cases import gather
@@ -38,12 +38,17 @@ class Response:
         """Answer the objects that the audit lists."""
         return affected_objects(self.case)
 
-    def seal_and_audit(self) -> None:
-        """Do what has to come before any recovery."""
+    def seal_and_audit(self, *, followed: bool = False) -> tuple[ObjectRef, ...]:
+        """Do what has to come before any recovery. With ``followed``, answer the objects that later calls went on from."""
         evidence.seal(self._installation, RESPONDER, incident=self._incident)
-        self._store.write(
-            lambda tx: audits.complete(tx, self._manifests, incident=self._incident), actor=RESPONDER
+        audit = self._store.write(
+            lambda tx: audits.complete(
+                tx, self._manifests, incident=self._incident, scope=AuditScope(followed=followed)
+            ),
+            actor=RESPONDER,
         )
+        links = audit.followed.links if audit.followed else ()
+        return tuple(dict.fromkeys(ref for link in links for ref in (link.object, *link.changed)))
 
     def drifted(self) -> list[ObjectRef]:
         """Look at all these objects now, and answer those that somebody has changed since."""
