@@ -313,7 +313,6 @@ def test_a_process_killed_in_the_middle_of_recovery(tmp_path: Path, after_the_ch
     with Installation.open(tmp_path / "data", systems={"crm": ledger.system}) as inst:
         in_doubt = inst.store.read(lambda view: list(view.each(Item, state=ItemState.IN_DOUBT)))
         assert len(in_doubt) == 1, "the attempt was on record before anything was touched"
-        assert recovering.run(inst, LEE, plan=plan.id).state is PlanState.RUNNING, "the dead one has it still"
         time.sleep(SHORT_LEASE_S)
         done = recovering.run(inst, LEE, plan=plan.id)
         assert done.state is PlanState.FINISHED

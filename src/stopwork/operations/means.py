@@ -12,7 +12,7 @@ from stopwork.incidents.net import Net, images_of
 from stopwork.incidents.remedies import Means, Offer, Undoing
 from stopwork.incidents.unfinished import NAMED
 from stopwork.ledger.records import Call, Effect, ObjectRef, Run
-from stopwork.ledger.words import IncidentType, Remedy
+from stopwork.ledger.words import ImageState, IncidentType, Remedy
 from stopwork.manifest.compiled import Prepared
 from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.manifests import Manifests
@@ -27,13 +27,23 @@ def means_of(
     """Answer what there is to put the objects of a case right; of repeated work only the copies go, unless calls were chosen."""
     return Means(
         undoing=_undoing(tx, manifests),
-        restores=restoring(systems),
+        restores=restoring(systems) | _seen_elsewhere(case, systems),
         invokes=invoking(systems),
         recovery=case.current.recovery,
         offers=_offers(tx, manifests, case),
         copies=_copies(case),
         only_copies=not by_choice and case.incident.type is IncidentType.DUPLICATE_WORK,
     )
+
+
+def _seen_elsewhere(case: Case, systems: Mapping[str, System]) -> frozenset[str]:
+    """Answer the systems that are not connected here and whose objects a guard has seen: its process can put them back."""
+    seen = (
+        effect.object.system
+        for effect in case.effects
+        if ImageState.PRESENT in (effect.before.state, effect.after.state)
+    )
+    return frozenset(name for name in seen if name not in systems)
 
 
 def histories(tx: Tx, manifests: Manifests, case: Case, chosen: Collection[str]) -> list[Effect]:

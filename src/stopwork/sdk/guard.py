@@ -34,6 +34,7 @@ from stopwork.sdk.doubt import AuthorSays
 from stopwork.sdk.heartbeat import HELD_S, Health, Heartbeat
 from stopwork.sdk.observer import Observer, captures
 from stopwork.sdk.reads import LeasedTool, Read, Reads
+from stopwork.sdk.recovering import Recovers
 from stopwork.sdk.released import CarriedOut, ReleasedCall
 from stopwork.sdk.resume import ResumeToken, run_of
 from stopwork.sdk.runs import GuardedRun, current_run
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Stopwork:
+class Stopwork(Recovers):
     """The guard: every tool that is called through it asks first, and leaves a record.
 
     ``systems`` are the systems whose objects this process can read, by the name that the manifest uses. With
@@ -137,6 +138,7 @@ class Stopwork:
         clock: Callable[[], float] = boottime,
     ) -> None:
         self.desk = desk
+        self._systems = dict(systems or {})
         self._adesk = adesk
         self._ids = ids or TimeOrderedIds(SystemClock())
         # Where a system is scanned around every call, or says what a call has changed, a read that writes is found out: no plain one.
@@ -157,7 +159,7 @@ class Stopwork:
             adesk,
             patience=patience,
             ids=self._ids,
-            observer=Observer(systems or {}),
+            observer=Observer(self._systems),
             heartbeat=self._heartbeat,
             tools=self._tools,
             reads=self._reads,
