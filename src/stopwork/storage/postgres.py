@@ -258,7 +258,7 @@ class PostgresWriter:
                 try:
                     results.append((job, self._done(job, tx, driver)))
                 except Exception as error:
-                    if batch.failed or len(jobs) == 1:
+                    if batch.failed or len(jobs) == 1 or driver.closed:
                         raise
                     batch.take_back()
                     if driver.info.transaction_status is not TransactionStatus.INTRANS:

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from stopwork.control import protocol as p
-from stopwork.kernel.errors import Conflict, Internal
+from stopwork.kernel.errors import Conflict, Internal, Unavailable
 from stopwork.ledger.records import Call, Hold, Run, Scope
 from stopwork.ledger.words import Outcome, ScopeKind, Verdict
 from stopwork.operations import desk
@@ -145,3 +145,26 @@ def test_a_pause_does_not_wait_for_all_that_waits(pair: list[Replica]) -> None:
     assert sum(each.done() for each in waiting) < 500
     assert all(each.result(30) for each in waiting)
     assert store.read(history_faults) == []
+
+
+def test_those_who_share_a_commit_with_a_session_that_the_database_has_ended_are_told_that_it_does_not_answer(
+    pair: list[Replica],
+) -> None:
+    """As after this server was suspended for too long with the turn."""
+    store = pair[0].store
+
+    def is_ended(tx: Tx) -> None:
+        mine = tx.execute(sa.text("SELECT pg_backend_pid()")).scalar()
+        pair[1].store.read(lambda view: view.execute(sa.text(f"SELECT pg_terminate_backend({mine})")))
+        tx.execute(sa.text("SELECT 1"))
+
+    gate = threading.Event()
+    store.submit(lambda _tx: gate.wait(1))
+    works = (recording(run_started("run-1")), is_ended, recording(run_started("run-2")))
+    waiting = [store.submit(work, actor=AGENT) for work in works]
+    gate.set()
+    for told in waiting:
+        with pytest.raises(Unavailable):
+            told.result(10)
+    store.write(recording(run_started("run-3")), actor=AGENT)
+    assert store.read(lambda view: view.count(Run)) == 1
