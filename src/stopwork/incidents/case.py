@@ -14,7 +14,8 @@ class Case(Struct, frozen=True, kw_only=True):
 
     ``manifests`` are the versions under which the runs ran, and ``current`` is the one in force now. ``effects`` are those that are
     recorded, and those that calls may have had whose end nobody saw (:mod:`stopwork.incidents.unfinished`). ``items`` are those in force, of all
-    plans that were carried out and of the newest (:mod:`stopwork.incidents.followup`).
+    plans that were carried out and of the newest (:mod:`stopwork.incidents.followup`). ``later_runs`` are those since the return that it
+    is judged by: the first that ended, the first that ended well, and the last on the stage.
     """
 
     incident: r.Incident

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from stopwork.incidents.case import Case
 from stopwork.incidents.followup import in_force
 from stopwork.ledger import records as r
-from stopwork.ledger.words import IncidentStatus, PlanState, ScopeKind
+from stopwork.ledger.words import IncidentStatus, PlanState, RunStatus, ScopeKind
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.settling import unseen_effects
 from stopwork.storage.view import View
@@ -44,13 +44,6 @@ def gather(
     known = {call.id for call in calls}
     effects = [effect for effect in _of_runs(view, r.Effect, of_runs, "at") if effect.call in known]
     effects += unseen_effects(view, manifests, calls, effects)
-    later = [
-        run
-        for run in view.each(
-            r.Run, workflow=workflow.id, started_at_from=incident.opened_at, order="started_at"
-        )
-        if run.id not in incident.runs
-    ]
     plans = [
         plan.id
         for plan in view.each(r.Plan, incident=incident_id, order="proposed_at")
@@ -81,7 +74,7 @@ def gather(
         plan=view.get(r.Plan, incident.plan) if incident.plan else None,
         bundle=view.get(r.Bundle, incident.bundle) if incident.bundle else None,
         postmortem=view.get(r.Postmortem, incident_id),
-        later_runs=tuple(later),
+        later_runs=_since_return(view, incident, workflow),
         others=tuple(
             other
             for other in view.each(r.Incident, workflow=workflow.id)
@@ -101,6 +94,31 @@ def _of_runs(view: View, kind: type[R], runs: tuple[str, ...], order: str) -> It
     if len(portions) == 1:
         return portions[0]
     return heapq.merge(*portions, key=lambda record: getattr(record, order))
+
+
+def _since_return(view: View, incident: r.Incident, workflow: r.Workflow) -> tuple[r.Run, ...]:
+    """Answer the runs that a return is judged by: the first that ended, the first that ended well, the last on its stage."""
+    back = incident.reenabled_at
+    if back is None:
+        return ()
+    ended = tuple(status for status in RunStatus if status is not RunStatus.RUNNING)
+    judged = (
+        ("started_at", back, ended),
+        ("started_at", back, (RunStatus.SUCCEEDED,)),
+        ("-started_at", workflow.stage_since or back, ended),
+    )
+    found: dict[str, r.Run] = {}
+    for order, since, status in judged:
+        some = view.find(
+            r.Run,
+            workflow=workflow.id,
+            status=status,
+            started_at_from=since,
+            order=order,
+            limit=1 + len(incident.runs),
+        )
+        found |= {run.id: run for run in [run for run in some if run.id not in incident.runs][:1]}
+    return tuple(sorted(found.values(), key=lambda run: run.started_at))
 
 
 def _each(view: View, kind: type[r.Run], ids: tuple[str, ...]) -> list[r.Run]:

@@ -5,6 +5,8 @@ It never lifts itself. The reminder is an entry of the journal: on the timeline 
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -58,15 +60,27 @@ def owner_of(view: View, manifests: Manifests, hold: Hold) -> str | None:
 def calls_stopped(view: View, hold: Hold) -> int:
     """Count the calls that the hold has kept from running, among the latest :data:`MAX_STOPPED` that did not run."""
     workflow = workflow_of(hold.scope)
-    stopped = view.find(
-        Call,
-        verdict=(Verdict.DENY, Verdict.DRAFT, Verdict.WAIT),
-        requested_at_from=hold.set_at,
-        order="-requested_at",
-        limit=MAX_STOPPED,
-        **({"workflow": workflow} if workflow else {}),
+    of_workflow = {"workflow": workflow} if workflow else {}
+    # Each verdict by itself: its calls lie together in an index, in their order.
+    stopped = heapq.merge(
+        *(
+            view.find(
+                Call,
+                verdict=verdict,
+                requested_at_from=hold.set_at,
+                order="-requested_at",
+                limit=MAX_STOPPED,
+                **of_workflow,
+            )
+            for verdict in (Verdict.DENY, Verdict.DRAFT, Verdict.WAIT)
+        ),
+        key=lambda call: call.requested_at,
+        reverse=True,
     )
-    return sum(any(reason.source == hold.id for reason in call.reasons) for call in stopped)
+    return sum(
+        any(reason.source == hold.id for reason in call.reasons)
+        for call in itertools.islice(stopped, MAX_STOPPED)
+    )
 
 
 def runs_due_under(view: View, manifests: Manifests, hold: Hold, *, now: datetime) -> int:

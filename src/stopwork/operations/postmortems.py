@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from stopwork.incidents.case import Case
 from stopwork.incidents.learn import check_closing, prefill, proposed_follow_ups
 from stopwork.incidents.lifecycle import require_before
 from stopwork.kernel.errors import Conflict
@@ -24,7 +25,12 @@ def proposed(view: View, manifests: Manifests, *, incident: str, now: datetime) 
     saved = view.get(Postmortem, incident)
     if saved is not None:
         return saved
-    case = gather(view, manifests, incident)
+    return prefilled(gather(view, manifests, incident), now)
+
+
+def prefilled(case: Case, now: datetime) -> Postmortem:
+    """Answer what the records fill in."""
+    incident = case.incident.id
     return Postmortem(
         id=incident,
         incident=incident,

@@ -149,7 +149,7 @@ def _audience(case: Case, told: communicate.Told) -> c.AudienceRow:
 
 def _learn(look: Look, case: Case) -> c.LearnPanel:
     saved = case.postmortem
-    shown = postmortems.proposed(look.view, look.manifests, incident=case.incident.id, now=look.now)
+    shown = saved or postmortems.prefilled(case, look.now)
     return c.LearnPanel(
         fields=tuple(
             c.PostmortemField(

@@ -24,6 +24,9 @@ def journal(look: Look) -> c.JournalContext:
     """Answer a page of the journal, newest first; the address may narrow it to what an entry is about."""
     view = look.view
     keys: dict[str, Any] = {name: look.query[name] for name in KEYS if look.query.get(name)}
+    # What is about a call is about its run, and what is about a run lies together in an index.
+    if (call := view.get(r.Call, keys.get("call", ""))) is not None:
+        keys["run"] = call.run
     before = look.query.get("before", "")
     entries = view.entries(
         newest_first=True,

@@ -16,8 +16,8 @@ from stopwork.server.pages.builders.look import Look, field_changes
 from stopwork.server.pages.planning import as_text, shown_fields
 from stopwork.server.pages.vocabulary import label
 
-#: How many items of a plan can be changed on the page; a longer one is changed at the command line.
-MAX_EDITABLE: Final = 100
+#: How many items of a plan are shown in full and can be changed on the page; of a longer one the others are a line each.
+MAX_IN_FULL: Final = 100
 
 
 def recover_panel(look: Look, case: Case) -> c.RecoverPanel:
@@ -32,9 +32,10 @@ def recover_panel(look: Look, case: Case) -> c.RecoverPanel:
     return c.RecoverPanel(
         plan=case.plan,
         items=tuple(
-            item_row(each, drifted.get(each.object), chosen, editable=number < MAX_EDITABLE)
+            item_row(each, drifted.get(each.object), chosen, in_full=number < MAX_IN_FULL)
             for number, each in enumerate(items)
         ),
+        in_full=min(len(items), MAX_IN_FULL),
         decided=tuple(each for each in case.items if case.plan and each.plan != case.plan.id),
         approver=owner,
         may_approve=mine and case.incident.sealed_at is not None,
@@ -64,17 +65,19 @@ def item_row(
     drifted: r.Drifted | None = None,
     chosen: frozenset[str] | None = None,
     *,
-    editable: bool = True,
+    in_full: bool = True,
 ) -> c.ItemRow:
-    """Answer an item with its fields; in a conflict beside what is there now, otherwise beside what would be."""
-    editable = editable and item.state is w.ItemState.PROPOSED
+    """Answer an item with its fields; in a conflict beside what is there now, otherwise, ``in_full``, beside what would be."""
+    editable = in_full and item.state is w.ItemState.PROPOSED
     stands_in_the_way = item.state is w.ItemState.CONFLICT or (item.earlier is not None and item.keep)
     conflict = stands_in_the_way and item.found is not None
     return c.ItemRow(
         item=item,
         fields=field_changes(item.target, item.expected, item.found)
         if conflict and item.found
-        else _set(item),
+        else _set(item)
+        if in_full
+        else (),
         conflict=(item.keep or item.note.partition("; ")[0]) if conflict else "",
         ticked=not item.keep if chosen is None else item.id in chosen,
         drifted=drifted,

@@ -92,10 +92,12 @@ class RecoverPanel(Context):
     """The plan with its items, and whether this visitor may approve it. ``decided`` are items of earlier plans that are not asked again.
 
     ``rule`` is what chose the items that are ticked, how many they are, or what is wrong with it; ``looked`` is the newest look at the objects.
+    The first ``in_full`` items are shown with their fields, the others in a line each.
     """
 
     plan: r.Plan | None
     items: tuple[ItemRow, ...] = ()
+    in_full: int = 0
     decided: tuple[r.Item, ...] = ()
     approver: str = ""
     may_approve: bool = False
