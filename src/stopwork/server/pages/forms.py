@@ -36,6 +36,9 @@ from stopwork.server.pages.planning import approve_plan, edit_item, look_again, 
 from stopwork.server.pages.sent import Landed, Sent
 from stopwork.storage.transaction import Tx
 
+#: A page is answered after this long; a recovery goes on by itself.
+_ANSWERED_WITHIN_S: Final = 5.0
+
 
 def _choice(kind: type[Any], value: str, field: str) -> Any:
     try:
@@ -220,7 +223,9 @@ def audit(sent: Sent) -> Landed:
 
 def recover(sent: Sent) -> Landed:
     """Run the approved items."""
-    plan = recovering.run(sent.installation, sent.person, plan=sent.get("plan"))
+    plan = recovering.run(sent.installation, sent.person, plan=sent.get("plan"), within_s=_ANSWERED_WITHIN_S)
+    if plan.state is w.PlanState.RUNNING:
+        return Landed("It goes on by itself; what is done is shown here.", sent.at(w.Phase.RECOVER))
     items = sent.installation.store.read(lambda view: list(view.each(r.Item, plan=plan.id)))
     done = sum(item.state is w.ItemState.VERIFIED for item in items)
     conflicts = sum(item.state is w.ItemState.CONFLICT for item in items)
@@ -228,6 +233,24 @@ def recover(sent: Sent) -> Landed:
     return Landed(
         f"{said}; {count_of(conflicts, 'conflict')} left for people." if conflicts else f"{said}.",
         sent.at(w.Phase.RECOVER),
+    )
+
+
+def steer_recovery(sent: Sent) -> Landed:
+    """Pause, resume or cancel the recovery, for a reason."""
+    plan, reason, way = sent.get("plan"), sent.get("reason"), sent.get("way")
+    if way == "resume":
+        recovering.run(sent.installation, sent.person, plan=plan, reason=reason, within_s=_ANSWERED_WITHIN_S)
+        return Landed("It goes on.", sent.at(w.Phase.RECOVER))
+    how = recovering.pause if way == "pause" else recovering.cancel
+    store = sent.installation.store
+    steered = store.write(lambda tx: how(tx, plan=plan, reason=reason), actor=sent.person, urgent=True)
+    in_flight = count_of(len(steered.in_flight), "change")
+    said = (
+        "Paused: no further change begins" if way == "pause" else "Cancelled: what had not begun is as it was"
+    )
+    return Landed(
+        f"{said}; {in_flight} still in flight." if steered.in_flight else f"{said}.", sent.at(w.Phase.RECOVER)
     )
 
 
@@ -350,6 +373,7 @@ _OF_INCIDENT: Final = {
     "plan/approve": approve_plan,
     "drift": look_again,
     "recover": recover,
+    "recover/steer": steer_recovery,
     "messages/draft": draft_messages,
     "messages": message,
     "postmortem": postmortem,
