@@ -11,7 +11,8 @@ CALL = "call_01m83rc8y27961h64ka28etcgw"
 def test_an_id_is_short_and_leads_to_its_page() -> None:
     assert f'<a href="/holds/{HOLD}"' in linked(f"held by {HOLD}")
     assert f">hold_…{HOLD[-6:]}<" in linked(f"held by {HOLD}")
-    assert "<a" not in linked(f"{CALL} has no page of its own")
+    assert f'<a href="/records/{CALL}"' in linked(f"{CALL} stands on the page of its run")
+    assert "<a" not in linked(f"{CALL.replace('call', 'point')} has no page")
     assert plain(f"held by {HOLD}.") == f"held by hold_…{HOLD[-6:]}."
 
 

@@ -13,10 +13,11 @@ from markupsafe import Markup, escape
 
 from stopwork.kernel import phrases
 from stopwork.kernel.phrases import count_of
+from stopwork.server.pages.opening import OPENED
 
 #: An id as :mod:`stopwork.kernel.ids` makes it: a prefix and 26 characters.
 _ID = re.compile(r"\b([a-z]{2,12})_[0-9a-hjkmnp-tv-z]{26}\b")
-_PAGE_OF = {"hold": "holds", "run": "runs", "appr": "approvals"}
+_PAGE_OF = dict.fromkeys(OPENED, "records") | {"hold": "holds", "run": "runs", "appr": "approvals"}
 
 SHORT_ID_CHARS = 14
 SHOWN_JSON_CHARS = 4_000

@@ -16,7 +16,6 @@ from stopwork.kernel.phrases import count_of
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import (
-    audits,
     containment,
     evidence,
     holds,
@@ -30,6 +29,7 @@ from stopwork.operations import (
     settling,
 )
 from stopwork.server.pages.answering import answer_approval, answer_version, decide_draft
+from stopwork.server.pages.auditing import audit
 from stopwork.server.pages.builders.controls import chosen_hold
 from stopwork.server.pages.held import held
 from stopwork.server.pages.planning import approve_plan, edit_item, look_again, propose_plan
@@ -213,12 +213,6 @@ def contain(sent: Sent) -> Landed:
         )
     )
     return Landed("Recorded.", sent.at(w.Phase.CONTAIN))
-
-
-def audit(sent: Sent) -> Landed:
-    """Compute the twelve answers."""
-    found = audits.audit(sent.installation, sent.person, incident=sent.incident)
-    return Landed(f"Audited: {count_of(found.objects, 'object')} changed.", sent.at(w.Phase.AUDIT))
 
 
 def recover(sent: Sent) -> Landed:

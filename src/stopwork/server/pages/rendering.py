@@ -32,6 +32,7 @@ _TEMPLATES: dict[type[c.Context], str] = {
     c.DifferenceContext: "difference.html",
     c.IncidentContext: "incident.html",
     c.IncidentsContext: "incidents.html",
+    c.ObjectsContext: "objects.html",
     c.OpenIncidentContext: "open_incident.html",
     c.ReportContext: "report.html",
     c.PauseContext: "pause.html",

@@ -22,6 +22,7 @@ from stopwork.server.api.routing import read_body
 from stopwork.server.auth import COOKIE, check_csrf, csrf_token, identify
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders import (
+    auditing,
     board,
     changes,
     controls,
@@ -33,6 +34,7 @@ from stopwork.server.pages.builders import (
 )
 from stopwork.server.pages.builders.look import Look
 from stopwork.server.pages.forms import FORMS
+from stopwork.server.pages.opening import page_of
 from stopwork.server.pages.rendering import Pages
 from stopwork.server.pages.sent import Landed, Sent
 from stopwork.server.problems import as_stopwork_error
@@ -66,6 +68,7 @@ _PAGES: Final[dict[str, Builder]] = {
     "/incidents": lambda look, _path: incidents.incidents(look),
     "/incidents/new": lambda look, _path: incidents.open_incident(look),
     "/incidents/{incident}": lambda look, path: incident.incident(look, path["incident"]),
+    "/incidents/{incident}/objects": lambda look, path: auditing.objects(look, path["incident"]),
     "/incidents/{incident}/difference": lambda look, path: changes.of_incident(look, path["incident"]),
     "/incidents/{incident}/report": lambda look, path: incidents.incident_report(look, path["incident"]),
     "/journal": lambda look, _path: journal.journal(look),
@@ -79,6 +82,7 @@ def console_routes(crew: Crew, *, secure: bool = False) -> list[BaseRoute]:
         *(Route(path, console.page(build), methods=["GET"]) for path, build in _PAGES.items()),
         *(Route(path, console.form(act), methods=["POST"]) for path, act in FORMS.items()),
         Route("/incidents/{incident}/evidence", console.bundle, methods=["GET"]),
+        Route("/records/{record:path}", console.record, methods=["GET"]),
         Route("/sign-in", console.sign_in_page, methods=["GET"]),
         Route("/sign-in", console.sign_in, methods=["POST"]),
         Route("/sign-in/{token}", console.sign_in_page, methods=["GET"]),
@@ -153,6 +157,24 @@ class _Console:
     async def nowhere(self, request: Request) -> Response:
         """Answer that there is no such page."""
         return await self.page(lambda _look, _path: _raise_not_found())(request)
+
+    async def record(self, request: Request) -> Response:
+        """Lead to the page that tells about a record."""
+        return await run_in_threadpool(self._record, request)
+
+    def _record(self, request: Request) -> Response:
+        session = request.cookies.get(COOKIE, "")
+        try:
+            person = self._person(session)
+        except Unauthenticated:
+            return RedirectResponse("/sign-in", status_code=303)
+        record = str(request.path_params["record"])
+        try:
+            return RedirectResponse(
+                self._installation.store.read(lambda view: page_of(view, record)), status_code=303
+            )
+        except StopworkError as error:
+            return self._error(request, session, person, error)
 
     async def bundle(self, request: Request) -> Response:
         """Hand out the newest evidence bundle; that it was taken out is recorded."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from stopwork.incidents import (
-    affected,
     communicate,
     drafting,
     learn,
@@ -16,12 +15,12 @@ from stopwork.incidents import (
 )
 from stopwork.incidents.case import Case
 from stopwork.kernel.phrases import listed
-from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import points, postmortems, preparedness
 from stopwork.operations.cases import gather
 from stopwork.server.pages import contexts as c
-from stopwork.server.pages.builders.incidents import affected_rows, timeline
+from stopwork.server.pages.builders.auditing import audit_panel
+from stopwork.server.pages.builders.incidents import timeline
 from stopwork.server.pages.builders.look import Look, hold_row, pending_approvals
 from stopwork.server.pages.builders.plan import recover_panel
 from stopwork.server.pages.builders.workflow import ladder
@@ -64,17 +63,7 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
         proposed_pause=_proposed_pause(case),
         evidence=_evidence(case),
         containment=case.containment,
-        audit=c.AuditPanel(
-            audit=case.audit,
-            objects=affected_rows(
-                case.effects,
-                case.items,
-                affected.affected_objects(case),
-                view.get(r.Drift, incident_id),
-            )
-            if case.audit
-            else (),
-        ),
+        audit=audit_panel(look, case),
         recover=recover_panel(look, case),
         audiences=tuple(_audience(case, each) for each in told if each.needed),
         not_told=tuple(each for each in told if not each.needed),

@@ -12,6 +12,7 @@ from stopwork.incidents.prepare import Preparedness
 from stopwork.incidents.reenable import GOOD, CheckView
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.operations.similarities import SimilarCalls
 from stopwork.server.pages.contexts.parts import (
     Choice,
     Context,
@@ -66,10 +67,19 @@ class AffectedRow(Context):
 
 
 class AuditPanel(Context):
-    """The twelve answers and the objects that were touched."""
+    """The twelve answers, what they can know, and the first of the ``total`` objects that were touched.
+
+    ``scope`` says which calls it is about where that is not every call of the incident, ``uncovered`` what of the incident is left out.
+    ``similar`` are past calls like the bad ones, where all of them have to be looked at.
+    """
 
     audit: r.Audit | None
+    scope: str = ""
+    uncovered: str = ""
+    total: int = 0
     objects: tuple[AffectedRow, ...] = ()
+    similar: SimilarCalls | None = None
+    tools: tuple[str, ...] = ()
 
 
 class ItemRow(Context):
@@ -248,6 +258,19 @@ class IncidentContext(Context):
     def step(self, phase: w.Phase) -> PhaseView:
         """Answer how one phase stands."""
         return next(step for step in self.phases if step.phase is phase)
+
+
+class ObjectsContext(Context):
+    """The affected objects of an incident, filtered and paged: ``fitting`` of the ``total``."""
+
+    frame: Frame
+    incident: r.Incident
+    objects: tuple[AffectedRow, ...]
+    total: int
+    fitting: int
+    filters: tuple[Filter, ...]
+    paging: Paging
+    call: str = ""
 
 
 class IncidentsContext(Context):

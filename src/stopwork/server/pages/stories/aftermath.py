@@ -179,6 +179,36 @@ AUDIT = r.Audit(
     objects=3,
     at=ago(minutes=6),
     by=LEE,
+    completeness=r.AuditCompleteness(
+        calls=22,
+        enforced=20,
+        observed=0,
+        reported=2,
+        steps=3,
+        systems=(r.SystemSeen(system="crm", sight=w.SystemSight.DECLARED, changes=17),),
+        says=(
+            "22 calls: 20 decided by the guard, none only observed, 2 reads told afterwards.",
+            "In crm, only the objects that the manifest names are looked at.",
+        ),
+    ),
+    followed=r.AuditFollowed(
+        links=(
+            r.AuditLink(
+                call=COPY_CALL.id,
+                run=RUN.id,
+                workflow=RUN.workflow,
+                tool="report.write",
+                at=ago(minutes=5),
+                kind=w.AuditLinkKind.READ,
+                object=COPY,
+                path=(str(COPY), COPY_CALL.id),
+            ),
+        ),
+        automations=("overdue-task-mailer of renewals, after crm.create_task",),
+        missing=(
+            "What these tools read is not known, since they declare no object: crm.search of renewals.",
+        ),
+    ),
 )
 
 PLAN = r.Plan(

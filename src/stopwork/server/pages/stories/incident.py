@@ -211,7 +211,13 @@ def _learned_before(
             title="Approve the recovery plan", href="#recover", due=a.INCIDENT.next_update_at
         )
         return {
-            "audit": c.AuditPanel(audit=a.AUDIT, objects=p.OBJECTS),
+            "audit": c.AuditPanel(
+                audit=a.AUDIT,
+                objects=p.OBJECTS,
+                total=len(p.OBJECTS),
+                similar=p.SIMILAR,
+                tools=("crm.create_task",),
+            ),
             "recover": p.PROPOSED,
             "decisions": (decision,),
         }
@@ -297,6 +303,23 @@ def _list_stories(
             ),
         ),
     )
+    every = c.ObjectsContext(
+        frame=frame("Affected objects", "incidents"),
+        incident=a.INCIDENT,
+        objects=p.OBJECTS,
+        total=60,
+        fitting=len(p.OBJECTS),
+        filters=(
+            c.Filter(
+                name="system",
+                label="System",
+                choices=(c.Choice(value="", label="any"), c.Choice(value="crm", label="crm", chosen=True)),
+            ),
+        ),
+        paging=c.Paging(shown=len(p.OBJECTS), older="?after=crm/task/task-3320"),
+    )
+    yield "objects", every
+    yield "objects-none", changed(every, objects=(), fitting=0, call=s.COPY_CALL.id)
     row = whole.timeline[2]
     entries = c.JournalContext(
         frame=frame("Journal", "journal"),

@@ -6,8 +6,10 @@ import msgspec
 
 from stopwork.incidents.affected import AffectedObject
 from stopwork.incidents.communicate import Told
+from stopwork.incidents.similar import Similar
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.operations.similarities import SimilarCalls
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.stories import aftermath as a
 from stopwork.server.pages.stories import world as s
@@ -136,6 +138,19 @@ OBJECTS = (
         c.FieldChange(name="to", before=None, after="ops@acme.test", before_known=False),
     ),
     _affected(msgspec.structs.replace(s.TASK, id="task-3320"), w.Operation.DELETED, (s.COPY_CALL,)),
+)
+
+SIMILAR = SimilarCalls(
+    of=(s.COPY_CALL.id,),
+    found=1,
+    calls=(
+        Similar(
+            call=s.CREATE_CALL,
+            like=s.COPY_CALL.id,
+            score=9,
+            why=("same tool, crm.create_task", "same arguments by name and kind"),
+        ),
+    ),
 )
 
 
