@@ -309,10 +309,7 @@ def _effect(impact: Any) -> str:
     """Answer what a hold would have done, and will do."""
     stopped, kept = impact["calls_stopped"], impact["calls_kept"]
     runs = count_of(impact["runs_stopped"], "scheduled run")
-    of_calls = (
-        f"{stopped} of {'the newest ' if impact['calls_since'] else ''}{count_of(stopped + kept, 'call')}"
-    )
-    return f"would have stopped {of_calls}, will stop {runs}"
+    return f"would have stopped {stopped} of {count_of(stopped + kept, 'call')} in 7 days, will stop {runs}"
 
 
 def _reminder(paper: Paper, nag: Any) -> str:

@@ -17,7 +17,7 @@ from stopwork.control.holds import answer, covers
 from stopwork.detect.detector import Finding
 from stopwork.detect.missed_run import TRIGGER, occasions
 from stopwork.kernel.phrases import listed
-from stopwork.ledger.records import Call, Scope, Signal
+from stopwork.ledger.records import Call, Record, Scope, Signal
 from stopwork.ledger.words import EffectKind, HoldMode, IncidentType, PauseRisk, ScopeKind, Verdict
 from stopwork.manifest.model import Manifest, Trust
 
@@ -112,15 +112,26 @@ class Proposal(Struct, frozen=True, kw_only=True):
 
 
 class Impact(Struct, frozen=True, kw_only=True):
-    """What a hold would have done to the calls of the last days, and will do to the runs due in the next.
-
-    ``calls_since`` is where the calls begin that were looked at, when there are too many to look at all of :data:`LOOK_BACK`.
-    """
+    """What a hold would have done to the calls of the last days (:data:`LOOK_BACK`), and will do to the runs due in the next."""
 
     calls_stopped: int
     calls_kept: int
     runs_stopped: int
-    calls_since: datetime | None = None
+
+
+class Alike(Record):
+    """Calls between which a hold sees no difference, and how many they are; ``args`` matter only to a hold on an item."""
+
+    workflow: str
+    trigger: str
+    tool: str
+    effect: EffectKind
+    permission: str | None = None
+    source: str | None = None
+    source_class: str | None = None
+    destinations: tuple[str, ...] | None = ()
+    args: dict[str, Any] = {}
+    calls: int = 1
 
 
 def proposals(
@@ -209,18 +220,17 @@ def scope_asked_for(finding: Finding, manifest: Manifest) -> Scope | None:
 def impact(
     scope: Scope,
     mode: HoldMode,
-    calls: Iterable[Call],
+    alike: Iterable[Alike],
     *,
     runs_due: int = 0,
-    calls_since: datetime | None = None,
 ) -> Impact:
     """Answer how many of these calls a hold would have stopped, and how many of the due runs it stops."""
     stopped = kept = 0
-    for call in calls:
-        if covers(scope, call) and answer(mode, call.effect) is not Verdict.ALLOW:
-            stopped += 1
+    for each in alike:
+        if covers(scope, each) and answer(mode, each.effect) is not Verdict.ALLOW:
+            stopped += each.calls
         else:
-            kept += 1
+            kept += each.calls
     whole = mode is HoldMode.BLOCK and (
         scope.kind in (ScopeKind.EVERYTHING, ScopeKind.WORKFLOW)
         or (scope.kind is ScopeKind.TRIGGER and scope.name == TRIGGER)
@@ -229,7 +239,6 @@ def impact(
         calls_stopped=stopped,
         calls_kept=kept,
         runs_stopped=runs_due if whole else 0,
-        calls_since=calls_since,
     )
 
 

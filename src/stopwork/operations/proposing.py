@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stopwork.incidents.pause import (
     LOOK_BACK,
+    Alike,
     Impact,
     Proposal,
     facts_of,
@@ -21,9 +25,12 @@ from stopwork.ledger.records import Call, Hold, Incident, Scope, Signal
 from stopwork.ledger.words import IncidentType, PauseRisk, ScopeKind
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.scopes import require_shared
+from stopwork.storage.glances import calls_as
 from stopwork.storage.view import View
 
-MAX_CALLS: Final = 20_000
+#: What holds look at in a call, but for those on one item.
+_TOLD_APART: Final = tuple(name for name in Alike.__struct_fields__ if name not in ("args", "calls"))
+_told_apart: Final = attrgetter(*_TOLD_APART)
 #: So many of the newest calls of an incident are looked at for the items that they read.
 MAX_SUSPECTS: Final = 500
 
@@ -50,12 +57,8 @@ def offers(
     incident: str | None = None,
     risk: PauseRisk | None = None,
     facts: Mapping[str, Any] | None = None,
-    most: int = MAX_CALLS,
 ) -> tuple[Offer, ...]:
-    """Answer the holds to choose from, smallest first; ``facts`` that are given stand before the incident's own.
-
-    Of more than ``most`` calls the newest are looked at, and each offer says where they begin.
-    """
+    """Answer the holds to choose from, smallest first; ``facts`` that are given stand before the incident's own."""
     known = known_workflow(view, workflow)
     known_facts = dict(facts or {})
     kind = IncidentType.TOOL_MISUSE
@@ -68,24 +71,42 @@ def offers(
         if home.runs:
             read = tuple(view.find(Call, run=home.runs, order="-requested_at", limit=MAX_SUSPECTS))
     manifest = manifests.version(view, known.id, known.version).manifest
-    calls = view.find(
-        Call,
-        workflow=known.id,
-        requested_at_from=now - LOOK_BACK,
-        order="-requested_at",
-        limit=most + 1,
-    )
-    since = calls[most - 1].requested_at if len(calls) > most else None
-    calls = calls[:most]
+    offered = proposals(kind, known_facts, manifest, risk=risk, read=read)
+    of_items = frozenset(each.scope.name for each in offered if each.scope.item is not None)
+    alike, named = _seen(view, known.id, now - LOOK_BACK, of_items)
     due = runs_due(manifest, now)
     held = {(hold.scope, hold.mode): hold for hold in view.each(Hold, active=True)}
     is_known = bool(known_facts or risk)
     return tuple(
         Offer(
             proposal=each,
-            impact=impact(each.scope, each.mode, calls, runs_due=due, calls_since=since),
+            impact=_impact(each, alike, named, runs_due=due),
             recommended=is_known and number == 0 and (each.scope, each.mode) not in held,
             held=held.get((each.scope, each.mode)),
         )
-        for number, each in enumerate(proposals(kind, known_facts, manifest, risk=risk, read=read))
+        for number, each in enumerate(offered)
     )
+
+
+def _impact(offered: Proposal, alike: Sequence[Alike], named: Sequence[Alike], *, runs_due: int) -> Impact:
+    """Answer what a hold would have stopped; for one on an item the calls that read its source are looked at one by one."""
+    if offered.scope.item is None:
+        return impact(offered.scope, offered.mode, alike, runs_due=runs_due)
+    found = impact(offered.scope, offered.mode, named, runs_due=runs_due)
+    return replace(found, calls_kept=sum(each.calls for each in alike) - found.calls_stopped)
+
+
+def _seen(
+    view: View, workflow: str, since: datetime, sources: frozenset[str]
+) -> tuple[tuple[Alike, ...], tuple[Alike, ...]]:
+    """Answer all calls since then, those that a hold on no item tells apart counted together, and those that read these sources."""
+    counted: Counter[tuple[Any, ...]] = Counter()
+    named = []
+    for call in calls_as(view, Alike, workflow=workflow, since=since):
+        counted[_told_apart(call)] += 1
+        if call.source in sources:
+            named.append(call)
+    alike = (
+        Alike(**dict(zip(_TOLD_APART, facts, strict=True)), calls=calls) for facts, calls in counted.items()
+    )
+    return tuple(alike), tuple(named)
