@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 
 from stopwork.ledger.events import PlanApproved
 from stopwork.ledger.records import Plan
-from stopwork.ledger.words import Remedy
+from stopwork.ledger.words import PlanState, Remedy
 from tests.support.office import DANA, LEE, Office
 from tests.support.trouble import Trouble
 from tests.unit.server.browser import Browser, said
@@ -157,3 +157,26 @@ def test_what_has_become_of_the_objects_is_shown_with_its_time(opened: House, tr
     found = page(lee, trouble)
     assert "2 of 3 are as the calls left them" in found.select_one("#recover").get_text(" ", strip=True)  # type: ignore[union-attr]
     assert "Gone" in found.select_one("#audit").get_text(" ", strip=True)  # type: ignore[union-attr]
+
+
+def steer(browser: Browser, trouble: Planned, way: str) -> str:
+    """Send the form that pauses, resumes and cancels, as the page has it."""
+    form = page(browser, trouble).select_one("form[action$='/recover/steer']")
+    assert form is not None
+    assert form.select_one(f"button[value={way}]") is not None, f"the page does not offer to {way}"
+    hidden = {str(field["name"]): str(field["value"]) for field in form.select("input[type=hidden]")}
+    answer = browser.send(str(form["action"]), **hidden, way=way, reason="Kim is asked")
+    assert answer.status_code == 303
+    return said(answer)
+
+
+def test_a_recovery_is_paused_resumed_and_cancelled_for_a_reason(opened: House, trouble: Planned) -> None:
+    trouble.approve(trouble.plan)
+    del opened.office.inst.systems["crm"]  # only the agent's process can reach it: so it goes on for a while
+    trouble.recover(trouble.plan)
+    lee = Browser.signed_in(opened, LEE)
+    assert steer(lee, trouble, "pause") == "Paused: no further change begins."
+    assert "Paused by lee@acme.test: Kim is asked" in page(lee, trouble).get_text(" ", strip=True)
+    assert steer(lee, trouble, "resume") == "It goes on."
+    assert steer(lee, trouble, "cancel") == "Cancelled: what had not begun is as it was."
+    assert now(trouble).state is PlanState.FINISHED
