@@ -100,7 +100,7 @@ def pause(play: Play) -> None:
     scope = hold["scope"]
     check(
         "one tool of one workflow is held, and nothing else",
-        scope == {"kind": ScopeKind.TOOL, "name": FLOODED, "workflow": WORKFLOW},
+        scope == {"kind": ScopeKind.TOOL, "name": FLOODED, "workflow": WORKFLOW, "item": None},
         f"{scope['kind']} {scope['name']}",
     )
     drained = eventually(
