@@ -91,7 +91,7 @@ def _show_pause(paper: Paper, found: Any) -> None:
 @click.option("--tool", metavar="NAME", help="One tool.")
 @click.option("--trigger", metavar="NAME", help="What one trigger starts.")
 @click.option("--permission", metavar="NAME", help="Every tool that uses one permission.")
-@click.option("--source", metavar="NAME", help="What came from one source.")
+@click.option("--source", metavar="NAME", help="What came from one source; class:external is every source of that trust.")
 @click.option("--item", metavar="ID", help="Only this item of --source: it is put in quarantine.")
 @click.option("--destination", metavar="NAME", help="What goes to one destination.")
 @click.option("--everything", is_flag=True, help="Every workflow.")

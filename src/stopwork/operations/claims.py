@@ -148,9 +148,21 @@ def settle(tx: Tx, draft: Draft | None, earlier: Call | None, request: CallReque
         if own is not None and own.state in (DraftState.OPEN, DraftState.RELEASED):
             supersede(tx, own, by=request.id, why="its agent asked again, and was permitted")
     if decided.verdict is Verdict.DRAFT:
+        released = released_already(tx, request.workflow, request.key, besides=request.id)
+        if released is not None and released.release is not None and released.asked == request.args:
+            own = tx.get(Draft, request.id)
+            if own is not None and own.state is DraftState.OPEN:
+                supersede(tx, own, by=released.release.call, why="the same work has been released already")
+            return
         for older in tx.each(Draft, key=request.key, workflow=request.workflow, state=DraftState.OPEN):
             if older.id != request.id:
                 supersede(tx, older, by=request.id, why="the same work was drafted again")
+
+
+def released_already(view: View, workflow: str, key: str, *, besides: str) -> Draft | None:
+    """Answer the draft of the same work that a person has released, and that has not ended."""
+    same = view.each(Draft, key=key, workflow=workflow, state=DraftState.RELEASED)
+    return next((draft for draft in same if draft.id != besides), None)
 
 
 def supersede(tx: Tx, draft: Draft, *, by: str, why: str) -> None:

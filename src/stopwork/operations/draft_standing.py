@@ -13,6 +13,7 @@ from stopwork.ledger.records import Approval, Call, Draft
 from stopwork.ledger.words import ApprovalState, DraftState, Verdict
 from stopwork.operations import permits
 from stopwork.operations.approval_evidence import ObjectNow, Similar, object_now, similar_to
+from stopwork.operations.claims import released_already
 from stopwork.operations.drafts import RELEASABLE, question
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.storage.view import View
@@ -46,6 +47,9 @@ def standing(
     asked = gates.people(known_workflow(view, known.workflow), ask, known.requested_by)
     approvers = (*asked.now, *asked.later)
     against = [each.text for each in foreseen.reasons if each.verdict in (Verdict.DENY, Verdict.REPLAY)]
+    same = released_already(view, known.workflow, known.key, besides=draft)
+    if same is not None:
+        against.insert(0, f"the same work has been released already, as draft {same.id}")
     drafted = view.need(Call, draft)
     carried = view.get(Call, known.release.call) if known.release else None
     return Standing(

@@ -21,7 +21,7 @@ from stopwork.ledger.events import ApprovalRequested, DraftDiscarded, DraftEdite
 from stopwork.ledger.records import Approval, Call, Draft, Key, Run
 from stopwork.ledger.words import ApprovalState, DraftState, Outcome, ReasonKind, Verdict
 from stopwork.operations import approvals, permits
-from stopwork.operations.claims import give_back, supersede
+from stopwork.operations.claims import give_back, released_already, supersede
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import require_owner, require_person
 from stopwork.operations.points import current_epoch
@@ -85,6 +85,13 @@ def release(tx: Tx, manifests: Manifests, *, draft: str, reason: str, digest: st
     known = tx.need(Draft, draft)
     _require(known, RELEASABLE, "released", digest)
     why = _reason(reason)
+    same = released_already(tx, known.workflow, known.key, besides=known.id)
+    if same is not None:
+        raise Conflict(
+            f"the same work has been released already, as draft {same.id}",
+            hint=f"Leave it at that and discard this one, or discard that one first: stopwork drafts show {same.id}",
+            draft=same.id,
+        )
     run = tx.need(Run, known.run)
     if tx.actor in (known.requested_by, run.by):
         raise Denied(

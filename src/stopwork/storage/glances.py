@@ -31,8 +31,8 @@ def calls_as(view: View, kind: type[G], *, workflow: str, since: datetime, page:
         behind = sa.or_(table.c.requested_at > at, sa.and_(table.c.requested_at == at, table.c.id > last))
         # The first condition is what the index is entered by.
         rows = view.execute(asked.where(table.c.requested_at >= at, behind)).all()
-        for _at, _id, record in rows:
-            yield decode(kind, record)
+        for row in rows:
+            yield decode(kind, row.record)
         if len(rows) < page:
             return
-        at, last, _record = rows[-1]
+        at, last = rows[-1].requested_at, rows[-1].id

@@ -24,6 +24,7 @@ from stopwork.ledger.words import (
 )
 from stopwork.operations import approvals, claims, drafts, holds, manifests, permits, runs, settling
 from stopwork.operations.approval_evidence import evidence
+from stopwork.operations.draft_standing import standing
 from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
 
 TASK: dict[str, Any] = {"account_id": "acme", "title": "Call about the renewal"}
@@ -468,6 +469,32 @@ def test_the_same_work_drafted_again_takes_the_older_drafts_place(office: Office
     second = drafted(office)
     older = look(office, first.id)
     assert (older.state, older.superseded_by) == (DraftState.SUPERSEDED, second.id)
+
+
+def test_the_same_work_drafted_again_while_it_is_released_waits_for_nobody(office: Office) -> None:
+    first = release(office, drafted(office))
+    assert first.release is not None
+    again = drafted(office)
+    assert look(office, first.id).state is DraftState.RELEASED
+    assert (again.state, again.superseded_by) == (DraftState.SUPERSEDED, first.release.call)
+    [claimed] = claim(office)
+    assert claimed.draft == first.id
+
+
+def test_of_two_drafts_of_the_same_work_one_is_released(office: Office) -> None:
+    """Other arguments, the same key: the newer says that the older is released, and waits until that is discarded."""
+    renewal = {"account_id": "acme", "renewal": "2026-06-02"}
+    first = release(office, drafted(office, "crm.update_account", **renewal))
+    second = drafted(office, "crm.update_account", **renewal, note="another")
+    assert second.state is DraftState.OPEN
+    stands = office.read(
+        lambda view: standing(view, office.inst.manifests, {}, draft=second.id, now=office.clock.now())
+    )
+    assert stands.against[0] == f"the same work has been released already, as draft {first.id}"
+    with pytest.raises(Conflict, match="released already"):
+        release(office, second)
+    office.write(lambda tx: drafts.discard(tx, draft=first.id, reason="The newer is right."), actor=LEE)
+    assert release(office, second).state is DraftState.RELEASED
 
 
 def test_work_that_was_done_meanwhile_closes_its_draft(office: Office) -> None:
