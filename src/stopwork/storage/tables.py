@@ -150,11 +150,11 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.Workflow: (),
         r.ManifestVersion: ("workflow+version",),
         r.Run: (
-            "started_at",
             "workflow+started_at",
             "status+started_at",
             "workflow+status+started_at",
             "trigger_id",
+            "started_at",
         ),
         r.Day: (),
         r.Step: ("run+at",),
