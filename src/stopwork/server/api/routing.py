@@ -31,6 +31,7 @@ from stopwork.server.api.endpoint import (
     Rendered,
     Write,
 )
+from stopwork.server.api.misfits import hint_of
 from stopwork.server.auth import NOBODY, Remembered, identify_request, shown
 from stopwork.server.problems import TooSlow, UnsupportedMediaType, as_stopwork_error, problem_response
 from stopwork.server.waiting import written
@@ -196,7 +197,7 @@ def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise Invalid(f"the body does not fit: {error}", hint="Compare with /v1/openapi.json.") from error
+        raise Invalid(f"the body does not fit: {error}", hint=hint_of(decoder.type, error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"the body is not JSON: {error}", hint="Send valid JSON in UTF-8.") from error
 
@@ -219,4 +220,4 @@ def _query(endpoint: Endpoint, request: Request) -> Any:
     try:
         return msgspec.convert(dict(request.query_params), endpoint.query, strict=False)
     except msgspec.ValidationError as error:
-        raise Invalid(f"the query does not fit: {error}", hint="Compare with /v1/openapi.json.") from error
+        raise Invalid(f"the query does not fit: {error}", hint=hint_of(endpoint.query, error)) from error
