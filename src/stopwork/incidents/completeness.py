@@ -12,10 +12,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from stopwork.incidents.case import Case
-from stopwork.incidents.unfinished import unfinished
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger import records as r
-from stopwork.ledger.words import EffectKind, Mode, RunStatus, SystemSight, Verdict
+from stopwork.ledger.words import EffectKind, Mode, Outcome, RunStatus, SystemSight, Verdict
 
 #: How many ids a sentence names; the record has them all.
 MAX_NAMED: Final = 5
@@ -39,7 +38,9 @@ def completeness(
         observed=len(observed),
         reported=len(reported),
         steps=len(case.steps),
-        ends_unseen=tuple(call.id for call in case.permitted if unfinished(call) or call.in_flight),
+        ends_unseen=tuple(
+            call.id for call in case.permitted if call.outcome is Outcome.UNKNOWN or call.in_flight
+        ),
         systems=tuple(_systems(case, able or {})),
         unfinished=tuple(run.id for run in case.runs if run.status is RunStatus.RUNNING),
         left_out=left_out,

@@ -64,11 +64,14 @@ class _Search:
             _Reached(each.object, began[each.object], (str(each.object),))
             for each in affected_objects(self._case)
         )
-        known = set(began)
+        known = dict(began)
         while waiting and len(self._links) < MAX_LINKS:
             for reached in self._step(waiting.popleft()):
-                if reached.object not in known:
-                    known.add(reached.object)
+                before = known.get(reached.object)
+                if (
+                    before is None or reached.since < before
+                ):  # found again, and changed earlier than was known
+                    known[reached.object] = reached.since
                     waiting.append(reached)
         if waiting:
             self._cut[
