@@ -113,6 +113,10 @@ bench: $(INSTALLED) ## measure the hot paths on this machine
 bench-undo: $(INSTALLED) ## a thousand changes taken back, beside as many plain ones
 	@$(BIN)/python -m benchmarks.undo
 
+.PHONY: bench-scale
+bench-scale: $(INSTALLED) ## one incident among ten million calls (half an hour, 40 GB of disk for a while)
+	@$(BIN)/python -m benchmarks.scale --write
+
 .PHONY: bench-agentdojo
 bench-agentdojo: .venv-bench/.installed ## AgentDojo through the guard: writes benchmarks/RESULTS.md
 	@.venv-bench/bin/python -m benchmarks.agentdojo --write
