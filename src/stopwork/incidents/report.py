@@ -16,6 +16,7 @@ from stopwork.incidents.case import Case
 from stopwork.incidents.followup import exceptions
 from stopwork.incidents.milestones import Milestone, MilestoneState, durations, first_harm_at
 from stopwork.incidents.reenable import next_step
+from stopwork.incidents.scope import described
 from stopwork.kernel.phrases import clause, count_of, lasting, listed, moment
 from stopwork.ledger.words import (
     ContainmentArea,
@@ -54,6 +55,7 @@ class OnePage(Struct, frozen=True, kw_only=True):
     credentials_rotated: str
     evidence_preserved: str
     side_effects_found: str
+    audit_completeness: str
     recovery_actions: str
     exceptions: str
     communication_owner: str
@@ -84,6 +86,7 @@ LABELS: Final = {
     "credentials_rotated": "Credentials rotated",
     "evidence_preserved": "Evidence preserved",
     "side_effects_found": "Side effects found",
+    "audit_completeness": "What the audit can know",
     "recovery_actions": "Recovery actions",
     "exceptions": "Left as they are",
     "communication_owner": "Communication owner",
@@ -118,6 +121,7 @@ def one_page(case: Case, now: datetime) -> OnePage:
         credentials_rotated=_credentials(case),
         evidence_preserved=_evidence(case),
         side_effects_found=_side_effects(case),
+        audit_completeness=_completeness(case),
         recovery_actions=_recovery(case),
         exceptions=_exceptions(case),
         communication_owner=incident.communication_owner,
@@ -250,7 +254,14 @@ def _side_effects(case: Case) -> str:
         return "not audited yet"
     open_questions = sum(bool(answer.missing) for answer in case.audit.answers)
     gaps = f"; {count_of(open_questions, 'question')} not fully answered" if open_questions else ""
-    return f"{count_of(case.audit.objects, 'object')}{gaps}"
+    about = f"; about {described(case.audit.scope)}" if case.audit.scope.narrowed else ""
+    return f"{count_of(case.audit.objects, 'object')}{about}{gaps}"
+
+
+def _completeness(case: Case) -> str:
+    if case.audit is None or case.audit.completeness is None:
+        return "not audited yet" if case.audit is None else NOT_KNOWN
+    return " ".join(case.audit.completeness.says)
 
 
 def _exceptions(case: Case) -> str:

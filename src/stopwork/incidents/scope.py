@@ -46,7 +46,7 @@ def _in_time(at: datetime, scope: r.AuditScope) -> bool:
     return (since is None or at >= since) and (until is None or at < until)
 
 
-def in_words(scope: r.AuditScope) -> str:
+def described(scope: r.AuditScope) -> str:
     """Answer the scope in a few words."""
     parts = [
         listed(scope.runs) and f"of {listed(scope.runs)}",
@@ -69,7 +69,7 @@ def uncovered(case: Case) -> str:
     added = [run.id for run in case.runs if run.id not in case.audit.runs]
     if case.audit.scope.narrowed:
         left = _calls_left_out(case, case.audit)
-        return f"it is only about {in_words(case.audit.scope)}: {left} left out" if left else ""
+        return f"it is only about {described(case.audit.scope)}: {left} left out" if left else ""
     return f"{listed(added)} came in after the audit" if added else ""
 
 

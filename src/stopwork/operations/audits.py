@@ -11,7 +11,7 @@ from stopwork.incidents.affected import affected_objects
 from stopwork.incidents.audit import answers
 from stopwork.incidents.case import Case
 from stopwork.incidents.completeness import completeness
-from stopwork.incidents.scope import in_words, within
+from stopwork.incidents.scope import described, within
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger.events import AuditCompleted
 from stopwork.ledger.records import (
@@ -115,7 +115,7 @@ def in_scope(view: View, manifests: Manifests, incident: str, scope: AuditScope)
     if len(calls) > MAX_CALLS:
         calls.pop()
         left_out = (
-            f"Only the first {MAX_CALLS:,} {in_words(scope)} are looked at; "
+            f"Only the first {MAX_CALLS:,} {described(scope)} are looked at; "
             f"ask for a shorter time to see the others."
         )
     case = gather(view, manifests, incident, runs=(call.run for call in calls), calls=calls)

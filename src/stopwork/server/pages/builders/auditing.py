@@ -7,7 +7,7 @@ from typing import Final
 
 from stopwork.incidents import affected
 from stopwork.incidents.case import Case
-from stopwork.incidents.scope import in_words, uncovered
+from stopwork.incidents.scope import described, uncovered
 from stopwork.incidents.similar import REVIEWED
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
@@ -39,7 +39,7 @@ def audit_panel(look: Look, case: Case) -> c.AuditPanel:
         alike = similarities.similar_calls(view, bad, limit=SHOWN) if bad else None
     return c.AuditPanel(
         audit=known,
-        scope=in_words(known.scope) if known.scope.narrowed else "",
+        scope=described(known.scope) if known.scope.narrowed else "",
         uncovered=uncovered(case),
         total=len(objects),
         objects=_rows(look, scoped, objects[:SHOWN]),
