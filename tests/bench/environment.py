@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, computed_field, model_validator
 
-from benchmarks.agentdojo.places import Shelf, Single
+from benchmarks.worlds.places import Shelf, Single
 
 
 class Note(BaseModel):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.agentdojo.places import system_over
 from benchmarks.agentdojo.truth import projection
+from benchmarks.worlds.places import system_over
 from stopwork.ledger.records import Image, ObjectRef
 from tests.bench.environment import PLACES, Line, desk
 

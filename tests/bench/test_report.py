@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.agentdojo.report import write
+from benchmarks.results import write
 
 
 def test_a_new_section_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     results = tmp_path / "RESULTS.md"
-    write("first\n", results)
+    write("bench", "first\n", results)
     results.write_text(results.read_text() + "\n## Something else\n")
-    write("second\n", results)
+    write("bench", "second\n", results)
     text = results.read_text()
     assert "first" not in text
     assert text.count("second") == 1

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.agentdojo.score import Audited, Oracles, Restored, Result, Share, fingerprint, tally, worst
-from benchmarks.agentdojo.truth import Change, Key
+from benchmarks.agentdojo.score import Oracles, Result, tally
+from benchmarks.worlds.score import Audited, Restored, Share, fingerprint, worst
+from benchmarks.worlds.truth import Change, Key
 
 MADE: Change = (("notes", "3"), "created")
 CHANGED: Change = (("notes", "1"), "modified")
@@ -79,7 +80,7 @@ def test_disagreements_are_said_in_words_with_how_often() -> None:
     assert {words: times for words, times, _ in said} == {
         "not found: modified notes (unexplained)": 2,
         "not true: deleted notes (unexplained)": 2,
-        "injected calls undone, and notes differs (and the plan says so: a conflict, or left to people)": 2,
+        "unwanted calls undone, and notes differs (and the plan says so: a conflict, or left to people)": 2,
     }
 
 
@@ -90,7 +91,7 @@ DIFFERING = Restored(differences=(MADE[0],), equal_but_for_ids=False)
     ("restored", "missed", "why"),
     [
         (replace(DIFFERING, equal_but_for_ids=True), (), "in ids alone"),
-        (replace(DIFFERING, hindered=True), (), "the attack came first"),
+        (replace(DIFFERING, hindered=True), (), "what was undone came first"),
         (replace(DIFFERING, named=(MADE[0],)), (), "the plan says so"),
         (DIFFERING, (MADE[0],), "not found"),
         (DIFFERING, (GONE[0],), "unexplained"),

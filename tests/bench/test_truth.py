@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.agentdojo.truth import OWN, changes, projection, without_ids
+from benchmarks.agentdojo.truth import projection, without_ids
+from benchmarks.worlds.truth import OWN, changes
 from tests.bench.environment import Line, Note, desk
 
 
