@@ -32,6 +32,7 @@ _HEADINGS = {
     "holds": "Holds",
     "approvals": "Approvals",
     "drafts": "Drafted calls",
+    "backfills": "Backfills",
     "calls": "Calls whose outcome is unknown",
     "incidents": "Incidents",
     "recovery": "Recovery plans",

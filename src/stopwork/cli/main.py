@@ -49,6 +49,7 @@ SECTIONS: Final = {
         "audit": "stopwork.cli.audit:audit",
         "similar": "stopwork.cli.similar:similar",
         "recover": "stopwork.cli.recover:recover",
+        "backfill": "stopwork.cli.backfill:backfill",
         "message": "stopwork.cli.message:message",
         "postmortem": "stopwork.cli.postmortem:postmortem",
         "reenable": "stopwork.cli.reenable:reenable",

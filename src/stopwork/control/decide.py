@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
-from stopwork.control import budget, gates, holds, stages
+from stopwork.control import backfilling, budget, gates, holds, stages
 from stopwork.control.keys import KeyStanding, KeyState
 from stopwork.control.verdicts import strictest
 from stopwork.ledger.records import Approval, Hold, Principal, Reason, Record, Run, Workflow
@@ -83,7 +83,7 @@ class Controls(Record):
     """Everything that bears on a call at the moment of the decision.
 
     ``lifted`` are the holds that were set since the approval was asked for and have been lifted again. ``draft_decided`` is why a call
-    that was drafted is not to run by itself any more.
+    that was drafted is not to run by itself any more. ``backfill`` is how the order of a run that makes up for a missed one stands.
     """
 
     workflow: Workflow | None = None
@@ -95,6 +95,7 @@ class Controls(Record):
     approval: Approval | None = None
     lifted: tuple[Hold, ...] = ()
     draft_decided: Reason | None = None
+    backfill: backfilling.BackfillStanding | None = None
 
 
 class Decided(Record):
@@ -250,6 +251,11 @@ def _registration(request: CallRequest, controls: Controls) -> Iterator[Reason]:
 def _trigger(request: CallRequest, controls: Controls, tool: Tool) -> Iterator[Reason]:
     """A run that something undeclared has started may look; it changes nothing."""
     if controls.rules is None or controls.workflow is None or tool.effect is EffectKind.READ:
+        return
+    if request.run.trigger == backfilling.BACKFILL:
+        # What a person releases is permitted by that person, whatever has become of the order.
+        if request.draft is None:
+            yield from backfilling.reasons(request.run, controls.backfill)
         return
     accepted = controls.rules.manifest.accepted_triggers
     if request.run.trigger not in accepted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from stopwork.control.backfilling import BACKFILL
 from stopwork.incidents.audit_gaps import each_of
 from stopwork.incidents.case import Case
 from stopwork.kernel.phrases import count_of
@@ -66,14 +67,24 @@ def approvals(case: Case) -> r.Answer:
 def retries(case: Case) -> r.Answer:
     """Answer which runs and writes were repeated, and what was answered from the record."""
     occasions = Counter(run.trigger_id for run in case.runs)
-    retries = [run for run in case.runs if run.attempt > 1 or run.retry_of or occasions[run.trigger_id] > 1]
+    retries = [
+        run
+        for run in case.runs
+        if run.attempt > 1 or run.retry_of or run.trigger == BACKFILL or occasions[run.trigger_id] > 1
+    ]
     replays = [call for call in case.calls if call.verdict is w.Verdict.REPLAY]
     same: dict[tuple[str, str, str], list[str]] = {}
     for call in case.writes:
         same.setdefault((call.run, call.tool, call.args_digest), []).append(call.id)
     repeated = {key: calls for key, calls in same.items() if len(calls) > 1}
     findings: list[dict[str, Any]] = [
-        {"run": run.id, "attempt": run.attempt, "retry_of": run.retry_of, "trigger_id": run.trigger_id}
+        {
+            "run": run.id,
+            "attempt": run.attempt,
+            "retry_of": run.retry_of,
+            "trigger_id": run.trigger_id,
+            "backfill": run.backfill,
+        }
         for run in retries
     ]
     findings += [{"tool": tool, "same_arguments": calls} for (_run, tool, _digest), calls in repeated.items()]

@@ -10,9 +10,20 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec.structs import asdict
 
+from stopwork.control import backfilling, running
 from stopwork.control import protocol as p
-from stopwork.control import running
-from stopwork.operations import claims, lanes, outcomes, permits, points, probing, reads, retrievals, runs
+from stopwork.operations import (
+    backfills,
+    claims,
+    lanes,
+    outcomes,
+    permits,
+    points,
+    probing,
+    reads,
+    retrievals,
+    runs,
+)
 from stopwork.operations.manifests import Manifests
 from stopwork.storage.transaction import Tx
 
@@ -42,8 +53,8 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
             return runs.start(tx, manifests, **fields)
         case p.RejoinRun():
             return runs.rejoin(tx, manifests, **fields)
-        case p.ClaimDrafts():
-            return {"drafts": claims.claim(tx, manifests, **fields)}
+        case p.ClaimDrafts() | backfilling.ClaimBackfills():
+            return _claimed(tx, manifests, request)
         case p.FinishRun():
             runs.finish(tx, **fields)
         case p.AskPermit():
@@ -68,6 +79,15 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
         case p.RetirePoint():
             points.retire(tx, **fields, reason="it said goodbye")
     return {}
+
+
+def _claimed(
+    tx: Tx, manifests: Manifests, request: p.ClaimDrafts | backfilling.ClaimBackfills
+) -> dict[str, Any]:
+    """Give out what people have released or ordered, for one guard to carry out."""
+    if isinstance(request, p.ClaimDrafts):
+        return {"drafts": claims.claim(tx, manifests, **asdict(request))}
+    return {"backfills": backfills.claim(tx, manifests, **asdict(request))}
 
 
 def _read(tx: Tx, manifests: Manifests, request: p.RecordStep | p.SiftItems) -> dict[str, Any]:

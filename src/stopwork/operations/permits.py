@@ -48,7 +48,7 @@ from stopwork.ledger.records import (
 from stopwork.ledger.words import EffectKind, Outcome, Verdict
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
-from stopwork.operations import claims, probes
+from stopwork.operations import backfills, claims, probes
 from stopwork.operations.holds import lifted_since
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.points import current_epoch
@@ -125,6 +125,7 @@ def ask(
         approval=approval,
         lifted=tuple(lifted_since(tx, approval.epoch)) if approval is not None else (),
         draft_decided=claims.decided_about(tx, call_id) if earlier is not None else None,
+        backfill=backfills.standing(tx, manifests, known_run, tx.now) if known_run.backfill else None,
     )
     decided = decide(request, controls, tx.now)
     approval_id = _approval(tx, request, controls, decided)

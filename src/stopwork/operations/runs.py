@@ -9,14 +9,22 @@ from typing import Any
 from msgspec.structs import replace
 
 from stopwork.control import budget
+from stopwork.control.backfilling import BACKFILL
 from stopwork.control.budget import Usage
 from stopwork.control.protocol import RunRejoined, RunTicket, ToolFacts, WaitingCall
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import RunFinished, RunStarted, StepRecorded
-from stopwork.ledger.records import Call, Principal, Run, Workflow
-from stopwork.ledger.words import EffectKind, Outcome, PrincipalKind, RunStatus, StepKind, Verdict
+from stopwork.ledger.records import Backfill, BackfillState, Call, Principal, Run, Workflow
+from stopwork.ledger.words import (
+    EffectKind,
+    Outcome,
+    PrincipalKind,
+    RunStatus,
+    StepKind,
+    Verdict,
+)
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.prices import price_usd
 from stopwork.storage.transaction import Tx
@@ -58,6 +66,7 @@ def start(
                 retry_of=retry_of,
                 runtime=runtime or {},
                 digests=dict(manifests.digests(tx, workflow, declared.version)),
+                backfill=_ordered(tx, workflow, run_id, trigger, trigger_id),
             )
         )
     elif before.workflow != workflow:
@@ -70,6 +79,14 @@ def start(
             found=[trigger, trigger_id or run_id, attempt],
         )
     return _ticket(tx, manifests, run_id, declared)
+
+
+def _ordered(tx: Tx, workflow: str, run: str, trigger: str, trigger_id: str) -> str | None:
+    """Answer the order that a run carries out; a backfill that nobody ordered begins, and changes nothing."""
+    if trigger != BACKFILL:
+        return None
+    taken = tx.each(Backfill, workflow=workflow, state=BackfillState.TAKEN)
+    return next((each.id for each in taken if (each.run, each.trigger_id) == (run, trigger_id)), None)
 
 
 def _ticket(tx: Tx, manifests: Manifests, run: str, workflow: Workflow) -> RunTicket:
@@ -142,7 +159,9 @@ def finish(tx: Tx, *, run: str, status: RunStatus, error: str | None = None) -> 
     if status is RunStatus.RUNNING:
         raise Invalid("a run does not end as running", hint="Use succeeded or failed.", field="status")
     if known.status is RunStatus.RUNNING:
-        tx.record(RunFinished(run=run, workflow=known.workflow, status=status, error=error))
+        tx.record(
+            RunFinished(run=run, workflow=known.workflow, status=status, error=error, backfill=known.backfill)
+        )
     elif known.status is not status:
         raise Conflict(f"run {run} has already {known.status}", hint="A run ends once.", found=known.status)
     return tx.need(Run, run)

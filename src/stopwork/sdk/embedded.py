@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stopwork.control import backfilling, running
 from stopwork.control import protocol as p
-from stopwork.control import running
 from stopwork.kernel.errors import Internal, Invalid
 from stopwork.ledger.records import Call, Incident, Plan, Point, Principal, Run
 from stopwork.ledger.words import PrincipalKind
@@ -80,6 +80,7 @@ def workflow_of(view: View, request: p.Request[Any]) -> str:
             p.StartRun(workflow=workflow)
             | p.RegisterPoint(workflow=workflow)
             | p.ClaimDrafts(workflow=workflow)
+            | backfilling.ClaimBackfills(workflow=workflow)
             | running.ClaimLane(workflow=workflow)
         ):
             return workflow

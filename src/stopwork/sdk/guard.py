@@ -26,6 +26,7 @@ from stopwork.control.steps import Patience
 from stopwork.kernel.clock import SystemClock, boottime
 from stopwork.kernel.errors import Invalid
 from stopwork.kernel.ids import IdSource, TimeOrderedIds
+from stopwork.sdk.backfills import MakesUp
 from stopwork.sdk.binding import Binding, Signature, bind_mapping
 from stopwork.sdk.carrying import Carrier, PendingCall, patience_s
 from stopwork.sdk.desk import AsyncDesk, Desk, InThread
@@ -48,15 +49,14 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Stopwork(Recovers):
+class Stopwork(MakesUp, Recovers):
     """The guard: every tool that is called through it asks first, and leaves a record.
 
     ``systems`` are the systems whose objects this process can read, by the name that the manifest uses. With
     ``approval_wait_s`` a call that needs approval waits that long for it; without, it raises
     :class:`~stopwork.sdk.errors.CallWaiting` at once and :meth:`resume` goes on with it later.
 
-    One instance serves a whole process, threads and event loops alike. When the control plane cannot be reached nothing that is
-    guarded runs.
+    One instance serves a whole process, threads and event loops alike. Without the control plane nothing that is guarded runs.
     """
 
     def __init__(
@@ -180,6 +180,7 @@ class Stopwork(Recovers):
         attempt: int = 1,
         retry_of: str | None = None,
         runtime: Mapping[str, Any] | None = None,
+        run: str | None = None,
     ) -> GuardedRun:
         """Answer a run, to be entered with ``with`` or ``async with``.
 
@@ -188,9 +189,9 @@ class Stopwork(Recovers):
 
         ``runtime`` says what runs, to tell runs apart by: ``agent``, ``framework``, ``model``, ``prompt`` (its digest, see
         :func:`~stopwork.sdk.digests.prompt_digest`), ``connectors`` (a version or digest for each), and whatever else changes. The
-        digests of the tools that are guarded by now are added as ``tools``.
+        digests of the tools that are guarded by now are added as ``tools``. ``run`` is its id where an order gives it one.
         """
-        run = self._ids.new("run")
+        run = run or self._ids.new("run")
         start = StartRun(
             run=run,
             workflow=workflow,
@@ -201,9 +202,8 @@ class Stopwork(Recovers):
             runtime=runtime_of(runtime or {}, self._digests),
         )
         before_end = None if self._reads is None else self._reads.settle
-        return self._runs.setdefault(
-            run, GuardedRun(self.desk, self._adesk, start, self._heartbeat.watch, before_end)
-        )
+        made = GuardedRun(self.desk, self._adesk, start, self._heartbeat.watch, before_end)
+        return self._runs.setdefault(run, made)
 
     arun = run
 

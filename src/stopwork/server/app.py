@@ -20,6 +20,7 @@ from stopwork.kernel.errors import StopworkError
 from stopwork.server.api import (
     aftermath,
     auditing,
+    backfills,
     comparing,
     controls,
     drafts,
@@ -113,6 +114,7 @@ AFTER_THE_GUARD: Final = (
     *comparing.ENDPOINTS,
     *versions.ENDPOINTS,
     *drafts.ENDPOINTS,
+    *backfills.ENDPOINTS,
 )
 """The rows of the API that people and programs use; those of guards stand before them."""
 

@@ -175,6 +175,7 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.Hold: ("active", "incident"),
         r.Approval: ("state+requested_at", "subject", "incident", "call"),
         r.Draft: ("state+requested_at", "workflow+requested_at", "key", "run"),
+        r.Backfill: ("workflow+ordered_at", "state", "incident"),
         r.Signal: ("incident", "workflow+raised_at", "key"),
         r.Incident: ("status+opened_at", "workflow+opened_at", "cause"),
         r.Bundle: ("incident",),

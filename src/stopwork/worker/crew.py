@@ -15,6 +15,7 @@ from stopwork.ledger.records import Approval, Call, Principal, Run
 from stopwork.ledger.words import ApprovalState, PrincipalKind, RunStatus
 from stopwork.operations import (
     approvals,
+    backfills,
     drafts,
     nagging,
     outcomes,
@@ -126,6 +127,7 @@ def _forgotten(view: View, now: datetime) -> _Forgotten:
 def _keep_house(tx: Tx, manifests: Manifests, found: _Forgotten) -> None:
     approvals.expire_due(tx)
     drafts.tidy(tx)
+    backfills.expire_due(tx)
     approvals.escalate_due(tx)
     points.retire_silent(tx)
     nagging.nag(tx, manifests)
@@ -149,6 +151,7 @@ def _keep_house(tx: Tx, manifests: Manifests, found: _Forgotten) -> None:
                     workflow=run.workflow,
                     status=RunStatus.ABANDONED,
                     error="no guard of its workflow is alive",
+                    backfill=run.backfill,
                 )
             )
 

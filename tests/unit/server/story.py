@@ -33,6 +33,7 @@ class Story:
 
     def all(self) -> None:
         """Tell it to the end."""
+        self.made_up_for()
         self.agent_repeats_itself()
         self.people_look()
         self.drafted()
@@ -136,6 +137,18 @@ class Story:
         self.post("/v1/runs/run-1/finish", who=AGENT, status="failed", error="it was stopped")
         gone = self.house.as_(AGENT).delete(f"/v1/points/{point['point']}")
         assert gone.is_success, gone.text
+
+    def made_up_for(self) -> None:
+        """A missed Monday is ordered, taken up, and the order of another one is withdrawn."""
+        asked = {"occasion": "2020-03-02T08:00"}
+        found = self.post(f"/v1/workflows/{WORKFLOW}/backfills/check", **asked)
+        assert found["against"] == []
+        ordered = self.post(f"/v1/workflows/{WORKFLOW}/backfills", **asked, reason="The sheet is needed.")
+        [taken] = self.post("/v1/backfills/claim", who=AGENT, workflow=WORKFLOW, session="s1")["backfills"]
+        assert taken["backfill"] == ordered["id"]
+        assert self.get(f"/v1/backfills/{ordered['id']}")["run"] == taken["run"]
+        self.post(f"/v1/backfills/{ordered['id']}/withdraw", reason="It came by mail.")
+        assert self.get("/v1/backfills", workflow=WORKFLOW)[0]["state"] == "withdrawn"
 
     # --- people ----------------------------------------------------------------------------------
 

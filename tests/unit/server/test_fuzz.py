@@ -83,6 +83,7 @@ class Told:
         self.house = opened
         self.api: Description = description(opened.office.crew)
         story = Story(opened)
+        story.made_up_for()
         story.agent_repeats_itself()
         story.sealed()
         story.contained()
@@ -104,6 +105,7 @@ class Told:
             "credential": "cred_0001",
             "draft": "call-d1",
             "version": "1",
+            "backfill": "backfill_0001",
         }
         story.stored()
         self.browser = Browser.signed_in(opened, DANA)

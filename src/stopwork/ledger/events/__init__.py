@@ -9,6 +9,12 @@ An event type is never removed and a field never changes its meaning: old journa
 
 from __future__ import annotations
 
+from stopwork.ledger.events.backfills import (
+    BackfillExpired,
+    BackfillOrdered,
+    BackfillTaken,
+    BackfillWithdrawn,
+)
 from stopwork.ledger.events.base import Entry, Event, name_of
 from stopwork.ledger.events.controls import (
     ApprovalConsumed,
@@ -104,6 +110,10 @@ __all__ = [
     "ApprovalExpired",
     "ApprovalRequested",
     "AuditCompleted",
+    "BackfillExpired",
+    "BackfillOrdered",
+    "BackfillTaken",
+    "BackfillWithdrawn",
     "CallAttempted",
     "CallDecided",
     "CallFinished",

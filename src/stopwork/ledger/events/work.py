@@ -87,6 +87,7 @@ class RunStarted(Event, tag="run.started"):
     retry_of: str | None = None
     runtime: dict[str, Any] = {}
     digests: dict[str, str] = {}
+    backfill: str | None = None
 
 
 class RunFinished(Event, tag="run.finished"):
@@ -94,6 +95,7 @@ class RunFinished(Event, tag="run.finished"):
     workflow: str
     status: w.RunStatus
     error: str | None = None
+    backfill: str | None = None
 
 
 class StepRecorded(Event, tag="step.recorded"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stopwork.ledger.events import Entry
-from stopwork.ledger.fold import controls, drafts, incidents, pause_tests, work
+from stopwork.ledger.fold import backfills, controls, drafts, incidents, pause_tests, work
 from stopwork.ledger.fold.change import HANDLERS, Change, Put, Update, Upsert
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Put",
     "Update",
     "Upsert",
+    "backfills",
     "changes",
     "controls",
     "drafts",

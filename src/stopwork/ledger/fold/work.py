@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
-from stopwork.ledger.fold import drafts
+from stopwork.ledger.fold import backfills, drafts
 from stopwork.ledger.fold.change import Change, Put, Update, Upsert, on, replace, same_fields, to
 from stopwork.ledger.fold.controls import new_epoch
 
@@ -138,6 +138,8 @@ def _run_started(entry: e.Entry, event: e.RunStarted) -> Iterator[Change]:
 @on(e.RunFinished)
 def _run_finished(entry: e.Entry, event: e.RunFinished) -> Iterator[Change]:
     yield to(r.Run, event.run, status=event.status, error=event.error, finished_at=entry.at)
+    if event.backfill is not None:
+        yield backfills.run_ended(entry, event, event.backfill)
 
 
 @on(e.StepRecorded)

@@ -14,6 +14,7 @@ from stopwork.ledger.records.audits import (
     AuditScope,
     SystemSeen,
 )
+from stopwork.ledger.records.backfills import Backfill, BackfillCheck, BackfillFinding, BackfillState
 from stopwork.ledger.records.controls import Approval, Credential, Hold, Nag
 from stopwork.ledger.records.drafts import Claim, Draft, Release
 from stopwork.ledger.records.incidents import (
@@ -69,6 +70,10 @@ __all__ = [
     "AuditFollowed",
     "AuditLink",
     "AuditScope",
+    "Backfill",
+    "BackfillCheck",
+    "BackfillFinding",
+    "BackfillState",
     "Bundle",
     "Call",
     "Captured",

@@ -80,7 +80,7 @@ class Run(Record):
 
     ``trigger_id`` names the occasion (the same for a retry of the same occasion); ``runtime`` holds what ran:
     prompt and model versions, agent name, connector versions, as the agent says. ``digests`` are what the server knows itself: of
-    the manifest and of the schedule in it.
+    the manifest and of the schedule in it. ``backfill`` is the order by which it makes up for a missed run.
     """
 
     id: str
@@ -96,6 +96,7 @@ class Run(Record):
     retry_of: str | None = None
     runtime: dict[str, Any] = {}
     digests: dict[str, str] = {}
+    backfill: str | None = None
     finished_at: datetime | None = None
     error: str | None = None
     calls: int = 0

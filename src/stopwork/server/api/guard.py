@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stopwork.control import backfilling, running
 from stopwork.control import protocol as p
-from stopwork.control import running
 from stopwork.ledger.records import Credential
 from stopwork.operations import desk
 from stopwork.server.api.endpoint import Access, Attend, Endpoint, Given, Write
@@ -41,6 +41,10 @@ _SUMMARIES: Final[dict[type[p.Request[Any]], tuple[str, str]]] = {
         "Settle a call whose end nobody saw by what its probe returned",
     ),
     p.ClaimDrafts: ("claim_drafts", "Take released drafts to carry them out, so that nobody else does"),
+    backfilling.ClaimBackfills: (
+        "claim_backfills",
+        "Take orders to make up for missed runs, so that nobody else does",
+    ),
     p.RegisterPoint: ("register_point", "Register an enforcement point"),
     p.Heartbeat: ("beat", "Say that an enforcement point is alive and which epoch it acts on"),
     p.ReportReads: ("report_reads", "Report reads that an enforcement point decided by itself, on its lease"),
