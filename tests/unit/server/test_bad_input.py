@@ -16,6 +16,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
+from stopwork.kernel.canonical import revive
 from stopwork.kernel.clock import ManualClock
 from stopwork.server.api.endpoint import MAX_PAGE
 from stopwork.server.api.routing import read_body
@@ -229,7 +230,7 @@ def test_a_number_of_any_size_in_arguments_is_recorded_and_can_be_read_again(
     name = f"big-{abs(hash(number))}"
     opened.post("/v1/runs", who=AGENT, **RUN)
     opened.post("/v1/permits", who=AGENT, call=name, run="r-1", tool="crm.read_account", args={"n": number})
-    assert opened.get(f"/v1/calls/{name}")["args"] == {"n": number}
+    assert revive(opened.get(f"/v1/calls/{name}")["args"]) == {"n": number}
     opened.office.crew.catch_up()
     assert opened.get("/v1/health")["ok"]
 
