@@ -35,9 +35,9 @@ def gather(
     incident = view.need(r.Incident, incident_id)
     workflow = view.need(r.Workflow, incident.workflow)
     chosen = tuple(incident.runs if runs is None else dict.fromkeys(runs))
-    runs = tuple(sorted(_each(view, r.Run, chosen), key=lambda run: run.started_at))
-    of_runs = tuple(run.id for run in runs)
-    versions = {run.version for run in runs} | {incident.version, workflow.version}
+    found = tuple(sorted(_each(view, r.Run, chosen), key=lambda run: run.started_at))
+    of_runs = tuple(run.id for run in found)
+    versions = {run.version for run in found} | {incident.version, workflow.version}
     if calls is None:
         calls = tuple(_of_runs(view, r.Call, of_runs, "requested_at"))
     versions |= {call.version for call in calls if call.version}
@@ -52,7 +52,7 @@ def gather(
     return Case(
         incident=incident,
         workflow=workflow,
-        runs=runs,
+        runs=found,
         steps=tuple(_of_runs(view, r.Step, of_runs, "at")),
         calls=tuple(calls),
         effects=tuple(sorted(effects, key=lambda effect: effect.at)),
