@@ -23,8 +23,9 @@ def board(look: Look) -> c.BoardContext:
     holds = tuple(
         hold_row(look, each) for each in view.find(r.Hold, active=True, order="-id", limit=MAX_SHOWN)
     )
+    frame = look.frame("Board", "board")
     return c.BoardContext(
-        frame=look.frame("Board", "board"),
+        frame=frame,
         workflows=tuple(_workflow(look, each, holds) for each in view.find(r.Workflow, limit=MAX_SHOWN)),
         holds=holds,
         incidents=tuple(
@@ -32,6 +33,9 @@ def board(look: Look) -> c.BoardContext:
         ),
         approvals=tuple(row for row in pending_approvals(look) if not row.why_not),
         points=tuple(points.live(view, now=look.now)),
+        most=MAX_SHOWN
+        if max(view.count(r.Workflow), frame.counts.incidents, frame.counts.holds) > MAX_SHOWN
+        else 0,
         closed_recently=tuple(
             view.find(r.Incident, status=w.IncidentStatus.CLOSED, order="-opened_at", limit=RECENTLY_CLOSED)
         ),

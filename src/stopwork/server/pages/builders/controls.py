@@ -15,7 +15,8 @@ from stopwork.operations.approval_evidence import evidence
 from stopwork.operations.manifests import known_workflow, pending_version
 from stopwork.operations.proposing import offers
 from stopwork.server.pages import contexts as c
-from stopwork.server.pages.builders.look import Look, approval_row, hold_row, pending_approvals
+from stopwork.server.pages.builders.look import MAX_PENDING, Look, approval_row, hold_row, pending_approvals
+from stopwork.server.pages.builders.workflow import paging
 
 MAX_LISTED: Final = 50
 MAX_WORKFLOWS: Final = 100
@@ -59,11 +60,13 @@ def chosen_hold(value: str, workflow: str) -> tuple[r.Scope, w.HoldMode]:
 def holds(look: Look) -> c.HoldsContext:
     """Answer the active holds, and those that were lifted last."""
     view = look.view
-    lifted = view.find(r.Hold, active=False, order="-id", limit=MAX_LISTED)
+    after = look.query.get("after") or None
+    lifted = view.find(r.Hold, active=False, order="-id", limit=MAX_LISTED + 1, after=after)
     return c.HoldsContext(
         frame=look.frame("Holds", "holds"),
         active=tuple(hold_row(look, each) for each in view.each(r.Hold, active=True, order="-id")),
-        lifted=tuple(lifted),
+        lifted=tuple(lifted[:MAX_LISTED]),
+        paging=paging(look, "/holds", [each.id for each in lifted], MAX_LISTED),
     )
 
 
@@ -87,12 +90,18 @@ def hold(look: Look, hold_id: str) -> c.HoldContext:
 def approvals(look: Look) -> c.ApprovalsContext:
     """Answer the questions: this visitor's, other people's, and the latest answers."""
     rows = pending_approvals(look)
-    decided = [state for state in w.ApprovalState if state is not w.ApprovalState.PENDING]
+    settled = [state for state in w.ApprovalState if state is not w.ApprovalState.PENDING]
+    after = look.query.get("after") or None
+    decided = look.view.find(
+        r.Approval, state=settled, order="-requested_at", limit=MAX_LISTED + 1, after=after
+    )
     return c.ApprovalsContext(
         frame=look.frame("Approvals", "approvals"),
         waiting=tuple(row for row in rows if not row.why_not),
         others=tuple(row for row in rows if row.why_not),
-        decided=tuple(look.view.find(r.Approval, state=decided, order="-requested_at", limit=MAX_LISTED)),
+        decided=tuple(decided[:MAX_LISTED]),
+        paging=paging(look, "/approvals", [each.id for each in decided], MAX_LISTED),
+        more=len(rows) >= MAX_PENDING,
         versions=tuple(
             pending for each in look.view.each(r.Workflow) if (pending := pending_version(look.view, each.id))
         ),

@@ -92,11 +92,11 @@ def run(look: Look, run_id: str) -> c.RunContext:
         bounds["at_from"] = shown[0].requested_at
     if len(calls) > CALLS_A_PAGE:
         bounds["at_before"] = calls[CALLS_A_PAGE].requested_at
-    steps = view.find(r.Step, run=run_id, order="at", limit=STEPS_A_PAGE, **bounds)
+    steps = view.find(r.Step, run=run_id, order="at", limit=STEPS_A_PAGE + 1, **bounds)
     moments = [
         c.Moment(at=call.requested_at, call=row) for call, row in zip(shown, _calls(look, shown), strict=True)
     ]
-    moments += [c.Moment(at=step.at, step=step) for step in steps]
+    moments += [c.Moment(at=step.at, step=step) for step in steps[:STEPS_A_PAGE]]
     incidents = list(view.each(r.Incident, workflow=known.workflow, order="-opened_at"))
     return c.RunContext(
         frame=look.frame("Run", watch=f"run:{run_id}"),
@@ -104,6 +104,7 @@ def run(look: Look, run_id: str) -> c.RunContext:
         workflow=known_workflow(view, known.workflow),
         moments=tuple(sorted(moments, key=lambda moment: moment.at)),
         paging=paging(look, f"/runs/{run_id}", [call.id for call in calls], CALLS_A_PAGE),
+        more_steps=len(steps) > STEPS_A_PAGE,
         incident=next((each for each in incidents if run_id in each.runs), None),
         other_attempts=tuple(
             each

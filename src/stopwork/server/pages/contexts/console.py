@@ -73,7 +73,10 @@ class WorkflowRow(Context):
 
 
 class BoardContext(Context):
-    """What needs somebody now: incidents, approvals, holds, guards that are silent."""
+    """What needs somebody now: incidents, approvals, holds, guards that are silent.
+
+    Of more than ``most`` workflows, incidents or holds the first are shown; it is 0 where all are.
+    """
 
     frame: Frame
     workflows: tuple[WorkflowRow, ...]
@@ -82,6 +85,7 @@ class BoardContext(Context):
     approvals: tuple[ApprovalRow, ...]
     points: tuple[PointView, ...]
     closed_recently: tuple[r.Incident, ...] = ()
+    most: int = 0
 
 
 # --- workflow and run ------------------------------------------------------------------------------
@@ -155,6 +159,7 @@ class RunContext(Context):
     workflow: r.Workflow
     moments: tuple[Moment, ...]
     paging: Paging
+    more_steps: bool = False
     incident: r.Incident | None = None
     other_attempts: tuple[r.Run, ...] = ()
 
@@ -205,6 +210,7 @@ class HoldsContext(Context):
     frame: Frame
     active: tuple[HoldRow, ...]
     lifted: tuple[r.Hold, ...]
+    paging: Paging = Paging(shown=0)
 
 
 class HoldContext(Context):
@@ -218,13 +224,18 @@ class HoldContext(Context):
 
 
 class ApprovalsContext(Context):
-    """The questions: for this visitor, for others, and answered; and the versions of manifests that wait to be signed."""
+    """The questions: for this visitor, for others, and answered; and the versions of manifests that wait to be signed.
+
+    ``more`` questions are open than the page looks at.
+    """
 
     frame: Frame
     waiting: tuple[ApprovalRow, ...]
     others: tuple[ApprovalRow, ...]
     decided: tuple[r.Approval, ...]
     versions: tuple[r.ManifestVersion, ...] = ()
+    paging: Paging = Paging(shown=0)
+    more: bool = False
 
 
 class ArgumentField(Context):
