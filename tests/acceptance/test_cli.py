@@ -62,7 +62,7 @@ def test_an_incident_from_the_first_signal_to_the_first_stage(
 
     # Pause: the tool is held, and what is shown as paused is.
     (hold,) = office.ask("holds")
-    assert hold["scope"] == {"kind": "tool", "name": "tasks.create", "workflow": WORKFLOW}
+    assert hold["scope"] == {"kind": "tool", "name": "tasks.create", "workflow": WORKFLOW, "item": None}
     assert "state     paused" in office.command("holds", "show", hold["id"]).stdout
     assert (
         office.ask("holds", "lift", hold["id"], "--reason", "fine", code=Exit.REFUSED)["code"] == "conflict"
@@ -78,6 +78,15 @@ def test_an_incident_from_the_first_signal_to_the_first_stage(
     for item in office.ask("incident", "contain", name):
         if item["state"] == "proposed":
             office.ask("incident", "contain", name, item["id"], "done", "--how", "looked at it")
+    part = office.ask("audit", name, "--version", "1", "--tool", "tasks.create", "--followed")["audit"]
+    assert (part["scope"]["versions"], part["scope"]["tools"]) == ([1], ["tasks.create"])
+    assert part["followed"]["links"] == []
+    assert office.ask("audit", name, "--version", "9", code=Exit.INVALID)["field"] == "versions"
+    assert office.ask("audit", name, "--look")["audit"]["id"] == part["id"]
+    assert "decided by the guard" in office.read("audit", name, "--look")
+    (newest, *_rest) = office.ask("calls", "list", "--tool", "tasks.create")
+    assert office.ask("similar", newest["id"])["calls"][0]["why"][0] == "same tool, tasks.create"
+    assert office.ask("similar", name)["of"] != []
     audit = office.ask("audit", name)
     assert len(audit["audit"]["answers"]) == 12
     assert [each["object"]["id"] for each in audit["objects"]] == [each for each in made if each != "t-0"]
