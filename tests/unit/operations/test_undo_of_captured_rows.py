@@ -59,6 +59,7 @@ def test_a_call_that_named_nothing_is_undone_row_by_row(tmp_path: Path, crm: sql
     system = SqlSystem(
         "crm", tmp_path / "crm.db", {"account": Table(table="account", key=("id",))}, capture=True
     )
+    system.install_capture()
     manifest = tmp_path / "stopwork.yaml"
     manifest.write_text(MANIFEST)
     before = world(crm)
