@@ -95,8 +95,10 @@ def complete(
 
 def audited(view: View, manifests: Manifests, incident: str) -> Case:
     """Answer the case as far as its newest audit is about it: what is listed as affected, and what a plan is proposed for."""
-    known = view.first(Audit, incident=view.need(Incident, incident).id, order="-at")
-    return in_scope(view, manifests, incident, known.scope if known else THE_INCIDENT)[0]
+    case = gather(view, manifests, incident)
+    if case.audit is None or not case.audit.scope.narrowed:
+        return case
+    return in_scope(view, manifests, incident, case.audit.scope)[0]
 
 
 def in_scope(view: View, manifests: Manifests, incident: str, scope: AuditScope) -> tuple[Case, str]:
