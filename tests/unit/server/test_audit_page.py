@@ -66,6 +66,12 @@ def test_every_record_that_an_answer_rests_on_opens(opened: House, trouble: Audi
         assert answer.status_code == 200, link
 
 
+def test_what_a_call_may_have_changed_stands_with_the_call(opened: House, trouble: Audited) -> None:
+    call = trouble.update.call
+    answer = Browser.signed_in(opened, LEE).http.get(f"/records/{call}:crm/account/acme")
+    assert answer.headers["location"] == f"/runs/{trouble.run}#{call}"
+
+
 def test_a_record_that_is_not_there_is_said_to_be_missing(opened: House) -> None:
     assert Browser.signed_in(opened, LEE).http.get("/records/call_nobody_made").status_code == 404
 

@@ -33,11 +33,15 @@ OPENED: Final = frozenset(_PAGES)
 
 
 def page_of(view: View, record_id: str) -> str:
-    """Answer the address of the page that tells about the record with this id; ``NotFound`` where there is none."""
-    prefix = record_id.partition("_")[0]
-    kinds = [_PAGES[prefix]] if prefix in _PAGES else list(_PAGES.values())
-    for kind, address in kinds:
-        record = view.get(kind, record_id)
-        if record is not None:
-            return address(record)
+    """Answer the address of the page that tells about the record with this id; ``NotFound`` where there is none.
+
+    What a call may have changed, whose end nobody saw, is called by the call and the object: it stands with the call.
+    """
+    for each in dict.fromkeys((record_id, record_id.partition(":")[0])):
+        prefix = each.partition("_")[0]
+        kinds = [_PAGES[prefix]] if prefix in _PAGES else list(_PAGES.values())
+        for kind, address in kinds:
+            record = view.get(kind, each)
+            if record is not None:
+                return address(record)
     raise NotFound(f"there is no record {record_id:.100}", hint="Look it up in the journal.")
