@@ -30,6 +30,7 @@ from stopwork.operations import (
 )
 from stopwork.server.pages.answering import answer_approval, answer_version, decide_draft
 from stopwork.server.pages.auditing import audit
+from stopwork.server.pages.backfilling import order_backfill, withdraw_backfill
 from stopwork.server.pages.builders.controls import chosen_hold
 from stopwork.server.pages.held import held
 from stopwork.server.pages.planning import approve_plan, edit_item, look_again, propose_plan
@@ -380,6 +381,8 @@ FORMS: Final[dict[str, Callable[[Sent], Landed]]] = {
     "/pause": pause,
     "/workflows/{workflow}/pause-test": test_pause,
     "/workflows/{workflow}/stage": change_stage,
+    "/workflows/{workflow}/backfills": order_backfill,
+    "/backfills/{backfill}/withdraw": withdraw_backfill,
     "/holds/{hold}/lift": lift,
     "/approvals/{approval}": answer_approval,
     "/drafts/{draft}": decide_draft,

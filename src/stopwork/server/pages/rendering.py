@@ -40,6 +40,7 @@ _TEMPLATES: dict[type[c.Context], str] = {
     c.HoldContext: "hold.html",
     c.ApprovalsContext: "approvals.html",
     c.ApprovalContext: "approval.html",
+    c.BackfillsContext: "backfills.html",
     c.DraftsContext: "drafts.html",
     c.DraftContext: "draft.html",
     c.JournalContext: "journal.html",

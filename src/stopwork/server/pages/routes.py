@@ -23,6 +23,7 @@ from stopwork.server.auth import COOKIE, check_csrf, csrf_token, identify
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders import (
     auditing,
+    backfills,
     board,
     changes,
     controls,
@@ -55,6 +56,7 @@ _PAGES: Final[dict[str, Builder]] = {
     "/": lambda look, _path: board.board(look),
     "/workflows/{workflow}": lambda look, path: workflow.workflow(look, path["workflow"]),
     "/workflows/{workflow}/versions": lambda look, path: changes.workflow_versions(look, path["workflow"]),
+    "/workflows/{workflow}/backfills": lambda look, path: backfills.backfills(look, path["workflow"]),
     "/runs/{run}": lambda look, path: workflow.run(look, path["run"]),
     "/runs/{run}/difference": lambda look, path: changes.since_last_good(look, path["run"]),
     "/runs/{before}/difference/{run}": lambda look, path: changes.two_runs(look, path["before"], path["run"]),

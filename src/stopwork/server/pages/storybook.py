@@ -14,6 +14,7 @@ from stopwork.server.pages.contexts import Context
 from stopwork.server.pages.rendering import STATIC, Pages
 from stopwork.server.pages.stories import console
 from stopwork.server.pages.stories.approvals import approval_stories
+from stopwork.server.pages.stories.backfills import backfill_stories
 from stopwork.server.pages.stories.changes import change_stories
 from stopwork.server.pages.stories.drafts import draft_stories
 from stopwork.server.pages.stories.incident import incident_stories
@@ -28,6 +29,7 @@ def stories() -> Iterator[tuple[str, Context]]:
     yield from change_stories(console.frame)
     yield from approval_stories(console.frame)
     yield from draft_stories(console.frame)
+    yield from backfill_stories(console.frame)
     yield from incident_stories(
         console.frame, console.HOLD_ROW, console.PAUSING_ROW, console.STAGES, console.PREPAREDNESS
     )

@@ -4,6 +4,7 @@ Templates read nothing else. Records of the ledger stand in a context as they ar
 beside them (an age, a next step, who may decide) has a record here.
 """
 
+from stopwork.server.pages.contexts.backfills import BackfillsContext
 from stopwork.server.pages.contexts.changes import DifferenceContext, VersionRow, VersionsContext
 from stopwork.server.pages.contexts.console import (
     ApprovalContext,
@@ -74,6 +75,7 @@ __all__ = [
     "ArgumentField",
     "AudienceRow",
     "AuditPanel",
+    "BackfillsContext",
     "BoardContext",
     "CallRow",
     "CheckRow",
