@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from stopwork.control.holds import Retrieval, Subject, covers
 from stopwork.incidents.audit_gaps import each_of, of_runs
 from stopwork.incidents.case import Case
 from stopwork.kernel.phrases import count_of
@@ -47,7 +48,19 @@ def trigger(case: Case) -> r.Answer:
 
 def _declared_trigger(case: Case, run: r.Run) -> bool:
     manifest = case.manifests.get(run.version)
-    return manifest is not None and run.trigger in manifest.accepted_triggers
+    declared = manifest is not None and run.trigger in manifest.accepted_triggers
+    return declared or run.backfill is not None  # what a person has ordered needs no declaration
+
+
+def _quarantined(case: Case, read: Subject) -> str | None:
+    """Answer the hold, if any, by which an item that was read is read no more."""
+    of_items = (hold for hold in case.holds if hold.active and hold.scope.item is not None)
+    return next((hold.id for hold in of_items if covers(hold.scope, read)), None)
+
+
+def _retrieved(step: r.Step) -> Retrieval:
+    said = {"name": step.name, "facts": step.facts}
+    return Retrieval(workflow=step.workflow, trigger="", source=step.source, source_class=None, args=said)
 
 
 def inputs_read(case: Case) -> r.Answer:
@@ -55,11 +68,25 @@ def inputs_read(case: Case) -> r.Answer:
     steps = [step for step in case.steps if step.kind is w.StepKind.RETRIEVAL]
     reads = [call for call in case.permitted if call.effect is w.EffectKind.READ]
     findings: list[dict[str, Any]] = [
-        {"step": step.id, "run": step.run, "name": step.name, "source": step.source, "at": step.at}
+        {
+            "step": step.id,
+            "run": step.run,
+            "name": step.name,
+            "source": step.source,
+            "at": step.at,
+            "quarantined": _quarantined(case, _retrieved(step)),
+        }
         for step in steps
     ]
     findings += [
-        {"call": call.id, "run": call.run, "tool": call.tool, "source": call.source, "args": call.args}
+        {
+            "call": call.id,
+            "run": call.run,
+            "tool": call.tool,
+            "source": call.source,
+            "args": call.args,
+            "quarantined": _quarantined(case, call),
+        }
         for call in reads
     ]
     without = [run.id for run in case.runs if not any(f["run"] == run.id for f in findings)]

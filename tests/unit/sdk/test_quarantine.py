@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from stopwork.incidents.audit_inputs import inputs_read
 from stopwork.kernel.clock import ManualClock
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.records import Call, Hold, Scope, Step
-from stopwork.ledger.words import HoldMode, ScopeKind, StepKind, Verdict
-from stopwork.operations import holds, manifests
+from stopwork.ledger.words import HoldMode, IncidentType, ScopeKind, StepKind, Verdict
+from stopwork.operations import holds, incidents, manifests
+from stopwork.operations.cases import gather
 from stopwork.operations.holds import PauseState
 from stopwork.operations.installation import Installation
 from stopwork.sdk import CallDenied, Stopwork
@@ -130,6 +132,21 @@ def test_a_poisoned_mail_is_read_by_no_later_run(room: Room, *, sifts: bool) -> 
         if step.kind is StepKind.GUARDRAIL
     ]
     assert withheld == ([[POISON]] * 3 if sifts else [])
+
+
+def test_the_audit_shows_what_is_in_quarantine(room: Room) -> None:
+    room.agent(sifts=False)
+    hold = room.quarantine()
+    opened = partial(
+        incidents.open_by_hand,
+        manifests=room.installation.manifests,
+        workflow="renewals",
+        type=IncidentType.PROMPT_INJECTION,
+    )
+    home = room.store.write(opened, actor=LEE)
+    case = room.store.read(lambda view: gather(view, room.installation.manifests, home.id))
+    read = {each["args"].get("mail"): each["quarantined"] for each in inputs_read(case).findings}
+    assert read == {None: None, "mail-1": None, POISON: hold.id, "mail-170": None}
 
 
 def test_a_retrieval_of_it_is_refused_and_stays_on_record(room: Room) -> None:
