@@ -35,6 +35,7 @@ class Look(Struct, frozen=True, kw_only=True):
 def addresses(ids: Ids) -> Iterator[str]:
     """Answer the pages and lists."""
     yield f"/incidents/{ids.incident}"
+    yield f"/incidents/{ids.incident}/objects"
     yield f"/v1/incidents/{ids.incident}/objects"
     yield f"/v1/incidents/{ids.incident}/audit"
     yield f"/v1/incidents/{ids.incident}/phases"
@@ -101,7 +102,8 @@ def measured(folder: Path, database: str | None, ids: Ids) -> Iterator[Look]:
                 yield Look(
                     name=path.replace(ids.incident, "INCIDENT")
                     .replace(ids.run, "RUN")
-                    .replace(ids.call, "CALL"),
+                    .replace(ids.call, "CALL")
+                    .replace(ids.hold, "HOLD"),
                     status=answer.status_code,
                     bytes=len(answer.content),
                     cold_ms=cold_ms,
