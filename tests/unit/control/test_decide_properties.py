@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stopwork.control.backfilling import BACKFILL, BackfillStanding
 from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, decide
 from stopwork.control.keys import KeyStanding, KeyState
@@ -15,6 +16,7 @@ from stopwork.control.verdicts import STRICTNESS
 from stopwork.ledger.records import Hold, Run
 from stopwork.ledger.words import (
     ApprovalState,
+    EffectKind,
     HoldMode,
     Mode,
     ReasonKind,
@@ -71,9 +73,17 @@ requests = st.builds(
     request,
     tool=st.sampled_from(TOOLS),
     args=st.just({"id": "acme"}),
-    run=st.builds(run, status=st.sampled_from(RunStatus), workflow=st.sampled_from(["renewals", "other"])),
+    run=st.builds(
+        run,
+        status=st.sampled_from(RunStatus),
+        workflow=st.sampled_from(["renewals", "other"]),
+        trigger=st.sampled_from(["schedule", "backfill"]),
+    ),
     source=st.sampled_from([None, "inbox"]),
 )
+
+
+STALE = BackfillStanding(order="backfill_1", against=("its source is stale",))
 
 
 @st.composite
@@ -100,6 +110,7 @@ def situations(draw: st.DrawFn) -> tuple[CallRequest, Controls]:
             run_unpriced=draw(st.sampled_from([0, 1])),
         ),
         approval=draw(st.sampled_from([None, answered])),
+        backfill=draw(st.sampled_from([None, BackfillStanding(order="backfill_1"), STALE])),
     )
     return asked, given_controls
 
@@ -160,3 +171,14 @@ def test_nothing_undeclared_and_nothing_without_an_answer_is_ever_allowed_while_
     enforcing = given_controls.workflow is None or given_controls.workflow.mode is Mode.ENFORCE
     if enforcing and (given_controls.rules is None or asked.tool == "crm.magic"):
         assert decided.verdict is Verdict.DENY
+
+
+@given(situations())
+def test_no_backfill_changes_anything_without_an_order_that_nothing_stands_against(
+    situation: tuple[CallRequest, Controls],
+) -> None:
+    asked, given_controls = situation
+    decided = decide(asked, given_controls, NOW)
+    in_order = given_controls.backfill is not None and not given_controls.backfill.against
+    if asked.run.trigger == BACKFILL and decided.effect is not EffectKind.READ and not in_order:
+        assert decided.would is Verdict.DENY

@@ -56,10 +56,12 @@ class Room:
         self.sent: list[str] = []
         self.bodies_read: list[str] = []
         self.guard = Stopwork.at(LocalDesk(self.installation), read_lease=read_lease)
-        self.list = self.guard.tool("mail.list")(lambda: list(self.mails))
+        self.list = self.guard.tool("mail.list")(self._list)
         self.read = self.guard.tool("mail.read")(self._read)
-        self.wiki = self.guard.tool("wiki.read")(lambda page: page)
         self.send = self.guard.tool("mail.send")(self._send)
+
+    def _list(self) -> list[str]:
+        return list(self.mails)
 
     def _read(self, mail: str) -> str:
         self.bodies_read.append(mail)
@@ -90,12 +92,13 @@ class Room:
 
     def until_enforced(self, hold: Hold) -> None:
         """Wait until no guard reads by itself any more what is held."""
-        for _ in range(1_000):
-            paused = self.store.read(lambda view: holds.status(view, hold, now=self.clock.now()))
-            if paused.state is PauseState.DRAINED:
-                return
+        until = time.monotonic() + 20
+        while self.state_of(hold) is not PauseState.DRAINED:
+            assert time.monotonic() < until, f"{hold} is still {self.state_of(hold)}"
             time.sleep(0.02)
-        raise AssertionError(f"{hold} is still {paused.state}")
+
+    def state_of(self, hold: Hold) -> PauseState:
+        return self.store.read(lambda view: holds.status(view, hold, now=self.clock.now())).state
 
     def close(self) -> None:
         self.guard._heartbeat.close()

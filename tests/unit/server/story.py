@@ -6,7 +6,7 @@ Each chapter leaves the house as the next one finds it, so a test may stop where
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from msgspec import convert, to_builtins
 
@@ -140,7 +140,7 @@ class Story:
 
     def made_up_for(self) -> None:
         """A missed Monday is ordered, taken up, and the order of another one is withdrawn."""
-        asked = {"occasion": "2020-03-02T08:00"}
+        asked: dict[str, Any] = {"occasion": "2020-03-02T08:00"}
         found = self.post(f"/v1/workflows/{WORKFLOW}/backfills/check", **asked)
         assert found["against"] == []
         ordered = self.post(f"/v1/workflows/{WORKFLOW}/backfills", **asked, reason="The sheet is needed.")
