@@ -37,14 +37,18 @@ def _show_similar(paper: Paper, found: Any) -> None:
 
 
 @click.command()
-@click.argument("what", metavar="CALL|INCIDENT")
+@click.argument("what", metavar="CALL…|INCIDENT", nargs=-1, required=True)
 @paged
 @answers(_show_similar)
-def similar(cli: Invocation, what: str, **page: Any) -> Any:
-    """List past calls like CALL, or like those that the signals of INCIDENT are about, the most similar first.
+def similar(cli: Invocation, what: tuple[str, ...], **page: Any) -> Any:
+    """List past calls like these CALLs, or like those that the signals of INCIDENT are about, the most similar first.
 
     They have the same workflow and tool; what else they share is said: gate, shape and values of the arguments, source, destination.
     """
-    if what.startswith("AI-INC-"):
-        return cli.server.get("/v1/incidents/{incident}/similar", incident=what, **page)
-    return cli.server.get("/v1/calls/{call}/similar", call=what, **page)
+    first, *others = what
+    if not first.startswith("AI-INC-"):
+        more = ",".join(others) or None
+        return cli.server.get("/v1/calls/{call}/similar", call=first, others=more, **page)
+    if others:
+        raise click.UsageError("name one incident, or calls")
+    return cli.server.get("/v1/incidents/{incident}/similar", incident=first, **page)

@@ -62,6 +62,12 @@ class SimilarFilter(Page, frozen=True, kw_only=True):
     """``after`` is the call that the page before ended with."""
 
 
+class SimilarToCalls(SimilarFilter, frozen=True, kw_only=True):
+    """``others`` are further calls to compare with, separated by commas."""
+
+    others: str = ""
+
+
 def _objects(view: View, given: Given) -> tuple[AffectedObject, ...]:
     query: ObjectFilter = given.query
     case = audits.audited(view, given.installation.manifests, incident_of(given))
@@ -128,10 +134,13 @@ ENDPOINTS = (
         summary="Past calls of the workflow that are like this one, the most similar first",
         does=Read(
             lambda view, g: similarities.similar_calls(
-                view, (g.path["call"],), limit=g.query.limit, after=g.query.after or ""
+                view,
+                (g.path["call"], *filter(None, g.query.others.split(","))),
+                limit=g.query.limit,
+                after=g.query.after or "",
             )
         ),
-        query=SimilarFilter,
+        query=SimilarToCalls,
         answer=similarities.SimilarCalls,
         tag="records",
     ),
