@@ -91,7 +91,11 @@ def _show_pause(paper: Paper, found: Any) -> None:
 @click.option("--tool", metavar="NAME", help="One tool.")
 @click.option("--trigger", metavar="NAME", help="What one trigger starts.")
 @click.option("--permission", metavar="NAME", help="Every tool that uses one permission.")
-@click.option("--source", metavar="NAME", help="What came from one source; class:external is every source of that trust.")
+@click.option(
+    "--source",
+    metavar="NAME",
+    help="What came from one source; class:external is every source of that trust.",
+)
 @click.option("--item", metavar="ID", help="Only this item of --source: it is put in quarantine.")
 @click.option("--destination", metavar="NAME", help="What goes to one destination.")
 @click.option("--everything", is_flag=True, help="Every workflow.")
@@ -309,7 +313,8 @@ def _effect(impact: Any) -> str:
     """Answer what a hold would have done, and will do."""
     stopped, kept = impact["calls_stopped"], impact["calls_kept"]
     runs = count_of(impact["runs_stopped"], "scheduled run")
-    return f"would have stopped {stopped} of {count_of(stopped + kept, 'call')} in 7 days, will stop {runs}"
+    newest = "the newest " if impact["calls_since"] else ""
+    return f"would have stopped {stopped} of {newest}{count_of(stopped + kept, 'call')} in 7 days, will stop {runs}"
 
 
 def _reminder(paper: Paper, nag: Any) -> str:

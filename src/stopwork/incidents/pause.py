@@ -112,11 +112,15 @@ class Proposal(Struct, frozen=True, kw_only=True):
 
 
 class Impact(Struct, frozen=True, kw_only=True):
-    """What a hold would have done to the calls of the last days (:data:`LOOK_BACK`), and will do to the runs due in the next."""
+    """What a hold would have done to the calls of the last days (:data:`LOOK_BACK`), and will do to the runs due in the next.
+
+    ``calls_since`` is where the calls begin that were looked at, when there are too many for the time that a person in need has.
+    """
 
     calls_stopped: int
     calls_kept: int
     runs_stopped: int
+    calls_since: datetime | None = None
 
 
 class Alike(Record):

@@ -31,6 +31,8 @@ from stopwork.storage.view import View
 #: What holds look at in a call, but for those on one item.
 _TOLD_APART: Final = tuple(name for name in Alike.__struct_fields__ if name not in ("args", "calls"))
 _told_apart: Final = attrgetter(*_TOLD_APART)
+#: So many of the newest calls of the last days are looked at: a person in need does not wait for more.
+MAX_CALLS: Final = 20_000
 #: So many of the newest calls of an incident are looked at for the items that they read.
 MAX_SUSPECTS: Final = 500
 
@@ -57,8 +59,12 @@ def offers(
     incident: str | None = None,
     risk: PauseRisk | None = None,
     facts: Mapping[str, Any] | None = None,
+    most: int = MAX_CALLS,
 ) -> tuple[Offer, ...]:
-    """Answer the holds to choose from, smallest first; ``facts`` that are given stand before the incident's own."""
+    """Answer the holds to choose from, smallest first; ``facts`` that are given stand before the incident's own.
+
+    Of more than ``most`` calls the newest are looked at, and each offer says where they begin.
+    """
     known = known_workflow(view, workflow)
     known_facts = dict(facts or {})
     kind = IncidentType.TOOL_MISUSE
@@ -73,14 +79,14 @@ def offers(
     manifest = manifests.version(view, known.id, known.version).manifest
     offered = proposals(kind, known_facts, manifest, risk=risk, read=read)
     of_items = frozenset(each.scope.name for each in offered if each.scope.item is not None)
-    alike, named = _seen(view, known.id, now - LOOK_BACK, of_items)
+    alike, named, since = _seen(view, known.id, now - LOOK_BACK, of_items, most)
     due = runs_due(manifest, now)
     held = {(hold.scope, hold.mode): hold for hold in view.each(Hold, active=True)}
     is_known = bool(known_facts or risk)
     return tuple(
         Offer(
             proposal=each,
-            impact=_impact(each, alike, named, runs_due=due),
+            impact=replace(_impact(each, alike, named, runs_due=due), calls_since=since),
             recommended=is_known and number == 0 and (each.scope, each.mode) not in held,
             held=held.get((each.scope, each.mode)),
         )
@@ -97,16 +103,25 @@ def _impact(offered: Proposal, alike: Sequence[Alike], named: Sequence[Alike], *
 
 
 def _seen(
-    view: View, workflow: str, since: datetime, sources: frozenset[str]
-) -> tuple[tuple[Alike, ...], tuple[Alike, ...]]:
-    """Answer all calls since then, those that a hold on no item tells apart counted together, and those that read these sources."""
+    view: View, workflow: str, since: datetime, sources: frozenset[str], most: int
+) -> tuple[tuple[Alike, ...], tuple[Alike, ...], datetime | None]:
+    """Answer the newest calls since then, those that a hold on no item tells apart counted together, and those that read these sources.
+
+    The third is when the oldest of them was asked for, where there are older ones.
+    """
     counted: Counter[tuple[Any, ...]] = Counter()
     named = []
-    for call in calls_as(view, Alike, workflow=workflow, since=since):
+    oldest = None
+    for number, (at, call) in enumerate(calls_as(view, Alike, workflow=workflow, since=since)):
+        if number == most:
+            break
+        oldest = at
         counted[_told_apart(call)] += 1
         if call.source in sources:
             named.append(call)
+    else:
+        oldest = None  # there are no older ones
     alike = (
         Alike(**dict(zip(_TOLD_APART, facts, strict=True)), calls=calls) for facts, calls in counted.items()
     )
-    return tuple(alike), tuple(named)
+    return tuple(alike), tuple(named), oldest

@@ -17,22 +17,25 @@ G = TypeVar("G", bound=Record)
 PAGE: Final = 5_000
 
 
-def calls_as(view: View, kind: type[G], *, workflow: str, since: datetime, page: int = PAGE) -> Iterator[G]:
-    """Answer every call of a workflow that was asked for since then, as a record that has some of its fields."""
+def calls_as(
+    view: View, kind: type[G], *, workflow: str, since: datetime, page: int = PAGE
+) -> Iterator[tuple[datetime, G]]:
+    """Answer the calls of a workflow that were asked for since then, newest first: when, and a record that has some of its fields."""
     table = TABLES[Call]
     asked = (
         sa.select(table.c.requested_at, table.c.id, table.c.record)
-        .where(table.c.workflow == workflow)
-        .order_by(table.c.requested_at, table.c.id)
+        .where(table.c.workflow == workflow, table.c.requested_at >= since)
+        .order_by(table.c.requested_at.desc(), table.c.id.desc())
         .limit(page)
     )
-    at, last = since, ""
+    further = asked
     while True:
-        behind = sa.or_(table.c.requested_at > at, sa.and_(table.c.requested_at == at, table.c.id > last))
-        # The first condition is what the index is entered by.
-        rows = view.execute(asked.where(table.c.requested_at >= at, behind)).all()
+        rows = view.execute(further).all()
         for row in rows:
-            yield decode(kind, row.record)
+            yield row.requested_at, decode(kind, row.record)
         if len(rows) < page:
             return
         at, last = rows[-1].requested_at, rows[-1].id
+        before = sa.or_(table.c.requested_at < at, sa.and_(table.c.requested_at == at, table.c.id < last))
+        # The first condition is what the index is entered by.
+        further = asked.where(table.c.requested_at <= at, before)

@@ -1,4 +1,4 @@
-"""Contract of looking at many calls: every one of the workflow since then, once, as far as is asked, on either database."""
+"""Contract of looking at many calls: every one of the workflow since then, newest first and once, as far as is asked, on either database."""
 
 from __future__ import annotations
 
@@ -45,5 +45,7 @@ def test_every_call_is_looked_at_once_from_then_on(replica: Replica) -> None:
         for page in (1, 2, 5, 100):
             found = replica.store.read(lambda view: list(look(view, since=since, page=page)))  # noqa: B023 - used at once
             assert found == [
-                Glance(id=call.id, args=call.args) for call in calls if call.requested_at >= since
+                (call.requested_at, Glance(id=call.id, args=call.args))
+                for call in reversed(calls)
+                if call.requested_at >= since
             ]

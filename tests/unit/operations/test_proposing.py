@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from stopwork.ledger.records import Call, Incident, Scope
 from stopwork.ledger.words import HoldMode, IncidentType, PauseRisk, ScopeKind, Verdict
 from stopwork.operations import manifests
 from stopwork.operations.proposing import Offer, offers
-from tests.support.office import LEE, MANIFEST, WORKFLOW, Office
+from tests.support.office import LEE, MANIFEST, START, WORKFLOW, Office
 
 TOOL = "crm.create_task"
 OTHER = MANIFEST.replace("workflow: renewals", "workflow: invoices")
@@ -65,6 +67,17 @@ def test_the_smallest_that_removes_the_risk_comes_first_with_its_effect(office: 
     assert (first.impact.calls_stopped, first.impact.runs_stopped) == (1, 0)
     assert widest.proposal.scope.kind is ScopeKind.EVERYTHING
     assert (widest.impact.calls_kept, widest.impact.runs_stopped) == (0, 1)
+
+
+def test_where_there_are_too_many_the_newest_are_looked_at_and_it_is_said_since_when(office: Office) -> None:
+    for occasion in ("first", "second"):
+        office.do(office.begin(occasion), "crm.read_account", account_id="acme")
+        office.wait(hours=1)
+    look = partial(offers, manifests=office.inst.manifests, workflow=WORKFLOW, now=office.clock.now())
+    (every, *_), (newest, *_) = (office.read(partial(look, most=most)) for most in (2, 1))
+    assert (every.impact.calls_stopped + every.impact.calls_kept, every.impact.calls_since) == (2, None)
+    assert newest.impact.calls_stopped + newest.impact.calls_kept == 1
+    assert newest.impact.calls_since == START + timedelta(hours=1)
 
 
 def test_every_call_of_the_last_seven_days_counts_and_no_older_one(office: Office) -> None:
