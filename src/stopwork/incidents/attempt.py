@@ -9,7 +9,8 @@ Whoever runs a plan does this for each approved item, in order, each line durabl
     verify(item, system.read(item.object))                    # True → verified, False → failed
 
 An item found in doubt after a crash needs nothing special: :func:`step` answers ``AlreadyDone`` when the attempt took effect,
-``Replace`` when it did not and may be tried again, and ``Clash`` when neither can be told, which is for a person.
+``Replace`` when it did not and may be tried again, and ``Clash`` when neither can be told, which is for a person. A tool that may have
+been called is never called again: that its object looks as before does not say that nothing was done.
 An object is put back as a whole or not at all: one field in conflict leaves every field alone.
 """
 
@@ -75,7 +76,7 @@ def step(item: Item, now: Image) -> Step:
     if item.remedy.by_people:
         return ByHand()
     if item.remedy is Remedy.RESEND:
-        return _send(item)
+        return _invoke(item)  # what is sent cannot be read back
     if now.state is ImageState.UNKNOWN:
         return Clash(fields=("",), why=f"it could not be read: {now.note}")
     if same_image(now, item.target):
@@ -164,8 +165,8 @@ def _by_field(item: Item) -> bool:
     return both_there and item.remedy is not Remedy.RECREATE
 
 
-def _send(item: Item) -> Step:
-    """What is sent cannot be read back, so an attempt whose end nobody saw is never made again."""
+def _invoke(item: Item) -> Step:
+    """A tool compares nothing, so an attempt whose end nobody saw is never made again."""
     if item.attempted_at is not None:
         return Clash(
             fields=("",), why=f"whether {item.undo_tool} was called is not known, so it is not called again"
@@ -184,9 +185,9 @@ def _step_by_field(item: Item, now: Image) -> Step:
     return _change(item, now, merged.target)
 
 
-def _change(item: Item, now: Image, target: Image) -> Replace | Invoke:
+def _change(item: Item, now: Image, target: Image) -> Step:
     if item.undo_tool is not None:
-        return Invoke(tool=item.undo_tool, args=item.undo_args)
+        return _invoke(item)
     return Replace(expected=now, target=target)
 
 

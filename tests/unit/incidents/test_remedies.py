@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from stopwork.incidents.attempt import Clash, Invoke, held_back, reverse_plan, step, verify
+from stopwork.incidents.attempt import AlreadyDone, Clash, Invoke, held_back, reverse_plan, step, verify
 from stopwork.incidents.net import Net
 from stopwork.incidents.remedies import Offer, Undoing, as_way, with_way
 from stopwork.kernel.ids import CountingIds
@@ -195,6 +195,22 @@ def test_a_correction_whose_sending_nobody_saw_end_is_not_sent_again() -> None:
     found = step(replace(item, state=ItemState.IN_DOUBT, attempted_at=item.at), Image.absent())
     assert isinstance(found, Clash)
     assert "not called again" in found.why
+
+
+def test_a_tool_that_may_have_been_called_is_not_called_again_although_its_object_looks_as_before() -> None:
+    desk = Desk({"p": {"status": "open"}})
+    desk.call("call_1", "p", {"status": "paid"}, tool="pay")
+    [item] = desk.plan(
+        undoing={"pay": Undoing(kind=EffectKind.PAY, tool="refund", args={"id": "p"})},
+        invokes=frozenset({"desk"}),
+    )
+    left = Image.present({"status": "paid"})
+    assert step(item, left) == Invoke(tool="refund", args={"id": "p"})
+    begun = replace(item, state=ItemState.IN_DOUBT, attempted_at=item.at)
+    found = step(begun, left)
+    assert isinstance(found, Clash)
+    assert "whether refund was called is not known" in found.why
+    assert step(begun, Image.present({"status": "open"})) == AlreadyDone(), "where it shows, it is done"
 
 
 def test_a_summary_from_stale_sources_is_made_again_by_its_tool() -> None:
