@@ -85,7 +85,7 @@ def test_only_the_business_owner_approves_and_only_what_was_shown(trouble: Troub
     with pytest.raises(Conflict, match="not the plan you saw"):
         trouble.office.write(partial(approve, digest=plan.digest), actor=DANA)
     trouble.approve(newer)
-    with pytest.raises(Conflict, match="Let it finish first"):
+    with pytest.raises(Conflict, match="Let it finish, or cancel it, first"):
         trouble.propose()
 
 

@@ -48,16 +48,23 @@ def still_open(
 ) -> list[Item]:
     """Answer which of the proposed items are to be decided still, given the items in force and what the stuck objects hold now.
 
-    With ``everything`` what is settled is to be decided again.
+    With ``everything`` what is settled is to be decided again. An item that has to wait for one that is settled goes by the earlier
+    item which settled it: what stays as it is by signature holds back whatever has to come after it.
     """
     items = []
+    settled: dict[str, str] = {}
     for item in proposed:
         before = next((old for old in earlier if _about_the_same(old, item)), None)
         if before is None:
             items.append(item)
         elif everything or not _settled(before, item):
             items.append(_again(item, before, now.get(item.object)))
-    return [replace(item, order=order) for order, item in enumerate(items, start=1)]
+        else:
+            settled[item.id] = before.id
+    return [
+        replace(item, order=order, after=tuple(settled.get(first, first) for first in item.after))
+        for order, item in enumerate(items, start=1)
+    ]
 
 
 def _about_the_same(one: Item, other: Item) -> bool:

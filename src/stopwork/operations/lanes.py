@@ -48,11 +48,11 @@ def lane_name(plan: str, system: str) -> str:
 
 def running_plans(view: View, *, workflow: str | None = None) -> Iterator[Plan]:
     """Answer the plans that are being run, those of the oldest incident first."""
-    asked = {} if workflow is None else {"workflow": workflow}
-    not_closed = tuple(status for status in IncidentStatus if status is not IncidentStatus.CLOSED)
-    for incident in view.each(Incident, status=not_closed, order="opened_at", **asked):
-        plan = view.get(Plan, incident.plan) if incident.plan else None
-        if plan is not None and plan.state is PlanState.RUNNING:
+    running = (
+        (view.need(Incident, plan.incident), plan) for plan in view.each(Plan, state=PlanState.RUNNING)
+    )
+    for incident, plan in sorted(running, key=lambda each: (each[0].opened_at, each[1].proposed_at)):
+        if incident.status is not IncidentStatus.CLOSED and workflow in (None, incident.workflow):
             yield plan
 
 

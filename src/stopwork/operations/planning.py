@@ -84,8 +84,7 @@ def propose(
     if calls is not None and not set(calls) <= {call.id for call in case.calls}:
         case = gather(tx, manifests, incident)
     require_before(case, Phase.RECOVER)
-    if case.plan is not None and case.plan.state not in (PlanState.PROPOSED, PlanState.FINISHED):
-        raise Conflict(f"{case.plan.id} is {case.plan.state}", hint="Let it finish first.", plan=case.plan.id)
+    _require_none_under_way(tx, incident)
     known = {call.id for call in case.calls}
     chosen = set(calls) if calls is not None else known
     if unknown := sorted(chosen - known):
@@ -114,6 +113,15 @@ def propose(
                 incident=incident,
             )
     return _record_plan(tx, case.incident, plan, items)
+
+
+def _require_none_under_way(tx: Tx, incident: str) -> None:
+    """Raise ``Conflict`` while a plan of the incident is approved and not over: two would change the same objects in turns."""
+    for known in tx.each(Plan, incident=incident, order="proposed_at"):
+        if known.state not in (PlanState.PROPOSED, PlanState.FINISHED):
+            raise Conflict(
+                f"{known.id} is {known.state}", hint="Let it finish, or cancel it, first.", plan=known.id
+            )
 
 
 def _require_sealed_calls(tx: Tx, case: Case, chosen: Collection[str]) -> None:
@@ -147,11 +155,12 @@ def _record_plan(tx: Tx, incident: Incident, plan: str, items: Sequence[Item]) -
 
 
 def propose_reversal(tx: Tx, *, plan: str) -> Plan:
-    """Propose the undo of a finished recovery."""
+    """Propose the undo of a finished recovery; ``Conflict`` while another plan of its incident is approved or being run."""
     require_person(tx, "propose a recovery")
     known = tx.need(Plan, plan)
     if known.state is not PlanState.FINISHED:
         raise Conflict(f"{plan} is {known.state}", hint="Only a finished plan can be taken back.", plan=plan)
+    _require_none_under_way(tx, known.incident)
     new_plan = tx.new_id("plan")
     items = reverse_plan(items_of(tx, plan), plan=new_plan, new_id=tx.new_id)
     return _record_plan(tx, tx.need(Incident, known.incident), new_plan, items)

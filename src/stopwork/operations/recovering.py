@@ -28,7 +28,7 @@ from stopwork.operations.plans import OPEN, finish, require_sealed
 from stopwork.storage import leases
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
-from stopwork.systems.base import System
+from stopwork.systems.base import System, in_words
 from stopwork.systems.runner import Runner
 
 A = TypeVar("A")
@@ -193,11 +193,22 @@ def carry_on(
 
 
 def carry_on_all(installation: Installation, *, for_s: float) -> None:
-    """Go on with every plan that is being run and that nobody works on: after a crash, and where the request was not waited for."""
+    """Go on with every plan that is being run and that nobody works on: after a crash, and where the request was not waited for.
+
+    One that cannot go on holds no other up; what stopped it is raised when each has had its turn.
+    """
     until = boottime() + for_s
     running = installation.store.read(lambda view: [plan.id for plan in lanes.running_plans(view)])
+    stopped: dict[str, Exception] = {}
     for plan in running:
-        carry_on(installation, plan=plan, until=until)
+        try:
+            carry_on(installation, plan=plan, until=until)
+        except Exception as error:  # noqa: BLE001 - the plans behind it have their turn all the same
+            stopped[plan] = error
+    if stopped:
+        raise ExceptionGroup(
+            "; ".join(f"{plan}: {in_words(error)}" for plan, error in stopped.items()), [*stopped.values()]
+        )
 
 
 def progress(view: View, systems: Mapping[str, System], *, plan: str, now: datetime) -> Progress:

@@ -183,7 +183,7 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.Audit: ("incident+at",),
         r.Drift: (),
         r.Item: ("plan+order", "incident", "state"),
-        r.Plan: ("incident+proposed_at",),
+        r.Plan: ("incident+proposed_at", "state"),
         r.Message: ("incident+drafted_at", "state"),
         r.Postmortem: ("incident",),
         r.Check: ("incident",),

@@ -143,7 +143,7 @@ def _plan_proposed(entry: e.Entry, event: e.PlanProposed) -> Iterator[Change]:
         event,
         id=event.plan,
         items=len(event.items),
-        systems=tuple(sorted({item.object.system for item in event.items})),
+        systems=_systems(event.items),
         state=w.PlanState.PROPOSED,
         proposed_at=entry.at,
         proposed_by=entry.actor,
@@ -155,9 +155,18 @@ def _plan_proposed(entry: e.Entry, event: e.PlanProposed) -> Iterator[Change]:
 
 @on(e.PlanExtended)
 def _plan_extended(_entry: e.Entry, event: e.PlanExtended) -> Iterator[Change]:
-    more = len(event.items)
-    yield Update(r.Plan, event.plan, lambda plan: replace(plan, items=plan.items + more))
+    more, systems = len(event.items), _systems(event.items)
+
+    def extended(plan: r.Plan) -> r.Plan:
+        every = tuple(sorted({*plan.systems, *systems}))
+        return replace(plan, items=plan.items + more, systems=every)
+
+    yield Update(r.Plan, event.plan, extended)
     yield from (Put(item) for item in event.items)
+
+
+def _systems(items: tuple[r.Item, ...]) -> tuple[str, ...]:
+    return tuple(sorted({item.object.system for item in items}))
 
 
 @on(e.PlanEdited)
