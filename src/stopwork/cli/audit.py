@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
 
 
-_LINKS = {"changed": "changed the object", "read": "read the object", "after": "wrote after its run read it"}
+_LINKS = {
+    "changed": "changed the object",
+    "read": "read the object",
+    "named": "was to change the object; no change of it was seen",
+    "after": "wrote after its run read it",
+}
 
 
 def _show_audit(paper: Paper, found: Any) -> None:
@@ -81,7 +86,7 @@ def _show_followed(paper: Paper, found: Any) -> None:
             )
             for each in found["links"]
         ],
-        empty="No later call changed or read what these calls changed.",
+        empty="No later call changed, read or named what these calls changed.",
     )
     for each in found["automations"]:
         paper.line(f"may have reacted: {each}")

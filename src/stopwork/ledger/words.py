@@ -387,10 +387,11 @@ class SystemSight(StrEnum):
 
 
 class AuditLinkKind(StrEnum):
-    """What a later call had to do with an affected object: it changed it, it read it, or it came after such a read in the same run."""
+    """What a later call had to do with an affected object: it changed it, read it, was to change it, or came in the same run after a read."""
 
     CHANGED = "changed"
     READ = "read"
+    NAMED = "named"
     AFTER = "after"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from stopwork.incidents.affected import affected_objects
@@ -28,7 +28,7 @@ from stopwork.ledger.records import (
 )
 from stopwork.ledger.words import ImageState, SystemSight
 from stopwork.operations.cases import gather
-from stopwork.operations.following import followed
+from stopwork.operations.following import LINGER, followed
 from stopwork.operations.installation import Installation
 from stopwork.operations.looking import look
 from stopwork.operations.manifests import Manifests
@@ -39,8 +39,6 @@ from stopwork.systems.base import System
 
 #: How many calls an audit takes in where its scope names versions or a time. What an incident's own runs did is never cut.
 MAX_CALLS: Final = 50_000
-#: How long calls under a version may be told of after the next one is in force: reads on a lease, calls that were waiting.
-LINGER: Final = timedelta(hours=1)
 THE_INCIDENT: Final = AuditScope()
 
 

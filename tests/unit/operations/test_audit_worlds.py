@@ -212,8 +212,8 @@ def test_every_count_and_id_of_the_twelve_answers(tmp_path: Path, seed: int) -> 
 
 
 def _followed(told: Told, every: Told) -> set[str]:
-    """The calls of other runs that changed or read an object after one of these had changed it, or changed something after their
-    run had read it, over and over."""
+    """The calls of other runs that changed, named or read an object after one of these had changed it, or changed something after
+    their run had read it, over and over."""
     since = {ref: told.began(ref) for _call, ref in told.changed()}
     later: set[str] = set()
     while True:
@@ -222,6 +222,9 @@ def _followed(told: Told, every: Told) -> set[str]:
         for name, each in every.calls.items():
             ref = f"crm/account/{each['args'].get('account_id')}"
             read = each["tool"] == "crm.read_account" and each["verdict"] == "allow"
+            named = each["tool"] == "crm.update_account" and each["verdict"] == "allow"
+            if named and ref in since and each["at"] >= since[ref]:
+                more.add(name)
             if read and each["outcome"] != "failed" and ref in since and each["at"] >= since[ref]:
                 more.add(name)
                 # What ran on in an audited run after it had read is audited itself.

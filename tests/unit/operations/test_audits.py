@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from stopwork.kernel.errors import Conflict, Invalid, NotFound
-from stopwork.ledger.records import Audit, AuditLink, AuditScope, ObjectRef, Principal
+from stopwork.ledger.records import Audit, AuditFollowed, AuditLink, AuditScope, ObjectRef, Principal
 from stopwork.ledger.words import AuditLinkKind, Outcome, PrincipalKind, Question, SystemSight, Verdict
 from stopwork.operations import (
     audits,
+    cases,
     evidence,
+    following,
     incidents,
     manifests,
     outcomes,
@@ -25,7 +27,7 @@ from stopwork.operations import (
     runs,
     similarities,
 )
-from tests.support.office import LEE, MANIFEST, START, WORKFLOW, Office
+from tests.support.office import DANA, LEE, MANIFEST, START, WORKFLOW, Office
 
 READER = """\
 workflow: reports
@@ -216,6 +218,57 @@ def test_what_followed_is_found_over_reads_and_writes_of_any_workflow(office: Of
     assert found.followed is not None
     assert found.followed.automations == ("report-mailer of reports, after report.write (Mails the report.)",)
     assert any("crm.read_account of renewals" in each for each in found.followed.missing)
+
+
+def _followed(office: Office, incident: str, most: int) -> AuditFollowed:
+    rules = office.inst.manifests
+    return office.read(
+        lambda view: following.followed(view, rules, cases.gather(view, rules, incident), most=most)
+    )
+
+
+def test_more_later_calls_than_are_listed_are_told_of(office: Office) -> None:
+    bad = office.begin("monday")
+    update(office, bad, "acme", "2025-01-01")
+    later = [update(office, office.begin(f"day {n}"), "acme", f"2026-0{n}-02") for n in range(1, 6)]
+    incident = opened(office, bad)
+    some, every = _followed(office, incident, 3), _followed(office, incident, len(later))
+    assert (len(some.links), some.cut) == (3, "Only 3 later calls are listed; there are more.")
+    assert ({link.call for link in every.links}, every.cut) == (set(later), "")
+
+
+def test_reads_by_a_tool_that_was_renamed_since_are_found(office: Office) -> None:
+    office.write(lambda tx: manifests.apply(tx, READER, reason="first"), actor=LEE)
+    bad = office.begin("monday")
+    update(office, bad, "acme", "2025-01-01")
+    office.wait(seconds=1)
+    read, _ = _report(office, "crm.look_up", id="acme")
+    for name in ("fetch", "get"):
+        office.wait(seconds=7200)
+        renamed = READER.replace("crm.look_up", f"crm.{name}")
+        office.write(lambda tx, text=renamed: manifests.apply(tx, text, reason="renamed"), actor=DANA)  # type: ignore[misc]
+    assert set(_links(audit(office, opened(office, bad), followed=True))) == {read}
+
+
+def test_later_calls_that_were_to_change_an_affected_object_and_changed_nothing_are_found(
+    office: Office,
+) -> None:
+    bad = office.begin("monday")
+    update(office, bad, "acme", "2025-01-01")
+    office.wait(seconds=1)
+    later = office.begin("tuesday")
+    same = update(office, later, "acme", "2025-01-01")
+    failed = office.ask(later, "crm.update_account", account_id="acme", renewal="2027-01-01")
+    office.attempt(failed)
+    office.finish(failed, Outcome.FAILED)
+    other = office.ask(later, "crm.update_account", account_id="globex", renewal="2027-01-01")
+    office.attempt(other)
+    office.finish(other, Outcome.FAILED)
+    links = _links(audit(office, opened(office, bad), followed=True))
+    assert {name: link.kind for name, link in links.items()} == {
+        same: AuditLinkKind.NAMED,
+        failed.call: AuditLinkKind.NAMED,
+    }
 
 
 def test_past_calls_like_a_bad_one_are_ranked_and_say_why(office: Office) -> None:
