@@ -28,6 +28,8 @@ log = logging.getLogger("stopwork.sdk")
 
 MAX_WHY_CHARS: Final = 300
 
+_NOT_CAPTURED: Final = "and no change of it was captured for this call: somebody else changed it meanwhile, or the tool works on a connection that is not watched"
+
 _spell: Final = msgspec.json.Encoder().encode
 
 _Scans = dict[str, Mapping[ObjectRef, Any]]
@@ -144,6 +146,10 @@ class Window:
         # What the place itself has laid to this call is more certain than a look before and a look after.
         captured = {seen.object: seen for seen in self._captured()}
         self.unchanged = self.unchanged and not captured
+        silent = frozenset(self.unseen)
+        found = {
+            ref: seen if ref in captured else self._not_captured(seen, silent) for ref, seen in found.items()
+        }
         found |= {ref: self._declared(seen) if ref in found else seen for ref, seen in captured.items()}
         self._reported = found
         self._observer.closed(self)
@@ -151,10 +157,7 @@ class Window:
 
     def new(self, objects: Iterable[ObjectRef]) -> tuple[Observed, ...]:
         """Look at objects that only the result names."""
-        return tuple(
-            self._observed(ref, self._image_before(ref), self._read_after(ref), self._effect, "declared")
-            for ref in objects
-        )
+        return tuple(self._new(ref) for ref in objects)
 
     def recorded(self) -> None:
         """What was seen is on record: the places that captured it need not keep it."""
@@ -195,6 +198,34 @@ class Window:
                 log.warning("%s could not say what %s changed: %s", name, self._call, error)
                 self.unseen[name] = f"it could not say what changed: {error}"[:MAX_WHY_CHARS]
                 self.unchanged = False
+
+    def _not_captured(self, seen: Observed, silent: frozenset[str]) -> Observed:
+        """Answer a declared object of which its place has captured no change by the call.
+
+        Then the call did not change it, unless the place is one of those that could not say so. What differs nevertheless was somebody else's doing, or that of a connection which nobody watches: it
+        is never laid to the call, for then it would be taken back with it.
+        """
+        ref = seen.object
+        if not self._captured_in(ref.system) or _unchanged(seen):
+            return seen
+        if ref.system in silent:
+            return self._observed(
+                ref, seen.before, Image.unknown(self.unseen[ref.system]), self._effect, "declared"
+            )
+        if seen.after.state is not ImageState.UNKNOWN:
+            self.unseen[ref.system] = f"{ref} is not as it was, {_NOT_CAPTURED}"[:MAX_WHY_CHARS]
+        return self._observed(ref, seen.before, seen.before, self._effect, "declared")
+
+    def _new(self, ref: ObjectRef) -> Observed:
+        if (known := self._reported.get(ref)) is not None and known.source == "capture":
+            return self._declared(known)
+        captured = self._captured_in(ref.system)
+        after = Image.unknown(f"the result names it, {_NOT_CAPTURED}") if captured else self._read_after(ref)
+        return self._observed(ref, self._image_before(ref), after, self._effect, "declared")
+
+    def _captured_in(self, system: str) -> bool:
+        known = self._observer.systems.get(system)
+        return known is not None and captures(known)
 
     def _declared(self, seen: Observed) -> Observed:
         operation = operation_of(seen.before, seen.after, self._effect) or seen.operation

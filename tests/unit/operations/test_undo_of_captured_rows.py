@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from stopwork import Stopwork
-from stopwork.ledger.records import Effect
+from stopwork.ledger.records import Call, Effect
 from stopwork.ledger.words import ItemState, PlanState
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.systems.capture import watch
@@ -37,6 +37,15 @@ CREATE TRIGGER counted AFTER DELETE ON task BEGIN
 INSERT INTO account VALUES (1, 'Acme', 2), (2, 'Beta', 1), (3, 'Gone', 0);
 INSERT INTO task VALUES (10, 1, 'Call'), (11, 1, 'Mail'), (20, 2, 'Visit');
 INSERT INTO step VALUES (10, 1, 'dial'), (10, 2, 'talk'), (20, 1, NULL);
+"""
+
+
+NAMED = """
+workflow: cleanup
+owners: {business: dana@acme.test, technical: lee@acme.test, backup: kim@acme.test}
+triggers: [manual]
+tools:
+  crm.rename: {effect: update, object: {system: crm, type: account, id: "string(args.id)"}, undo: {system: crm}}
 """
 
 
@@ -99,3 +108,32 @@ def test_a_call_that_named_nothing_is_undone_row_by_row(tmp_path: Path, crm: sql
     assert after["account"].pop(1) == (2, "Beta Ltd", 1)
     assert before["account"].pop(1) == (2, "Beta", 1)
     assert after == before
+
+
+def test_what_a_person_wrote_beside_a_call_that_changed_nothing_stays(
+    tmp_path: Path, crm: sqlite3.Connection
+) -> None:
+    """The tool takes its own change back; the object that the call names is another afterwards all the same."""
+    system = SqlSystem(
+        "crm", tmp_path / "crm.db", {"account": Table(table="account", key=("id",))}, capture=True
+    )
+    system.install_capture()
+    manifest = tmp_path / "stopwork.yaml"
+    manifest.write_text(NAMED)
+
+    def rename(id: int) -> None:  # noqa: A002
+        with closing(sqlite3.connect(tmp_path / "crm.db")) as connection:
+            watch(connection)
+            connection.execute("UPDATE account SET name = 'bad' WHERE id = ?", (id,))
+            connection.rollback()
+        crm.execute("UPDATE account SET name = 'a person wrote this' WHERE id = 1")
+
+    with Stopwork.embedded(tmp_path / "data", manifest=manifest, systems={"crm": system}) as guard:
+        with guard.run("cleanup"):
+            guard.tool("crm.rename")(rename)(id=1)
+        assert isinstance(guard.desk, LocalDesk)
+        installation = guard.desk.installation
+        assert installation.store.read(lambda view: list(view.each(Effect))) == []
+        [call] = installation.store.read(lambda view: list(view.each(Call)))
+        assert "crm/account/1 is not as it was" in call.unseen["crm"]
+    assert world(crm)["account"][0] == (1, "a person wrote this", 2)

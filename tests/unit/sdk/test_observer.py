@@ -197,6 +197,41 @@ def test_a_call_for_which_nothing_was_noted_changed_nothing() -> None:
     assert window.unchanged
 
 
+def test_what_a_person_changed_meanwhile_is_not_laid_to_a_call_for_which_nothing_was_noted() -> None:
+    """The tool's own change was taken back, and a person wrote before anybody looked again."""
+    world = Ledger()
+    world.objects["beta"] = {"due": "1"}
+    window = Observer({"crm": world}).window(EffectKind.UPDATE, "crm", "call_1")
+    window.before([ref("acme"), ref("beta")])
+    world.objects["acme"]["due"] = world.objects["beta"]["due"] = "what a person wrote"
+    assert all(seen.before == seen.after for seen in window.after([ref("acme"), ref("beta")]))
+    assert not window.unchanged
+    assert "not as it was" in window.unseen["crm"]
+
+
+def test_what_only_the_result_names_is_laid_to_the_call_as_it_was_noted() -> None:
+    world = Ledger()
+    window = Observer({"crm": world}).window(EffectKind.CREATE, "crm", "call_1")
+    window.before([])
+    world.notes = {"call_1": (note("acme", "May", "June"),)}
+    world.objects |= {"acme": {"due": "a person's"}, "beta": {"due": "a person's"}}
+    window.after([])
+    noted, other = window.new([ref("acme"), ref("beta")])
+    assert (noted.before.content, noted.after.content) == ({"due": "May"}, {"due": "June"})
+    assert other.after.state is ImageState.UNKNOWN
+
+
+def test_when_a_place_cannot_say_what_it_noted_nothing_that_differs_is_laid_to_the_call() -> None:
+    world = Ledger()
+    window = Observer({"crm": world}).window(EffectKind.UPDATE, "crm", "call_1")
+    window.before([ref("acme")])
+    world.objects["acme"]["due"] = "a person's, for all that is known"
+    world.silent = True
+    [seen] = window.after([ref("acme")])
+    assert seen.after.state is ImageState.UNKNOWN
+    assert "says nothing" in seen.after.note
+
+
 def test_a_place_that_cannot_say_what_it_noted_leaves_it_open() -> None:
     world = Ledger()
     window = Observer({"crm": world}).window(EffectKind.UPDATE, "crm", "call_1")
