@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
+
 from stopwork.incidents.affected import affected_objects
 from stopwork.incidents.audit import answers
 from stopwork.incidents.case import Case
@@ -15,7 +17,10 @@ from stopwork.incidents.scope import described, within
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger.events import AuditCompleted
 from stopwork.ledger.records import (
+    Answer,
     Audit,
+    AuditCompleteness,
+    AuditFollowed,
     AuditScope,
     Call,
     Captured,
@@ -45,50 +50,86 @@ THE_INCIDENT: Final = AuditScope()
 def audit(
     installation: Installation, actor: Principal, *, incident: str, scope: AuditScope = THE_INCIDENT
 ) -> Audit:
-    """Look at every object of which nobody saw what the calls left there, then compute the audit and record it."""
+    """Work the audit out in one snapshot, look at every object of which nobody saw what the calls left there, and record it.
+
+    The writer only records: pauses and permits do not wait for it, however large the scope. ``tree_size`` says how much of the journal
+    it goes by.
+    """
     refuse_agent(actor, "complete an audit")
-    store, manifests = installation.store, installation.manifests
-    found = store.read(lambda view: affected_objects(in_scope(view, manifests, incident, scope)[0]))
-    unseen = [each.object for each in found if each.after.state is ImageState.UNKNOWN]
-    seen = look(installation.systems, unseen)
     able = sights(installation.systems)
-    return store.write(
-        lambda tx: complete(tx, manifests, incident=incident, scope=scope, seen=seen, able=able), actor=actor
+    found = installation.store.read(
+        lambda view: worked_out(view, installation.manifests, incident=incident, scope=scope, able=able)
     )
+    seen = look(installation.systems, found.unseen)
+    return installation.store.write(lambda tx: record(tx, found, seen=seen), actor=actor)
 
 
-def complete(
-    tx: Tx,
+class WorkedOut(Struct, frozen=True, kw_only=True):
+    """An audit that is not on record yet. ``unseen`` are the objects of which nobody saw what the calls left there."""
+
+    incident: Incident
+    runs: tuple[str, ...]
+    answers: tuple[Answer, ...]
+    objects: int
+    unseen: tuple[ObjectRef, ...]
+    scope: AuditScope
+    completeness: AuditCompleteness
+    followed: AuditFollowed | None
+    tree_size: int
+
+
+def worked_out(
+    view: View,
     manifests: Manifests,
     *,
     incident: str,
     scope: AuditScope = THE_INCIDENT,
-    seen: Mapping[ObjectRef, Image] | None = None,
     able: Mapping[str, SystemSight] | None = None,
-) -> Audit:
-    """Compute the audit of an incident in a scope and record it. It may be done again: the newest counts.
+) -> WorkedOut:
+    """Compute the audit of an incident in a scope. ``able`` is how changes in the connected systems can be seen."""
+    case, left_out = in_scope(view, manifests, incident, scope)
+    affected = affected_objects(case)
+    return WorkedOut(
+        incident=case.incident,
+        runs=tuple(run.id for run in case.runs),
+        answers=answers(case),
+        objects=sum(not each.transient for each in affected),
+        unseen=tuple(each.object for each in affected if each.after.state is ImageState.UNKNOWN),
+        scope=scope,
+        completeness=completeness(case, able=able, left_out=left_out),
+        followed=followed(view, manifests, case) if scope.followed else None,
+        tree_size=view.last_seq(),
+    )
 
-    ``seen`` is what objects hold now of which the records cannot tell what the calls left, ``able`` how changes in the connected systems
-    can be seen.
+
+def record(tx: Tx, found: WorkedOut, *, seen: Mapping[ObjectRef, Image] | None = None) -> Audit:
+    """Record an audit that was worked out. It may be done again: the newest counts.
+
+    ``seen`` is what objects hold now of which the records cannot tell what the calls left.
     """
     require_person(tx, "complete an audit")
-    case, left_out = in_scope(tx, manifests, incident, scope)
     audit_id = tx.new_id("audit")
     tx.record(
         AuditCompleted(
-            incident=incident,
-            workflow=case.incident.workflow,
+            incident=found.incident.id,
+            workflow=found.incident.workflow,
             audit=audit_id,
-            runs=tuple(run.id for run in case.runs),
-            answers=answers(case),
-            objects=sum(not each.transient for each in affected_objects(case)),
+            runs=found.runs,
+            answers=found.answers,
+            objects=found.objects,
             seen=tuple(Captured(object=ref, image=image) for ref, image in (seen or {}).items()),
-            scope=scope,
-            completeness=completeness(case, able=able, left_out=left_out),
-            followed=followed(tx, manifests, case) if scope.followed else None,
+            scope=found.scope,
+            completeness=found.completeness,
+            followed=found.followed,
+            tree_size=found.tree_size,
         )
     )
     return tx.need(Audit, audit_id)
+
+
+def complete(tx: Tx, manifests: Manifests, *, incident: str, scope: AuditScope = THE_INCIDENT) -> Audit:
+    """Work out and record the audit of a small incident within one transaction, without looking at any object."""
+    return record(tx, worked_out(tx, manifests, incident=incident, scope=scope))
 
 
 def audited(view: View, manifests: Manifests, incident: str) -> Case:

@@ -159,6 +159,27 @@ def test_it_says_which_calls_the_guard_decided_and_what_it_cannot_see(office: Of
     assert any("Nobody has seen how 1 call ended" in said for said in known.says)
 
 
+def test_what_comes_in_while_it_looks_is_not_in_it_and_it_says_what_it_goes_by(office: Office) -> None:
+    run = office.begin()
+    lost = office.ask(run, "crm.update_account", account_id="acme", renewal="2025-02-01")
+    office.attempt(lost)
+    office.finish(lost, Outcome.UNKNOWN)
+    incident = opened(office, run)
+    known = office.read(lambda view: view.last_seq())
+    late: list[str] = []
+
+    def meanwhile(ref: ObjectRef) -> None:
+        if ref == account("acme") and not late:
+            late.append("")
+            late.append(update(office, run, "globex", "2025-03-01"))
+
+    office.crm.before_read = meanwhile
+    found = audit(office, incident)
+    assert late[1:]
+    assert (calls_of(found), found.tree_size) == ({lost.call}, known)
+    assert [each.object for each in found.seen] == [account("acme")]
+
+
 def _report(office: Office, tool: str, result: Any = None, *, run: str = "", **args: Any) -> tuple[str, str]:
     """Let the other workflow make one call, and answer it and its run."""
     run = (

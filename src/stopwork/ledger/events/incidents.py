@@ -144,6 +144,8 @@ class ContainmentRecorded(Event, tag="containment.recorded"):
 
 
 class AuditCompleted(Event, tag="audit.completed"):
+    """The audit goes by the first ``tree_size`` entries of the journal."""
+
     incident: str
     workflow: str
     audit: str
@@ -154,6 +156,7 @@ class AuditCompleted(Event, tag="audit.completed"):
     scope: r.AuditScope = r.AuditScope()
     completeness: r.AuditCompleteness | None = None
     followed: r.AuditFollowed | None = None
+    tree_size: int = 0
 
 
 class DriftLooked(Event, tag="drift.looked"):

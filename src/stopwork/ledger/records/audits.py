@@ -96,7 +96,8 @@ class AuditFollowed(Record):
 class Audit(Record):
     """The side-effect audit of an incident: twelve answers and the number of affected objects.
 
-    ``seen`` is what it found in objects of which nobody had seen what the calls left there.
+    ``seen`` is what it found in objects of which nobody had seen what the calls left there. It goes by the first ``tree_size`` entries of
+    the journal.
     """
 
     id: str
@@ -110,3 +111,4 @@ class Audit(Record):
     scope: AuditScope = AuditScope()
     completeness: AuditCompleteness | None = None
     followed: AuditFollowed | None = None
+    tree_size: int = 0
