@@ -122,7 +122,9 @@ class Tool(Part, frozen=True):
     source: Annotated[
         Slug | None, says("The declared source it reads, so that the source can be paused.", "inbox")
     ] = None
-    object: Annotated[Object | None, says("The object it changes; of a read tool the one it reads, or a list of ids.")] = None
+    object: Annotated[
+        Object | None, says("The object it changes; of a read tool the one it reads, or a list of ids.")
+    ] = None
     also: Annotated[
         tuple[Place, ...],
         says(
