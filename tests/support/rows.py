@@ -45,6 +45,8 @@ SCHEMA: Final = (
 SQLITE: Final = (
     """CREATE TRIGGER noted AFTER UPDATE OF name ON account BEGIN
        INSERT INTO audit VALUES ('account ' || NEW.id, 1); UPDATE audit SET count = count + 1 WHERE what = 'all'; END""",
+    """CREATE TRIGGER orphaned BEFORE INSERT ON task WHEN NEW.id >= 500000 BEGIN
+       UPDATE task SET account = NULL WHERE id = (SELECT max(id) FROM task WHERE id < 500000); END""",
 )
 POSTGRES: Final = (
     """CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

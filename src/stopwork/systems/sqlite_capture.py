@@ -21,9 +21,20 @@ _TABLES: Final = (
     " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> ? ORDER BY name"
 )
 #: The rows that the row on its way in would replace. SQLite runs no trigger for a row that REPLACE throws out, unless every trigger may start
-#: itself; and one that sets `updated_at` of its own row, as many do, would then never end.
+#: itself; and one that sets `updated_at` of its own row, as many do, would then never end. A trigger of the application may change the same
+#: table in between: `turn` is the row on whose behalf a row was noted, so that each turn ends with its own.
 _STAGED: Final = "stopwork_staged"
-_DOOMED: Final = f"CREATE TEMP TABLE IF NOT EXISTS {_STAGED} (name TEXT NOT NULL, key, before TEXT NOT NULL)"
+_STAGED_COLUMNS: Final = (
+    "call TEXT NOT NULL, name TEXT NOT NULL, turn TEXT NOT NULL, key, before TEXT NOT NULL"
+)
+_STAGED_INDEXES: Final = {"calls": "call", "turns": "name, turn", "keys": "name, key"}
+_DOOMED: Final = (
+    f"CREATE TEMP TABLE IF NOT EXISTS {_STAGED} ({_STAGED_COLUMNS})",
+    *(
+        f"CREATE INDEX IF NOT EXISTS temp.{_STAGED}_{name} ON {_STAGED} ({columns})"
+        for name, columns in _STAGED_INDEXES.items()
+    ),
+)
 _ROWIDS: Final = ("rowid", "_rowid_", "oid")
 _UNIQUE_INDEXES: Final = "SELECT name FROM pragma_index_list(?, 'main') WHERE \"unique\" ORDER BY seq"
 _UNIQUE_COLUMNS: Final = "SELECT name, coll FROM pragma_index_xinfo(?, 'main') WHERE key ORDER BY seqno"
@@ -40,7 +51,8 @@ def watch_connection(connection: sqlite3.Connection, call: Callable[[], str | No
         )
     install(connection)
     connection.create_function("stopwork_call", 0, call)
-    connection.execute(_DOOMED)
+    for statement in _DOOMED:
+        connection.execute(statement)
     for (table,) in connection.execute(_TABLES, (CAPTURE,)).fetchall():
         for statement in _triggers(_described(connection, table)):
             connection.execute(statement)
@@ -88,6 +100,17 @@ class _Watched(Record):
         if self.rowid is not None:
             return f"{row}.{self.rowid}"
         return _array([f"quote({row}.{_quoted(column)})" for column in self.primary])
+
+    def turn(self, event: str) -> str:
+        """Answer the SQL for what tells the row on its way in from others that are on theirs, before it is there and after.
+
+        The number that SQLite gives to a new row is not known before.
+        """
+        if event == "UPDATE":
+            unique = dict.fromkeys(column for together in self.unique for column, _ in together)
+            return f"'u' || {self.key('OLD')} || {_spelled('NEW', list(unique))}"
+        given = self.primary if self.rowid is not None and len(self.primary) == 1 else (self.rowid,)
+        return f"'i' || {_spelled('NEW', [column for column in self.columns if column not in given])}"
 
     def rivals(self) -> str:
         """Answer the SQL for the rows ``r`` that could not stand beside ``NEW``."""
@@ -142,35 +165,54 @@ def _triggers(table: _Watched) -> Iterator[str]:
         )
 
     old, new = _spelled("OLD", table.columns), _spelled("NEW", table.columns)
-    told = f"DELETE FROM {_STAGED} WHERE name = {_text(table.name)};"  # noqa: S608
     replaces = bool(table.unique) and (table.rowid is not None or bool(table.primary))
     for event, before in (("INSERT", "NULL"), ("UPDATE", old)):
         if replaces:
-            yield trigger("BEFORE", event, told, _staged(table, event))
-            yield trigger("AFTER", event, _replaced(table), told, written(before, new))
+            yield trigger("BEFORE", event, *_staged(table, event))
+            yield trigger("AFTER", event, *_replaced(table, event), written(before, new))
         else:
             yield trigger("AFTER", event, written(before, new))
     gone = f"DELETE FROM {_STAGED} WHERE name = {_text(table.name)} AND key = {table.key('OLD')};"  # noqa: S608
     yield trigger("AFTER", "DELETE", *([gone] if replaces else []), written(old, "NULL"))
 
 
-def _staged(table: _Watched, event: str) -> str:
-    """Answer the SQL that notes the rows which ``REPLACE`` would throw out for this one."""
+def _staged(table: _Watched, event: str) -> Iterator[str]:
+    """Yield the SQL that notes the rows which ``REPLACE`` would throw out for this one.
+
+    What an earlier call has left there, and what an earlier try at this row has, is of statements that ended without it.
+    """
+    yield f"DELETE FROM {_STAGED} WHERE call < stopwork_call() OR call > stopwork_call();"  # noqa: S608
+    yield _told(table, event)
     other = f" AND {table.key('r')} IS NOT {table.key('OLD')}" if event == "UPDATE" else ""
-    return (
-        f"INSERT INTO {_STAGED} (name, key, before) SELECT {_text(table.name)}, {table.key('r')},"  # noqa: S608
+    yield (
+        f"INSERT INTO {_STAGED} SELECT stopwork_call(), {_text(table.name)}, {table.turn(event)}, {table.key('r')},"  # noqa: S608
         f" {_spelled('r', table.columns)} FROM main.{_quoted(table.name)} AS r WHERE ({table.rivals()}){other};"
     )
 
 
-def _replaced(table: _Watched) -> str:
-    """Answer the SQL that lays those of the noted rows to the call which are not there any more."""
+def _replaced(table: _Watched, event: str) -> Iterator[str]:
+    """Yield the SQL that lays those of the noted rows to the call which are not there any more, once, and ends the turn.
+
+    A row that was noted for another turn, and that this one changes, is noted there as it is now.
+    """
+    name, mine = _text(table.name), f"s.turn = {table.turn(event)}"
     still_there = f"SELECT 1 FROM main.{_quoted(table.name)} AS r WHERE {table.key('r')} = s.key"  # noqa: S608
-    return (
+    gone = f"s.name = {name} AND {mine} AND (s.key = {table.key('NEW')} OR NOT EXISTS ({still_there}))"
+    yield (
         f"INSERT INTO {CAPTURE} (call, name, columns, before) SELECT stopwork_call(), s.name,"  # noqa: S608
-        f" {_text(json.dumps(table.columns))}, s.before FROM {_STAGED} AS s"
-        f" WHERE s.name = {_text(table.name)} AND (s.key = {table.key('NEW')} OR NOT EXISTS ({still_there}));"
+        f" {_text(json.dumps(table.columns))}, s.before FROM {_STAGED} AS s WHERE {gone};"
     )
+    yield f"DELETE FROM {_STAGED} WHERE name = {name} AND key IN (SELECT s.key FROM {_STAGED} AS s WHERE {gone});"  # noqa: S608
+    yield _told(table, event)
+    if event == "UPDATE":
+        yield (
+            f"UPDATE {_STAGED} SET key = {table.key('NEW')}, before = {_spelled('NEW', table.columns)}"  # noqa: S608
+            f" WHERE name = {name} AND key = {table.key('OLD')};"
+        )
+
+
+def _told(table: _Watched, event: str) -> str:
+    return f"DELETE FROM {_STAGED} WHERE name = {_text(table.name)} AND turn = {table.turn(event)};"  # noqa: S608
 
 
 def _spelled(row: str, columns: Sequence[str]) -> str:
