@@ -6,7 +6,8 @@ that is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from msgspec.structs import replace
@@ -18,17 +19,16 @@ from stopwork.ledger.words import EffectKind, Mode, Outcome, RunStatus, SystemSi
 
 #: How many ids a sentence names; the record has them all.
 MAX_NAMED: Final = 5
-_SIGHT: Final = {
-    SystemSight.CAPTURE: "In {}, the place itself tells every change of a call.",
-    SystemSight.SCAN: "{} is looked through around calls, so that changes which no manifest names are found.",
-    SystemSight.DECLARED: "In {}, only the objects that the manifest names are looked at; other changes there are not seen.",
+#: How changes are known, the weakest first: a system is seen as well as the call of which least is known.
+_WEAKEST_FIRST: Final = {
+    SystemSight.DECLARED: "only the objects that the manifest names are known of {}, and other changes may be unseen",
+    SystemSight.SCAN: "it was looked through around {}, so that changes which no manifest names were found",
+    SystemSight.CAPTURE: "the place itself told every change of {}",
 }
 
 
-def completeness(
-    case: Case, *, able: Mapping[str, SystemSight] | None = None, left_out: str = ""
-) -> r.AuditCompleteness:
-    """Answer what the audit of these calls can know. ``able`` is what the connected systems can do."""
+def completeness(case: Case, *, left_out: str = "") -> r.AuditCompleteness:
+    """Answer what the audit of these calls can know."""
     reported = [call for call in case.calls if call.began_at is not None]
     decided = [call for call in case.calls if call.began_at is None]
     observed = [call for call in decided if _mode(case, call) is Mode.OBSERVE]
@@ -41,7 +41,7 @@ def completeness(
         ends_unseen=tuple(
             call.id for call in case.permitted if call.outcome is Outcome.UNKNOWN or call.in_flight
         ),
-        systems=tuple(_systems(case, able or {})),
+        systems=tuple(_systems(case)),
         unfinished=tuple(run.id for run in case.runs if run.status is RunStatus.RUNNING),
         left_out=left_out,
     )
@@ -53,28 +53,41 @@ def _mode(case: Case, call: r.Call) -> Mode | None:
     return manifest.mode if manifest else None
 
 
-def _systems(case: Case, able: Mapping[str, SystemSight]) -> Iterator[r.SystemSeen]:
-    """Answer each system that the calls may have changed: seen as their effects tell, else as well as the connected one can."""
-    seen: dict[str, list[str]] = {}
+def _systems(case: Case) -> Iterator[r.SystemSeen]:
+    """Answer each system that the calls may have changed.
+
+    What a system could tell counts only for the calls of which it is on record that it did: the process that ran the others may
+    not have been able to ask it.
+    """
+    changes = Counter(effect.object.system for effect in case.effects)
+    sources: dict[tuple[str, str], set[str]] = {}
     for effect in case.effects:
-        seen.setdefault(effect.object.system, []).append(effect.source)
-    blind: dict[str, int] = {}
+        sources.setdefault((effect.object.system, effect.call), set()).add(effect.source)
+    blind: Counter[str] = Counter()
     for call in case.calls:
         tool = case.tool(call)
         declared = tool.object if tool is not None and tool.effect is not EffectKind.READ else None
         if call.verdict is Verdict.ALLOW and declared is not None:
-            seen.setdefault(declared.system, [])
+            sources.setdefault((declared.system, call.id), set())
         for system in call.unseen:
-            seen.setdefault(system, [])
-            blind[system] = blind.get(system, 0) + 1
-    for system, sources in sorted(seen.items()):
-        by_itself = (sight for sight in (SystemSight.CAPTURE, SystemSight.SCAN) if sight.value in sources)
+            sources[system, call.id] = set()
+            blind[system] += 1
+    seen: dict[str, Counter[SystemSight]] = {}
+    for (system, _call), told in sources.items():
+        seen.setdefault(system, Counter())[_sight(told)] += 1
+    for system, sights in sorted(seen.items()):
         yield r.SystemSeen(
             system=system,
-            sight=next(by_itself, None) or able.get(system, SystemSight.DECLARED),
-            changes=len(sources),
-            unseen=blind.get(system, 0),
+            sight=next(sight for sight in _WEAKEST_FIRST if sights[sight]),
+            changes=changes[system],
+            unseen=blind[system],
+            calls={sight.value: sights[sight] for sight in _WEAKEST_FIRST if sights[sight]},
         )
+
+
+def _sight(sources: Collection[str]) -> SystemSight:
+    told = (sight for sight in (SystemSight.CAPTURE, SystemSight.SCAN) if sight.value in sources)
+    return next(told, SystemSight.DECLARED)
 
 
 def _sentences(found: r.AuditCompleteness) -> Iterator[str]:
@@ -86,9 +99,12 @@ def _sentences(found: r.AuditCompleteness) -> Iterator[str]:
         yield found.left_out
     if found.ends_unseen:
         yield f"Nobody has seen how {count_of(len(found.ends_unseen), 'call')} ended: {_named(found.ends_unseen)}."
-    for sight, text in _SIGHT.items():
-        if systems := [each.system for each in found.systems if each.sight is sight]:
-            yield text.format(listed(systems, most=MAX_NAMED))
+    for each in found.systems:
+        told = (
+            _WEAKEST_FIRST[SystemSight(sight)].format(count_of(calls, "call"))
+            for sight, calls in each.calls.items()
+        )
+        yield f"In {each.system}, {'; '.join(told)}."
     for each in found.systems:
         if each.unseen:
             yield f"After {count_of(each.unseen, 'call')} nobody could look into {each.system}."

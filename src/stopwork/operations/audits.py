@@ -31,7 +31,7 @@ from stopwork.ledger.records import (
     Principal,
     Run,
 )
-from stopwork.ledger.words import ImageState, SystemSight
+from stopwork.ledger.words import ImageState
 from stopwork.operations.cases import gather
 from stopwork.operations.following import LINGER, followed
 from stopwork.operations.installation import Installation
@@ -40,7 +40,6 @@ from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import refuse_agent, require_person
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
-from stopwork.systems.base import System
 
 #: How many calls an audit takes in where its scope names versions or a time. What an incident's own runs did is never cut.
 MAX_CALLS: Final = 50_000
@@ -56,9 +55,8 @@ def audit(
     it goes by.
     """
     refuse_agent(actor, "complete an audit")
-    able = sights(installation.systems)
     found = installation.store.read(
-        lambda view: worked_out(view, installation.manifests, incident=incident, scope=scope, able=able)
+        lambda view: worked_out(view, installation.manifests, incident=incident, scope=scope)
     )
     seen = look(installation.systems, found.unseen)
     return installation.store.write(lambda tx: record(tx, found, seen=seen), actor=actor)
@@ -84,9 +82,8 @@ def worked_out(
     *,
     incident: str,
     scope: AuditScope = THE_INCIDENT,
-    able: Mapping[str, SystemSight] | None = None,
 ) -> WorkedOut:
-    """Compute the audit of an incident in a scope. ``able`` is how changes in the connected systems can be seen."""
+    """Compute the audit of an incident in a scope."""
     case, left_out = in_scope(view, manifests, incident, scope)
     affected = affected_objects(case)
     return WorkedOut(
@@ -96,7 +93,7 @@ def worked_out(
         objects=sum(not each.transient for each in affected),
         unseen=tuple(each.object for each in affected if each.after.state is ImageState.UNKNOWN),
         scope=scope,
-        completeness=completeness(case, able=able, left_out=left_out),
+        completeness=completeness(case, left_out=left_out),
         followed=followed(view, manifests, case) if scope.followed else None,
         tree_size=view.last_seq(),
     )
@@ -161,18 +158,6 @@ def in_scope(view: View, manifests: Manifests, incident: str, scope: AuditScope)
         )
     case = gather(view, manifests, incident, runs=(call.run for call in calls), calls=calls)
     return within(case, scope), left_out
-
-
-def sights(systems: Mapping[str, System]) -> dict[str, SystemSight]:
-    """Answer how changes in each connected system can be seen."""
-    return {
-        name: SystemSight.CAPTURE
-        if getattr(system, "captures", False)
-        else SystemSight.SCAN
-        if system.scans
-        else SystemSight.DECLARED
-        for name, system in systems.items()
-    }
 
 
 def _calls(view: View, workflow: str, scope: AuditScope) -> Iterator[Call]:

@@ -36,12 +36,16 @@ class AuditScope(Record):
 
 
 class SystemSeen(Record):
-    """How changes in one system came to be known; ``changes`` of the calls were seen in it, ``unseen`` calls could not look."""
+    """How changes in one system came to be known: of how many ``calls`` in each way; ``sight`` is the weakest of these.
+
+    ``changes`` of the calls were seen in it, ``unseen`` calls could not look.
+    """
 
     system: str
     sight: SystemSight
     changes: int = 0
     unseen: int = 0
+    calls: dict[str, int] = {}
 
 
 class AuditCompleteness(Record):

@@ -185,10 +185,12 @@ AUDIT = r.Audit(
         observed=0,
         reported=2,
         steps=3,
-        systems=(r.SystemSeen(system="crm", sight=w.SystemSight.DECLARED, changes=17),),
+        systems=(
+            r.SystemSeen(system="crm", sight=w.SystemSight.DECLARED, changes=17, calls={"declared": 17}),
+        ),
         says=(
             "22 calls: 20 decided by the guard, none only observed, 2 reads told afterwards.",
-            "In crm, only the objects that the manifest names are looked at.",
+            "In crm, only the objects that the manifest names are known of 17 calls, and other changes may be unseen.",
         ),
     ),
     followed=r.AuditFollowed(
