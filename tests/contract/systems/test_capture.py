@@ -11,9 +11,10 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -163,6 +164,133 @@ def test_a_connection_of_an_event_loop_is_not_quietly_left_out(server: PostgresS
                 raise AssertionError("it was let in")
 
     asyncio.run(work())
+
+
+@pytest.fixture
+def postgres(server: PostgresServer) -> Iterator[World]:
+    with postgres_world(server.empty_database()) as world:
+        yield world
+
+
+@pytest.fixture
+def engine(postgres: World) -> Iterator[sa.Engine]:
+    """One connection only, so that what stays with it is seen."""
+    engine = sa.create_engine(postgres.url, pool_size=1, max_overflow=0)
+    watch(engine)
+    yield engine
+    engine.dispose()
+
+
+def noted(connection: Any, what: str) -> None:
+    statement = "INSERT INTO audit VALUES (:what, 1)"
+    if isinstance(connection, sa.Connection):
+        connection.execute(sa.text(statement), {"what": what})
+    else:
+        connection.execute(statement.replace(":what", "%s"), (what,))
+
+
+def laid(world: World, call: str = "call_1") -> set[str]:
+    return {seen.after.content["what"] for seen in world.system.captured(call)}
+
+
+def test_two_calls_in_one_transaction_have_each_their_own(postgres: World, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        noted(connection, "before")
+        with calling("call_1"):
+            noted(connection, "first")
+        with calling("call_2"):
+            noted(connection, "second")
+            with suppress(ZeroDivisionError), connection.begin_nested(), calling("call_3"):
+                noted(connection, "taken back")
+                raise ZeroDivisionError
+            noted(connection, "second again")
+        noted(connection, "between")
+        with calling("call_1"):
+            connection.execute(sa.text("SAVEPOINT one"))
+        with calling("call_3"):
+            noted(connection, "taken back too")
+            connection.execute(sa.text("ROLLBACK TO one"))
+        noted(connection, "after")
+    assert laid(postgres) == {"first"}
+    assert laid(postgres, "call_2") == {"second", "second again"}
+    assert laid(postgres, "call_3") == set()
+
+
+def test_what_commits_statement_by_statement_is_refused_in_a_call(postgres: World, engine: sa.Engine) -> None:
+    alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with alone.connect() as connection:
+        noted(connection, "for nobody")
+        with calling("call_1"), pytest.raises(Invalid, match="commits each statement by itself"):
+            noted(connection, "unseen")
+    with calling("call_1"), engine.begin() as connection:
+        noted(connection, "seen")
+    assert laid(postgres) == {"seen"}
+
+
+ENDS: Final[dict[str, tuple[str, ...]]] = {
+    "one transaction": ("seen 1",),
+    "two transactions": ("seen 1", "commit", "seen 2", "commit"),
+    "taken back": ("lost", "rollback"),
+    "fails": ("lost", "fail"),
+    "fails after a commit": ("seen 1", "commit", "lost", "fail"),
+    "goes on after a commit": ("seen 1", "commit", "lost"),
+    "raises after a commit": ("seen 1", "commit", "lost", "raise"),
+}
+
+
+@pytest.mark.parametrize("way", ENDS)
+@pytest.mark.parametrize("after", ["commit", "rollback"])
+def test_a_block_lays_to_the_call_what_is_done_in_it_and_nothing_that_comes_after(
+    postgres: World, way: str, after: str
+) -> None:
+    with psycopg.connect(postgres.url.replace("+psycopg", "", 1)) as connection:
+        with suppress(Invalid, ZeroDivisionError, psycopg.Error), calling("call_1"), attributed(connection):
+            for step in ENDS[way]:
+                match step:
+                    case "commit" | "rollback":
+                        getattr(connection, step)()
+                    case "fail":
+                        connection.execute("SELECT 1 / 0")
+                    case "raise":
+                        raise ZeroDivisionError
+                    case _:
+                        noted(connection, step)
+        getattr(connection, after)()
+        noted(connection, "what somebody else does on it")
+        connection.commit()
+    stays = {each for each in ENDS[way] if each.startswith("seen")}
+    assert laid(postgres) == (set() if (way, after) == ("one transaction", "rollback") else stays)
+
+
+def test_a_transaction_that_goes_on_after_its_block_is_refused_aloud(postgres: World) -> None:
+    def work() -> None:
+        with attributed(postgres.agent):
+            postgres.agent.execute("BEGIN")
+            noted(postgres.agent, "lost")
+
+    with calling("call_1"), pytest.raises(Invalid, match="open at its end"):
+        work()
+    noted(postgres.agent, "what somebody else does on it")
+    assert laid(postgres) == set()
+
+
+def test_a_block_that_fails_within_a_transaction_leaves_the_transaction_to_whoever_began_it(
+    postgres: World,
+) -> None:
+    with postgres.agent.transaction(), calling("call_1"):
+        noted(postgres.agent, "for nobody")
+        with (
+            suppress(psycopg.IntegrityError),
+            postgres.agent.transaction(),
+            attributed(postgres.agent),
+        ):
+            noted(postgres.agent, "taken back")
+            postgres.agent.execute("INSERT INTO account (id) VALUES (1), (1)")
+        with attributed(postgres.agent):
+            noted(postgres.agent, "seen")
+        noted(postgres.agent, "for nobody either")
+    assert laid(postgres) == {"seen"}
+    assert sum(postgres.rows()["audit"].values()) == 4
 
 
 def test_what_cannot_be_watched_is_said(tmp_path: Path) -> None:
