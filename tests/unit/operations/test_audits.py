@@ -196,7 +196,7 @@ def _report(office: Office, tool: str, result: Any = None, *, run: str = "", **a
         actor=REPORTER,
     )
     assert permit.verdict is Verdict.ALLOW, permit.reasons
-    if tool == "report.write":
+    if tool in ("report.write", "crm.update_account"):
         office.write(lambda tx: permits.attempt(tx, call=permit.call, before=(), session="s"), actor=REPORTER)
     office.write(
         lambda tx: outcomes.finish(
@@ -311,6 +311,35 @@ def test_past_calls_like_a_bad_one_are_ranked_and_say_why(office: Office) -> Non
     )
     assert [each.call.id for each in (*page.calls, *rest.calls)] == [near, far]
     assert page.found == rest.found == 2
+
+
+def test_calls_of_another_workflow_take_no_place_among_the_compared(office: Office) -> None:
+    bad = update(office, office.begin("monday"), "acme", "2025-01-01")
+    like = update(office, office.begin("tuesday"), "globex", "2025-02-01")
+    writer = READER.replace(
+        "tools:\n", "tools:\n  crm.update_account: {effect: update, permission: crm.accounts.write}\n", 1
+    )
+    office.write(lambda tx: manifests.apply(tx, writer, reason="first"), actor=LEE)
+    office.wait(seconds=1)
+    run = ""
+    for number in range(4):
+        _, run = _report(office, "crm.update_account", {}, run=run, account_id="acme", renewal=f"203{number}")
+
+    def like_it(*, compared: int = 9, looked: int = 9) -> tuple[list[str], str]:
+        found = office.read(
+            lambda view: similarities.similar_calls(view, [bad], compared=compared, looked=looked)
+        )
+        return [each.call.id for each in found.calls], found.cut
+
+    assert like_it(compared=2) == ([like], "")
+    assert like_it(compared=1) == (
+        [like],
+        "Only the newest calls are compared: 1 of crm.update_account by renewals.",
+    )
+    assert like_it(looked=4) == (
+        [],
+        "Only the newest calls are compared: 0 of crm.update_account by renewals.",
+    )
 
 
 def test_a_moment_counts_and_the_end_does_not(office: Office) -> None:
