@@ -8,8 +8,9 @@ that claim, and whoever comes with an older one is refused. Batch by batch, each
     BeginItems → says what was found; the control plane decides, and answers what is to be done to which object
     EndItems   → says what was there afterwards; the control plane compares
 
-The runner decides nothing, and is not believed where what it says can be compared: an item is done when the object, read
-again, shows it. The order is kept within a lane only: nothing in one system depends on what is in another.
+The runner decides nothing: an item is done when the object, read again, shows it. What the agent's process says that it has read is its
+word, for nobody else can look; the items say so. Systems that are connected to the server are never lent, and nobody but the
+workflow's own agent is lent a lane. The order is kept within a lane; what has to wait for another system names it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from stopwork.ledger.records import Image, ObjectRef, Record
 #: The most items that are begun together: what a crash leaves in doubt, and what a pause waits for.
 MAX_BATCH: Final = 250
 
+#: The most that is said of one error.
+MAX_ERROR: Final = 2_000
+
+Words = Annotated[str, Meta(max_length=MAX_ERROR)]
 Fence = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 
 
@@ -52,11 +57,12 @@ class LaneClaimed(Answer):
 
 
 class Looked(Record):
-    """What an object held before anything was done, or the error of looking."""
+    """What an object held before anything was done, or the error of looking; ``again`` where that may pass: the system was out of reach."""
 
     item: str
     image: Image | None = None
-    error: str = ""
+    error: Words = ""
+    again: bool = False
 
 
 class Order(Answer):
@@ -76,12 +82,17 @@ class ItemsBegun(Answer):
 
 
 class Ended(Record):
-    """What an object held afterwards; with the ``error`` that the change raised, and whether the system refused it as a ``conflict``."""
+    """What an object held afterwards, or ``unseen``, why that is not known; with the ``error`` that the change raised.
+
+    ``conflict`` says that the system refused the change, ``again`` that it was out of reach, at the change or at the look.
+    """
 
     item: str
     image: Image | None = None
-    error: str = ""
+    error: Words = ""
+    unseen: Words = ""
     conflict: bool = False
+    again: bool = False
 
 
 class ItemsEnded(Answer):

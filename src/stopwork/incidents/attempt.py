@@ -225,6 +225,9 @@ def _reversed(item: Item, plan: str, new_id: str, order: int) -> Item:
         after=(),
         ways=(),
         edits=(),
+        tries=0,
+        again_at=None,
+        takes_back=not item.takes_back,
     )
 
 

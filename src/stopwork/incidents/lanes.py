@@ -4,18 +4,30 @@ A *batch* is what one crash may leave in doubt and what a pause waits for. Withi
 are of one kind of change, no object is another's, none names another, and none puts back a value that another holds in the
 same field (two rows that swapped a unique code). Everything else keeps the plan's order. What a tool does beyond its object is not
 known, so an item that calls one is a batch of its own.
+
+What is out of reach is *postponed*, for longer each time: an item alone where others of its system can be reached, and then only so often;
+otherwise the whole lane, until it is reached again or somebody cancels the plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from stopwork.incidents.images import texts
 from stopwork.kernel.canonical import canonical_bytes
-from stopwork.ledger.records import Item, Record
+from stopwork.ledger.records import Item, Record, Rest
 from stopwork.ledger.words import ImageState, Remedy
+
+#: How long nothing is done for, at first and at the most.
+_REST: Final = timedelta(seconds=1)
+_LONGEST_REST: Final = timedelta(minutes=1)
+#: How often one object may be out of reach while others of its system are not: four minutes.
+MAX_LOOKS: Final = 10
+#: How often a change is made that a system cannot take: half a minute.
+MAX_CHANGES: Final = 6
 
 
 class Staged(Record):
@@ -50,6 +62,17 @@ def next_batch(
         if alone or len(batch) == limit:
             break
     return tuple(_staged(batch) if staged else (Staged(item=item, stage=1) for item in batch))
+
+
+def rest(tries: int) -> timedelta:
+    """Answer for how long something is left alone that could not be reached for so many times in a row."""
+    return min(_REST * (1 << min(tries - 1, 16)), _LONGEST_REST)
+
+
+def tries_of_lane(before: Rest | None, now: datetime) -> int:
+    """Answer how often in a row a system is out of reach that is so ``now``; after a while in which it was not, that begins anew."""
+    in_a_row = before is not None and now < before.until + 2 * rest(before.tries)
+    return before.tries + 1 if before is not None and in_a_row else 1
 
 
 def _staged(batch: Sequence[Item]) -> Iterator[Staged]:

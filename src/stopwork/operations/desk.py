@@ -5,6 +5,7 @@ The server and the embedded guard both answer through here, so a call is decided
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -34,10 +35,12 @@ _OF_READING: Final = (p.RecordStep, p.SiftItems)
 _OF_RUNNERS: Final = (running.ClaimLane, running.BeginItems, running.EndItems, running.KeepLane)
 
 
-def answer(tx: Tx, manifests: Manifests, request: p.Request[A]) -> A:
-    """Answer one request inside a transaction, for the actor of that transaction."""
+def answer(
+    tx: Tx, manifests: Manifests, request: p.Request[A], *, connected: Collection[str] = frozenset()
+) -> A:
+    """Answer one request inside a transaction, for the actor of that transaction; ``connected`` are the systems of this server."""
     if isinstance(request, _OF_RUNNERS):
-        return lanes.answer(tx, request)  # type: ignore[no-any-return]
+        return lanes.lend(tx, request, connected=connected)  # type: ignore[no-any-return]
     found = (
         _read(tx, manifests, request) if isinstance(request, _OF_READING) else _done(tx, manifests, request)
     )

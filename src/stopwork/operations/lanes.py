@@ -1,5 +1,8 @@
 """Lanes: what runners ask for while they carry out a recovery; the protocol is told in :mod:`stopwork.control.running`.
 
+The server carries out what it is connected to, and lends that to nobody; what only the agent's process can reach is lent to the workflow's
+agent and to nobody else (:func:`lend`).
+
 Each function is one transaction, and conditional on the lane being this runner's: a claim is a lease in the database, so of all servers and
 agents one has a lane at a time, and whoever was suspended and comes back late is refused. What is done about an item is decided here, by
 the same functions for every runner; a person's pause is seen before each batch.
@@ -7,10 +10,12 @@ the same functions for every runner; a person's pause is seen before each batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, Final
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from stopwork.control import running as p
 from stopwork.control.protocol import Request
@@ -25,13 +30,13 @@ from stopwork.incidents.attempt import (
     step,
     verify,
 )
-from stopwork.incidents.lanes import next_batch
+from stopwork.incidents.lanes import MAX_CHANGES, MAX_LOOKS, next_batch, rest, tries_of_lane
 from stopwork.incidents.preview import in_columns
-from stopwork.kernel.errors import Conflict, Internal, Invalid
-from stopwork.ledger.events import ItemAttempted, ItemFinished
-from stopwork.ledger.records import Image, Incident, Item, Plan
-from stopwork.ledger.words import ImageState, IncidentStatus, ItemState, PlanState, Remedy
-from stopwork.operations.plans import OPEN, finish, require_sealed
+from stopwork.kernel.errors import Conflict, Denied, Internal, Invalid
+from stopwork.ledger.events import ItemAttempted, ItemFinished, ItemsPostponed
+from stopwork.ledger.records import Image, Incident, Item, Plan, Record
+from stopwork.ledger.words import ImageState, IncidentStatus, ItemState, PlanState, PrincipalKind, Remedy
+from stopwork.operations.plans import OPEN, finish, lane_name, require_sealed
 from stopwork.operations.runs import require_own_workflow
 from stopwork.storage import leases
 from stopwork.storage.transaction import Tx
@@ -39,11 +44,10 @@ from stopwork.storage.view import View
 
 #: How long a runner that is not heard of keeps its lane: after so long another one goes on.
 LEASE_S: Final = 10.0
-
-
-def lane_name(plan: str, system: str) -> str:
-    """Answer under which name the lease of a lane is kept."""
-    return f"recovery/{plan}/{system}"
+#: What is said of an outcome that only the agent's process can have seen.
+AS_REPORTED: Final = "as the agent's process reports"
+#: How long what was in flight when a plan was cancelled is waited for, where its system is out of reach.
+_GIVE_UP_AFTER: Final = timedelta(minutes=10)
 
 
 def running_plans(view: View, *, workflow: str | None = None) -> Iterator[Plan]:
@@ -79,8 +83,10 @@ def claim(
         if known.state is not PlanState.RUNNING:
             continue
         for system in systems:
+            if system in known.rests and tx.now < known.rests[system].until:
+                continue
             batch = next_batch(
-                _of_system(tx, known.id, system, limit), _waiting(tx), limit=limit, staged=at_once > 1
+                _of_system(tx, known.id, system, limit, tx.now), _waiting(tx), limit=limit, staged=at_once > 1
             )
             if not batch:
                 continue
@@ -117,11 +123,20 @@ def begin(
         )
     require_sealed(incident)
     tx.recall(Item, [each.item for each in looked])
-    orders = []
-    for each in looked:
-        item = _item_of(tx, known, system, each.item)
-        if item.state in OPEN:
-            orders.append(_begun(tx, known, incident, item, each, runner))
+    waits = _waiting(tx)
+    due = [
+        (item, each)
+        for each in looked
+        if (item := _item_of(tx, known, system, each.item)).state in OPEN and not waits(item)
+    ]
+    again = [
+        _Later(item=item, error=each.error, note=_unseen(item, each.error))
+        for item, each in due
+        if _may_show_later(tx, known, item, each)
+    ]
+    later = {each.item.id for each in again}
+    orders = [_begun(tx, known, incident, item, each, runner) for item, each in due if item.id not in later]
+    _postpone(tx, known, incident, system, again, lane=len(again) == len(due))
     finish(tx, plan)
     return p.ItemsBegun(orders=tuple(order for order in orders if order is not None))
 
@@ -137,13 +152,22 @@ def end(
     lease_s: float = LEASE_S,
 ) -> p.ItemsEnded:
     """Record what became of items that were begun, as their objects show it; the plan is finished with its last item."""
+    if tx.need(Plan, plan).state is PlanState.FINISHED:
+        return p.ItemsEnded()
     known, incident = _held(tx, plan, system, runner, fence, lease_s)
     tx.recall(Item, [each.item for each in ended])
+    again = []
     for each in ended:
         item = _item_of(tx, known, system, each.item)
-        if item.state is ItemState.IN_DOUBT:
-            state, note = _outcome(item, each)
+        if item.state is not ItemState.IN_DOUBT:
+            continue
+        state, note = _outcome(item, each)
+        if state is ItemState.FAILED and _may_end_later(item, each):
+            again.append(_Later(item=item, error=each.unseen or each.error, note=note, image=each.image))
+        else:
             _finished(tx, incident, item, state, each.image, note)
+    unseen = all(each.image is None for each in ended)
+    _postpone(tx, known, incident, system, again, lane=unseen and len(again) == len(ended))
     finish(tx, plan)
     return p.ItemsEnded()
 
@@ -159,6 +183,8 @@ def keep(
     lease_s: float = LEASE_S,
 ) -> p.LaneKept:
     """Let the runner keep its lane for longer, or let others have it at once."""
+    if tx.need(Plan, plan).state is PlanState.FINISHED:
+        return p.LaneKept(lease_s=0.0)
     _held(tx, plan, system, runner, fence, lease_s)
     if give_back:
         leases.give_back(tx, lane_name(plan, system), owner=runner)
@@ -180,6 +206,31 @@ def answer(tx: Tx, request: Request[Any], *, lease_s: float = LEASE_S) -> Any:
     raise Internal(f"nobody answers {type(request).__name__}", hint="Please report this.")
 
 
+def lend(tx: Tx, request: Request[Any], *, connected: Collection[str]) -> Any:
+    """Answer a runner outside the server: the workflow's agent, about systems that only its process can reach.
+
+    Raises ``Denied`` for everybody else, and ``Conflict`` for a system that is ``connected`` to the server.
+    """
+    if tx.actor.kind is not PrincipalKind.AGENT:
+        raise Denied(
+            f"{tx.actor} cannot carry out a recovery from here",
+            hint="Start it, and the server carries it out; what only the agent's process can reach is carried out there, with its token.",
+            expected=PrincipalKind.AGENT.value,
+            found=tx.actor.kind.value,
+        )
+    if isinstance(request, p.ClaimLane):
+        require_own_workflow(tx, request.workflow)
+        lent = tuple(system for system in request.systems if system not in connected)
+        return answer(tx, replace(request, systems=lent)) if lent else p.LaneClaimed()
+    if isinstance(request, p.BeginItems | p.EndItems | p.KeepLane) and request.system in connected:
+        raise Conflict(
+            f"{request.system} is connected to the server, which carries this out itself",
+            hint="Start the plan; nobody has to do it from here.",
+            system=request.system,
+        )
+    return answer(tx, request)
+
+
 def by_people(tx: Tx, incident: Incident, item: Item) -> None:
     """Record that an item is done by people: there is nothing to run."""
     _finished(tx, incident, item, ItemState.ACCEPTED, None, "done by people, not by the software")
@@ -192,15 +243,19 @@ def _plan_of(tx: Tx, plan: str, workflow: str) -> Plan:
     return known
 
 
-def _of_system(view: View, plan: str, system: str, limit: int) -> Iterator[Item]:
-    """Answer a lane's open items, of which not many more are read than are begun together."""
+def _of_system(view: View, plan: str, system: str, limit: int, now: datetime) -> Iterator[Item]:
+    """Answer a lane's open items that are due, of which not many more are read than are begun together."""
     after: str | None = None
     while True:
         page = view.find(Item, plan=plan, state=tuple(OPEN), order="order", limit=limit, after=after)
-        yield from (item for item in page if item.object.system == system)
+        yield from (item for item in page if item.object.system == system and _is_due(item, now))
         if len(page) < limit:
             return
         after = page[-1].id
+
+
+def _is_due(item: Item, now: datetime) -> bool:
+    return item.again_at is None or item.again_at <= now
 
 
 def _waiting(view: View) -> Callable[[Item], bool]:
@@ -287,8 +342,64 @@ def _unseen(item: Item, error: str) -> str:
     return error or "it could not be looked at"
 
 
+class _Later(Record):
+    """An item that may be decided when its system is reached again, and what is said of it if it is not; ``image`` where the object was seen."""
+
+    item: Item
+    error: str
+    note: str
+    image: Image | None = None
+
+    def tried(self) -> tuple[bool, int]:
+        """Answer what is postponed together: seen or not, and for the how-manieth time."""
+        return self.image is None, self.item.tries + 1
+
+
+def _may_show_later(tx: Tx, plan: Plan, item: Item, looked: p.Looked) -> bool:
+    """Answer whether an object that could not be looked at is looked at again; not for ever, once its plan is cancelled."""
+    given_up = plan.cancelled_at is not None and tx.now > plan.cancelled_at + _GIVE_UP_AFTER
+    return looked.image is None and looked.again and item.remedy is not Remedy.RESEND and not given_up
+
+
+def _may_end_later(item: Item, ended: p.Ended) -> bool:
+    """Answer whether an attempt that has not taken hold is still to be found out about, or worth another one; a tool is not called again."""
+    return (
+        ended.again and item.remedy is not Remedy.RESEND and (item.undo_tool is None or ended.image is None)
+    )
+
+
+def _postpone(
+    tx: Tx, plan: Plan, incident: Incident, system: str, again: Sequence[_Later], *, lane: bool
+) -> None:
+    """Leave items open whose system could not be reached; where others in it can, which is not the whole ``lane``, only so often."""
+    if not again:
+        return
+    # An item that was counted before, while others could be reached, is counted on when it is the last one.
+    lane = lane and not all(each.item.tries for each in again)
+    for (unseen, number), same in groupby(sorted(again, key=_Later.tried), key=_Later.tried):
+        postponed = list(same)
+        tries = tries_of_lane(plan.rests.get(system), tx.now) if lane else number
+        if not lane and number >= (MAX_LOOKS if unseen else MAX_CHANGES):
+            for each in postponed:
+                _finished(tx, incident, each.item, ItemState.FAILED, each.image, each.note)
+            continue
+        tx.record(
+            ItemsPostponed(
+                incident=incident.id,
+                workflow=incident.workflow,
+                plan=plan.id,
+                system=system,
+                items=tuple(each.item.id for each in postponed),
+                until=tx.now + rest(tries),
+                tries=tries,
+                error=postponed[0].error,
+                lane=lane,
+            )
+        )
+
+
 def _outcome(item: Item, ended: p.Ended) -> tuple[ItemState, str]:
-    seen = ended.image or Image.unknown(ended.error)
+    seen = ended.image or Image.unknown(ended.unseen)
     done = verify(item, seen, returned=not ended.error)
     if ended.conflict and not done:
         return ItemState.CONFLICT, ended.error
@@ -296,12 +407,18 @@ def _outcome(item: Item, ended: p.Ended) -> tuple[ItemState, str]:
         return ItemState.VERIFIED, "the answer was an error, and the object shows that it is done"
     if done:
         return ItemState.VERIFIED, ""
+    if ended.image is None:
+        return ItemState.FAILED, "; ".join(
+            filter(None, (ended.error, ended.unseen))
+        ) or "it could not be read back"
     return ItemState.FAILED, ended.error or "read back, and it does not hold what was put there"
 
 
 def _finished(
     tx: Tx, incident: Incident, item: Item, state: ItemState, found: Image | None, note: str
 ) -> None:
+    if tx.actor.kind is PrincipalKind.AGENT:
+        note = "; ".join(filter(None, (note, AS_REPORTED)))
     tx.record(
         ItemFinished(
             incident=incident.id,

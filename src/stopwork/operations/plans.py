@@ -11,6 +11,7 @@ from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import PlanFinished
 from stopwork.ledger.records import Incident, Item, Plan
 from stopwork.ledger.words import IncidentStatus, ItemState, PlanState
+from stopwork.storage import leases
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
@@ -52,6 +53,11 @@ def require_sealed(incident: Incident) -> None:
         )
 
 
+def lane_name(plan: str, system: str) -> str:
+    """Answer under which name the lease of a lane is kept; a plan that is over has none."""
+    return f"recovery/{plan}/{system}"
+
+
 def finish(tx: Tx, plan: str) -> Plan:
     """Record that a plan is over once nothing of it is left to run; answer the plan."""
     known = tx.need(Plan, plan)
@@ -66,4 +72,5 @@ def finish(tx: Tx, plan: str) -> Plan:
                 outcome=dict(Counter(item.state.value for item in items)),
             )
         )
+        leases.drop(tx, [lane_name(plan, system) for system in {item.object.system for item in items}])
     return tx.need(Plan, plan)

@@ -24,7 +24,7 @@ from stopwork.ledger.words import ItemState, PlanState, PrincipalKind
 from stopwork.operations import lanes
 from stopwork.operations.installation import Installation
 from stopwork.operations.people import refuse_agent, require_person
-from stopwork.operations.plans import OPEN, finish, require_sealed
+from stopwork.operations.plans import OPEN, finish, lane_name, require_sealed
 from stopwork.storage import leases
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -228,7 +228,7 @@ def progress(view: View, systems: Mapping[str, System], *, plan: str, now: datet
         per_s=per_s,
         left_s=left_s,
         lanes=tuple(
-            _lane(view, known, workflow, system, number, here=system in systems)
+            _lane(view, known, workflow, system, number, here=system in systems, now=now)
             for system, number in sorted(left_of.items())
         ),
     )
@@ -274,17 +274,18 @@ def _left(view: View, plan: str) -> tuple[str, Counter[str]]:
     return incident.workflow, Counter(item.object.system for item in lanes.open_items(view, plan))
 
 
-def _lane(view: View, plan: Plan, workflow: str, system: str, left: int, *, here: bool) -> LaneView:
-    lease = leases.held(view, lanes.lane_name(plan.id, system))
-    waits = lease is None and not here and plan.state is PlanState.RUNNING
-    return LaneView(
-        system=system,
-        left=left,
-        runner=lease.owner if lease else None,
-        waiting=(
-            f"nobody who can reach {system} is at it: call recover({workflow!r}) in a process that has it, "
-            "or connect it to the server"
-            if waits
-            else ""
-        ),
-    )
+def _lane(
+    view: View, plan: Plan, workflow: str, system: str, left: int, *, here: bool, now: datetime
+) -> LaneView:
+    lease = leases.held(view, lane_name(plan.id, system))
+    rests = plan.rests.get(system)
+    waiting = ""
+    if plan.state is PlanState.RUNNING and lease is None:
+        if rests is not None and now < rests.until:
+            waiting = f"{system} is out of reach and is tried again by itself, until you cancel the plan: {rests.error}"
+        elif not here:
+            waiting = (
+                f"nobody who can reach {system} is at it: call recover({workflow!r}) in a process that has it, "
+                "or connect it to the server"
+            )
+    return LaneView(system=system, left=left, runner=lease.owner if lease else None, waiting=waiting)

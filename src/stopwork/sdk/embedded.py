@@ -63,7 +63,9 @@ class LocalDesk:
         workflow = store.read(lambda view: workflow_of(view, request))
         actor = Principal(kind=PrincipalKind.AGENT, id=workflow)
         return store.write(
-            lambda tx: desk.answer(tx, self.installation.manifests, request),
+            lambda tx: desk.answer(
+                tx, self.installation.manifests, request, connected=self.installation.systems
+            ),
             actor=actor,
         )
 

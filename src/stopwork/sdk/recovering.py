@@ -22,7 +22,7 @@ class Recovers:
     def recover(self, workflow: str, *, within_s: float | None = None) -> int:
         """Carry out what is left of the workflow's running recoveries in the systems of this guard, and answer how many objects were looked at.
 
-        What the server or another process is at is left to it, and whatever somebody changed since is left alone. No batch begins after
+        What the server is connected to or another process is at is left to it, and whatever somebody changed since is left alone. No batch begins after
         ``within_s``. It may be interrupted and called again: what is done is seen to be done.
         """
         until = None if within_s is None else boottime() + within_s

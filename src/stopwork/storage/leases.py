@@ -7,6 +7,7 @@ what it read, in one transaction: whoever comes late changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -87,3 +88,8 @@ def held(view: View, duty: str) -> Lease | None:
 def give_back(tx: Tx, duty: str, *, owner: str) -> None:
     """Let somebody else take the duty at once."""
     tx.execute(sa.update(lease).where(lease.c.duty == duty, lease.c.owner == owner).values(until_us=0))
+
+
+def drop(tx: Tx, duties: Collection[str]) -> None:
+    """Forget duties that are over for good: whoever had one is asked for nothing any more, so that its number may begin anew."""
+    tx.execute(sa.delete(lease).where(lease.c.duty.in_(duties)))

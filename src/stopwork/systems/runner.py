@@ -26,6 +26,10 @@ B = TypeVar("B")
 
 #: How many items are begun together, for each change that the system takes at a time: a pause waits for so many.
 _ROUNDS: Final = 8
+#: How long a lane is kept while nothing comes back from its system: after that another runner may look for itself.
+_PATIENCE_S: Final = 300.0
+#: What may pass by itself: the system was out of reach.
+_PASSING: Final = (Unavailable, ConnectionError, TimeoutError)
 #: How often an outcome is told again that did not arrive, and how long is waited in between at first.
 _TELLS: Final = 5
 _TELL_AGAIN_S: Final = 0.2
@@ -50,7 +54,9 @@ class Runner:
         *,
         runner: str,
         clock: Callable[[], float] = boottime,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
+        self._patience_s = patience_s
         self._desk = desk
         self._systems = systems
         self._runner = runner
@@ -84,7 +90,7 @@ class Runner:
                 if tenure is None or (tenure.plan, tenure.fence) != (lane.plan, lane.fence):
                     if tenure is not None:
                         tenure.end()
-                    tenure = _Tenure(self._desk, lane, self._runner, self._clock)
+                    tenure = _Tenure(self._desk, lane, self._runner, self._clock, self._patience_s)
                 tenure.renewed(asked_at, lane.lease_s)
                 self._batch(system, lane, tenure, at_once)
                 done += len(lane.items)
@@ -98,8 +104,8 @@ class Runner:
         stages = {each.item: each.stage for each in lane.items}
         with _threads(at_once) as work:
             looked = tuple(
-                p.Looked(item=item, image=image, error=error)
-                for item, (image, error) in _looked(system, objects, work).items()
+                p.Looked(item=item, image=image, error=_words(error), again=isinstance(error, _PASSING))
+                for item, (image, error) in _looked(system, objects, work, tenure.heard).items()
             )
             orders = tenure.send(
                 p.BeginItems(
@@ -108,14 +114,17 @@ class Runner:
             ).orders
             if not orders:
                 return
-            raised = _changed(system, orders, objects, stages, work, tenure.require)
-            seen = _looked(system, {order.item: objects[order.item] for order in orders}, work)
+            raised = _changed(system, orders, objects, stages, work, tenure)
+            begun = {order.item: objects[order.item] for order in orders}
+            seen = _looked(system, begun, work, tenure.heard)
         ended = tuple(
             p.Ended(
                 item=item,
                 image=image,
-                error=error if raised[item] is None else in_words(raised[item]),
+                error=_words(raised[item]),
+                unseen=_words(error),
                 conflict=isinstance(raised[item], Conflict),
+                again=isinstance(error or raised[item], _PASSING),
             )
             for item, (image, error) in seen.items()
         )
@@ -129,16 +138,19 @@ class _Over(Exception):
 
 
 class _Tenure:
-    """The time for which a lane is this runner's. A thread keeps it while a change takes long."""
+    """The time for which a lane is this runner's. A thread keeps it while a change takes long, but not for ever: a system may hang."""
 
-    def __init__(self, desk: Asked, lane: p.Lane, runner: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, desk: Asked, lane: p.Lane, runner: str, clock: Callable[[], float], patience_s: float
+    ) -> None:
         self.plan = lane.plan
         self.fence = lane.fence
         self._desk = desk
         self._keep = p.KeepLane(plan=lane.plan, system=lane.system, runner=runner, fence=lane.fence)
         self._clock = clock
         self._lease_s = lane.lease_s
-        self._until = clock()
+        self._until = self._heard_at = clock()
+        self._patience_s = patience_s
         self._lost = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keeping, name=f"keeps {lane.system}", daemon=True)
@@ -147,13 +159,17 @@ class _Tenure:
     def renewed(self, asked_at: float, lease_s: float) -> None:
         self._until = max(self._until, asked_at + lease_s)
 
+    def heard(self) -> None:
+        """Note that the system has answered."""
+        self._heard_at = self._clock()
+
     def require(self) -> None:
         """Raise unless the lane is certainly this runner's now: somebody else may be at the same object."""
         if self._lost or self._clock() >= self._until:
             raise _Over
 
     def send(self, request: Request[A]) -> A:
-        asked_at = self._clock()
+        asked_at = self._heard_at = self._clock()
         try:
             answer = self._desk.send(request)
         except Conflict as error:
@@ -182,6 +198,8 @@ class _Tenure:
     def _keeping(self) -> None:
         while not self._over.wait(self._lease_s / 3):
             asked_at = self._clock()
+            if asked_at > self._heard_at + self._patience_s:
+                return
             try:
                 kept = self._desk.send(self._keep)
             except Conflict:
@@ -210,22 +228,28 @@ def _swaps(system: System) -> bool:
 
 
 def _looked(
-    system: System, objects: Mapping[str, ObjectRef], work: Work
-) -> dict[str, tuple[Image | None, str]]:
+    system: System, objects: Mapping[str, ObjectRef], work: Work, heard: Callable[[], None]
+) -> dict[str, tuple[Image | None, Exception | None]]:
     if _swaps(system):
         try:
             images = cast(Swapping, system).read_many(tuple(objects.values()))
-            return {item: (image, "") for item, image in zip(objects, images, strict=True)}
+            return {item: (image, None) for item, image in zip(objects, images, strict=True)}
         except Exception:  # noqa: BLE001, S110 - which of them cannot be read is found out one by one
             pass
-    return dict(zip(objects, work(lambda ref: _look(system, ref), tuple(objects.values())), strict=True))
+
+    def look(ref: ObjectRef) -> tuple[Image | None, Exception | None]:
+        try:
+            return system.read(ref), None
+        except Exception as error:  # noqa: BLE001 - one adapter's fault keeps no other object from being put right
+            return None, error
+        finally:
+            heard()
+
+    return dict(zip(objects, work(look, tuple(objects.values())), strict=True))
 
 
-def _look(system: System, ref: ObjectRef) -> tuple[Image | None, str]:
-    try:
-        return system.read(ref), ""
-    except Exception as error:  # noqa: BLE001 - one adapter's fault keeps no other object from being put right
-        return None, in_words(error)
+def _words(error: Exception | None) -> str:
+    return in_words(error)[: p.MAX_ERROR]
 
 
 def _changed(
@@ -234,12 +258,12 @@ def _changed(
     objects: Mapping[str, ObjectRef],
     stages: Mapping[str, int],
     work: Work,
-    require: Callable[[], None],
+    tenure: _Tenure,
 ) -> dict[str, Exception | None]:
     """Make the ordered changes, and answer what each of them raised."""
 
     def one(order: p.Order) -> Exception | None:
-        require()
+        tenure.require()
         try:
             if order.tool is not None:
                 cast(Invoker, system).invoke(order.tool, order.args)
@@ -247,10 +271,12 @@ def _changed(
                 system.replace(objects[order.item], order.expected, order.target)
         except Exception as error:  # noqa: BLE001 - whatever it raised, what is there now is what counts
             return error
+        finally:
+            tenure.heard()
         return None
 
     if _swaps(system) and all(order.tool is None for order in orders):
-        require()
+        tenure.require()
         swaps = [
             Swap(object=objects[order.item], expected=order.expected, target=order.target)
             for order in orders

@@ -78,6 +78,7 @@ from stopwork.ledger.events.incidents import (
     StatusChanged,
     UpdateScheduled,
 )
+from stopwork.ledger.events.lanes import ItemsPostponed
 from stopwork.ledger.events.pause_tests import PauseTestBegan, PauseTestFinished
 from stopwork.ledger.events.work import (
     CallAttempted,
@@ -144,6 +145,7 @@ __all__ = [
     "IncidentReenabled",
     "ItemAttempted",
     "ItemFinished",
+    "ItemsPostponed",
     "KeysExpired",
     "ManifestApplied",
     "ManifestApproved",

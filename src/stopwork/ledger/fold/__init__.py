@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stopwork.ledger.events import Entry
-from stopwork.ledger.fold import backfills, controls, drafts, incidents, pause_tests, work
+from stopwork.ledger.fold import backfills, controls, drafts, incidents, lanes, pause_tests, work
 from stopwork.ledger.fold.change import HANDLERS, Change, Put, Update, Upsert
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "controls",
     "drafts",
     "incidents",
+    "lanes",
     "pause_tests",
     "work",
 ]

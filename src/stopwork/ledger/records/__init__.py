@@ -31,6 +31,7 @@ from stopwork.ledger.records.incidents import (
     Note,
     Plan,
     Postmortem,
+    Rest,
     Signal,
     Way,
 )
@@ -112,6 +113,7 @@ __all__ = [
     "Reason",
     "Record",
     "Release",
+    "Rest",
     "Run",
     "Scope",
     "Signal",

@@ -185,7 +185,9 @@ class Item(Record):
     there before anything is done. ``replaced`` is what the first attempt found, ``found`` what was there in the end. ``keep`` says why it is
     proposed that the object stays as it is; empty where it is proposed to be put right. ``earlier`` is the item of an earlier plan that this
     one takes up again. ``operation``, ``at`` (the first change), ``runs``, ``tools`` and ``copy_of`` (the original of a copy) are what rules go by.
-    ``after`` are the items that have to be put right first: otherwise this one is not run.
+    ``after`` are the items that have to be put right first: otherwise this one is not run. ``tries`` is how often nothing was found out about it
+    although others in its system could be reached; it is looked at again from ``again_at`` on. ``takes_back`` says that it undoes a repair:
+    once it is done the object holds what the agent left.
     """
 
     id: str
@@ -223,6 +225,9 @@ class Item(Record):
     after: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
     edits: tuple[ItemEdit, ...] = ()
+    tries: int = 0
+    again_at: datetime | None = None
+    takes_back: bool = False
 
     @property
     def reversible(self) -> bool:
@@ -230,11 +235,19 @@ class Item(Record):
         return self.reversibility is not Reversibility.NOT
 
 
+class Rest(Record):
+    """Until when nothing is done in a system that was out of reach, so many times in a row, and what was heard of it last."""
+
+    until: datetime
+    tries: int
+    error: str
+
+
 class Plan(Record):
     """A recovery plan: shown before it runs, approved by the owner, run once per item.
 
     ``started_at`` is when it was last begun or resumed, ``left`` how many items were left then. ``reason`` is why it was last paused,
-    resumed or cancelled, by ``steered_by``.
+    resumed or cancelled, by ``steered_by``. ``rests`` are those of systems that were out of reach.
     """
 
     id: str
@@ -254,6 +267,7 @@ class Plan(Record):
     steered_by: str | None = None
     reason: str = ""
     finished_at: datetime | None = None
+    rests: dict[str, Rest] = {}
 
 
 class Message(Record):

@@ -70,7 +70,8 @@ def _endpoint(request: type[p.Request[Any]]) -> Endpoint:
 
     def work(tx: Any, given: Any) -> Any:
         values = {field.name: getattr(given.body, field.name) for field in fields}
-        return desk.answer(tx, given.installation.manifests, request(**values, **given.path))
+        here = given.installation
+        return desk.answer(tx, here.manifests, request(**values, **given.path), connected=here.systems)
 
     return Endpoint(
         method=request.method,

@@ -121,6 +121,9 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.ItemFinished: lambda it: (
         f"Recovery of {it.object}: {_low(it.state)}" + (f". {it.note}" if it.note else "")
     ),
+    e.ItemsPostponed: lambda it: (
+        f"Recovery waits: {it.system if it.lane else counted(len(it.items), 'object')} out of reach. {it.error}"
+    ),
     e.PlanFinished: lambda it: (
         "Recovery finished: "
         + (
