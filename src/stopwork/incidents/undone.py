@@ -69,8 +69,9 @@ def _undone(call: str, items: Iterable[Item]) -> PartlyUndone:
 
 
 def _share(item: Item) -> Reversibility:
+    """Answer how much of an object is taken back; where its repair was undone it holds what the agent left."""
     proposed_to_stay = item.state is ItemState.PROPOSED and item.keep
-    if proposed_to_stay or item.state not in {*_TO_COME, ItemState.VERIFIED}:
+    if item.takes_back or proposed_to_stay or item.state not in {*_TO_COME, ItemState.VERIFIED}:
         return Reversibility.NOT
     return item.reversibility
 

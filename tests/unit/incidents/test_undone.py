@@ -46,3 +46,11 @@ def test_an_object_that_is_put_right_only_in_part_is_enough() -> None:
 def test_an_object_that_needs_nothing_says_nothing() -> None:
     one, other = items(VERIFIED, CONFLICT)
     assert said((replace(one, remedy=Remedy.ACCEPT), other)) == []
+
+
+def test_an_object_whose_repair_was_undone_is_not_taken_back() -> None:
+    one, other = items(VERIFIED, VERIFIED)
+    assert said((one, other)) == []
+    assert said((one, replace(other, takes_back=True))) == [
+        "B is undone in part: 1 of 2 objects taken back, not crm/task/2"
+    ]
