@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from threading import Lock
 from time import monotonic
 from typing import Any, Final
@@ -32,6 +33,7 @@ from stopwork.kernel.errors import Conflict, Invalid, StopworkError, Unavailable
 from stopwork.systems import postgres_capture
 from stopwork.systems.base import Unsupported
 from stopwork.systems.capture import ChangedRow
+from stopwork.systems.foreign_keys import ForeignKey
 from stopwork.systems.sql import Column, Referrer, Table
 
 _FROM_TEXT: Final[dict[type, Callable[[str], Any]]] = {
@@ -41,6 +43,7 @@ _FROM_TEXT: Final[dict[type, Callable[[str], Any]]] = {
     UUID: UUID,
     Decimal: Decimal,
 }
+_ADDRESSES: Final = (IPv4Address, IPv6Address, IPv4Interface, IPv6Interface, IPv4Network, IPv6Network)
 _NULL: Final = sa.null()
 _HARMLESS: Final = (None, "NO ACTION", "RESTRICT")
 _KEY_TYPES: Final[dict[type, Callable[[str], Any]]] = {int: int, **_FROM_TEXT}
@@ -224,6 +227,19 @@ class EngineSession:
                 found.append(Referrer(table=other, columns=columns, referred=referred))
         return found
 
+    def foreign_keys(self, schema: str | None) -> list[ForeignKey]:
+        found = sa.inspect(self._connection).get_multi_foreign_keys(schema=schema)
+        return [
+            ForeignKey(
+                table=table,
+                columns=tuple(key["constrained_columns"]),
+                other=(key["referred_schema"], key["referred_table"]),
+                referred=tuple(key["referred_columns"]),
+            )
+            for table, keys in found.items()
+            for key in keys
+        ]
+
     def primary_key(self, table: Table) -> tuple[str, ...]:
         found = sa.inspect(self._connection).get_pk_constraint(table.table, schema=table.schema)
         return tuple(found["constrained_columns"])
@@ -247,7 +263,13 @@ class EngineSession:
             return str(value)
         if isinstance(value, timedelta):
             return value // timedelta(microseconds=1)
-        return bytes(value) if isinstance(value, memoryview) else value
+        if isinstance(value, memoryview):
+            return bytes(value)
+        if isinstance(value, list):
+            return [self.to_plain(each) for each in value]
+        if isinstance(value, _ADDRESSES):
+            return str(value)
+        return _range_text(value) if hasattr(value, "bounds") else value
 
     def from_plain(self, table: Table, column: str, value: Any) -> Any:
         described = self._rows(table).columns[column]
@@ -293,6 +315,14 @@ class EngineSession:
         # JSON has no equality in every database; such a column was compared before, on the locked row.
         columns = self._rows(table).columns
         return [name for name in where if not isinstance(columns[name].type, sa.JSON)]
+
+
+def _range_text(value: Any) -> str:
+    """Answer a range as PostgreSQL writes it; the driver and SQLAlchemy each have a class of their own for it."""
+    if value.bounds in (None, "") or getattr(value, "isempty", getattr(value, "is_empty", False)):
+        return "empty"
+    lower, upper = ("" if end is None else f'"{end}"' for end in (value.lower, value.upper))
+    return f"{value.bounds[0]}{lower},{upper}{value.bounds[1]}"
 
 
 def _python_type(column: sa.Column[Any]) -> type:

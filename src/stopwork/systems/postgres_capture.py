@@ -50,7 +50,14 @@ _TABLES: Final = sa.text(
     " AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' AND c.relname <> :own ORDER BY 1, 2"
 )
 
-_CHANGED_TABLES: Final = f"SELECT DISTINCT schema_name, table_name, schema_name = current_schema() FROM {CAPTURE} WHERE call = %(call)s"  # noqa: S608
+# A partition is told by the trigger, and the table that it is part of is what is declared; one that is gone by now stands for itself.
+_CHANGED_TABLES: Final = (
+    "SELECT changed.schema_name, changed.table_name, coalesce(n.nspname, changed.schema_name),"  # noqa: S608
+    " coalesce(c.relname, changed.table_name), coalesce(n.nspname, changed.schema_name) = current_schema()"
+    f" FROM (SELECT DISTINCT schema_name, table_name FROM {CAPTURE} WHERE call = %(call)s) AS changed"
+    " LEFT JOIN pg_class AS c ON c.oid = pg_partition_root(to_regclass(format('%%I.%%I', changed.schema_name, changed.table_name)))"
+    " LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+)
 _FORGET: Final = (
     f"WITH soon AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) DELETE FROM {CAPTURE} USING soon"  # noqa: S608
     " WHERE call = %(call)s"
@@ -84,12 +91,12 @@ def captured(connection: sa.Connection, call: str, limit: int) -> Iterator[Chang
     # The driver's own cursor: SQLAlchemy would take longer to describe these rows than the server to find them.
     with closing(_driver(connection).cursor()) as cursor:
         tables = cursor.execute(_CHANGED_TABLES, {"call": call}).fetchall()
-        for space, name, own in tables:
+        for space, name, root_space, root, own in tables:
             asked = {"call": call, "space": space, "name": name, "limit": limit}
-            cursor.execute(_changes(f"{quote(space)}.{quote(name)}"), asked)
+            cursor.execute(_changes(f"{quote(root_space)}.{quote(root)}"), asked)
             columns = [column.name for column in cursor.description[2:]]
             for number, side, *values in cursor:
-                known = found.get(number) or ChangedRow(table=name, schema=None if own else space)
+                known = found.get(number) or ChangedRow(table=root, schema=None if own else root_space)
                 found[number] = replace(known, **{side: dict(zip(columns, values, strict=True))})
     return iter([found[number] for number in sorted(found)][:limit])
 

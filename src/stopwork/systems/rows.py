@@ -41,6 +41,19 @@ def layout_of(session: Session, table: Table) -> Layout:
     )
 
 
+class Layouts:
+    """The layouts of the tables of one transaction, each worked out once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[Table, Layout] = {}
+
+    def of(self, table: Table) -> Layout:
+        if table not in self._known:
+            self._known[table] = layout_of(self._session, table)
+        return self._known[table]
+
+
 def require_whole(ref: ObjectRef, layout: Layout) -> None:
     """Raise ``Unsupported`` where part of the row is not seen: it can be changed, and neither made nor removed."""
     if layout.unseen:
@@ -100,6 +113,11 @@ def _key_texts(table: Table, row: Mapping[str, Any]) -> Iterator[str]:
                 hint="Name a key column of text or whole numbers.",
             )
         yield str(value)
+
+
+def writable(text: str) -> str:
+    """Answer text that can be written down, bytes that are none spelled as ``\\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def lost_race(ref: ObjectRef) -> Conflict:

@@ -29,13 +29,25 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stopwork.incidents.images import operation_of, same
+from stopwork.incidents.references import Reference
 from stopwork.kernel.canonical import digest_of, plain, revive
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError, TooLarge
 from stopwork.ledger.records import Image, ObjectRef, Observed, Record
 from stopwork.ledger.words import ImageState, Operation
 from stopwork.systems.base import Swap, Unsupported, require_expected, require_known
 from stopwork.systems.capture import CAPTURED_ROWS_MAX, ChangedRow, RowName, net
-from stopwork.systems.rows import Layout, content_of, id_of, layout_of, lost_race, parts_of, require_whole
+from stopwork.systems.foreign_keys import ForeignKey, references
+from stopwork.systems.rows import (
+    Layout,
+    Layouts,
+    content_of,
+    id_of,
+    layout_of,
+    lost_race,
+    parts_of,
+    require_whole,
+    writable,
+)
 
 SCAN_ROWS_MAX: Final = 10_000
 
@@ -92,6 +104,7 @@ class Session(Protocol):
         """Take back what the block did when it raises, and turn the driver's errors into ours."""
 
     def referrers(self, table: Table) -> list[Referrer]: ...
+    def foreign_keys(self, schema: str | None) -> list[ForeignKey]: ...
     def primary_key(self, table: Table) -> tuple[str, ...]:
         """Answer the columns by which a row is known; empty when there are none."""
 
@@ -152,7 +165,7 @@ class SqlSystem:
     def read_many(self, refs: Sequence[ObjectRef]) -> list[Image]:
         with self._database.transaction(writing=False) as session:
             rows = self._rows(session, refs)
-            layouts = _Layouts(session)
+            layouts = Layouts(session)
             return [self._image(session, layouts.of(self._table(session, ref)), rows[ref]) for ref in refs]
 
     def replace_many(self, swaps: Sequence[Swap]) -> list[Exception | None]:
@@ -200,6 +213,13 @@ class SqlSystem:
                     ref = ObjectRef(system=self.name, type=kind, id=id_of(table, row))
                     found[ref] = self._image(session, layout, row).content
         return found
+
+    def references(self) -> tuple[Reference, ...]:
+        """Answer the foreign keys of the tables, also of those that are not declared."""
+        schemas = dict.fromkeys((None, *(table.schema for table in self._tables.values())))
+        with self._database.transaction(writing=False) as session:
+            keys = [key for schema in schemas for key in session.foreign_keys(schema)]
+        return tuple(references(keys, self._type_of))
 
     def install_capture(self) -> None:
         """Prepare the database for capturing rows, as often as wanted; who may do that on PostgreSQL owns the tables."""
@@ -256,7 +276,7 @@ class SqlSystem:
         self, session: Session, swaps: Sequence[Swap], rows: Mapping[ObjectRef, dict[str, Any] | None]
     ) -> bool:
         """Change rows that are all there with one statement for those of the same columns; all of them or, for ``False``, none."""
-        layouts = _Layouts(session)
+        layouts = Layouts(session)
         groups: dict[tuple[Table, frozenset[str]], list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
         try:
             for swap in swaps:
@@ -300,7 +320,9 @@ class SqlSystem:
     def _observed(self, session: Session, name: str, row: ChangedRow) -> Observed:
         kind, table = self._kind(session, row)
         layout = layout_of(session, table)
-        before, after = (self._image(session, layout, content) for content in (row.before, row.after))
+        before, after = (
+            self._captured_image(session, layout, content) for content in (row.before, row.after)
+        )
         ref = ObjectRef(system=self.name, type=kind, id=name)
         operation = operation_of(before, after) or Operation.MODIFIED
         return Observed(object=ref, operation=operation, before=before, after=after, source="capture")
@@ -309,16 +331,19 @@ class SqlSystem:
         """Answer what a captured row is called: its id, or its content where the table has no key."""
         _, table = self._kind(session, row)
         if table.key:
-            return RowName(text=id_of(table, content))
-        image = self._image(session, layout_of(session, table), content)
+            return RowName(text=writable(id_of(table, content)))
+        image = self._captured_image(session, layout_of(session, table), content)
+        if image.state is ImageState.UNKNOWN:
+            return RowName(text=digest_of(ascii(sorted(content.items()))), unique=False)
         return RowName(text=digest_of(image.content), unique=False)
 
     def _kind(self, session: Session, row: ChangedRow) -> tuple[str, Table]:
-        declared = self._declared.get((row.schema, row.table))
-        if declared is not None:
-            return declared, self._tables[declared]
-        kind = f"{row.schema}.{row.table}" if row.schema else row.table
-        return kind, self._undeclared(session, kind)
+        kind = self._type_of(row.schema, row.table)
+        declared = (row.schema, row.table) in self._declared
+        return kind, self._tables[kind] if declared else self._undeclared(session, kind)
+
+    def _type_of(self, schema: str | None, table: str) -> str:
+        return self._declared.get((schema, table)) or (f"{schema}.{table}" if schema else table)
 
     def _undeclared(self, session: Session, kind: str) -> Table:
         """Answer the table that a captured type names."""
@@ -373,6 +398,15 @@ class SqlSystem:
         if row is None:
             return Image.absent()
         return Image.present({column: plain(session.to_plain(row[column])) for column in layout.seen})
+
+    def _captured_image(self, session: Session, layout: Layout, row: Mapping[str, Any] | None) -> Image:
+        """Answer the image of a captured row; an unknown one when it holds what cannot be written down, so that the others are told."""
+        try:
+            image = self._image(session, layout, row)
+            digest_of(image.content)
+        except (Invalid, UnicodeError) as error:
+            return Image.unknown(f"the row was captured, and cannot be written down: {error}")
+        return image
 
     def _changes(
         self,
@@ -434,19 +468,6 @@ class SqlSystem:
                 )
         if session.delete(table, row) != 1:
             raise lost_race(ref)
-
-
-class _Layouts:
-    """The layouts of the tables of one transaction, each worked out once."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._known: dict[Table, Layout] = {}
-
-    def of(self, table: Table) -> Layout:
-        if table not in self._known:
-            self._known[table] = layout_of(self._session, table)
-        return self._known[table]
 
 
 def _together(swaps: Sequence[Swap], rows: Mapping[ObjectRef, dict[str, Any] | None]) -> Iterator[list[Swap]]:

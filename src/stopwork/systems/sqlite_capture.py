@@ -38,6 +38,7 @@ _DOOMED: Final = (
 _ROWIDS: Final = ("rowid", "_rowid_", "oid")
 _UNIQUE_INDEXES: Final = "SELECT name FROM pragma_index_list(?, 'main') WHERE \"unique\" ORDER BY seq"
 _UNIQUE_COLUMNS: Final = "SELECT name, coll FROM pragma_index_xinfo(?, 'main') WHERE key ORDER BY seqno"
+_NO_TEXT: Final = "surrogateescape"
 #: A function of SQLite takes so many arguments at most; a wide row is spelled in pieces.
 _PIECE: Final = 90
 
@@ -69,7 +70,8 @@ def install(connection: sqlite3.Connection) -> None:
 def captured(connection: sqlite3.Connection, call: str, limit: int) -> Iterator[ChangedRow]:
     """Answer the changes laid to a call, in their order."""
     rows = connection.execute(
-        f"SELECT name, columns, before, after FROM main.{CAPTURE} WHERE call = ? ORDER BY number LIMIT ?",  # noqa: S608
+        "SELECT name, columns, CAST(before AS BLOB), CAST(after AS BLOB)"  # noqa: S608
+        f" FROM main.{CAPTURE} WHERE call = ? ORDER BY number LIMIT ?",
         (call, limit),
     )
     for name, columns, before, after in rows:
@@ -231,10 +233,11 @@ def _literal(value: str) -> str:
     return f"CASE WHEN typeof({value}) = 'text' AND instr({value}, char(0)) THEN 'T' || hex({value}) ELSE quote({value}) END"
 
 
-def _row(columns: list[str], spelled: str | None) -> dict[str, Any] | None:
+def _row(columns: list[str], spelled: bytes | None) -> dict[str, Any] | None:
     if spelled is None:
         return None
-    literals = [literal for piece in json.loads(spelled) for literal in piece]
+    # SQLite takes any bytes for text. Those that are none are kept as what stands for them, which nothing can be mistaken for.
+    literals = [literal for piece in json.loads(spelled.decode(errors=_NO_TEXT)) for literal in piece]
     return dict(zip(columns, map(_value, literals), strict=True))
 
 
@@ -245,7 +248,7 @@ def _value(literal: str) -> Any:
         case "X":
             return bytes.fromhex(literal[2:-1])
         case "T":
-            return bytes.fromhex(literal[1:]).decode()
+            return bytes.fromhex(literal[1:]).decode(errors=_NO_TEXT)
         case "N":
             return None
     try:

@@ -24,9 +24,10 @@ from stopwork.incidents.images import same_image
 from stopwork.kernel.calling import calling
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger.records import ObjectRef
-from stopwork.ledger.words import Operation
+from stopwork.ledger.words import ImageState, Operation
 from stopwork.systems.base import Unsupported
 from stopwork.systems.capture import attributed, watch
+from stopwork.systems.sql import SqlSystem, Table
 from tests.support.postgres import PostgresServer
 from tests.support.rows import PIECES, Pieces, World, judged, postgres_world, spelled, sqlite_world
 
@@ -166,6 +167,34 @@ def test_a_connection_of_an_event_loop_is_not_quietly_left_out(server: PostgresS
     asyncio.run(work())
 
 
+def test_a_row_that_cannot_be_written_down_is_told_with_the_others(tmp_path: Path) -> None:
+    """SQLite takes any bytes for text: of such a row it is known that it was changed."""
+    with closing(sqlite3.connect(tmp_path / "crm.db", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE note (id TEXT PRIMARY KEY, text TEXT)")
+        connection.execute("CREATE TABLE loose (text TEXT)")
+        watch(connection)
+        with calling("call_1"):
+            for name, text in (("a", "62"), ("b", "FF00FE"), ("c", "FFFE")):
+                connection.execute(f"INSERT INTO note VALUES ('{name}', CAST(x'{text}' AS TEXT))")
+            connection.execute("INSERT INTO note VALUES (CAST(x'FF' AS TEXT), '')")
+            connection.execute("INSERT INTO loose VALUES (CAST(x'FF' AS TEXT)), ('x')")
+    system = SqlSystem(
+        "crm",
+        tmp_path / "crm.db",
+        {"note": Table(table="note", key=("id",)), "loose": Table(table="loose", key=("text",))},
+        capture=True,
+    )
+    found = {str(seen.object): seen.after for seen in system.captured("call_1")}
+    assert {name for name, image in found.items() if image.state is ImageState.UNKNOWN} == {
+        "crm/note/b",
+        "crm/note/c",
+        "crm/note/\\udcff",
+        "crm/loose/\\udcff",
+    }
+    assert found["crm/note/a"].content == {"id": "a", "text": "b"}
+    assert len(found) == 6
+
+
 @pytest.fixture
 def postgres(server: PostgresServer) -> Iterator[World]:
     with postgres_world(server.empty_database()) as world:
@@ -291,6 +320,67 @@ def test_a_block_that_fails_within_a_transaction_leaves_the_transaction_to_whoev
         noted(postgres.agent, "for nobody either")
     assert laid(postgres) == {"seen"}
     assert sum(postgres.rows()["audit"].values()) == 4
+
+
+def test_a_row_of_a_partition_is_a_row_of_the_table(server: PostgresServer) -> None:
+    url = server.empty_database().replace("postgresql://", "postgresql+psycopg://", 1)
+    system = SqlSystem("crm", url, {"order": Table(table="o", key=("id", "day"))}, capture=True)
+    engine = sa.create_engine(url)
+    watch(engine)
+    with engine.begin() as connection:
+        for statement in (
+            "CREATE TABLE o (id INTEGER, day INTEGER, n INTEGER, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)",
+            "CREATE TABLE o1 (n INTEGER, day INTEGER NOT NULL, id INTEGER NOT NULL)",
+            "ALTER TABLE o ATTACH PARTITION o1 FOR VALUES FROM (0) TO (10)",
+            "CREATE TABLE o2 PARTITION OF o FOR VALUES FROM (10) TO (20)",
+            "INSERT INTO o VALUES (1, 5, 0), (2, 5, 0)",
+        ):
+            connection.execute(sa.text(statement))
+    system.install_capture()
+    with calling("call_1"), engine.begin() as connection:
+        connection.execute(sa.text("UPDATE o SET n = 1 WHERE id = 1"))
+        connection.execute(sa.text("UPDATE o SET day = 15 WHERE id = 2"))
+    engine.dispose()
+    found = {str(seen.object): seen for seen in system.captured("call_1")}
+    assert {name: seen.operation for name, seen in found.items()} == {
+        "crm/order/1/5": Operation.MODIFIED,
+        "crm/order/2/5": Operation.DELETED,
+        "crm/order/2/15": Operation.CREATED,
+    }
+    changed = found["crm/order/1/5"]
+    assert same_image(changed.after, system.read(changed.object))
+
+
+def test_columns_of_every_kind_are_told_and_put_back(server: PostgresServer) -> None:
+    kinds = {
+        "inet": ("10.0.0.1/8", "10.0.0.2"),
+        "cidr": ("10.0.0.0/8", "::/0"),
+        "inet[]": ("{10.0.0.1,NULL}", "{}"),
+        "int4range": ("[1,3)", "empty"),
+        "tstzrange": ("[2026-01-01 00:00+00,)", "(,)"),
+        "numrange": ("(1.5,2.50]", "[2,3]"),
+        "bit(3)": ("101", "000"),
+        "text[]": ("{a,NULL}", "{}"),
+        "interval": ("2 days", "1 hour"),
+    }
+    url = server.empty_database().replace("postgresql://", "postgresql+psycopg://", 1)
+    system = SqlSystem("crm", url, {}, capture=True)
+    engine = sa.create_engine(url)
+    watch(engine)
+    columns = ", ".join(f"c{number} {kind}" for number, kind in enumerate(kinds))
+    before, after = (", ".join(f"'{pair[at]}'" for pair in kinds.values()) for at in (0, 1))
+    names = ", ".join(f"c{number}" for number in range(len(kinds)))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE mixed (id INTEGER PRIMARY KEY, {columns})")
+        connection.exec_driver_sql(f"INSERT INTO mixed VALUES (1, {before})")
+    system.install_capture()
+    with calling("call_1"), engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE mixed SET ({names}) = ({after})")
+    engine.dispose()
+    [seen] = system.captured("call_1")
+    assert same_image(seen.after, system.read(seen.object))
+    system.replace(seen.object, seen.after, seen.before)
+    assert same_image(seen.before, system.read(seen.object))
 
 
 def test_what_cannot_be_watched_is_said(tmp_path: Path) -> None:
