@@ -57,12 +57,7 @@ class Response:
 
     def recover(self, calls: Collection[str]) -> list[Item]:
         """Undo these calls: plan, the owner's approval, run, read back. Answer the items as they ended."""
-        plan = self._store.write(
-            lambda tx: planning.propose(
-                tx, self._manifests, self._installation.systems, incident=self._incident, calls=calls
-            ),
-            actor=RESPONDER,
-        )
+        plan = planning.plan(self._installation, RESPONDER, incident=self._incident, calls=calls)
         self._store.write(lambda tx: planning.approve(tx, plan=plan.id, digest=plan.digest), actor=OWNER)
         recovering.run(self._installation, RESPONDER, plan=plan.id)
         return self._store.read(lambda view: list(view.each(Item, plan=plan.id, order="order")))

@@ -25,13 +25,13 @@ def undone(installation: Installation, workflow: str) -> tuple[Plan, Sequence[It
 def approved(installation: Installation, workflow: str) -> Plan:
     """Open an incident of all that the workflow did, and answer its plan, approved."""
 
-    def proposed(tx: Tx) -> Plan:
+    def audited(tx: Tx) -> str:
         incident = incidents.open_by_hand(tx, installation.manifests, workflow=workflow)
         tx.record(sealed(incident.id, workflow, tx.last_seq()))
         audits.complete(tx, installation.manifests, incident=incident.id)
-        return planning.propose(tx, installation.manifests, installation.systems, incident=incident.id)
+        return incident.id
 
-    plan = installation.store.write(proposed, actor=LEE)
+    plan = planning.plan(installation, LEE, incident=installation.store.write(audited, actor=LEE))
     return installation.store.write(
         lambda tx: planning.approve(tx, plan=plan.id, digest=plan.digest), actor=DANA
     )

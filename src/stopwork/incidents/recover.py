@@ -11,20 +11,23 @@ Values tell who wrote them: somebody who wrote the very value that a call had le
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from enum import IntEnum
 from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
-from typing import Any
 
 from msgspec.structs import asdict, replace
 
 from stopwork.incidents import preview
-from stopwork.incidents.images import changed_fields, texts
+from stopwork.incidents.images import changed_fields
 from stopwork.incidents.net import Course, Net, images_of, maker, net_effects
+from stopwork.incidents.references import Reference, References
 from stopwork.incidents.remedies import Means, remedied
 from stopwork.ledger.records import Effect, Image, Incident, Item, ObjectRef, Record
 from stopwork.ledger.words import ImageState, ItemState, Remedy, Reversibility
 from stopwork.manifest.model import DuplicateRule
+
+_Declared = Mapping[str, Sequence[Reference]]
 
 
 class _Draft(Record):
@@ -59,9 +62,9 @@ def propose_plan(
         drafts = _merged(drafts, effects)
     ordered = [
         replace(draft, item=replace(draft.item, id=new_id("item"), order=order))
-        for order, draft in enumerate(_in_order(drafts), start=1)
+        for order, draft in enumerate(_in_order(drafts, means.references), start=1)
     ]
-    after = _dependencies(ordered)
+    after = _dependencies(ordered, means.references)
     return [replace(draft.item, after=after.get(draft.item.id, ())) for draft in ordered]
 
 
@@ -177,16 +180,15 @@ class _Rank(IntEnum):
     TOLD = 4
 
 
-def _in_order(drafts: Iterable[_Draft]) -> Iterator[_Draft]:
+def _in_order(drafts: Iterable[_Draft], declared: _Declared) -> Iterator[_Draft]:
     """Yield the items in the order in which they are to run.
 
     Each group runs against the order of events, so that an object is there again before another refers to it and is no
-    longer referred to when it goes. Objects of one call (a cascade) are ordered by which of them names which.
+    longer referred to when it goes. Objects of one call (a cascade) are ordered by which of them names which, as far as that shows.
     """
     ranked = sorted(drafts, key=lambda draft: (_rank(draft), -_place(draft)))
     for (rank, _), group in groupby(ranked, key=lambda draft: (_rank(draft), _place(draft))):
-        tied = list(group)
-        yield from _named_first(tied, last=rank is _Rank.REMOVED)
+        yield from _named_first(list(group), declared, last=rank is _Rank.REMOVED)
 
 
 def _rank(draft: _Draft) -> _Rank:
@@ -203,37 +205,43 @@ def _place(draft: _Draft) -> int:
     return draft.net.first if _rank(draft) is _Rank.REMOVED else draft.net.last
 
 
-def _named_first(tied: list[_Draft], *, last: bool) -> list[_Draft]:
-    """Put an object before those whose content holds its id, or after them for ``last``."""
+def _named_first(tied: list[_Draft], declared: _Declared, *, last: bool) -> list[_Draft]:
+    """Put an object before those that name it, or after them for ``last``.
+
+    Where what the values suggest goes round in a circle, only what is declared counts.
+    """
     if len(tied) < 2:
         return tied
-    by_id = {draft.net.object.id: index for index, draft in enumerate(tied)}
-    names: dict[int, set[int]] = {}
-    for index, draft in enumerate(tied):
-        content = draft.net.left.content if last else draft.net.back.content
-        names[index] = {by_id[text] for text in texts(content) if text in by_id} - {index}
-    try:
-        order = list(TopologicalSorter(names).static_order())
-    except CycleError:
-        return tied
-    return [tied[index] for index in (reversed(order) if last else order)]
+    contents = [draft.net.left.content if last else draft.net.back.content for draft in tied]
+    held = [(draft.net.object, content) for draft, content in zip(tied, contents, strict=True)]
+    references = References(declared, held)
+    certain = {index: {*references.named(*each)} - {index} for index, each in enumerate(held)}
+    likely = {
+        index: certain[index] | ({*references.suggested(*each)} - {index}) for index, each in enumerate(held)
+    }
+    for names in (likely, certain):
+        with suppress(CycleError):
+            order = list(TopologicalSorter(names).static_order())
+            return [tied[index] for index in (reversed(order) if last else order)]
+    return tied
 
 
-def _dependencies(ordered: Sequence[_Draft]) -> dict[str, tuple[str, ...]]:
+def _dependencies(ordered: Sequence[_Draft], declared: _Declared) -> dict[str, tuple[str, ...]]:
     """Answer, by item, the earlier items that have to be put right first.
 
-    An object comes back before what names it, and goes only when nothing names it any more: a removal could take along what somebody
-    else has written there since. A copy goes when its original has what only the copy held.
+    An object comes back before what is declared to refer to it, and goes only when nothing refers to it any more: a removal could take along
+    what somebody else has written there since. A copy goes when its original has what only the copy held.
     """
-    by_id: dict[tuple[str, str], list[_Draft]] = {}
-    for draft in ordered:
-        by_id.setdefault((draft.item.object.system, draft.item.object.id), []).append(draft)
     first: dict[str, dict[str, None]] = {}
 
     def require(later: Item, earlier: Item) -> None:
         if earlier.order < later.order and earlier.object != later.object:
             first.setdefault(later.id, {})[earlier.id] = None
 
+    coming = _of_rank(ordered, _Rank.BACK_AGAIN)
+    going = _of_rank(ordered, _Rank.REMOVED)
+    to_coming = References(declared, ((item.object, item.target.content) for item in coming))
+    to_going = References(declared, ((item.object, item.expected.content) for item in going))
     merged = {draft.item.object: draft.item for draft in ordered if draft.item.remedy is Remedy.MERGE}
     for draft in ordered:
         item, rank = draft.item, _rank(draft)
@@ -241,15 +249,12 @@ def _dependencies(ordered: Sequence[_Draft]) -> dict[str, tuple[str, ...]]:
             continue
         if rank is _Rank.REMOVED and item.copy_of in merged:
             require(item, merged[item.copy_of])
-        for named in _named(item.target.content, item, by_id):
-            if _rank(named) is _Rank.BACK_AGAIN:
-                require(item, named.item)
-        for named in _named(item.expected.content, item, by_id):
-            if _rank(named) is _Rank.REMOVED:
-                require(named.item, item)
+        for named in to_coming.named(item.object, item.target.content):
+            require(item, coming[named])
+        for named in to_going.named(item.object, item.expected.content):
+            require(going[named], item)
     return {item: tuple(earlier) for item, earlier in first.items()}
 
 
-def _named(content: Any, item: Item, by_id: Mapping[tuple[str, str], list[_Draft]]) -> Iterator[_Draft]:
-    for text in dict.fromkeys(texts(content)):
-        yield from by_id.get((item.object.system, text), ())
+def _of_rank(drafts: Sequence[_Draft], rank: _Rank) -> list[Item]:
+    return [draft.item for draft in drafts if _rank(draft) is rank]

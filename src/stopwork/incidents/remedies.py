@@ -13,6 +13,7 @@ from msgspec.structs import asdict, replace
 from stopwork.incidents import preview
 from stopwork.incidents.images import changed_fields, with_fields
 from stopwork.incidents.net import Course, Net, maker
+from stopwork.incidents.references import Reference
 from stopwork.ledger.records import Effect, Image, Item, ObjectRef, Record, Way
 from stopwork.ledger.words import (
     Audience,
@@ -99,7 +100,8 @@ class Means(Record):
     """What recovery has at hand.
 
     ``restores`` and ``invokes`` name the systems that can put content back and that can run a tool. ``copies`` maps a call that
-    repeated another to the call it repeated; with ``only_copies`` what any other call made is proposed to stay.
+    repeated another to the call it repeated; with ``only_copies`` what any other call made is proposed to stay. ``references`` are those
+    that each system declares.
     """
 
     undoing: Callable[[Effect], Undoing]
@@ -109,6 +111,7 @@ class Means(Record):
     offers: Callable[[Net, ObjectRef | None], Sequence[Offer]] = _none_offered
     copies: dict[str, str] = {}
     only_copies: bool = False
+    references: dict[str, tuple[Reference, ...]] = {}
 
 
 class Remedied(Record):

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Final, TypeVar, cast
 
+from stopwork.incidents.references import Reference
 from stopwork.kernel.clock import boottime
 from stopwork.ledger.records import Image, ObjectRef
-from stopwork.systems.base import Stamping, Swapping, System, in_words
+from stopwork.systems.base import Referring, Stamping, Swapping, System, in_words
 
 MAX_LOOKS: Final = 500
 #: How many systems may keep somebody waiting who only wants to see; whoever comes next is told at once that nobody could look.
@@ -50,6 +51,16 @@ def stamps(
     """Answer who changed each object last, and when, where its system can tell."""
     parts = ((ref,) for ref in objects if callable(getattr(systems.get(ref.system), "stamp", None)))
     return _asked(parts, lambda part: _stamped(systems, part[0]), within_s)
+
+
+def references(
+    systems: Mapping[str, System], objects: Iterable[ObjectRef], *, within_s: float = LOOK_WITHIN_S
+) -> dict[str, tuple[Reference, ...]]:
+    """Answer what each system of these objects declares about which refers to which, where it can tell."""
+    one_of_each = {ref.system: ref for ref in objects}.values()
+    parts = ((ref,) for ref in one_of_each if callable(getattr(systems.get(ref.system), "references", None)))
+    found = _asked(parts, lambda part: _referring(systems, part[0]), within_s)
+    return {ref.system: declared for ref, declared in found.items()}
 
 
 def _asked(
@@ -133,6 +144,13 @@ def _stamped(systems: Mapping[str, System], ref: ObjectRef) -> dict[ObjectRef, t
     try:
         return {ref: cast(Stamping, systems[ref.system]).stamp(ref)}
     except Exception:  # noqa: BLE001 - who it was is not known then
+        return {}
+
+
+def _referring(systems: Mapping[str, System], ref: ObjectRef) -> dict[ObjectRef, tuple[Reference, ...]]:
+    try:
+        return {ref: tuple(cast(Referring, systems[ref.system]).references())}
+    except Exception:  # noqa: BLE001 - the place itself refuses what would leave a reference behind
         return {}
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from stopwork.incidents.case import Case
 from stopwork.incidents.net import Net, images_of
+from stopwork.incidents.references import Reference
 from stopwork.incidents.remedies import Means, Offer, Undoing
 from stopwork.incidents.unfinished import NAMED
 from stopwork.ledger.records import Call, Effect, ObjectRef, Run
@@ -22,7 +23,13 @@ from stopwork.systems.base import System, invoking, restoring
 
 
 def means_of(
-    tx: Tx, manifests: Manifests, systems: Mapping[str, System], case: Case, *, by_choice: bool
+    tx: Tx,
+    manifests: Manifests,
+    systems: Mapping[str, System],
+    case: Case,
+    *,
+    by_choice: bool,
+    references: Mapping[str, tuple[Reference, ...]],
 ) -> Means:
     """Answer what there is to put the objects of a case right; of repeated work only the copies go, unless calls were chosen."""
     return Means(
@@ -33,6 +40,7 @@ def means_of(
         offers=_offers(tx, manifests, case),
         copies=_copies(case),
         only_copies=not by_choice and case.incident.type is IncidentType.DUPLICATE_WORK,
+        references=dict(references),
     )
 
 

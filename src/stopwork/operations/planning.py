@@ -16,6 +16,7 @@ from stopwork.incidents.choosing import choose
 from stopwork.incidents.followup import still_open, stuck
 from stopwork.incidents.lifecycle import require_before
 from stopwork.incidents.recover import propose_plan
+from stopwork.incidents.references import Reference
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.events import PlanApproved, PlanExtended, PlanProposed
 from stopwork.ledger.records import Image, Incident, Item, ObjectRef, Plan, Principal
@@ -23,7 +24,7 @@ from stopwork.ledger.words import IncidentStatus, ItemState, Phase, PlanState
 from stopwork.operations.audits import audited
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
-from stopwork.operations.looking import look
+from stopwork.operations.looking import look, references
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.means import histories, means_of
 from stopwork.operations.people import refuse_agent, require_business_owner, require_person
@@ -47,8 +48,9 @@ def plan(
     """Look at what could not be put right so far, then propose a plan in view of it; see :func:`propose`."""
     refuse_agent(actor, "propose a recovery")
     store, manifests = installation.store, installation.manifests
-    objects = store.read(lambda view: stuck(gather(view, manifests, incident).items))
-    now = look(installation.systems, objects)
+    case = store.read(lambda view: _case(view, manifests, incident, calls))
+    now = look(installation.systems, stuck(case.items))
+    declared = references(installation.systems, (effect.object for effect in case.effects))
     return store.write(
         lambda tx: propose(
             tx,
@@ -58,6 +60,7 @@ def plan(
             calls=calls,
             everything=everything,
             now=now,
+            declared=declared,
         ),
         actor=actor,
     )
@@ -72,17 +75,17 @@ def propose(
     calls: Collection[str] | None = None,
     everything: bool = False,
     now: Mapping[ObjectRef, Image] | None = None,
+    declared: Mapping[str, tuple[Reference, ...]] | None = None,
 ) -> Plan:
     """Propose how each object that the chosen calls changed is put right; without a choice, all that the newest audit is about.
 
     Without a choice, what earlier plans have put right or left as it is for a reason is not proposed again, unless ``everything``
-    is asked for; ``now`` is what objects hold that could not be put right. Raises ``Conflict`` before the evidence is sealed and
+    is asked for; ``now`` is what objects hold that could not be put right, ``declared`` what systems say about which object refers to
+    which. Raises ``Conflict`` before the evidence is sealed and
     the audit is complete, while a plan is being run, and when earlier plans have left nothing to decide.
     """
     require_person(tx, "propose a recovery")
-    case = audited(tx, manifests, incident)
-    if calls is not None and not set(calls) <= {call.id for call in case.calls}:
-        case = gather(tx, manifests, incident)
+    case = _case(tx, manifests, incident, calls)
     require_before(case, Phase.RECOVER)
     _require_none_under_way(tx, incident)
     known = {call.id for call in case.calls}
@@ -92,7 +95,7 @@ def propose(
             f"{unknown[0]} is no call of this incident", hint="Choose from its calls.", field="calls"
         )
     _require_sealed_calls(tx, case, chosen)
-    means = means_of(tx, manifests, systems, case, by_choice=calls is not None)
+    means = means_of(tx, manifests, systems, case, by_choice=calls is not None, references=declared or {})
     originals = {means.copies[each] for each in chosen & means.copies.keys()}
     plan = tx.new_id("plan")
     items = propose_plan(
@@ -113,6 +116,12 @@ def propose(
                 incident=incident,
             )
     return _record_plan(tx, case.incident, plan, items)
+
+
+def _case(view: View, manifests: Manifests, incident: str, calls: Collection[str] | None) -> Case:
+    case = audited(view, manifests, incident)
+    beyond = calls is not None and not set(calls) <= {call.id for call in case.calls}
+    return gather(view, manifests, incident) if beyond else case
 
 
 def _require_none_under_way(tx: Tx, incident: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from stopwork.incidents.images import same_image
+from stopwork.incidents.references import Reference
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError
 from stopwork.ledger.records import Image, ObjectRef, Observed, Record
 from stopwork.ledger.words import ImageState
@@ -27,8 +28,9 @@ class System(Protocol):
     These are optional: ``restores`` (true unless said otherwise) tells whether :meth:`replace` works, ``invokes`` and
     ``captures`` (false unless said otherwise) whether it has the methods of :class:`Invoker` and :class:`Capturing`, and ``at_once`` (one
     unless said otherwise) how many objects that do not depend on each other a recovery may change at a time. A system with the methods of
-    :class:`Swapping` is asked for many at once instead; one with those of :class:`Stamping` says who changed an object last, and one with
-    those of :class:`Checking` is asked before a person's edit of a recovery is taken.
+    :class:`Swapping` is asked for many at once instead; one with those of :class:`Stamping` says who changed an object last, one with
+    those of :class:`Checking` is asked before a person's edit of a recovery is taken, and one with that of :class:`Referring` before a
+    recovery is proposed.
     """
 
     name: str
@@ -97,6 +99,13 @@ class Checking(Protocol):
 
     def check(self, ref: ObjectRef, target: Image) -> None:
         """Raise ``Invalid`` when such content can never be put there."""
+
+
+class Referring(Protocol):
+    """A system that knows which of its objects refer to which, such as by foreign keys."""
+
+    def references(self) -> Sequence[Reference]:
+        """Answer what it declares. An object is put back before what refers to it, and is removed only when nothing does any more."""
 
 
 class Invoker(Protocol):

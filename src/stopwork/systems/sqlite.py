@@ -19,6 +19,7 @@ from urllib.parse import quote
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError, Unavailable
 from stopwork.systems import sqlite_capture
 from stopwork.systems.capture import ChangedRow
+from stopwork.systems.foreign_keys import ForeignKey
 from stopwork.systems.sql import Column, Referrer, Table
 
 _WAIT_S: Final = 5.0
@@ -217,6 +218,30 @@ class SqliteSession:
             named = all(pair["target"] for pair in pairs)
             referred = tuple(pair["target"] for pair in pairs) if named else self._primary_key(table)
             found.append(Referrer(table=Table(table=name, key=columns), columns=columns, referred=referred))
+        return found
+
+    def foreign_keys(self, schema: str | None) -> list[ForeignKey]:
+        rows = self._connection.execute(
+            'SELECT m.name, f.id, o.name AS other, f."from" AS source, f."to" AS target'
+            " FROM sqlite_master AS m JOIN pragma_foreign_key_list(m.name) AS f"
+            " JOIN sqlite_master AS o ON o.type = 'table' AND lower(o.name) = lower(f.\"table\")"
+            " WHERE m.type = 'table' ORDER BY m.name, f.id, f.seq"
+        ).fetchall()
+        found = []
+        for (name, _), group in groupby(rows, key=lambda row: (row["name"], row["id"])):
+            pairs = list(group)
+            other = Table(table=pairs[0]["other"], key=())
+            # It may name the columns in other letters than they are declared in, or none, which means the primary key.
+            spelled = {column.name.casefold(): column.name for column in self.columns(other)}
+            named = [spelled.get((pair["target"] or "").casefold()) for pair in pairs]
+            found.append(
+                ForeignKey(
+                    table=(schema, name),
+                    columns=tuple(pair["source"] for pair in pairs),
+                    other=(schema, other.table),
+                    referred=tuple(filter(None, named)) or self._primary_key(other),
+                )
+            )
         return found
 
     def to_plain(self, value: Any) -> Any:

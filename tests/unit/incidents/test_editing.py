@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from stopwork.incidents.choosing import choose
 from stopwork.incidents.editing import Change, edited, moved, unedited
+from stopwork.incidents.references import Reference
 from stopwork.incidents.remedies import Offer, as_way
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.records import Image, Item
@@ -145,7 +146,7 @@ def test_an_item_gets_another_turn_unless_another_one_has_to_come_first() -> Non
     desk.call("call_1", "p", {"name": "Parent"})
     desk.call("call_2", "c", {"parent": "p"})
     desk.call("call_3", "a", {"v": 2})
-    items = desk.plan()
+    items = desk.plan(references={"desk": (Reference(type="task", fields=("parent",), to="task"),)})
     a, c, p = items
     turned = {item.id: item.order for item in moved(items, a.id, 3)}
     assert turned == {c.id: 1, p.id: 2, a.id: 3}

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from stopwork.incidents.attempt import AlreadyDone, Clash, Invoke, held_back, reverse_plan, step, verify
 from stopwork.incidents.net import Net
+from stopwork.incidents.references import Reference
 from stopwork.incidents.remedies import Offer, Undoing, as_way, with_way
 from stopwork.kernel.ids import CountingIds
 from stopwork.ledger.records import Image, Item, ObjectRef
@@ -38,6 +39,7 @@ TASK = {"title": "Call Acme", "status": "open", "owner": "lee"}
 CLOSED = Offer(remedy=Remedy.CLOSE, fields={"status": "closed"})
 MARKED = Offer(remedy=Remedy.MARK, fields={"duplicate_of": "t1"})
 COPIES = {"call_2": "call_1"}
+DECLARED = {"desk": tuple(Reference(type="task", fields=(field,), to="task") for field in ("parent", "team"))}
 VERIFIED, CONFLICT = ItemState.VERIFIED, ItemState.CONFLICT
 
 
@@ -284,7 +286,7 @@ def test_an_object_goes_only_when_what_names_it_is_gone() -> None:
     desk = Desk()
     desk.call("call_1", "p", {"name": "Parent"})
     desk.call("call_2", "c", {"parent": "p"})
-    child, parent = desk.plan()
+    child, parent = desk.plan(references=DECLARED)
     assert (child.object.id, child.after, parent.after) == ("c", (), (child.id,))
     assert held_back(parent, {child.id: replace(child, state=VERIFIED)}) == ""
     stays = held_back(parent, {child.id: replace(child, state=CONFLICT)})
@@ -295,8 +297,34 @@ def test_an_object_comes_back_before_what_names_it() -> None:
     desk = Desk({"team": {"name": "Sales"}, "acme": {"team": "team"}})
     desk.call("call_1", "acme", {"team": None})
     desk.call("call_2", "team", None)
-    team, acme = desk.plan()
+    team, acme = desk.plan(references=DECLARED)
     assert (team.object.id, acme.after) == ("team", (team.id,))
+
+
+def test_an_object_is_named_by_the_fields_that_a_reference_names() -> None:
+    desk = Desk()
+    desk.call("call_1", "1", {"code": "a", "year": 2026})
+    for number, year in enumerate((2026, 2025, None)):
+        desk.call(f"call_2{number}", f"2{number}", {"code": "a", "of": year})
+    declared = Reference(type="task", fields=("code", "of"), to="task", named=("code", "year"))
+    items = by_id(desk.plan(references={"desk": (declared,)}))
+    assert items["1"].after == (items["20"].id,)
+
+
+def test_a_value_that_equals_an_id_decides_the_order_and_holds_nothing_back() -> None:
+    desk = Desk({"70": {"stars": 5}})
+    desk.call("call_1", "1", {"name": "made up"})
+    desk.call("call_1", "2", {"parent": "1"})
+    desk.call("call_1", "70", {"stars": 1})
+    items = desk.plan()
+    assert [(item.object.id, item.after) for item in items] == [("70", ()), ("2", ()), ("1", ())]
+
+
+def test_what_is_declared_decides_the_order_where_values_suggest_a_circle() -> None:
+    desk = Desk()
+    desk.call("call_1", "1", {"stars": 2})
+    desk.call("call_1", "2", {"parent": "1"})
+    assert [item.object.id for item in desk.plan(references=DECLARED)] == ["2", "1"]
 
 
 def test_changes_of_objects_that_stay_wait_for_nothing() -> None:
