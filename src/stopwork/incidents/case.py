@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec import Struct
 
+from stopwork.incidents.followup import taken_back
 from stopwork.ledger import records as r
 from stopwork.ledger.words import EffectKind, Verdict
 from stopwork.manifest.model import Manifest, Tool
@@ -13,8 +16,9 @@ class Case(Struct, frozen=True, kw_only=True):
     """The incident with its runs and what happened in them, oldest first.
 
     ``manifests`` are the versions under which the runs ran, and ``current`` is the one in force now. ``effects`` are those that are
-    recorded, and those that calls may have had whose end nobody saw (:mod:`stopwork.incidents.unfinished`). ``items`` are those in force, of all
-    plans that were carried out and of the newest (:mod:`stopwork.incidents.followup`). ``later_runs`` are those since the return that it
+    recorded, and those that calls may have had whose end nobody saw (:mod:`stopwork.incidents.unfinished`). ``items`` are those that tell how
+    each object stands, of all plans that were carried out and of the newest (:mod:`stopwork.incidents.followup`); ``plan_items`` are all
+    those of the newest. ``later_runs`` are those since the return that it
     is judged by: the first that ended, the first that ended well, and the last on the stage.
     """
 
@@ -36,6 +40,7 @@ class Case(Struct, frozen=True, kw_only=True):
     bundle: r.Bundle | None = None
     postmortem: r.Postmortem | None = None
     later_runs: tuple[r.Run, ...] = ()
+    plan_items: tuple[r.Item, ...] = ()
     containment: tuple[r.ContainmentItem, ...] = ()
     others: tuple[r.Incident, ...] = ()
     messages: tuple[r.Message, ...] = ()
@@ -54,3 +59,8 @@ class Case(Struct, frozen=True, kw_only=True):
     def writes(self) -> tuple[r.Call, ...]:
         """The permitted calls whose tools are declared to change something."""
         return tuple(call for call in self.permitted if call.effect is not EffectKind.READ)
+
+    @property
+    def recovered_at(self) -> datetime | None:
+        """When the recovery was over; nothing while the repair of an object is taken back again."""
+        return None if taken_back(self.items) else self.incident.recovered_at

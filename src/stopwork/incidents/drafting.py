@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from stopwork.incidents.case import Case
+from stopwork.incidents.followup import put_back, taken_back
 from stopwork.incidents.open import LATER_UPDATES
 from stopwork.kernel.phrases import count_of, lasting, listed, moment, sentence
 from stopwork.ledger.records import Call, ObjectRef
-from stopwork.ledger.words import Audience, DetectedBy, EffectKind, ImageState, ItemState, Operation, Outcome
+from stopwork.ledger.words import Audience, DetectedBy, EffectKind, ImageState, Operation, Outcome
 
 
 class SixFacts(NamedTuple):
@@ -118,9 +119,12 @@ def _known_affected(case: Case) -> str:
     unsure = sum(effect.after.state is ImageState.UNKNOWN for effect in case.effects)
     if unsure:
         told.append(f"What {unsure} of them hold now is not known.")
-    put_back = sum(item.state is ItemState.VERIFIED for item in case.items)
     if case.items:
-        told.append(f"{put_back} of {count_of(len(case.items), 'object')} put back and read back.")
+        repaired = len(put_back(case.items))
+        told.append(f"{repaired} of {count_of(len(case.items), 'object')} put back and read back.")
+    if again := taken_back(case.items):
+        were = "repair was" if len(again) == 1 else "repairs were"
+        told.append(f"{len(again)} {were} taken back: there is what the agent left.")
     return " ".join(told)
 
 
@@ -130,7 +134,7 @@ def _under_review(case: Case) -> str:
         question
         for question, answered in (
             ("what each call of the agent did", incident.audited_at),
-            ("how each object is put back", incident.recovered_at),
+            ("how each object is put back", case.recovered_at),
             ("why the system allowed it", incident.root_cause),
         )
         if not answered
@@ -143,7 +147,7 @@ def _under_review(case: Case) -> str:
 
 
 def _what_to_do(case: Case) -> str:
-    if case.incident.recovered_at is not None:
+    if case.recovered_at is not None:
         return "Records can be trusted again, except those named as not put back."
     if not case.writes and not case.effects:
         return "Do not start the workflow by hand; its owner says when it may run again."
@@ -217,7 +221,7 @@ def _decision(case: Case) -> str:
     incident = case.incident
     if incident.audited_at is None:
         return "none yet. Once the audit is complete you will be asked to approve the recovery."
-    if incident.recovered_at is None:
+    if case.recovered_at is None:
         return "approve the recovery plan, item by item if you wish."
     if incident.reenabled_at is None:
         return "sign the return to the first stage once the checks are answered."

@@ -6,7 +6,7 @@ thing stands in its way it is proposed to stay as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -16,15 +16,48 @@ from stopwork.ledger.records import Image, Item, ObjectRef
 from stopwork.ledger.words import ItemState, Remedy
 
 _STUCK: Final = frozenset({ItemState.CONFLICT, ItemState.FAILED})
+_SETTLED: Final = frozenset({ItemState.VERIFIED, ItemState.ACCEPTED})
+_NOTHING_DONE: Final = frozenset({ItemState.PROPOSED, ItemState.APPROVED, ItemState.CANCELLED})
 
 
 def in_force(plans: Sequence[Sequence[Item]]) -> tuple[Item, ...]:
-    """Answer, of the items of several plans from the oldest to the newest, those that no later plan is about again."""
-    found: list[Item] = []
+    """Answer, of the items of several plans from the oldest to the newest, those that tell how each object stands.
+
+    A later plan's item stands for the earlier ones about the same, but what is only planned hides nothing that is settled.
+    """
+    found: dict[str, Item] = {}
+    about: dict[ObjectRef, list[Item]] = {}
     for items in plans:
-        found = [old for old in found if not any(_about_the_same(old, new) for new in items)]
-        found += items
-    return tuple(found)
+        earlier = {ref: tuple(known) for ref, known in about.items()}
+        for item in items:
+            same = [old for old in earlier.get(item.object, ()) if _about_the_same(old, item)]
+            if any(_stands(old, item) for old in same):
+                continue
+            for old in same:
+                if found.pop(old.id, None) is not None:
+                    about[item.object].remove(old)
+            found[item.id] = item
+            about.setdefault(item.object, []).append(item)
+    return tuple(found.values())
+
+
+def _stands(old: Item, new: Item) -> bool:
+    """Answer whether what is settled stays so beside a later item that has not come to anything, or not yet.
+
+    A repair that is to be taken back stands as long as it is not: also where somebody signed that it stays, or is in the way.
+    """
+    left = _NOTHING_DONE | {ItemState.ACCEPTED, ItemState.CONFLICT} if new.takes_back else _NOTHING_DONE
+    return old.state in _SETTLED and new.state in left
+
+
+def put_back(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Answer the items whose repair was read back and stands."""
+    return tuple(item for item in items if item.state is ItemState.VERIFIED and not item.takes_back)
+
+
+def taken_back(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Answer the items by which a repair was undone: their objects hold what the agent left, and somebody has to decide again."""
+    return tuple(item for item in items if item.state is ItemState.VERIFIED and item.takes_back)
 
 
 def exceptions(items: Sequence[Item]) -> tuple[Item, ...]:
@@ -76,7 +109,7 @@ def _settled(before: Item, item: Item) -> bool:
 
     What was put right in another way than is proposed now, by an edit, is settled like the rest.
     """
-    if set(before.effects) != set(item.effects):
+    if before.takes_back or set(before.effects) != set(item.effects):
         return False
     as_decided = before.target == item.target or bool(before.edits)
     return before.state is ItemState.ACCEPTED or (before.state is ItemState.VERIFIED and as_decided)

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from stopwork.incidents.case import Case
 from stopwork.incidents.drafting import six_facts
+from stopwork.incidents.followup import put_back, taken_back
 from stopwork.incidents.milestones import first_harm_at
 from stopwork.kernel.errors import Conflict
 from stopwork.kernel.phrases import count_of, instant, lasting, listed, money, sentence
@@ -236,7 +237,7 @@ def _timeline(case: Case) -> str:
         ("evidence sealed", incident.sealed_at),
         ("containment verified", incident.contained_at),
         ("audited", incident.audited_at),
-        ("recovered", incident.recovered_at),
+        ("recovered", case.recovered_at),
         ("everybody told", incident.communicated_at),
         ("first stage given back", incident.reenabled_at),
     ]
@@ -321,9 +322,8 @@ def _worked(case: Case) -> Iterator[str]:
         yield f"{count_of(len(refused), 'further call')} met a hold and did not run"
     if case.incident.sealed_at is not None:
         yield "the evidence was sealed before anything was put back"
-    verified = [item for item in case.items if item.state is ItemState.VERIFIED]
-    if verified:
-        yield f"{count_of(len(verified), 'object')} put back and read back"
+    if repaired := put_back(case.items):
+        yield f"{count_of(len(repaired), 'object')} put back and read back"
 
 
 def _failed(case: Case) -> Iterator[str]:
@@ -334,6 +334,8 @@ def _failed(case: Case) -> Iterator[str]:
         items = [item for item in case.items if item.state is state]
         if items:
             yield f"{count_of(len(items), 'object')} {words}"
+    if again := taken_back(case.items):
+        yield f"{count_of(len(again), 'object')} put back, and the repair was taken back again"
     if case.audit is not None:
         unanswered = sum(bool(answer.missing) for answer in case.audit.answers)
         if unanswered:

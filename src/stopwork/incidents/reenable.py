@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from stopwork.control.stages import above
 from stopwork.incidents.case import Case
-from stopwork.incidents.followup import exceptions
+from stopwork.incidents.followup import exceptions, taken_back
 from stopwork.incidents.scope import uncovered
 from stopwork.kernel.errors import Conflict, Denied
 from stopwork.kernel.phrases import listed
@@ -118,6 +118,14 @@ def _records_corrected(case: Case) -> Finding:
             f"{len(open_items)} of {len(case.items)} items are neither verified nor accepted.",
             tuple(item.id for item in open_items),
         )
+    if again := taken_back(case.items):
+        return (
+            w.CheckState.FAILED,
+            f"The repairs of {len(again)} of {len(case.items)} were taken back: they hold what the agent left.",
+            tuple(item.id for item in again),
+        )
+    if case.plan.state not in (w.PlanState.PROPOSED, w.PlanState.FINISHED):
+        return w.CheckState.FAILED, f"{case.plan.id} is {case.plan.state} and not over.", (case.plan.id,)
     left = exceptions(case.items)
     signers = listed(dict.fromkeys(item.approved_by for item in left if item.approved_by))
     signed = f"; {len(left)} left as they are, signed by {signers}" if left else ""

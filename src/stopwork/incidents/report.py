@@ -6,11 +6,13 @@ A line that the records cannot fill says so; it is never left out.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import datetime
 from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stopwork.incidents.case import Case
 from stopwork.incidents.followup import exceptions
@@ -22,6 +24,7 @@ from stopwork.ledger.words import (
     ContainmentArea,
     ContainmentState,
     ItemState,
+    PlanState,
     RunStatus,
     ScopeKind,
     Severity,
@@ -130,7 +133,7 @@ def one_page(case: Case, now: datetime) -> OnePage:
         reenable_scope=_scope(case),
         reenable_approver=incident.business_owner,
         first_monitored_run=_first_run(case),
-        phases=durations(incident, first_harm_at(case), now),
+        phases=durations(replace(incident, recovered_at=case.recovered_at), first_harm_at(case), now),
     )
 
 
@@ -273,17 +276,37 @@ def _exceptions(case: Case) -> str:
 def _recovery(case: Case) -> str:
     if case.plan is None:
         return NONE if case.audit is not None and case.audit.objects == 0 else "not planned yet"
-    by_state = (
-        (ItemState.VERIFIED, "put back and read back"),
-        (ItemState.ACCEPTED, "left as they are with a reason"),
-        (ItemState.CONFLICT, "in conflict with a later change"),
-        (ItemState.FAILED, "failed"),
-        (ItemState.IN_DOUBT, "in doubt"),
-        (ItemState.APPROVED, "approved and not yet done"),
-        (ItemState.PROPOSED, "waiting for approval"),
+    standing = {item.id for item in case.items}
+    going = case.plan_items if case.plan.state is not PlanState.FINISHED else ()
+    items = (*case.items, *(item for item in going if item.id not in standing))
+    counted = Counter(
+        _TAKING_BACK.get(item.state, _BECOME[item.state]) if item.takes_back else _BECOME[item.state]
+        for item in items
     )
-    counted = ((sum(item.state is state for item in case.items), words) for state, words in by_state)
-    return listed((f"{number} {words}" for number, words in counted if number), most=10) or NONE
+    told = (*_TAKING_BACK.values(), *_BECOME.values())
+    return listed((f"{counted[words]} {words}" for words in told if counted[words]), most=10) or NONE
+
+
+_BECOME: Final = {
+    ItemState.VERIFIED: "put back and read back",
+    ItemState.ACCEPTED: "left as they are with a reason",
+    ItemState.CONFLICT: "in conflict with a later change",
+    ItemState.FAILED: "failed",
+    ItemState.IN_DOUBT: "in doubt",
+    ItemState.CANCELLED: "cancelled",
+    ItemState.APPROVED: "approved and not yet done",
+    ItemState.PROPOSED: "waiting for approval",
+}
+"""What has become of an item, in the order in which it is told."""
+_TAKING_BACK: Final = {
+    ItemState.VERIFIED: "taken back again, so that they hold what the agent left",
+    ItemState.ACCEPTED: "not taken back, with a reason",
+    ItemState.CONFLICT: "not taken back for a later change",
+    ItemState.CANCELLED: "not taken back",
+    ItemState.APPROVED: "approved to be taken back",
+    ItemState.PROPOSED: "proposed to be taken back",
+}
+"""The same of an item that undoes a repair, where it says something else."""
 
 
 def _fixes(case: Case) -> str:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from stopwork.incidents.case import Case
 from stopwork.incidents.communicate import audiences, outstanding
 from stopwork.incidents.contain import ENDED
+from stopwork.incidents.followup import put_back, taken_back
 from stopwork.incidents.learn import shallow
 from stopwork.incidents.pause import facts_of, proposals
 from stopwork.incidents.reenable import GOOD, checks, next_step
@@ -120,7 +121,7 @@ def _recovered(case: Case) -> Standing:
         case PlanState.APPROVED:
             return _open("Run the recovery plan", f"approved by {plan.approved_by}", incident.technical_owner)
         case PlanState.RUNNING:
-            left = sum(item.state in (ItemState.APPROVED, ItemState.IN_DOUBT) for item in case.items)
+            left = sum(item.state in (ItemState.APPROVED, ItemState.IN_DOUBT) for item in case.plan_items)
             return _open(
                 "Finish the recovery", f"{left} of {plan.items} still to do", incident.technical_owner
             )
@@ -138,10 +139,16 @@ def _finished_plan(case: Case) -> Standing:
             f"{stuck[0].object}: {stuck[0].note or stuck[0].state}",
             case.incident.business_owner,
         )
-    put_back = sum(item.state is ItemState.VERIFIED for item in case.items)
-    accepted = len(case.items) - put_back
+    if again := taken_back(case.items):
+        return _open(
+            f"Decide about {count_of(len(again), 'object')} whose repair was taken back",
+            f"{again[0].object}: it holds what the agent left",
+            case.incident.business_owner,
+        )
+    repaired = len(put_back(case.items))
+    accepted = len(case.items) - repaired
     rest = f", {accepted} left as they are with a reason" if accepted else ""
-    return _done(f"{put_back} put back and read back{rest}", case.incident.recovered_at)
+    return _done(f"{repaired} put back and read back{rest}", case.incident.recovered_at)
 
 
 def _communicated(case: Case) -> Standing:

@@ -44,11 +44,11 @@ def gather(
     known = {call.id for call in calls}
     effects = [effect for effect in _of_runs(view, r.Effect, of_runs, "at") if effect.call in known]
     effects += unseen_effects(view, manifests, calls, effects)
-    plans = [
-        plan.id
+    plans = {
+        plan.id: tuple(view.each(r.Item, plan=plan.id, order="order"))
         for plan in view.each(r.Plan, incident=incident_id, order="proposed_at")
         if plan.state is PlanState.FINISHED or plan.id == incident.plan
-    ]
+    }
     return Case(
         incident=incident,
         workflow=workflow,
@@ -64,7 +64,8 @@ def gather(
         ),
         signals=tuple(view.each(r.Signal, incident=incident_id)),
         holds=tuple(_holds(view, incident)),
-        items=in_force([list(view.each(r.Item, plan=plan, order="order")) for plan in plans]),
+        items=in_force(list(plans.values())),
+        plan_items=plans.get(incident.plan or "", ()),
         checks=tuple(view.each(r.Check, incident=incident_id)),
         manifests={
             version: manifests.version(view, workflow.id, version).manifest for version in sorted(versions)

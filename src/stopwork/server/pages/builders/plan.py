@@ -26,7 +26,8 @@ def recover_panel(look: Look, case: Case) -> c.RecoverPanel:
     mine = look.visit.person == owner
     looked = look.view.get(r.Drift, case.incident.id)
     drifted = {each.object: each for each in looked.objects} if looked else {}
-    items = [each for each in case.items if case.plan and each.plan == case.plan.id]
+    items = list(case.plan_items)
+    asked = {each.object for each in items}
     rule = look.query.get("where", "") if case.plan and case.plan.state is w.PlanState.PROPOSED else ""
     chosen, wrong = _chosen(items, rule)
     return c.RecoverPanel(
@@ -36,7 +37,7 @@ def recover_panel(look: Look, case: Case) -> c.RecoverPanel:
             for number, each in enumerate(items)
         ),
         in_full=min(len(items), MAX_IN_FULL),
-        decided=tuple(each for each in case.items if case.plan and each.plan != case.plan.id),
+        decided=tuple(each for each in case.items if each.object not in asked),
         approver=owner,
         may_approve=mine and case.incident.sealed_at is not None,
         why_not=""
