@@ -108,7 +108,10 @@ def _require_attempt(known: Call, outcome: Outcome) -> None:
 
 
 def observe(tx: Tx, manifests: Manifests, *, call: str, observed: Sequence[Observed]) -> None:
-    """Record what was seen of more objects: those that only the call's result names, or of which there were too many for one request."""
+    """Record what was seen of more objects: those that only the call's result names, or of which there were too many for one request.
+
+    What was captured after a call had returned goes on from what was captured before that.
+    """
     known = tx.need(Call, call)
     require_own_workflow(tx, known.workflow)
     if known.outcome is None:
@@ -120,10 +123,14 @@ def observe(tx: Tx, manifests: Manifests, *, call: str, observed: Sequence[Obser
     effects = []
     for each in observed:
         before = recorded.get(each.object)
-        operation = operation_of(each.before, each.after, known.effect if each.object == declared else None)
+        goes_on = before is not None and before.source == each.source == "capture"
+        seen = replace(each, before=before.before) if before is not None and goes_on else each
+        operation = operation_of(seen.before, seen.after, known.effect if seen.object == declared else None)
+        if operation is None and before is not None and goes_on:
+            operation = before.operation  # it is as it was again
         if operation is None:
             continue
-        effect = _held_against(rules, _effect(tx, known, each, operation), known, declared)
+        effect = _held_against(rules, _effect(tx, known, seen, operation), known, declared)
         effects.append(effect if before is None else replace(effect, id=before.id))
     if effects:
         fresh = [effect for effect in effects if effect.object not in recorded]

@@ -7,6 +7,7 @@ more after a probe has settled the earlier call that stood in its way.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import OrderedDict
 from contextvars import ContextVar
@@ -14,11 +15,11 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from stopwork.control.protocol import AskPermit, Offered
+from stopwork.control.protocol import AskPermit, Offered, RecordEffects, portions
 from stopwork.control.session import CallSession
 from stopwork.control.steps import Patience
 from stopwork.kernel.canonical import digest_of
-from stopwork.kernel.errors import NotFound
+from stopwork.kernel.errors import NotFound, StopworkError
 from stopwork.kernel.ids import IdSource
 from stopwork.sdk import probing
 from stopwork.sdk.binding import Binding
@@ -32,6 +33,8 @@ from stopwork.sdk.resume import ResumeToken, is_token
 from stopwork.sdk.runs import GuardedRun
 from stopwork.sdk.shells import GuardedCall, acarry, carry
 from stopwork.sdk.tools import Tools
+
+log = logging.getLogger("stopwork.sdk")
 
 MAX_WAITING: Final = 1_000
 
@@ -108,6 +111,17 @@ class Carrier:
             )
         return kept
 
+    def _tell_late(self, run: str) -> None:
+        """Put on record what calls of the run committed only after they had returned; what cannot be told stays where it was captured."""
+        for call, observed in self._observer.late(run).items():
+            try:
+                for portion in portions(observed):
+                    self._desk.send(RecordEffects(call=call, observed=portion))
+            except StopworkError as error:
+                log.warning("what %s changed after it had returned is not on record: %s", call, error)
+            else:
+                self._observer.forget(call)
+
     def _keep(self, error: CallWaiting, pending: PendingCall) -> None:
         request = pending.request
         token = ResumeToken(
@@ -136,7 +150,9 @@ class Carrier:
             point=self._heartbeat.point_of(pending.run.workflow),
         )
         session = CallSession(request, effect, patience)
-        window = self._observer.window(effect, pending.run.system_of(tool), request.call)
+        if any(self._observer.capturing()):
+            pending.run.look_again = self._tell_late
+        window = self._observer.window(effect, pending.run.system_of(tool), request.call, pending.run.id)
         return GuardedCall(tool, pending.binding, session, window, pending.author)
 
     def _tried(self, pending: PendingCall, approval_wait_s: float | None) -> Any:

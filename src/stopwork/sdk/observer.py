@@ -47,6 +47,7 @@ class Observer:
         self.systems = dict(systems)
         self._open: set[Window] = set()
         self._capturing: set[str] = set()
+        self._seen: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
     def capturing(self) -> Iterator[tuple[str, Capturing]]:
@@ -69,9 +70,38 @@ class Observer:
                 ) from error
             self._capturing.add(name)
 
-    def window(self, effect: EffectKind | None, system: str | None = None, call: str = "") -> Window:
-        """Answer the view around one call that has this effect on an object of this system."""
-        return Window(self, effect, system, call)
+    def window(
+        self, effect: EffectKind | None, system: str | None = None, call: str = "", run: str = ""
+    ) -> Window:
+        """Answer the view around one call of a run that has this effect on an object of this system."""
+        return Window(self, effect, system, call, run)
+
+    def seen(self, run: str, call: str) -> None:
+        """Note that a call of this run was looked at after it, so that it may yet be found to have changed more."""
+        if any(self.capturing()):
+            with self._lock:
+                self._seen.setdefault(run, set()).add(call)
+
+    def late(self, run: str) -> dict[str, tuple[Observed, ...]]:
+        """Answer what calls of the run are seen to have changed since they were looked at, as by a commit that came later."""
+        with self._lock:
+            calls = self._seen.pop(run, set())
+        found: dict[str, tuple[Observed, ...]] = {}
+        for name, system in self.capturing():
+            try:
+                for call in calls & system.kept():
+                    found[call] = (*found.get(call, ()), *system.captured(call))
+            except Exception as error:  # noqa: BLE001 - the run is over: what is not read stays where it was captured
+                log.warning("%s could not say what run %s changed since: %s", name, run, error)
+        return found
+
+    def forget(self, call: str) -> None:
+        """What was seen is on record: the places that captured it need not keep it."""
+        for name, system in self.capturing():
+            try:
+                system.forget(call)
+            except Exception as error:  # noqa: BLE001 - what is kept longer does no harm
+                log.warning("%s keeps what it captured for %s: %s", name, call, error)
 
     def opened(self, window: Window) -> None:
         """Note that a call is being watched."""
@@ -103,13 +133,16 @@ class Window:
     it was, and so has everything that was scanned. ``unseen`` are the systems that could not be looked at afterwards, with why.
     """
 
-    def __init__(self, observer: Observer, effect: EffectKind | None, system: str | None, call: str) -> None:
+    def __init__(
+        self, observer: Observer, effect: EffectKind | None, system: str | None, call: str, run: str
+    ) -> None:
         self.claimed: dict[ObjectRef, Any] = {}
         self.unchanged = False
         self._observer = observer
         self._effect = effect
         self._system = system
         self._call = call
+        self._run = run
         self._before: dict[ObjectRef, Image] = {}
         self._scanned: _Scans = {}
         self._reported: dict[ObjectRef, Observed] = {}
@@ -152,6 +185,7 @@ class Window:
         }
         found |= {ref: self._declared(seen) if ref in found else seen for ref, seen in captured.items()}
         self._reported = found
+        self._observer.seen(self._run, self._call)
         self._observer.closed(self)
         return tuple(found.values())
 
@@ -161,11 +195,7 @@ class Window:
 
     def recorded(self) -> None:
         """What was seen is on record: the places that captured it need not keep it."""
-        for name, system in self._observer.capturing():
-            try:
-                system.forget(self._call)
-            except Exception as error:  # noqa: BLE001 - what is kept longer does no harm
-                log.warning("%s keeps what it captured for %s: %s", name, self._call, error)
+        self._observer.forget(self._call)
 
     def close(self) -> None:
         """Stop watching; a call that was never looked at again claims nothing."""

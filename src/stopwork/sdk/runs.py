@@ -64,6 +64,8 @@ class GuardedRun:
         #: Whether this process knows all that the run has used, so that it may decide reads by itself; and how many calls that is.
         self.may_lease = before_end is not None
         self.calls = 0
+        #: What looks once more, at the end, at what the calls of the run have changed; given by who carries them.
+        self.look_again: Callable[[str], None] | None = None
         self._before_end = before_end
         self._desk = desk
         self._adesk = adesk
@@ -256,6 +258,8 @@ class GuardedRun:
         self.may_lease = False
         if self.calls and self._before_end is not None:
             await asyncio.to_thread(self._before_end)
+        if self.look_again is not None:
+            await asyncio.to_thread(self.look_again, self.id)
         try:
             await self._adesk.send(ending)
         except StopworkError as failure:
@@ -267,6 +271,8 @@ class GuardedRun:
         self.may_lease = False
         if self._before_end is not None:
             self._before_end()
+        if self.look_again is not None:
+            self.look_again(self.id)
 
     def _ending(self, error: BaseException | None) -> Request[Any] | None:
         if isinstance(error, CallWaiting) or self._tokens or self._finished:

@@ -65,6 +65,9 @@ class Capturing(Protocol):
     def forget(self, call: str) -> None:
         """Keep what was captured for a call no longer."""
 
+    def kept(self) -> frozenset[str]:
+        """Answer the calls for which anything captured is still kept."""
+
 
 class Swap(Record):
     """One change of many: ``target`` in the place of ``expected``, as for :meth:`System.replace`."""

@@ -256,6 +256,10 @@ class EngineSession:
         self._require_postgresql()
         postgres_capture.forget(self._connection, call)
 
+    def kept(self) -> frozenset[str]:
+        self._require_postgresql()
+        return postgres_capture.kept(self._connection)
+
     def to_plain(self, value: Any) -> Any:
         if isinstance(value, datetime | date | time):
             return value.isoformat()

@@ -107,6 +107,12 @@ def forget(connection: sa.Connection, call: str) -> None:
         cursor.execute(_FORGET, {"call": call})
 
 
+def kept(connection: sa.Connection) -> frozenset[str]:
+    """Answer the calls for which anything captured is still there."""
+    with closing(_driver(connection).cursor()) as cursor:
+        return frozenset(call for (call,) in cursor.execute(f"SELECT DISTINCT call FROM {CAPTURE}"))  # noqa: S608
+
+
 def _driver(connection: sa.Connection) -> Any:
     return connection.connection
 

@@ -262,6 +262,9 @@ class SqliteSession:
     def forget(self, call: str) -> None:
         sqlite_capture.forget(self._connection, call)
 
+    def kept(self) -> frozenset[str]:
+        return sqlite_capture.kept(self._connection)
+
     def _primary_key(self, table: Table) -> tuple[str, ...]:
         rows = self._connection.execute(
             "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table.table,)

@@ -84,6 +84,11 @@ def forget(connection: sqlite3.Connection, call: str) -> None:
     connection.execute(f"DELETE FROM main.{CAPTURE} WHERE call = ?", (call,))  # noqa: S608
 
 
+def kept(connection: sqlite3.Connection) -> frozenset[str]:
+    """Answer the calls for which anything captured is still there."""
+    return frozenset(call for (call,) in connection.execute(f"SELECT DISTINCT call FROM main.{CAPTURE}"))  # noqa: S608
+
+
 class _Watched(Record):
     """A table with its columns that are not computed, how a row is told from the others, and which columns must be unique together.
 

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from contextvars import Context, copy_context
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from stopwork.control.protocol import OBSERVED_AT_ONCE
 from stopwork.incidents.audit import answers
 from stopwork.kernel.errors import Unavailable
 from stopwork.ledger.records import Call, Effect, Image, ObjectRef, Observed, Signal
-from stopwork.ledger.words import EffectKind, ImageState, ItemState, Outcome, Question, SignalKind
+from stopwork.ledger.words import EffectKind, ImageState, ItemState, Operation, Outcome, Question, SignalKind
 from stopwork.operations import incidents
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
@@ -280,6 +281,36 @@ def test_however_many_rows_a_call_changes_all_are_on_record(
     assert (call.outcome, call.effects, call.exceeding) == (Outcome.SUCCEEDED, many, many)
 
 
+def test_what_is_committed_only_after_the_call_is_on_record_when_the_run_ends(
+    rows: tuple[Stopwork, Callable[..., Any]],
+) -> None:
+    guard, execute = rows
+
+    def unread() -> None:
+        execute("UPDATE mail SET read = 7 WHERE id = 2")
+        late.append(copy_context())
+
+    def rest() -> None:
+        execute("BEGIN")
+        execute("UPDATE mail SET read = 8 WHERE id = 2")
+        execute("INSERT INTO mail VALUES (9, 9)")
+        execute("COMMIT")
+
+    late: list[Context] = []
+    with guard.run("inbox"):
+        guard.tool("mail.unread")(unread)()
+        late[0].run(rest)
+    found = {effect.object.id: effect for effect in recorded(guard)}
+    assert {name: each.operation for name, each in found.items()} == {
+        "2": Operation.MODIFIED,
+        "9": Operation.CREATED,
+    }
+    assert (found["2"].before.content["read"], found["2"].after.content["read"]) == (1, 8)
+    [call] = called(guard)
+    assert (call.effects, call.exceeding) == (2, 2)
+    assert execute("SELECT count(*) FROM stopwork_capture").fetchone() == (0,)
+
+
 def test_a_database_that_is_not_prepared_runs_no_call(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "mail.db")) as connection:
         connection.execute("CREATE TABLE mail (id INTEGER PRIMARY KEY, read INTEGER)")
@@ -350,6 +381,10 @@ class Breaking:
 
     def forget(self, call: str) -> None:
         self._require()
+
+    def kept(self) -> frozenset[str]:
+        self._require()
+        return frozenset()
 
     def read(self, ref: ObjectRef) -> Image:
         return self._system.read(ref)

@@ -160,6 +160,9 @@ class Ledger(World):
             raise Unavailable("it says nothing")
         self.notes.pop(call, None)
 
+    def kept(self) -> frozenset[str]:
+        return frozenset(self.notes)
+
 
 def note(name: str, before: str, after: str) -> Observed:
     images = [Image.present({"due": due}) for due in (before, after)]
