@@ -7,10 +7,10 @@ connection says: see :func:`watch`.
 ========== =====================================================================================================
 SQLite     the triggers live in the connection that is watched; a row that ``REPLACE`` throws out is noted before and seen to be gone after
 PostgreSQL the triggers live in the database (:meth:`~stopwork.systems.sql.SqlSystem.install_capture`) and read
-           the setting ``stopwork.call`` of the transaction; ``TRUNCATE`` is captured row by row
+           the setting ``stopwork.call``, which names the call before each statement; ``TRUNCATE`` is captured row by row
 ========== =====================================================================================================
 
-What is not seen: changes of the schema itself, tables made after the triggers were, virtual tables, a row that ``REPLACE`` throws out on SQLite over
+What is not seen: changes of the schema itself, ``TRUNCATE`` of one partition alone, tables made after the triggers were, virtual tables, a row that ``REPLACE`` throws out on SQLite over
 an index of expressions, what a connection does that is not watched, and what a thread does that was not begun with the context of the call.
 """
 

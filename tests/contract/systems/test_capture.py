@@ -102,7 +102,9 @@ def test_what_is_on_record_can_be_forgotten(world: World) -> None:
     for call in ("call_1", "call_2"):
         with world.laid_to(call):
             world.run(world.agent, "INSERT INTO audit VALUES (?, 1)", call)
+    assert world.system.kept() == {"call_1", "call_2"}
     world.system.forget("call_1")
+    assert world.system.kept() == {"call_2"}
     assert world.system.captured("call_1") == ()
     assert len(world.system.captured("call_2")) == 1
 
