@@ -38,7 +38,7 @@ def _show_audit(paper: Paper, found: Any) -> None:
         [
             (
                 object_name(each["object"]),
-                f"{each['operation']} and gone again" if each["transient"] else each["operation"],
+                "created and removed again" if each["transient"] else each["operation"],
                 content_of(each["before"]),
                 _after(each),
                 len(each["calls"]),

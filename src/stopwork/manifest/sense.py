@@ -296,7 +296,7 @@ def _doubts_about_write(manifest: Manifest, document: Document, name: str) -> It
     if not tool.idempotency:
         message = "a repeated call is only recognised by all its arguments"
         yield document.problem(path, message, "idempotency: the parts that make two calls the same")
-    if not tool.undo:
+    if not tool.undo and not tool.object:  # an object is put back by its own system
         message = "nothing says how a call is undone"
         yield document.problem(path, message, "undo: a system, a tool, or none with the reason")
     if tool.risk is Risk.HIGH and not manifest.gate_of(name):

@@ -207,5 +207,12 @@ def _require_sensible(view: View, workflow: str, scope: AuditScope) -> None:
                 hint=f"See them: stopwork workflows show {workflow}",
                 field="versions",
             )
+    for tool in scope.tools:
+        if view.first(Call, workflow=workflow, tool=tool) is None:
+            raise Invalid(
+                f"{workflow} has no call of {tool}",
+                hint=f"See its calls: stopwork calls list --workflow {workflow}",
+                field="tools",
+            )
     if scope.since and scope.until and scope.until <= scope.since:
         raise Invalid("the time ends before it begins", hint="Exchange since and until.", field="until")

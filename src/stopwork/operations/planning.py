@@ -164,14 +164,22 @@ def _record_plan(tx: Tx, incident: Incident, plan: str, items: Sequence[Item]) -
 
 
 def propose_reversal(tx: Tx, *, plan: str) -> Plan:
-    """Propose the undo of a finished recovery; ``Conflict`` while another plan of its incident is approved or being run."""
+    """Propose the undo of a finished recovery; of a plan that is only proposed, of the one that was finished before it.
+
+    Raises ``Conflict`` while another plan of its incident is approved or being run.
+    """
     require_person(tx, "propose a recovery")
     known = tx.need(Plan, plan)
+    if known.state is PlanState.PROPOSED:
+        before = tx.find(
+            Plan, incident=known.incident, state=PlanState.FINISHED, order="-proposed_at", limit=1
+        )
+        known = next(iter(before), known)
     if known.state is not PlanState.FINISHED:
         raise Conflict(f"{plan} is {known.state}", hint="Only a finished plan can be taken back.", plan=plan)
     _require_none_under_way(tx, known.incident)
     new_plan = tx.new_id("plan")
-    items = reverse_plan(items_of(tx, plan), plan=new_plan, new_id=tx.new_id)
+    items = reverse_plan(items_of(tx, known.id), plan=new_plan, new_id=tx.new_id)
     return _record_plan(tx, tx.need(Incident, known.incident), new_plan, items)
 
 

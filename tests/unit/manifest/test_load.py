@@ -325,7 +325,6 @@ WARNINGS = {
     "class misspelt": ("[customer_commitments]", "[customer_commitment]", 12, "data_classes[0]", "customer_commitments"),
     "write without object": ("    object: {system: crm, type: task, id: result.id}\n", "", 18, "tools[crm.create_task]", "object"),
     "write without key": ("    idempotency: [args.id]\n", "", 27, "tools[crm.close_task]", "idempotency"),
-    "write without undo": ("    undo: {system: crm}\n", "", 27, "tools[crm.close_task]", "undo"),
     "source nobody reads": ("effect: read, source: inbox", "effect: read", 14, "sources.inbox", "source"),
     "high risk, nobody asked": ("idempotency: [args.id]", "risk: high\n    idempotency: [args.id]", 27, "tools[crm.close_task]", "gate"),
     "send to nobody": ("effect: update", "effect: send", 27, "tools[crm.close_task]", "recipients"),
@@ -339,6 +338,13 @@ def test_what_is_probably_not_meant_is_a_warning(
     [warning] = load(spoiled(old, new)).warnings
     assert (warning.line, warning.field) == (line, field)
     assert expected in warning.expected
+
+
+def test_how_a_call_is_undone_need_not_be_said_where_its_object_is_named() -> None:
+    text = spoiled("    undo: {system: crm}\n", "")
+    assert load(text).warnings == ()
+    warnings = load(text.replace("    object: {system: crm, type: task, id: args.id}\n", "")).warnings
+    assert "undo: a system, a tool, or none with the reason" in {each.expected for each in warnings}
 
 
 def test_a_hold_of_a_permission_that_no_tool_uses_is_a_warning() -> None:

@@ -116,7 +116,11 @@ def test_a_version_is_about_every_call_that_was_made_under_it(office: Office) ->
 
 def test_a_scope_that_makes_no_sense_is_refused_with_the_field(office: Office) -> None:
     incident = opened(office, office.begin())
-    for scope, field in (({"versions": (9,)}, "versions"), ({"since": START, "until": START}, "until")):
+    for scope, field in (
+        ({"versions": (9,)}, "versions"),
+        ({"tools": ("nosuch",)}, "tools"),
+        ({"since": START, "until": START}, "until"),
+    ):
         with pytest.raises(Invalid) as refused:
             audit(office, incident, **scope)
         assert refused.value.fields["field"] == field

@@ -139,10 +139,9 @@ def test_a_proposed_plan_hides_neither_the_repairs_nor_the_signed_exception(trou
 
 
 def test_the_plan_that_was_run_can_be_taken_back_while_another_is_proposed(trouble: Trouble) -> None:
-    ran = trouble.known.plan
     proposed(trouble, everything=True)
-    assert ran is not None
-    back = trouble.office.write(partial(planning.propose_reversal, plan=ran), actor=LEE)
+    back = reversal(trouble)
+    assert {item.object.id for item in trouble.items(back).values()} == {"acme", "globex"}
     trouble.recover(approve(trouble, back))
     assert trouble.office.crm.accounts["acme"]["renewal"] == "2025-01-01"
 
