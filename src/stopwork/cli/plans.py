@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import msgspec
 
 from stopwork.cli.assigning import assigned
 from stopwork.cli.invocation import Invocation, answers, yes_option
@@ -36,6 +37,7 @@ def look(cli: Invocation, plan: str) -> Any:
     return {
         "plan": cli.server.get("/v1/plans/{plan}", plan=plan),
         "items": cli.server.get("/v1/plans/{plan}/items", plan=plan),
+        "partly_undone": cli.server.get("/v1/plans/{plan}/partly-undone", plan=plan),
     }
 
 
@@ -87,10 +89,18 @@ def show_plan(paper: Paper, found: Any) -> None:
         ],
         empty="There is nothing to put right.",
     )
+    for each in found["partly_undone"]:
+        paper.line(_in_part(each))
     for each in items:
         if _proposed_to_stay(each) and each["earlier"]:
             paper.heading(f"{object_name(each['object'])}: {each['keep']}")
             show_columns(paper, each)
+
+
+def _in_part(found: Any) -> str:
+    from stopwork.incidents.undone import PartlyUndone, in_words
+
+    return in_words(msgspec.convert(found, PartlyUndone))
 
 
 def show_columns(paper: Paper, item: Any) -> None:
@@ -326,7 +336,10 @@ def approve(
         found = cli.server.get("/v1/plans/{plan}/chosen", plan=plan["id"], where=where)
         run, plan = found["items"], plan | {"digest": found["digest"]}
     if not cli.as_json:
-        cli.show(show_plan, shown | {"items": [_as_decided(each, run) for each in shown["items"]]})
+        decided = {"items": [_as_decided(each, run) for each in shown["items"]]}
+        if chosen or accept or where is not None:
+            decided["partly_undone"] = []  # it is told as the plan proposes
+        cli.show(show_plan, shown | decided)
     cli.confirm(
         f"Approve {count_of(len(run), 'change')} to the systems, and leave {len(shown['items']) - len(run)} as they are?",
         yes=yes,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +20,8 @@ from stopwork.incidents.followup import exceptions
 from stopwork.incidents.milestones import Milestone, MilestoneState, durations, first_harm_at
 from stopwork.incidents.reenable import next_step
 from stopwork.incidents.scope import described
+from stopwork.incidents.undone import in_words as undone_in_words
+from stopwork.incidents.undone import partly_undone
 from stopwork.kernel.phrases import clause, count_of, lasting, listed, moment
 from stopwork.ledger.words import (
     ContainmentArea,
@@ -33,6 +36,7 @@ from stopwork.ledger.words import (
 
 NOT_KNOWN: Final = "not known"
 NONE: Final = "none"
+#: How many objects left as they are, and calls undone in part, have a place on the page.
 MAX_EXCEPTIONS: Final = 20
 BLANK: Final = "…" * 12
 
@@ -60,6 +64,7 @@ class OnePage(Struct, frozen=True, kw_only=True):
     side_effects_found: str
     audit_completeness: str
     recovery_actions: str
+    undone_in_part: str
     exceptions: str
     communication_owner: str
     postmortem_owner: str
@@ -91,6 +96,7 @@ LABELS: Final = {
     "side_effects_found": "Side effects found",
     "audit_completeness": "What the audit can know",
     "recovery_actions": "Recovery actions",
+    "undone_in_part": "Calls undone in part",
     "exceptions": "Left as they are",
     "communication_owner": "Communication owner",
     "postmortem_owner": "Postmortem owner",
@@ -126,6 +132,7 @@ def one_page(case: Case, now: datetime) -> OnePage:
         side_effects_found=_side_effects(case),
         audit_completeness=_completeness(case),
         recovery_actions=_recovery(case),
+        undone_in_part=_undone_in_part(case),
         exceptions=_exceptions(case),
         communication_owner=incident.communication_owner,
         postmortem_owner=incident.postmortem_owner,
@@ -268,9 +275,17 @@ def _completeness(case: Case) -> str:
 
 
 def _exceptions(case: Case) -> str:
-    left = [f"{item.object}: {item.note} ({item.approved_by})" for item in exceptions(case.items)]
-    more = [f"{len(left) - MAX_EXCEPTIONS} more"] if len(left) > MAX_EXCEPTIONS else []
-    return "; ".join([*left[:MAX_EXCEPTIONS], *more]) or NONE
+    return _first_of(f"{item.object}: {item.note} ({item.approved_by})" for item in exceptions(case.items))
+
+
+def _undone_in_part(case: Case) -> str:
+    return _first_of(map(undone_in_words, partly_undone(case.items)))
+
+
+def _first_of(said: Iterable[str]) -> str:
+    every = list(said)
+    more = [f"{len(every) - MAX_EXCEPTIONS} more"] if len(every) > MAX_EXCEPTIONS else []
+    return "; ".join([*every[:MAX_EXCEPTIONS], *more]) or NONE
 
 
 def _recovery(case: Case) -> str:

@@ -44,11 +44,7 @@ def gather(
     known = {call.id for call in calls}
     effects = [effect for effect in _of_runs(view, r.Effect, of_runs, "at") if effect.call in known]
     effects += unseen_effects(view, manifests, calls, effects)
-    plans = {
-        plan.id: tuple(view.each(r.Item, plan=plan.id, order="order"))
-        for plan in view.each(r.Plan, incident=incident_id, order="proposed_at")
-        if plan.state is PlanState.FINISHED or plan.id == incident.plan
-    }
+    plans = _plans(view, incident_id, incident.plan)
     return Case(
         incident=incident,
         workflow=workflow,
@@ -84,6 +80,19 @@ def gather(
         containment=tuple(view.each(r.ContainmentItem, incident=incident_id)),
         messages=tuple(view.each(r.Message, incident=incident_id, order="drafted_at")),
     )
+
+
+def items_in_force(view: View, plan: str) -> tuple[r.Item, ...]:
+    """Answer the items that tell how each object stands: of this plan, and of those of its incident that were carried out."""
+    return in_force(list(_plans(view, view.need(r.Plan, plan).incident, plan).values()))
+
+
+def _plans(view: View, incident: str, newest: str | None) -> dict[str, tuple[r.Item, ...]]:
+    return {
+        plan.id: tuple(view.each(r.Item, plan=plan.id, order="order"))
+        for plan in view.each(r.Plan, incident=incident, order="proposed_at")
+        if plan.state is PlanState.FINISHED or plan.id == newest
+    }
 
 
 def _of_runs(view: View, kind: type[R], runs: tuple[str, ...], order: str) -> Iterator[R]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from stopwork.incidents.report import one_page
 from stopwork.incidents.undone import in_words, partly_undone
 from stopwork.ledger.records import Item
 from stopwork.ledger.words import ItemState, Remedy, Reversibility
+from tests.unit.detect.story import START
 from tests.unit.incidents.cases import bad_monday
 
 VERIFIED, CONFLICT, PROPOSED = ItemState.VERIFIED, ItemState.CONFLICT, ItemState.PROPOSED
@@ -54,3 +56,9 @@ def test_an_object_whose_repair_was_undone_is_not_taken_back() -> None:
     assert said((one, replace(other, takes_back=True))) == [
         "B is undone in part: 1 of 2 objects taken back, not crm/task/2"
     ]
+
+
+def test_the_report_names_them() -> None:
+    story = bad_monday().sealed().audited().planned(VERIFIED, CONFLICT)
+    assert one_page(story.case(), START).undone_in_part.startswith("B is undone in part: 1 of 2 objects")
+    assert one_page(bad_monday().case(), START).undone_in_part == "none"

@@ -317,6 +317,7 @@ class Story:
         first = self.proposed()
         self.get(f"/v1/plans/{self.plan}")
         self.get(f"/v1/plans/{self.plan}/items")
+        self.get(f"/v1/plans/{self.plan}/partly-undone")
         edited = self.edited(first)
         chosen = self.get(f"/v1/plans/{self.plan}/chosen", where="operation == 'created'")
         assert chosen["digest"] == edited["digest"]

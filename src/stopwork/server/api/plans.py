@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from stopwork.incidents.undone import PartlyUndone, partly_undone
 from stopwork.ledger import records as r
 from stopwork.ledger.words import Remedy
 from stopwork.operations import plan_edits, planning
+from stopwork.operations.cases import items_in_force
 from stopwork.server.api.controls import Reason
 from stopwork.server.api.endpoint import Act, Endpoint, Read, Write
 from stopwork.server.api.incidents import incident_of, of_incident
@@ -97,6 +99,15 @@ ENDPOINTS = (
             lambda view, g: list(view.each(r.Item, plan=view.need(r.Plan, g.path["plan"]).id, order="order"))
         ),
         answer=list[r.Item],
+        tag="recovery",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/plans/{plan}/partly-undone",
+        name="list_partly_undone",
+        summary="The calls that the incident's plans up to this one undo in part: what is taken back, what is not",
+        does=Read(lambda view, g: list(partly_undone(items_in_force(view, g.path["plan"])))),
+        answer=list[PartlyUndone],
         tag="recovery",
     ),
     Endpoint(

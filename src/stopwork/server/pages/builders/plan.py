@@ -8,6 +8,7 @@ from typing import Any, Final
 from stopwork.incidents import images
 from stopwork.incidents.case import Case
 from stopwork.incidents.choosing import choose
+from stopwork.incidents.undone import in_words, partly_undone
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
@@ -49,6 +50,7 @@ def recover_panel(look: Look, case: Case) -> c.RecoverPanel:
         rule_chooses=None if chosen is None else len(chosen),
         rule_wrong=wrong,
         looked=looked,
+        in_part=tuple(map(in_words, partly_undone(case.items))) if case.plan else (),
     )
 
 

@@ -102,7 +102,7 @@ class RecoverPanel(Context):
     """The plan with its items, and whether this visitor may approve it. ``decided`` are items of earlier plans that are not asked again.
 
     ``rule`` is what chose the items that are ticked, how many they are, or what is wrong with it; ``looked`` is the newest look at the objects.
-    The first ``in_full`` items are shown with their fields, the others in a line each.
+    The first ``in_full`` items are shown with their fields, the others in a line each. ``in_part`` says which calls are undone in part only.
     """
 
     plan: r.Plan | None
@@ -117,6 +117,7 @@ class RecoverPanel(Context):
     rule_wrong: str = ""
     rule_names: tuple[str, ...] = NAMES
     looked: r.Drift | None = None
+    in_part: tuple[str, ...] = ()
 
     def counted(self, state: w.ItemState) -> int:
         return sum(row.item.state is state for row in self.items)
