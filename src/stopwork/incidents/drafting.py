@@ -14,7 +14,7 @@ from stopwork.incidents.case import Case
 from stopwork.incidents.followup import put_back, taken_back
 from stopwork.incidents.open import LATER_UPDATES
 from stopwork.kernel.phrases import count_of, lasting, listed, moment, sentence
-from stopwork.ledger.records import Call, ObjectRef
+from stopwork.ledger.records import Call, Effect, ObjectRef
 from stopwork.ledger.words import Audience, DetectedBy, EffectKind, ImageState, Operation, Outcome
 
 
@@ -100,19 +100,26 @@ _DONE_TO: Final = {
 }
 
 
+def _done_to(first: Effect, last: Effect) -> str:
+    if first.before.state is ImageState.ABSENT and last.after.state is ImageState.ABSENT:
+        return "created and removed again"
+    return _DONE_TO[first.operation]
+
+
 def _known_affected(case: Case) -> str:
     if not case.effects:
         writes = len(case.writes)
         unknown = f"{count_of(writes, 'call')} may have written; which objects is not known yet."
         return sentence(unknown) if writes else "No object is known to be affected."
     # An object counts once, under what was first done to it: one created and then changed is a new one.
-    first = {effect.object: effect.operation for effect in reversed(case.effects)}
-    counted = Counter((ref.system, ref.type, operation) for ref, operation in first.items())
+    first = {effect.object: effect for effect in reversed(case.effects)}
+    last = {effect.object: effect for effect in case.effects}
+    counted = Counter((ref.system, ref.type, _done_to(began, last[ref])) for ref, began in first.items())
     told = [
         sentence(
             listed(
-                f"{count_of(number, kind.replace('_', ' '))} {_DONE_TO[operation]} in {system}"
-                for (system, kind, operation), number in counted.items()
+                f"{count_of(number, kind.replace('_', ' '))} {done} in {system}"
+                for (system, kind, done), number in counted.items()
             )
         )
     ]

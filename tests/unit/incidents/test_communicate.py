@@ -18,8 +18,16 @@ from stopwork.incidents.communicate import (
 )
 from stopwork.incidents.drafting import LABELS, six_facts
 from stopwork.kernel.errors import Conflict, Denied, Invalid
-from stopwork.ledger.records import Message
-from stopwork.ledger.words import Audience, EffectKind, IncidentType, ItemState, MessageState, Severity
+from stopwork.ledger.records import Image, Message
+from stopwork.ledger.words import (
+    Audience,
+    EffectKind,
+    IncidentType,
+    ItemState,
+    MessageState,
+    Operation,
+    Severity,
+)
 from tests.unit.detect.manifests import OWNERS, manifest
 from tests.unit.incidents.cases import AGENT, DANA, DETECTORS, IncidentStory, bad_monday
 
@@ -107,6 +115,18 @@ def test_the_six_facts_of_a_bad_monday() -> None:
         "What each call of the agent did, how each object is put back and why the system allowed it."
     )
     assert facts.next_update == "Within 4 hours of this message."
+
+
+def test_what_was_made_and_removed_again_is_not_told_as_created() -> None:
+    story = bad_monday().paused()
+    case = story.case()
+    left = Image.present({"title": "Draft"})
+    made = story.effect("A", "draft-1", kind="draft", after=left)
+    gone = story.effect(
+        "B", "draft-1", kind="draft", operation=Operation.DELETED, before=left, after=Image.absent()
+    )
+    facts = six_facts(replace(case, effects=(*case.effects, made, gone)))
+    assert "1 draft created and removed again in crm" in facts.known_affected
 
 
 def test_nothing_is_called_paused_that_is_not() -> None:
