@@ -36,7 +36,11 @@ def drifted(
 
     ``later`` are the effects of other calls since, oldest first, of any workflow; ``items`` are those of the incident's recovery.
     """
-    put_right = {item.object: item for item in items if item.state is ItemState.VERIFIED and item.done_by}
+    put_right = {
+        item.object: item
+        for item in items
+        if item.done_by and (item.state is ItemState.VERIFIED or item.changed_again)
+    }
     return tuple(
         _drifted(
             each,
@@ -75,6 +79,8 @@ def _who(now: Image, later: Sequence[Effect], item: Item | None, stamp: Stamp | 
         and item.found is not None
         and same_image(now, item.found)
     ):
+        if item.changed_again:
+            return f"the recovery ({item.id}) set it off, or somebody wrote while it ran"
         return f"the recovery ({item.id}, run by {item.done_by})"
     for effect in reversed(later):
         if same_image(now, images_of(effect)[1]):

@@ -30,12 +30,13 @@ from stopwork.incidents.attempt import (
     step,
     verify,
 )
-from stopwork.incidents.lanes import MAX_CHANGES, MAX_LOOKS, next_batch, rest, tries_of_lane
+from stopwork.incidents.lanes import MAX_CHANGES, MAX_LOOKS, Staged, next_batch, rest, tries_of_lane
 from stopwork.incidents.preview import in_columns
 from stopwork.kernel.errors import Conflict, Denied, Internal, Invalid
 from stopwork.ledger.events import ItemAttempted, ItemFinished, ItemsPostponed
 from stopwork.ledger.records import Image, Incident, Item, Plan, Record
 from stopwork.ledger.words import ImageState, IncidentStatus, ItemState, PlanState, PrincipalKind, Remedy
+from stopwork.operations import reading_again
 from stopwork.operations.plans import OPEN, finish, lane_name, require_sealed
 from stopwork.operations.runs import require_own_workflow
 from stopwork.storage import leases
@@ -88,6 +89,7 @@ def claim(
             batch = next_batch(
                 _of_system(tx, known.id, system, limit, tx.now), _waiting(tx), limit=limit, staged=at_once > 1
             )
+            batch = batch or _put_back(tx, known, system, limit)
             if not batch:
                 continue
             fence = leases.take(tx, lane_name(known.id, system), owner=runner, for_s=lease_s)
@@ -123,6 +125,8 @@ def begin(
         )
     require_sealed(incident)
     tx.recall(Item, [each.item for each in looked])
+    for told in reading_again.judge(tx, known, incident, system, looked):
+        _finished(tx, incident, told.item, told.state, told.found, told.note)
     waits = _waiting(tx)
     due = [
         (item, each)
@@ -256,6 +260,13 @@ def _of_system(view: View, plan: str, system: str, limit: int, now: datetime) ->
 
 def _is_due(item: Item, now: datetime) -> bool:
     return item.again_at is None or item.again_at <= now
+
+
+def _put_back(view: View, plan: Plan, system: str, limit: int) -> tuple[Staged, ...]:
+    """Answer what is read once more in a system where nothing is left to run."""
+    if any(item.object.system == system for item in open_items(view, plan.id)):
+        return ()
+    return tuple(Staged(item=item, stage=1) for item in reading_again.unread(view, plan, system, limit))
 
 
 def _waiting(view: View) -> Callable[[Item], bool]:

@@ -11,6 +11,7 @@ from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import PlanFinished
 from stopwork.ledger.records import Incident, Item, Plan
 from stopwork.ledger.words import IncidentStatus, ItemState, PlanState
+from stopwork.operations.reading_again import is_pending
 from stopwork.storage import leases
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -59,9 +60,10 @@ def lane_name(plan: str, system: str) -> str:
 
 
 def finish(tx: Tx, plan: str) -> Plan:
-    """Record that a plan is over once nothing of it is left to run; answer the plan."""
+    """Record that a plan is over once nothing of it is left to run, or to be read once more; answer the plan."""
     known = tx.need(Plan, plan)
-    if known.state is not PlanState.FINISHED and not tx.count(Item, plan=plan, state=tuple(OPEN)):
+    left = tx.count(Item, plan=plan, state=tuple(OPEN))
+    if known.state is not PlanState.FINISHED and not left and not is_pending(tx, known):
         items = items_of(tx, plan)
         incident = tx.need(Incident, known.incident)
         tx.record(

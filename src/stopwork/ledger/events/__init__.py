@@ -80,6 +80,7 @@ from stopwork.ledger.events.incidents import (
 )
 from stopwork.ledger.events.lanes import ItemsPostponed
 from stopwork.ledger.events.pause_tests import PauseTestBegan, PauseTestFinished
+from stopwork.ledger.events.reading_again import ItemsReadAgain
 from stopwork.ledger.events.work import (
     CallAttempted,
     CallDecided,
@@ -146,6 +147,7 @@ __all__ = [
     "ItemAttempted",
     "ItemFinished",
     "ItemsPostponed",
+    "ItemsReadAgain",
     "KeysExpired",
     "ManifestApplied",
     "ManifestApproved",

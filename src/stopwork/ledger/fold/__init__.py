@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stopwork.ledger.events import Entry
-from stopwork.ledger.fold import backfills, controls, drafts, incidents, lanes, pause_tests, work
+from stopwork.ledger.fold import (
+    backfills,
+    controls,
+    drafts,
+    incidents,
+    lanes,
+    pause_tests,
+    reading_again,
+    work,
+)
 from stopwork.ledger.fold.change import HANDLERS, Change, Put, Update, Upsert
 
 __all__ = [
@@ -25,6 +34,7 @@ __all__ = [
     "incidents",
     "lanes",
     "pause_tests",
+    "reading_again",
     "work",
 ]
 

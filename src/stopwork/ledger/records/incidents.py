@@ -164,6 +164,13 @@ class Way(Record):
     undo_args: dict[str, Any] = {}
 
 
+class LastLook(Record):
+    """How far a plan has read once more in one system what it put back there: up to the item ``upto``, or all of it."""
+
+    upto: str
+    done: bool
+
+
 class ItemEdit(Record):
     """A person's change of an item before it was approved, with what the item said until then.
 
@@ -185,6 +192,7 @@ class Item(Record):
     there before anything is done. ``replaced`` is what the first attempt found, ``found`` what was there in the end. ``keep`` says why it is
     proposed that the object stays as it is; empty where it is proposed to be put right. ``earlier`` is the item of an earlier plan that this
     one takes up again. ``operation``, ``at`` (the first change), ``runs``, ``tools`` and ``copy_of`` (the original of a copy) are what rules go by.
+    ``changed_again`` says that it was put right, and did not hold any more when the plan read it once more at its end.
     ``after`` are the items that have to be put right first: otherwise this one is not run. ``tries`` is how often nothing was found out about it
     although others in its system could be reached; it is looked at again from ``again_at`` on. ``takes_back`` says that it undoes a repair:
     once it is done the object holds what the agent left.
@@ -225,6 +233,7 @@ class Item(Record):
     after: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
     edits: tuple[ItemEdit, ...] = ()
+    changed_again: bool = False
     tries: int = 0
     again_at: datetime | None = None
     takes_back: bool = False
@@ -264,6 +273,7 @@ class Plan(Record):
     left: int = 0
     paused_at: datetime | None = None
     cancelled_at: datetime | None = None
+    last_looks: dict[str, LastLook] = {}
     steered_by: str | None = None
     reason: str = ""
     finished_at: datetime | None = None

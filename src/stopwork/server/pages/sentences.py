@@ -124,6 +124,11 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.ItemsPostponed: lambda it: (
         f"Recovery waits: {it.system if it.lane else counted(len(it.items), 'object')} out of reach. {it.error}"
     ),
+    e.ItemsReadAgain: lambda it: (
+        f"What was put back in {it.system} was read once more"
+        + ("" if it.done else " in part")
+        + (f": {counted(len(it.changed), 'object')} had changed again" if it.changed else "")
+    ),
     e.PlanFinished: lambda it: (
         "Recovery finished: "
         + (
