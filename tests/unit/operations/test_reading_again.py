@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from stopwork import Stopwork
+from stopwork.kernel.errors import Unavailable
 from stopwork.ledger.events import ItemsReadAgain
+from stopwork.ledger.records import Image, ObjectRef
 from stopwork.ledger.words import ItemState, PlanState
 from stopwork.operations import drifting
 from stopwork.sdk.embedded import LocalDesk
@@ -41,6 +43,23 @@ class OneByOne(SqlSystem):
     """A database that is changed row by row, each in a transaction of its own."""
 
     replace_many = None  # type: ignore[assignment]
+
+
+class Leaving(OneByOne):
+    """A database that is out of reach once the last of the nine rows has been put back and read."""
+
+    put_back = 0
+    reads_since = 0
+
+    def read(self, ref: ObjectRef) -> Image:
+        self.reads_since += self.put_back == 9
+        if self.reads_since > 1:
+            raise Unavailable("crm is out of reach", hint="Wait.")
+        return super().read(ref)
+
+    def replace(self, ref: ObjectRef, expected: Image, target: Image) -> None:
+        super().replace(ref, expected, target)
+        self.put_back += 1
 
 
 @pytest.fixture
@@ -95,3 +114,13 @@ def test_what_a_later_item_of_the_recovery_set_off_is_a_conflict_that_says_so(
         (by,) = (each.by for each in drift.objects if each.object == spoilt[0].object)
         assert by == f"the recovery ({spoilt[0].id}) set it off, or somebody wrote while it ran"
         assert fsck(installation.store).clean
+
+
+@pytest.mark.usefixtures("crm")
+def test_what_cannot_be_read_at_the_end_stays_verified_and_says_so(tmp_path: Path) -> None:
+    with guarded(tmp_path, Leaving("crm", tmp_path / "crm.db", TABLES, capture=True)) as guard:
+        assert isinstance(guard.desk, LocalDesk)
+        plan, items = undone(guard.desk.installation, "cleanup")
+        assert plan.state is PlanState.FINISHED
+        assert {item.state for item in items} == {ItemState.VERIFIED}
+        assert all("could not be read once more: crm is out of reach" in item.note for item in items)
