@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -16,7 +16,8 @@ from stopwork.ledger import words as w
 class AffectedObject(Struct, frozen=True, kw_only=True):
     """One object the incident's calls changed: ``before`` the first change, ``after`` the last.
 
-    ``seen`` is what the audit found there, where nobody saw what the last call had left.
+    ``seen`` is what the audit found there, where nobody saw what the last call had left. ``reversible`` is what the newest plan says of it; as
+    long as there is none, whether the records and the manifest allow it.
     """
 
     object: r.ObjectRef
@@ -47,11 +48,23 @@ def affected_objects(case: Case) -> tuple[AffectedObject, ...]:
         grouped.setdefault(effect.object_key, []).append(effect)
     approvals = {call.id: call.approval for call in case.calls if call.approval}
     seen = {each.object: each.image for each in case.audit.seen} if case.audit else {}
-    return tuple(_net(effects, approvals, seen) for effects in grouped.values())
+    final = _final(case)
+    planned = {item.object: item.reversible for item in case.items}
+    return tuple(_net(effects, approvals, seen, final, planned) for effects in grouped.values())
+
+
+def _final(case: Case) -> frozenset[str]:
+    """Answer the calls of which the manifest says that they cannot be undone."""
+    tools = ((call, case.tool(call)) for call in case.calls)
+    return frozenset(call.id for call, tool in tools if tool and tool.undo and tool.undo.none)
 
 
 def _net(
-    effects: list[r.Effect], approvals: dict[str, str], seen: dict[r.ObjectRef, r.Image]
+    effects: list[r.Effect],
+    approvals: dict[str, str],
+    seen: dict[r.ObjectRef, r.Image],
+    final: Collection[str],
+    planned: Mapping[r.ObjectRef, bool],
 ) -> AffectedObject:
     first, last = effects[0], effects[-1]
     born = first.before.state is w.ImageState.ABSENT
@@ -68,14 +81,14 @@ def _net(
         calls=tuple(dict.fromkeys(effect.call for effect in effects)),
         effects=tuple(effect.id for effect in effects),
         approvals=tuple(dict.fromkeys(approvals[e.call] for e in effects if e.call in approvals)),
-        reversible=_reversible(effects),
+        reversible=planned.get(first.object, _reversible(effects, final)),
         transient=born and gone,
         seen=seen.get(first.object) if last.after.state is w.ImageState.UNKNOWN else None,
     )
 
 
-def _reversible(effects: list[r.Effect]) -> bool:
-    if any(effect.operation in _IRREVERSIBLE for effect in effects):
+def _reversible(effects: list[r.Effect], final: Collection[str]) -> bool:
+    if any(effect.operation in _IRREVERSIBLE or effect.call in final for effect in effects):
         return False
     images = (effects[0].before, *(effect.after for effect in effects))
     return all(image.state is not w.ImageState.UNKNOWN for image in images)

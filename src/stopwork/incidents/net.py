@@ -7,7 +7,7 @@ to the first, field by field, so that a value which another call wrote in betwee
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from stopwork.incidents.images import changed_fields, merge_back
@@ -47,10 +47,13 @@ class Net(Record):
     ended_by: str = ""
 
 
-def net_effects(effects: Sequence[Effect], chosen: Collection[str]) -> list[Net]:
+def net_effects(
+    effects: Sequence[Effect], chosen: Collection[str], copies: Mapping[str, str] | None = None
+) -> list[Net]:
     """Answer the net effect of the chosen calls per object and life.
 
-    ``effects`` are those of all known calls, in the order in which they happened; ``chosen`` are ids of calls.
+    ``effects`` are those of all known calls, in the order in which they happened; ``chosen`` are ids of calls. ``copies`` maps calls
+    to the one that each repeated: of an object that both have changed only the repetition is taken back.
     """
     calls: dict[str, int] = {}
     histories: dict[ObjectRef, list[Effect]] = {}
@@ -58,11 +61,21 @@ def net_effects(effects: Sequence[Effect], chosen: Collection[str]) -> list[Net]
         calls.setdefault(effect.call, len(calls))
         histories.setdefault(effect.object, []).append(effect)
     return [
-        _net(life, ended_by, chosen, calls)
+        _net(life, ended_by, ours, calls)
         for history in histories.values()
-        for life, ended_by in _lives(history, chosen)
-        if any(effect.call in chosen for effect in life)
+        for ours in [_without_originals(history, chosen, copies or {})]
+        for life, ended_by in _lives(history, ours)
+        if any(effect.call in ours for effect in life)
     ]
+
+
+def _without_originals(
+    history: Sequence[Effect], chosen: Collection[str], copies: Mapping[str, str]
+) -> Collection[str]:
+    if not copies:
+        return chosen
+    repeated = {copies[effect.call] for effect in history if effect.call in chosen and effect.call in copies}
+    return set(chosen) - (repeated - copies.keys())
 
 
 def maker(net: Net) -> Effect:

@@ -92,6 +92,21 @@ def not_callable(tool: str, args: Mapping[str, Any]) -> str:
     return f"its inverse {call(tool, args)} cannot be called from here; call it by hand"
 
 
+def several_inverses(calls: Sequence[str]) -> str:
+    """Name the inverse calls that people have to make where nothing can put the object back as a whole."""
+    return f"its inverses have to be called one by one, the last call first: {listed(list(reversed(calls)))}"
+
+
+def not_offered(remedy: Remedy, tool: str, args: Mapping[str, Any]) -> str:
+    """Name the call that a person has to make where the manifest's remedy cannot be carried out."""
+    return f"to {remedy} it, {call(tool, args)} cannot be called from here; call it by hand"
+
+
+def for_good(why: str) -> str:
+    """Say that what will be done cannot be taken back, and why; nothing where it can."""
+    return f"; that cannot be taken back from here, since {why}" if why else ""
+
+
 def no_mark(original: ObjectRef) -> str:
     """Say that the owner wants a copy marked and that nothing says how."""
     return f"the rule for duplicates is to mark it as a copy of {original}, and recovery.remedies does not say how"

@@ -57,7 +57,9 @@ def propose_plan(
         if images_of(effect)[0].state is ImageState.ABSENT
         and images_of(effect)[1].state is ImageState.PRESENT
     }
-    drafts = [_draft(net, means, originals, incident, plan) for net in net_effects(effects, chosen)]
+    copies = means.copies if means.only_copies else {}
+    nets = net_effects(effects, chosen, copies)
+    drafts = [_draft(net, means, originals, incident, plan) for net in nets]
     if means.recovery.duplicate_records is DuplicateRule.MERGE:
         drafts = _merged(drafts, effects)
     ordered = [
@@ -98,12 +100,14 @@ def _draft(
 
 def _kept(item: Item, net: Net, means: Means) -> Item:
     """Propose that what was made first stays: the work was wanted, its copies were not."""
-    if net.course is not Course.CAME or not means.only_copies or item.remedy is Remedy.TELL:
+    if not means.only_copies or item.remedy in (Remedy.TELL, Remedy.ACCEPT):
         return item
-    made_by = maker(net).call
-    if made_by in means.copies:
+    came = net.course is Course.CAME
+    calls = {maker(net).call} if came else {effect.call for effect in net.effects}
+    repeated = [each for each in means.copies.values() if each in calls]
+    if calls & means.copies.keys() or not (came or calls <= set(repeated)):
         return item
-    return replace(item, keep=preview.stays(sum(each == made_by for each in means.copies.values())))
+    return replace(item, keep=preview.stays(len(repeated)))
 
 
 # --- merging ---------------------------------------------------------------------------------------

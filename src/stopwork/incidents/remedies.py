@@ -11,8 +11,10 @@ from typing import Any, Final
 from msgspec.structs import asdict, replace
 
 from stopwork.incidents import preview
+from stopwork.incidents.departed import ARGUMENTS, BEYOND, shows_what_left
 from stopwork.incidents.images import changed_fields, with_fields
 from stopwork.incidents.net import Course, Net, maker
+from stopwork.incidents.reach import Lacks, lacks_nothing
 from stopwork.incidents.references import Reference
 from stopwork.ledger.records import Effect, Image, Item, ObjectRef, Record, Way
 from stopwork.ledger.words import (
@@ -26,13 +28,6 @@ from stopwork.ledger.words import (
     Reversibility,
 )
 from stopwork.manifest.model import Recovery
-
-_BEYOND: Final[dict[EffectKind, Operation]] = {
-    EffectKind.SEND: Operation.SENT,
-    EffectKind.PAY: Operation.PAID,
-    EffectKind.APPROVE: Operation.APPROVED,
-    EffectKind.TRIGGER: Operation.TRIGGERED,
-}
 
 _MUST_TELL: Final[dict[Operation, tuple[Audience, ...]]] = {
     Operation.SENT: (Audience.BUSINESS_OWNER, Audience.EXTERNAL_PARTIES),
@@ -99,7 +94,8 @@ def _none_offered(net: Net, original: ObjectRef | None) -> Sequence[Offer]:
 class Means(Record):
     """What recovery has at hand.
 
-    ``restores`` and ``invokes`` name the systems that can put content back and that can run a tool. ``copies`` maps a call that
+    ``restores`` and ``invokes`` name the systems that can put content back and that can run a tool; ``lacks`` says which change one of
+    them has no way for. ``copies`` maps a call that
     repeated another to the call it repeated; with ``only_copies`` what any other call made is proposed to stay. ``references`` are those
     that each system declares.
     """
@@ -107,6 +103,7 @@ class Means(Record):
     undoing: Callable[[Effect], Undoing]
     restores: frozenset[str]
     invokes: frozenset[str] = frozenset()
+    lacks: Lacks = lacks_nothing
     recovery: Recovery = Recovery()
     offers: Callable[[Net, ObjectRef | None], Sequence[Offer]] = _none_offered
     copies: dict[str, str] = {}
@@ -132,14 +129,14 @@ def remedied(net: Net, means: Means, original: ObjectRef | None, incident: Incid
     ]
     for_good = [operation for _, operation in beyond]
     undo = _undo(net, means, declared, beyond, original)
-    offers = () if undo.remedy is Remedy.ACCEPT or net.ended_by else means.offers(net, original)
+    offers = () if undo.remedy is Remedy.ACCEPT or net.ended_by else _fitting(net, means, original)
     situation = _situation(net, for_good, copy=original is not None)
     if incident is IncidentType.STALE_OR_WRONG_INPUT and any(
         offer.remedy is Remedy.REGENERATE for offer in offers
     ):
         situation = RecoverySituation.STALE_SUMMARY
     others = dict(_others(net, means, offers, undo, original))
-    chosen = _chosen(net, situation, means.recovery, undo, others, offers, original)
+    chosen = _chosen(net, situation, means, undo, others, offers, original)
     audiences = _audiences(for_good, external=any(way.external for way in declared))
     if incident is IncidentType.SENSITIVE_DATA_EXPOSURE and undo.remedy is not Remedy.ACCEPT:
         situation = RecoverySituation.SENSITIVE_DATA_EXPOSURE
@@ -202,8 +199,11 @@ def _undo(
     if net.ended_by or net.course in (Course.PASSED, Course.NOTHING):
         return _nothing_to_do(net, preview.nothing_to_do(net))
     way = _deciding(net, means)
+    inverses = [preview.call(each.tool, each.args) for each in declared if each.tool]
     if way is not None and way.tool is not None:
         undo = _by_inverse(net, means, way.tool, way.args, original)
+    elif len(inverses) > 1 and net.object.system not in means.restores:
+        undo = by_hand(net, preview.several_inverses(inverses))
     else:
         undo = _by_system(net, means, original)
     taken_back = undo.reversibility is not Reversibility.NOT
@@ -213,12 +213,17 @@ def _undo(
 def _by_system(net: Net, means: Means, original: ObjectRef | None) -> Way:
     if net.object.system not in means.restores:
         return by_hand(net, f"no system {net.object.system} is configured here that can put it back")
+    if net.course is Course.SWAPPED and (why := means.lacks(net.object, Image.absent(), net.back)):
+        return by_hand(net, why)
+    if why := means.lacks(net.object, net.left, net.back):
+        return by_hand(net, why)
     changes = _changes(net.left, net.back)
     if net.course is not Course.UNSEEN:
+        lasting = means.lacks(net.object, net.back, net.left)
         return Way(
             remedy=_REMEDY[net.course],
             reversibility=Reversibility.FULLY,
-            preview=preview.put_back(net, changes, original),
+            preview=preview.put_back(net, changes, original) + preview.for_good(lasting),
             target=net.back,
             changes=changes,
         )
@@ -235,7 +240,8 @@ def _by_system(net: Net, means: Means, original: ObjectRef | None) -> Way:
 
 def _by_inverse(net: Net, means: Means, tool: str, args: dict[str, Any], original: ObjectRef | None) -> Way:
     """An inverse tool decides by itself what becomes of an object that should not be there: closed, cancelled, gone."""
-    if net.object.system not in means.invokes:
+    readable = all(effect.source != ARGUMENTS for effect in net.effects)
+    if net.object.system not in means.invokes or not readable:
         return by_hand(net, preview.not_callable(tool, args))
     came = net.course is Course.CAME
     return Way(
@@ -296,6 +302,8 @@ def _as_offered(net: Net, means: Means, offer: Offer, original: ObjectRef | None
     if net.object.system not in means.restores or not isinstance(net.left.content, dict):
         return None
     target = Image.present(with_fields(net.left.content, offer.fields))
+    if means.lacks(net.object, net.left, target):
+        return None
     changes = _changes(net.left, target)
     if not changes:
         return _nothing_to_do(net, preview.so_already(net, offer.remedy))
@@ -308,24 +316,33 @@ def _as_offered(net: Net, means: Means, offer: Offer, original: ObjectRef | None
     )
 
 
+def _fitting(net: Net, means: Means, original: ObjectRef | None) -> tuple[Offer, ...]:
+    """Answer what the manifest offers for the object; a correction is sent only for what was sent, once, and not for what came with it."""
+    sent = any(shows_what_left(effect) for effect in net.effects)
+    return tuple(offer for offer in means.offers(net, original) if sent or offer.remedy is not Remedy.RESEND)
+
+
 def _chosen(
     net: Net,
     situation: RecoverySituation,
-    recovery: Recovery,
+    means: Means,
     undo: Way,
     others: Mapping[Remedy, Way],
     offers: Sequence[Offer],
     original: ObjectRef | None,
 ) -> Way:
     """Answer the way that the manifest wants for the situation; where there is no such way, what takes the effect back."""
-    word = getattr(recovery, situation.value, None)
+    word = getattr(means.recovery, situation.value, None)
     if undo.remedy is Remedy.ACCEPT or word is None or word in _TAKEN_BACK:
         return undo
     wanted = Remedy(word.value)
     if wanted in others:
         return others[wanted]
-    if failed := next((offer.why_not for offer in offers if offer.remedy is wanted), None):
-        return by_hand(net, failed)
+    offer = next((offer for offer in offers if offer.remedy is wanted), None)
+    if offer is not None and offer.why_not:
+        return by_hand(net, offer.why_not)
+    if offer is not None and offer.tool and undo.remedy.by_people and net.object.system not in means.invokes:
+        return by_hand(net, preview.not_offered(wanted, offer.tool, offer.args))
     if wanted is Remedy.MARK and undo.undo_tool is None and original is not None:
         return by_hand(net, preview.no_mark(original))
     return undo
@@ -352,7 +369,7 @@ def _beyond(effect: Effect, way: Undoing) -> Operation | None:
     """Answer what left the system for good: the tool's declared kind counts for everything that the call changed."""
     if effect.operation in _MUST_TELL:
         return effect.operation
-    return _BEYOND.get(way.kind) if way.kind is not None else None
+    return BEYOND.get(way.kind) if way.kind is not None else None
 
 
 def _audiences(operations: Sequence[Operation], *, external: bool) -> tuple[Audience, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from stopwork.incidents.case import Case
+from stopwork.incidents.departed import departed
 from stopwork.incidents.followup import in_force
 from stopwork.ledger import records as r
 from stopwork.ledger.words import IncidentStatus, PlanState, RunStatus, ScopeKind
@@ -44,6 +45,7 @@ def gather(
     known = {call.id for call in calls}
     effects = [effect for effect in _of_runs(view, r.Effect, of_runs, "at") if effect.call in known]
     effects += unseen_effects(view, manifests, calls, effects)
+    effects += departed(calls, effects)
     plans = _plans(view, incident_id, incident.plan)
     return Case(
         incident=incident,

@@ -8,7 +8,9 @@ from typing import Any
 from msgspec.structs import asdict
 
 from stopwork.incidents.case import Case
+from stopwork.incidents.departed import ARGUMENTS, departed
 from stopwork.incidents.net import Net, images_of
+from stopwork.incidents.reach import Reach, lacking
 from stopwork.incidents.references import Reference
 from stopwork.incidents.remedies import Means, Offer, Undoing
 from stopwork.incidents.unfinished import NAMED
@@ -19,7 +21,8 @@ from stopwork.manifest.expressions import ExpressionError
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.settling import unseen_effects
 from stopwork.storage.transaction import Tx
-from stopwork.systems.base import System, invoking, restoring
+from stopwork.systems.base import System
+from stopwork.systems.reach import heard, reach_of
 
 
 def means_of(
@@ -32,10 +35,12 @@ def means_of(
     references: Mapping[str, tuple[Reference, ...]],
 ) -> Means:
     """Answer what there is to put the objects of a case right; of repeated work only the copies go, unless calls were chosen."""
+    reaches = _reaches(case, systems)
     return Means(
         undoing=_undoing(tx, manifests),
-        restores=restoring(systems) | _seen_elsewhere(case, systems),
-        invokes=invoking(systems),
+        restores=frozenset(name for name, reach in reaches.items() if reach.restores),
+        invokes=frozenset(name for name, reach in reaches.items() if reach.invokes),
+        lacks=lacking(reaches),
         recovery=case.current.recovery,
         offers=_offers(tx, manifests, case),
         copies=_copies(case),
@@ -44,14 +49,20 @@ def means_of(
     )
 
 
-def _seen_elsewhere(case: Case, systems: Mapping[str, System]) -> frozenset[str]:
-    """Answer the systems that are not connected here and whose objects a guard has seen: its process can put them back."""
+def _reaches(case: Case, systems: Mapping[str, System]) -> dict[str, Reach]:
+    """Answer how far recovery reaches into each system: from here, or from the agent's process, as that has told of itself last.
+
+    Of one that told nothing it is supposed that it can put back what its guard has seen.
+    """
     seen = (
         effect.object.system
         for effect in case.effects
-        if ImageState.PRESENT in (effect.before.state, effect.after.state)
+        if effect.source != ARGUMENTS and ImageState.PRESENT in (effect.before.state, effect.after.state)
     )
-    return frozenset(name for name in seen if name not in systems)
+    reaches = {name: Reach() for name in seen}
+    for run in case.runs:
+        reaches |= heard(run.runtime.get("systems", {}))
+    return reaches | {name: reach_of(system) for name, system in systems.items()}
 
 
 def histories(tx: Tx, manifests: Manifests, case: Case, chosen: Collection[str]) -> list[Effect]:
@@ -63,7 +74,9 @@ def histories(tx: Tx, manifests: Manifests, case: Case, chosen: Collection[str])
     found = [effect for key in objects for effect in tx.each(Effect, object_key=key, order="at")]
     calls = {call.id: call for call in (*case.calls, *tx.each(Call, in_flight=True))}
     unseen = unseen_effects(tx, manifests, calls.values(), found)
-    found += [effect for effect in unseen if effect.object_key in objects]
+    found += [
+        effect for effect in (*unseen, *departed(calls.values(), found)) if effect.object_key in objects
+    ]
     return sorted(found, key=lambda effect: (effect.at, effect.id))
 
 
@@ -74,7 +87,14 @@ def _undoing(tx: Tx, manifests: Manifests) -> Callable[[Effect], Undoing]:
         tool = rules.manifest.tools.get(call.tool)
         if tool is None:
             return Undoing(kind=call.effect)
-        named = effect.source in NAMED or (tool.object is not None and tool.object.type == effect.object.type)
+        left = (
+            effect.source == ARGUMENTS
+        )  # no system has it, and what the manifest says of the call is about it
+        named = (
+            left
+            or effect.source in NAMED
+            or (tool.object is not None and tool.object.type == effect.object.type)
+        )
         # A system that undoes a call puts back all that the call changed there, whether a scan or the manifest named it.
         everywhere = tool.undo is not None and tool.undo.system == effect.object.system
         undo = tool.undo if named or everywhere else None
@@ -90,7 +110,7 @@ def _undoing(tx: Tx, manifests: Manifests) -> Callable[[Effect], Undoing]:
         return Undoing(
             kind=call.effect,
             external=tool.external,
-            system=undo.system if undo else None,
+            system=undo.system if undo and not left else None,
             tool=undo.tool if undo and not none else None,
             args=args,
             none=none,

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stopwork.kernel.canonical import digest, digest_of
+from stopwork.systems.base import System
+from stopwork.systems.reach import told
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -42,9 +44,14 @@ def tool_digest(name: str, function: Callable[..., Any], leave_out: tuple[str, .
     )
 
 
-def runtime_of(given: Mapping[str, Any], tools: Mapping[str, str]) -> dict[str, Any]:
-    """Answer what a run says of itself: what it was given, and the digests of the guarded tools unless those were given too."""
-    return ({"tools": dict(sorted(tools.items()))} if tools else {}) | dict(given)
+def runtime_of(
+    given: Mapping[str, Any], tools: Mapping[str, str], systems: Mapping[str, System]
+) -> dict[str, Any]:
+    """Answer what a run says of itself: what it was given, and unless those were given too the digests of the guarded tools,
+    and how far a recovery from this process reaches into each of its ``systems``.
+    """
+    digests = {"tools": dict(sorted(tools.items()))} if tools else {}
+    return digests | ({"systems": told(systems)} if systems else {}) | dict(given)
 
 
 def _type(annotation: Any) -> str | None:

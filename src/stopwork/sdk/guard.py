@@ -199,7 +199,7 @@ class Stopwork(MakesUp, Recovers):
             trigger_id=trigger_id or run,
             attempt=attempt,
             retry_of=retry_of,
-            runtime=runtime_of(runtime or {}, self._digests),
+            runtime=runtime_of(runtime or {}, self._digests, self._systems),
         )
         before_end = None if self._reads is None else self._reads.settle
         made = GuardedRun(self.desk, self._adesk, start, self._heartbeat.watch, before_end)

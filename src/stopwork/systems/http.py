@@ -36,6 +36,7 @@ from stopwork.ledger.records import Image, ObjectRef
 from stopwork.ledger.words import ImageState
 from stopwork.systems.base import Unsupported, require_expected, require_known
 from stopwork.systems.python import require_own
+from stopwork.systems.reach import unable
 from stopwork.systems.templates import changes, filled, filled_path
 
 TIMEOUT_S: Final = 10.0
@@ -160,6 +161,7 @@ class HttpSystem:
         self.name = name
         self.scans = scan and any(way.list for way in types.values())
         self.restores = any(way.create or way.update or way.delete for way in types.values())
+        self.unable = unable(types)
         self._types = dict(types)
         self._base = url if url.endswith("/") else f"{url}/"
         self._client = httpx.Client(headers=headers, timeout=timeout_s, follow_redirects=False)
@@ -185,6 +187,14 @@ class HttpSystem:
                     self._change(ref, way.delete, "delete", seen, target, way)
                 case _ if not same(seen.image.content, target.content):
                     self._change(ref, way.update, "update", seen, target, way)
+
+    def check(self, ref: ObjectRef, target: Image) -> None:
+        """Raise ``Invalid`` where no request of the type's map can put such content there."""
+        way = self._way(ref)
+        if target.state is ImageState.PRESENT and way.create is None and way.update is None:
+            raise _no_way(self.name, "create or update", ref)
+        if target.state is ImageState.ABSENT and way.delete is None:
+            raise _no_way(self.name, "delete", ref)
 
     def stamp(self, ref: ObjectRef) -> tuple[str, str]:
         """Answer who changed the object last, and when, as far as its fields for that are named and filled."""
@@ -271,11 +281,7 @@ class HttpSystem:
         self, ref: ObjectRef, call: Call | None, task: str, seen: Seen, target: Image, way: Resource
     ) -> None:
         if call is None:
-            raise Unsupported(
-                f"{self.name} has no way to {task} a {ref.type}",
-                hint=f"Give the type a `{task}`, or undo by hand.",
-                object=str(ref),
-            )
+            raise _no_way(self.name, task, ref)
         wanted = changes(seen.image, target)
         if isinstance(seen.image.content, dict) and isinstance(target.content, dict):
             wanted |= dict.fromkeys(seen.image.content.keys() - target.content.keys(), way.unset)
@@ -364,6 +370,14 @@ class HttpSystem:
                 f"{self.name} answered no JSON while {doing}: {answer.shown()}",
                 hint="See the path; a resource that is text is declared with `text: true`.",
             ) from error
+
+
+def _no_way(name: str, task: str, ref: ObjectRef) -> Unsupported:
+    return Unsupported(
+        f"{name} has no way to {task} a {ref.type}",
+        hint=f"Give the type a `{task}`, or undo by hand.",
+        object=str(ref),
+    )
 
 
 def _names(ref: ObjectRef) -> dict[str, Any]:

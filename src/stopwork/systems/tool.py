@@ -17,12 +17,14 @@ from typing import Any, NoReturn
 from msgspec import Struct
 
 from stopwork.incidents.images import Nothing, field_path, value_at
+from stopwork.incidents.reach import task_of
 from stopwork.kernel.canonical import plain, revive
 from stopwork.kernel.errors import Invalid, NotFound, StopworkError
 from stopwork.ledger.records import Image, ObjectRef
 from stopwork.ledger.words import ImageState
 from stopwork.systems.base import Unsupported, require_expected, require_known
 from stopwork.systems.python import Run, failed, require_own
+from stopwork.systems.reach import unable
 from stopwork.systems.templates import changes, filled
 
 
@@ -59,6 +61,7 @@ class ToolSystem:
     def __init__(self, name: str, invoke: Run, types: Mapping[str, Handling]) -> None:
         self.name = name
         self.restores = any(way.create or way.update or way.delete for way in types.values())
+        self.unable = unable(types)
         self._invoke = invoke
         self._types = dict(types)
         self._lock = RLock()
@@ -90,17 +93,21 @@ class ToolSystem:
         with self._lock:
             now = self.read(ref)
             require_expected(ref, expected, now)
-            if (task := _task(now, target)) is None:
+            if (task := task_of(now, target)) is None:
                 return
             call: ToolCall | None = getattr(way, task)
             if call is None:
-                raise Unsupported(
-                    f"{self.name} has no tool to {task} a {ref.type}",
-                    hint=f"Name one under `{task}`, or undo by hand.",
-                    object=str(ref),
-                )
+                raise _no_tool(self.name, task, ref)
             values = {"id": ref.id, "content": revive(target.content), "changes": changes(now, target)}
             self.invoke(call.tool, filled(call.args, values, ref))
+
+    def check(self, ref: ObjectRef, target: Image) -> None:
+        """Raise ``Invalid`` where no tool of the type can put such content there."""
+        way = self._handling(ref)
+        if target.state is ImageState.PRESENT and way.create is None and way.update is None:
+            raise _no_tool(self.name, "create or update", ref)
+        if target.state is ImageState.ABSENT and way.delete is None:
+            raise _no_tool(self.name, "delete", ref)
 
     def scan(self) -> NoReturn:
         raise Unsupported(f"{self.name} is seen through tools, which cannot list everything")
@@ -124,13 +131,9 @@ class ToolSystem:
         return self._types[ref.type]
 
 
-def _task(now: Image, target: Image) -> str | None:
-    """The field of :class:`Handling` that names the tool to use."""
-    match now.state, target.state:
-        case ImageState.ABSENT, ImageState.PRESENT:
-            return "create"
-        case ImageState.PRESENT, ImageState.ABSENT:
-            return "delete"
-        case ImageState.PRESENT, _:
-            return "update"
-    return None
+def _no_tool(name: str, task: str, ref: ObjectRef) -> Unsupported:
+    return Unsupported(
+        f"{name} has no tool to {task} a {ref.type}",
+        hint=f"Name one under `{task}`, or undo by hand.",
+        object=str(ref),
+    )

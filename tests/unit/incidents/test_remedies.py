@@ -344,3 +344,35 @@ def test_another_way_can_be_chosen_and_the_first_one_again() -> None:
     changed = with_way(item, delete)
     assert (changed.remedy, changed.target) == (Remedy.DELETE, Image.absent())
     assert as_way(with_way(changed, as_way(item))) == as_way(item)
+
+
+# --- done twice ------------------------------------------------------------------------------------
+
+
+def test_of_a_change_made_twice_only_the_second_is_taken_back() -> None:
+    desk = Desk({"eve": {"n": 0}})
+    desk.call("call_1", "eve", {"n": 5}, tool="credit.add")
+    desk.call("call_2", "eve", {"n": 10}, tool="credit.add")
+    [item] = desk.plan(copies=COPIES, only_copies=True)
+    assert (item.remedy, item.changes, item.keep) == (Remedy.RESTORE, {"n": [10, 5]}, "")
+    assert states(desk.run([item])) == [VERIFIED]
+    assert desk.objects == {"eve": {"n": 5}}
+
+
+def test_of_a_change_made_twice_the_second_is_taken_back_by_one_inverse() -> None:
+    desk = Desk({"eve": {"n": 0}})
+    desk.call("call_1", "eve", {"n": 5}, tool="credit.add")
+    desk.call("call_2", "eve", {"n": 10}, tool="credit.add")
+    inverse = Undoing(tool="credit.take", args={"who": "eve", "n": 5})
+    [item] = desk.plan(
+        copies=COPIES, only_copies=True, invokes=frozenset({"desk"}), undoing={"credit.add": inverse}
+    )
+    assert (item.remedy, item.undo_args, item.calls) == (Remedy.INVERSE, inverse.args, ("call_2",))
+
+
+def test_an_original_whose_copy_changed_nothing_more_stays() -> None:
+    desk = Desk({"eve": {"tier": "basic"}})
+    desk.call("call_1", "eve", {"tier": "gold"})
+    desk.call("call_2", "eve", {"tier": "gold"})
+    [item] = desk.plan(copies=COPIES, only_copies=True)
+    assert item.keep == "it is the original of 1 copy; only copies are taken back"

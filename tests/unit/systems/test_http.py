@@ -303,3 +303,13 @@ def test_numbers_and_odd_text_stay_what_they_are(place: Place) -> None:
     way.replace(thing(), Image.absent(), seen)
     assert json.loads(place.asked[-1].body) == odd
     assert same_image(seen, seen)
+
+
+def test_what_no_request_can_put_there_is_refused_before_anything_is_approved() -> None:
+    way = Resource(read="/{id}", update=http.Call(method="PATCH", path="/{id}", body="{changes}"))
+    system = HttpSystem("desk", "http://127.0.0.1:9", {"ticket": way})
+    ref = ObjectRef(system="desk", type="ticket", id="7")
+    assert system.unable == {"ticket": ("create", "delete")}
+    system.check(ref, Image.present({"state": "open"}))
+    with pytest.raises(Unsupported, match="no way to delete a ticket"):
+        system.check(ref, Image.absent())

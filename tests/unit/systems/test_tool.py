@@ -114,3 +114,11 @@ def test_another_type_is_refused() -> None:
     system, _ = _system(NOW)
     with pytest.raises(Invalid, match="Its types are ticket"):
         system.read(ObjectRef(system="desk", type="note", id="7"))
+
+
+def test_what_no_tool_can_put_there_is_refused_before_anything_is_approved() -> None:
+    system, _ = _system(NOW, delete=ToolCall(tool="drop"))
+    assert system.unable == {"ticket": ("create", "update")}
+    system.check(REF, Image.absent())
+    with pytest.raises(Unsupported, match="no tool to create or update a ticket"):
+        system.check(REF, Image.present(TARGET))
