@@ -218,10 +218,10 @@ def approve(
 ) -> Plan:
     """Approve a plan as the business owner: every item is run or stays as the plan proposes, or as is said here.
 
-    ``items`` names those that are run, ``accept`` those that stay as they are, with a reason in ``note``; what only people can do is
-    accepted in the same way. Instead of both, ``where`` is a rule (:mod:`stopwork.incidents.choosing`): what it chooses is run, and the rest
-    stays, for the plan's reason or for the one in ``note``. ``digest`` is that of the plan which was shown. A plan of which nothing is
-    run is finished at once.
+    ``items`` names those that are run, ``accept`` those that stay as they are, with a reason in ``note``; what only people can do, and
+    what needs nothing, stays without that reason unless it is named. Instead of both, ``where`` is a rule
+    (:mod:`stopwork.incidents.choosing`): what it chooses is run, and the rest stays, for the plan's reason or for the one in ``note``.
+    ``digest`` is that of the plan which was shown. A plan of which nothing is run is finished at once.
     """
     known = tx.need(Plan, plan)
     incident = tx.need(Incident, known.incident)
@@ -239,9 +239,9 @@ def approve(
             raise Invalid("choose by a rule or one by one", hint="Leave one of them out.", field="where")
         items = {item.id for item in choose(every.values(), where)}
         accept = {item.id for item in every.values() if not (item.keep or item.remedy.by_people)} - items
-    by_hand = {item.id for item in every.values() if item.remedy.by_people}
-    accepted = set(accept) | (by_hand - set(items or ()))
-    to_stay = {item.id for item in every.values() if item.keep} - accepted
+    accepted = set(accept)
+    by_hand = {item.id for item in every.values() if item.remedy.by_people} - set(items or ())
+    to_stay = ({item.id for item in every.values() if item.keep} | by_hand) - accepted
     chosen = set(items) if items is not None else set(every) - accepted - to_stay
     kept = to_stay - chosen
     if unknown := sorted((chosen | accepted) - every.keys()):
@@ -265,7 +265,7 @@ def approve(
             digest=digest,
             items=tuple(sorted(chosen)),
             accepted=tuple(sorted(accepted)),
-            note=note.strip() or "nothing to run; it is told or left as it is",
+            note=note.strip(),
             kept=tuple(sorted(kept)),
             where=where,
         )

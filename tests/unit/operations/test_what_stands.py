@@ -17,7 +17,7 @@ from stopwork.incidents.report import one_page
 from stopwork.incidents.standing import STANDINGS, Standing
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.records import Item, Plan
-from stopwork.ledger.words import CheckState, ItemState, Phase, PlanState, ReenableCheck
+from stopwork.ledger.words import CheckState, ItemState, Phase, PlanState, ReenableCheck, Remedy
 from stopwork.operations import incidents, planning
 from stopwork.operations.cases import gather
 from tests.support.office import DANA, LEE, WORKFLOW, Office
@@ -151,3 +151,26 @@ def test_nothing_is_corrected_while_a_plan_is_under_way(trouble: Trouble) -> Non
     assert approved.state is PlanState.APPROVED
     assert records_corrected(trouble) == (CheckState.FAILED, f"{approved.id} is approved and not over.")
     assert {item.state for item in case(trouble).plan_items} == {ItemState.APPROVED}
+
+
+def test_the_reason_for_one_object_is_signed_onto_no_other(tmp_path: Path) -> None:
+    with Office(tmp_path / "data") as office:
+        run = office.begin()
+        for renewal in ("2025-01-01", "2026-06-01"):
+            office.do(run, "crm.update_account", account_id="acme", renewal=renewal)
+        office.do(run, "crm.create_task", account_id="acme", title="Call acme")
+        opened = office.write(
+            partial(incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=(run,)),
+            actor=LEE,
+        )
+        trouble = Trouble(office, incident=opened.id)
+        trouble.seal()
+        trouble.audit()
+        found, items = proposed(trouble)
+        assert items["acme"].remedy is Remedy.ACCEPT
+        approve(trouble, found, keep=(items["task-1"].id,), note=CALLED)
+        signed = {name: (item.state, item.note) for name, item in trouble.items(found).items()}
+    assert signed == {
+        "acme": (ItemState.ACCEPTED, "nothing to run; it is told or left as it is"),
+        "task-1": (ItemState.ACCEPTED, CALLED),
+    }

@@ -201,7 +201,7 @@ def _plan_approved(entry: e.Entry, event: e.PlanApproved) -> Iterator[Change]:
             state=w.ItemState.ACCEPTED,
             approved_by=entry.actor.id,
             finished_at=entry.at,
-            note=item.keep,
+            note=item.keep or "nothing to run; it is told or left as it is",
         )
 
     for item in event.kept:
