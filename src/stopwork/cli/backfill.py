@@ -9,7 +9,7 @@ import click
 
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Invocation, answers, paged, reason_option, yes_option
-from stopwork.ledger.records import BackfillState
+from stopwork.ledger.words import BackfillState
 
 if TYPE_CHECKING:
     from stopwork.cli.printing import Paper

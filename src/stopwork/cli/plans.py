@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-import msgspec
 
 from stopwork.cli.assigning import assigned
 from stopwork.cli.invocation import Invocation, answers, yes_option
@@ -98,6 +97,8 @@ def show_plan(paper: Paper, found: Any) -> None:
 
 
 def _in_part(found: Any) -> str:
+    import msgspec
+
     from stopwork.incidents.undone import PartlyUndone, in_words
 
     return in_words(msgspec.convert(found, PartlyUndone))

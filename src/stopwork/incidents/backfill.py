@@ -17,7 +17,6 @@ from stopwork.ledger.records import (
     Backfill,
     BackfillCheck,
     BackfillFinding,
-    BackfillState,
     Call,
     Hold,
     Record,
@@ -25,6 +24,7 @@ from stopwork.ledger.records import (
     Workflow,
 )
 from stopwork.ledger.words import (
+    BackfillState,
     CheckState,
     EffectKind,
     Outcome,

@@ -485,3 +485,13 @@ class CheckState(StrEnum):
     ATTESTED = "attested"
     EXCEPTED = "excepted"
     UNKNOWN = "unknown"
+
+
+class BackfillState(StrEnum):
+    """Where the order to make up for a missed run stands; ``taken`` is from when a guard has it until its run has ended."""
+
+    ORDERED = "ordered"
+    TAKEN = "taken"
+    FINISHED = "finished"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"

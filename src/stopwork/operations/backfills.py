@@ -20,7 +20,6 @@ from stopwork.ledger.events import BackfillExpired, BackfillOrdered, BackfillTak
 from stopwork.ledger.records import (
     Backfill,
     BackfillFinding,
-    BackfillState,
     Call,
     Hold,
     Incident,
@@ -28,7 +27,7 @@ from stopwork.ledger.records import (
     Step,
     Workflow,
 )
-from stopwork.ledger.words import EffectKind, IncidentStatus, Outcome, StepKind
+from stopwork.ledger.words import BackfillState, EffectKind, IncidentStatus, Outcome, StepKind
 from stopwork.manifest.model import Manifest
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import require_business_owner, require_person

@@ -16,8 +16,9 @@ from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import RunFinished, RunStarted, StepRecorded
-from stopwork.ledger.records import Backfill, BackfillState, Call, Principal, Run, Workflow
+from stopwork.ledger.records import Backfill, Call, Principal, Run, Workflow
 from stopwork.ledger.words import (
+    BackfillState,
     EffectKind,
     Outcome,
     PrincipalKind,

@@ -12,8 +12,9 @@ import pytest
 
 from stopwork.control.backfilling import BACKFILL, ClaimBackfills, ClaimedBackfill
 from stopwork.kernel.errors import Conflict, Denied, Invalid
-from stopwork.ledger.records import Backfill, BackfillCheck, BackfillState, Call, Incident, Run
+from stopwork.ledger.records import Backfill, BackfillCheck, Call, Incident, Run
 from stopwork.ledger.words import (
+    BackfillState,
     CheckState,
     IncidentType,
     Outcome,

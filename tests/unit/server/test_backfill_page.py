@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stopwork.ledger.records import Backfill, BackfillState, Hold, Scope
-from stopwork.ledger.words import HoldMode, ScopeKind
+from stopwork.ledger.records import Backfill, Hold, Scope
+from stopwork.ledger.words import BackfillState, HoldMode, ScopeKind
 from tests.support.office import DANA, WORKFLOW
 from tests.unit.server.browser import Browser
 from tests.unit.server.house import House, house

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
+from stopwork.ledger import words as w
 from stopwork.ledger.fold.change import Change, Put, Update, on, replace, same_fields, to
 
 
@@ -16,7 +17,7 @@ def _ordered(entry: e.Entry, event: e.BackfillOrdered) -> Iterator[Change]:
             r.Backfill,
             event,
             id=event.backfill,
-            state=r.BackfillState.ORDERED,
+            state=w.BackfillState.ORDERED,
             ordered_by=entry.actor,
             ordered_at=entry.at,
         )
@@ -28,7 +29,7 @@ def _taken(entry: e.Entry, event: e.BackfillTaken) -> Iterator[Change]:
     yield to(
         r.Backfill,
         event.backfill,
-        state=r.BackfillState.TAKEN,
+        state=w.BackfillState.TAKEN,
         run=event.run,
         session=event.session,
         findings=event.findings,
@@ -39,23 +40,23 @@ def _taken(entry: e.Entry, event: e.BackfillTaken) -> Iterator[Change]:
 
 @on(e.BackfillExpired)
 def _expired(entry: e.Entry, event: e.BackfillExpired) -> Iterator[Change]:
-    yield _closed(entry, event.backfill, state=r.BackfillState.EXPIRED)
+    yield _closed(entry, event.backfill, state=w.BackfillState.EXPIRED)
 
 
 @on(e.BackfillWithdrawn)
 def _withdrawn(entry: e.Entry, event: e.BackfillWithdrawn) -> Iterator[Change]:
-    yield _closed(entry, event.backfill, state=r.BackfillState.WITHDRAWN, note=event.reason)
+    yield _closed(entry, event.backfill, state=w.BackfillState.WITHDRAWN, note=event.reason)
 
 
 def run_ended(entry: e.Entry, event: e.RunFinished, backfill: str) -> Update:
     """Answer the change by which an order ends with its run; one that was withdrawn meanwhile stays so."""
 
     def evolve(order: r.Backfill) -> r.Backfill:
-        if order.state is r.BackfillState.WITHDRAWN:
+        if order.state is w.BackfillState.WITHDRAWN:
             return replace(order, ended=event.status)
         return replace(
             order,
-            state=r.BackfillState.FINISHED,
+            state=w.BackfillState.FINISHED,
             ended=event.status,
             note=event.error or "",
             closed_at=entry.at,

@@ -14,7 +14,7 @@ from stopwork.ledger.records.audits import (
     AuditScope,
     SystemSeen,
 )
-from stopwork.ledger.records.backfills import Backfill, BackfillCheck, BackfillFinding, BackfillState
+from stopwork.ledger.records.backfills import Backfill, BackfillCheck, BackfillFinding
 from stopwork.ledger.records.controls import Approval, Credential, Hold, Nag
 from stopwork.ledger.records.drafts import Claim, Draft, Release
 from stopwork.ledger.records.incidents import (
@@ -75,7 +75,6 @@ __all__ = [
     "Backfill",
     "BackfillCheck",
     "BackfillFinding",
-    "BackfillState",
     "Bundle",
     "Call",
     "Captured",

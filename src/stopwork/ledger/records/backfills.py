@@ -6,17 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from stopwork.ledger.records.parts import Principal, Record
-from stopwork.ledger.words import CheckState, RunStatus
-
-
-class BackfillState(StrEnum):
-    """Where the order to make up for a missed run stands; ``taken`` is from when a guard has it until its run has ended."""
-
-    ORDERED = "ordered"
-    TAKEN = "taken"
-    FINISHED = "finished"
-    EXPIRED = "expired"
-    WITHDRAWN = "withdrawn"
+from stopwork.ledger.words import BackfillState, CheckState, RunStatus
 
 
 class BackfillCheck(StrEnum):

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from stopwork.ledger import records as r
+from stopwork.ledger import words as w
 from stopwork.operations import backfills
 from stopwork.server.api.controls import Reason, page_of
 from stopwork.server.api.endpoint import Endpoint, Page, Read, Write
@@ -18,7 +19,7 @@ Why = Annotated[str, Meta(max_length=2_000)]
 
 class BackfillFilter(Page, frozen=True, kw_only=True):
     workflow: str | None = None
-    state: r.BackfillState | None = None
+    state: w.BackfillState | None = None
     incident: str | None = None
 
 
