@@ -26,7 +26,8 @@ class System(Protocol):
     called from several threads. A place that cannot be reached MUST raise ``Unavailable``; no answer may be made up.
 
     These are optional: ``restores`` (true unless said otherwise) tells whether :meth:`replace` works, ``invokes`` and
-    ``captures`` (false unless said otherwise) whether it has the methods of :class:`Invoker` and :class:`Capturing`, and ``at_once`` (one
+    ``captures`` (false unless said otherwise) whether it has the methods of :class:`Invoker` and :class:`Capturing`, ``unable`` (empty
+    unless said otherwise), by type, which of create, update and delete :meth:`replace` has no way for, and ``at_once`` (one
     unless said otherwise) how many objects that do not depend on each other a recovery may change at a time. A system with the methods of
     :class:`Swapping` is asked for many at once instead; one with those of :class:`Stamping` says who changed an object last, one with
     those of :class:`Checking` is asked before a person's edit of a recovery is taken, and one with that of :class:`Referring` before a
