@@ -373,6 +373,13 @@ class Story:
             crm.replace(refs[order["item"]], expected, target)
         ended = [{"item": item, "image": to_builtins(crm.read(ref))} for item, ref in refs.items()]
         self.post(f"/v1/plans/{self.plan}/end", who=AGENT, **mine, ended=ended)
+        # What was put back is read once more before the plan is over.
+        once_more = self.post("/v1/recovery/claim", who=AGENT, **asked)["lane"]
+        looked = [
+            {"item": each["item"], "image": to_builtins(crm.read(refs[each["item"]]))}
+            for each in once_more["items"]
+        ]
+        assert not self.post(f"/v1/plans/{self.plan}/begin", who=AGENT, **mine, looked=looked)["orders"]
         self.house.office.inst.systems["crm"] = crm
         assert self.get(f"/v1/plans/{self.plan}")["state"] == "finished"
 
