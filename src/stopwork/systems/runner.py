@@ -74,7 +74,7 @@ class Runner:
         return done
 
     def _lane(self, workflow: str, plan: str | None, name: str, system: System, until: float | None) -> int:
-        done = 0
+        done: set[str] = set()
         at_once = max(1, getattr(system, "at_once", 1))
         limit = p.MAX_BATCH if _swaps(system) else min(p.MAX_BATCH, _ROUNDS * at_once)
         claim = p.ClaimLane(
@@ -93,11 +93,11 @@ class Runner:
                     tenure = _Tenure(self._desk, lane, self._runner, self._clock, self._patience_s)
                 tenure.renewed(asked_at, lane.lease_s)
                 self._batch(system, lane, tenure, at_once)
-                done += len(lane.items)
+                done.update(each.item for each in lane.items)
         finally:
             if tenure is not None:
                 tenure.end()
-        return done
+        return len(done)
 
     def _batch(self, system: System, lane: p.Lane, tenure: _Tenure, at_once: int) -> None:
         objects = {each.item: each.object for each in lane.items}
