@@ -109,5 +109,5 @@ def test_an_approval_is_of_exactly_what_is_shown(company: Company, incident: str
     lee.go(f"/approvals/{asked['id']}")
     assert not lee.page.has("form.decide"), "lee is not asked"
     dana.send("form.decide", "Approve exactly this")
-    assert dana.said() == "Approved."
+    assert dana.said() == "Approved: it runs when the agent asks again."
     assert company.dana.get(f"/v1/approvals/{asked['id']}")["state"] == "approved"
