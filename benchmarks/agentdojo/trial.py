@@ -101,7 +101,7 @@ class Trial:
             true=frozenset((index, change) for index, each in enumerate(made) for change in each.changed),
             found=frozenset(
                 (number[effect.call], (self._key(effect.object), operation_seen(effect)))
-                for effect in response.case.effects
+                for effect in response.effects()
             ),
             listed=frozenset(self._key(each.object) for each in response.affected()),
         )

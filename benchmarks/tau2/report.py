@@ -24,8 +24,9 @@ _ALL_HEAD: Final = (
     "conflicts",
 )
 _ROGUE_HEAD: Final = (
-    "domain", "manifest", "arm", "pairs", "unwanted calls undone: equal", "equal but for ids", "or every difference named", "hashes agree",
-    "conflicts", "of them false", "left to people",
+    "domain", "manifest", "arm", "pairs", "unwanted calls undone: equal", "equal but for ids",
+    "or every difference named in the plan", "or told of elsewhere", "told: recall / precision", "hashes agree", "conflicts", "of them false",
+    "left to people",
 )  # fmt: skip
 _TWICE_HEAD: Final = (
     "domain", "manifest", "writes made twice", "the second took effect", "noticed: recall / precision", "only the second undone: equal",
@@ -65,7 +66,9 @@ def section(results: Sequence[Result], *, duration_s: float, command: str, jobs:
         *table(_ROGUE_HEAD, _rows(rows, (Arm.ROGUE_AFTER, Arm.ROGUE_BEFORE), _rogue)),
         "",
         "A conflict is *false* where nobody but the unwanted calls had changed the object. Where the unwanted task comes *first*, the wanted one",
-        "acts on what it left: what the wanted one did then is not what it does alone, and no undo makes it so.",
+        "acts on what it left: what the wanted one did then is not what it does alone, and no undo makes it so. *Named in the plan*: as a conflict,",
+        "or left to people. *Told of elsewhere*: by the look at what has changed since, by the audit as what followed, or as a call that is undone",
+        "in part; *precision* says how many of all these objects really differ.",
         "",
         "**Each write twice**: the second is undone at once, against the world with one:",
         "",
@@ -93,8 +96,8 @@ def _all(row: Tally) -> tuple[str, ...]:
 
 def _rogue(row: Tally) -> tuple[str, ...]:
     return (
-        str(row.runs), str(row.undone), str(row.undone_but_ids), str(row.undone_or_named), str(row.hashes_agree),
-        str(row.conflicts), str(row.false_conflicts), str(row.by_hand),
+        str(row.runs), str(row.undone), str(row.undone_but_ids), str(row.undone_or_named), str(row.undone_or_told), str(row.warned),
+        str(row.hashes_agree), str(row.conflicts), str(row.false_conflicts), str(row.by_hand),
     )  # fmt: skip
 
 

@@ -7,13 +7,24 @@ from dataclasses import dataclass, field
 
 from benchmarks.worlds import score
 from benchmarks.worlds.score import Hits, Restored, Share
+from benchmarks.worlds.truth import Key
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged(Restored):
-    """What a world is like after a recovery, and whether the package's own hashes say that it is as it should be."""
+    """What a world is like after a recovery, and whether the package's own hashes say that it is as it should be.
+
+    ``told`` are the objects that people are told of besides those that are ``named``: changed since, followed from what was undone,
+    or of a call that is undone in part.
+    """
 
     hashes_agree: bool
+    told: tuple[Key, ...] = ()
+
+    @property
+    def warned(self) -> set[Key]:
+        """Every object of which people are told that it may not be as it should be."""
+        return {*self.named, *self.told}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +89,8 @@ class Tally(score.Tally):
     noticed: Hits = field(default_factory=Hits)
     copy_undone: Share = field(default_factory=Share)
     hashes_agree: Share = field(default_factory=Share)
+    undone_or_told: Share = field(default_factory=Share)
+    warned: Hits = field(default_factory=Hits)
 
     def add(self, result: score.Result) -> None:
         """Count one play."""
@@ -92,6 +105,10 @@ class Tally(score.Tally):
             self.noticed.add({copy} if copy.took_effect else (), {copy} if copy.noticed else ())
             if copy.undone is not None:
                 self.copy_undone.add(copy.undone.equal)
+        if isinstance(result.undone, Judged):
+            different = set(result.undone.differences)
+            self.undone_or_told.add(result.undone.equal_but_for_ids or different <= result.undone.warned)
+            self.warned.add(different, result.undone.warned)
         for restored in (result.undone, result.undone_all, *(copy.undone for copy in result.copies)):
             if isinstance(restored, Judged):
                 self.hashes_agree.add(restored.hashes_agree)

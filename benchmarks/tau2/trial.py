@@ -24,6 +24,7 @@ from benchmarks.worlds.score import Audited
 from benchmarks.worlds.truth import Change, Key, changes
 from stopwork import Stopwork
 from stopwork.detect.registry import DETECTORS
+from stopwork.incidents.undone import partly_undone
 from stopwork.ledger.records import Call as Record
 from stopwork.ledger.records import Item, ObjectRef, Signal
 from stopwork.ledger.words import IncidentType, ItemState, Remedy
@@ -206,7 +207,7 @@ class Trial:
             true=frozenset((index, change) for index, each in enumerate(made) for change in each.changed),
             found=frozenset(
                 (number[effect.call], (self._key(effect.object), operation_seen(effect)))
-                for effect in response.case.effects
+                for effect in response.effects()
             ),
             listed=frozenset(self._key(each.object) for each in response.affected()),
         )
@@ -239,9 +240,8 @@ class Trial:
             differences=differences,
             equal_but_for_ids=not differences or without(wanted.objects, new) == without(found.objects, new),
             hashes_agree=wanted.hashes == found.hashes,
-            named=tuple(
-                sorted({*(self._key(item.object) for item in (*clashed, *by_hand)), *map(self._key, later)})
-            ),
+            named=tuple(sorted({self._key(item.object) for item in (*clashed, *by_hand)})),
+            told=tuple(sorted({self._key(ref) for ref in (*later, *_left(items))})),
             hindered=hindered,
             conflicts=len(clashed),
             by_hand=len(by_hand),
@@ -249,6 +249,12 @@ class Trial:
 
     def _key(self, ref: ObjectRef) -> Key:
         return self._places[ref.type].path, ref.id
+
+
+def _left(items: Sequence[Item]) -> Iterable[ObjectRef]:
+    """Answer the objects of the calls that the plan says are undone in part."""
+    for each in partly_undone(items):
+        yield from (*each.back, *each.partly, *each.left)
 
 
 def _made(world: World, calls: Iterable[Call]) -> list[Made]:

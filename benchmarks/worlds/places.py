@@ -6,7 +6,7 @@ Each type of object is then one line: where the environment keeps it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
@@ -92,6 +92,10 @@ class Single:
 Places = dict[str, Shelf | Single]
 
 
+#: The one system of every world here; what a call let go of beyond it (a mail that went out) is no object of it.
+WORLD: Final = "env"
+
+
 def system_over(environment: Callable[[], Any], places: Places, *, scans: bool = True) -> PythonSystem:
     """Answer the system ``env`` that reads, writes and scans whatever environment is the present one."""
 
@@ -105,7 +109,7 @@ def system_over(environment: Callable[[], Any], places: Places, *, scans: bool =
         here = environment()
         return ((kind, key, content) for kind, place in places.items() for key, content in place.items(here))
 
-    return PythonSystem("env", read, write, scan if scans else None)
+    return PythonSystem(WORLD, read, write, scan if scans else None)
 
 
 def _at(environment: Any, path: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from benchmarks.worlds.places import WORLD
 from stopwork.incidents.affected import AffectedObject, affected_objects
 from stopwork.incidents.images import operation_of
 from stopwork.ledger.records import AuditScope, Effect, Item, ObjectRef, Principal
@@ -35,8 +36,12 @@ class Response:
         self.case = self._store.read(lambda view: gather(view, self._manifests, self._incident))
 
     def affected(self) -> tuple[AffectedObject, ...]:
-        """Answer the objects that the audit lists."""
-        return affected_objects(self.case)
+        """Answer the objects of the world that the audit lists."""
+        return tuple(each for each in affected_objects(self.case) if each.object.system == WORLD)
+
+    def effects(self) -> tuple[Effect, ...]:
+        """Answer what the audit says of each call, as far as it is about the world."""
+        return tuple(effect for effect in self.case.effects if effect.object.system == WORLD)
 
     def seal_and_audit(self, *, followed: bool = False) -> tuple[ObjectRef, ...]:
         """Do what has to come before any recovery. With ``followed``, answer the objects that later calls went on from."""
@@ -48,19 +53,24 @@ class Response:
             actor=RESPONDER,
         )
         links = audit.followed.links if audit.followed else ()
-        return tuple(dict.fromkeys(ref for link in links for ref in (link.object, *link.changed)))
+        found = dict.fromkeys(ref for link in links for ref in (link.object, *link.changed))
+        return tuple(ref for ref in found if ref.system == WORLD)
 
     def drifted(self) -> list[ObjectRef]:
         """Look at all these objects now, and answer those that somebody has changed since."""
         look = drifting.look_at_objects(self._installation, RESPONDER, incident=self._incident)
-        return [each.object for each in look.objects if each.state in (DriftState.CHANGED, DriftState.GONE)]
+        changed = [
+            each.object for each in look.objects if each.state in (DriftState.CHANGED, DriftState.GONE)
+        ]
+        return [ref for ref in changed if ref.system == WORLD]
 
     def recover(self, calls: Collection[str]) -> list[Item]:
-        """Undo these calls: plan, the owner's approval, run, read back. Answer the items as they ended."""
+        """Undo these calls: plan, the owner's approval, run, read back. Answer the items about the world as they ended."""
         plan = planning.plan(self._installation, RESPONDER, incident=self._incident, calls=calls)
         self._store.write(lambda tx: planning.approve(tx, plan=plan.id, digest=plan.digest), actor=OWNER)
         recovering.run(self._installation, RESPONDER, plan=plan.id)
-        return self._store.read(lambda view: list(view.each(Item, plan=plan.id, order="order")))
+        items = self._store.read(lambda view: list(view.each(Item, plan=plan.id, order="order")))
+        return [item for item in items if item.object.system == WORLD]
 
 
 def operation_seen(effect: Effect) -> str:
