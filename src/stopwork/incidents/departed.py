@@ -11,20 +11,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from stopwork.incidents.unfinished import unfinished
+from stopwork.incidents.images import BEYOND
+from stopwork.incidents.unfinished import effect_of, unfinished
 from stopwork.ledger.records import Call, Effect, Image, ObjectRef
-from stopwork.ledger.words import EffectKind, Operation, Outcome
+from stopwork.ledger.words import Operation, Outcome
 
 #: The source of an effect that is known only from the arguments of its call.
 ARGUMENTS: Final = "arguments"
-
-#: What leaves the system for good, by the declared kind of effect.
-BEYOND: Final[dict[EffectKind, Operation]] = {
-    EffectKind.SEND: Operation.SENT,
-    EffectKind.PAY: Operation.PAID,
-    EffectKind.APPROVE: Operation.APPROVED,
-    EffectKind.TRIGGER: Operation.TRIGGERED,
-}
 
 
 def departed(calls: Iterable[Call], known: Iterable[Effect]) -> list[Effect]:
@@ -56,17 +49,4 @@ def _effect(call: Call, operation: Operation) -> Effect:
         after = Image.unknown("nobody saw how the call ended")
     else:
         after = replace(Image.present(call.args), note="as the arguments of the call say")
-    return Effect(
-        id=f"{call.id}:{ref}",
-        call=call.id,
-        run=call.run,
-        workflow=call.workflow,
-        tool=call.tool,
-        object=ref,
-        operation=operation,
-        before=Image.absent(),
-        after=after,
-        at=call.attempted_at or call.requested_at,
-        source=ARGUMENTS,
-        object_key=str(ref),
-    )
+    return effect_of(call, ref, operation, Image.absent(), after, ARGUMENTS)

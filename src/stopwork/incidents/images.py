@@ -21,16 +21,20 @@ NO_FIELD: Final = {"absent": True}
 NOT_SEEN: Final = {"unknown": True}
 """How a value is shown at which nobody looked."""
 
-_DECLARED: Final[dict[EffectKind, Operation]] = {
-    EffectKind.CREATE: Operation.CREATED,
-    EffectKind.UPDATE: Operation.MODIFIED,
-    EffectKind.DELETE: Operation.DELETED,
+BEYOND: Final[dict[EffectKind, Operation]] = {
     EffectKind.SEND: Operation.SENT,
     EffectKind.PAY: Operation.PAID,
     EffectKind.APPROVE: Operation.APPROVED,
     EffectKind.TRIGGER: Operation.TRIGGERED,
 }
-_BEYOND_THE_OBJECT: Final = {EffectKind.SEND, EffectKind.PAY, EffectKind.APPROVE, EffectKind.TRIGGER}
+"""What leaves the system for good, by the declared kind of effect."""
+
+_DECLARED: Final[dict[EffectKind, Operation]] = {
+    EffectKind.CREATE: Operation.CREATED,
+    EffectKind.UPDATE: Operation.MODIFIED,
+    EffectKind.DELETE: Operation.DELETED,
+    **BEYOND,
+}
 
 Path = tuple[str, ...]
 
@@ -95,8 +99,8 @@ def operation_of(before: Image, after: Image, declared: EffectKind | None = None
     although all that is seen is a new row. Pass ``declared`` only for the object that the manifest names for the
     call; what a scan found besides it is known by its images alone.
     """
-    if declared in _BEYOND_THE_OBJECT:
-        return _DECLARED[declared]
+    if declared in BEYOND:
+        return BEYOND[declared]
     if ImageState.UNKNOWN in (before.state, after.state):
         return _DECLARED.get(declared) if declared is not None else None
     if before.state is not after.state:

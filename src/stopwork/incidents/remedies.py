@@ -11,8 +11,8 @@ from typing import Any, Final
 from msgspec.structs import asdict, replace
 
 from stopwork.incidents import preview
-from stopwork.incidents.departed import ARGUMENTS, BEYOND, shows_what_left
-from stopwork.incidents.images import changed_fields, with_fields
+from stopwork.incidents.departed import ARGUMENTS, shows_what_left
+from stopwork.incidents.images import BEYOND, changed_fields, with_fields
 from stopwork.incidents.net import Course, Net, maker
 from stopwork.incidents.reach import Lacks, lacks_nothing
 from stopwork.incidents.references import Reference

@@ -58,7 +58,10 @@ def image_before(call: Call) -> Image:
     return Image.unknown("it was not read before the call")
 
 
-def _possible(call: Call, ref: ObjectRef, before: Image, after: Image) -> Effect:
+def effect_of(
+    call: Call, ref: ObjectRef, operation: Operation, before: Image, after: Image, source: str
+) -> Effect:
+    """Answer an effect that nobody has seen: what is known of the call says that there is one."""
     return Effect(
         id=f"{call.id}:{ref}",
         call=call.id,
@@ -66,10 +69,15 @@ def _possible(call: Call, ref: ObjectRef, before: Image, after: Image) -> Effect
         workflow=call.workflow,
         tool=call.tool,
         object=ref,
-        operation=operation_of(before, after, call.effect) or Operation.MODIFIED,
+        operation=operation,
         before=before,
         after=after,
         at=call.attempted_at or call.requested_at,
-        source=ATTEMPT,
+        source=source,
         object_key=str(ref),
     )
+
+
+def _possible(call: Call, ref: ObjectRef, before: Image, after: Image) -> Effect:
+    operation = operation_of(before, after, call.effect) or Operation.MODIFIED
+    return effect_of(call, ref, operation, before, after, ATTEMPT)
