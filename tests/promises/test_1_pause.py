@@ -38,12 +38,6 @@ HAMMERS = 6
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
 def busy(tmp_path: Path) -> Iterator[Office]:
     """An office whose clock runs and whose ids are drawn, for many agents at once."""
     clock = SystemClock()

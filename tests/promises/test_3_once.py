@@ -5,7 +5,6 @@ at before anything is tried again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,12 +21,6 @@ from stopwork.operations import approvals, holds, manifests, outcomes
 from tests.support.office import DANA, LEE, MANIFEST, WORKFLOW, Office
 
 ACME = ObjectRef(system="crm", type="account", id="acme")
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def update(office: Office, run: str, renewal: str = "2025-01-01") -> PermitAnswer:

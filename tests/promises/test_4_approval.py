@@ -1,13 +1,10 @@
-"""Promise: an approval is of exact bytes, by a named person who did not ask for it, until it expires, for one use. An agent's credential
-can approve, lift, sign, send, seal and declare nothing.
-"""
+"""Promise: an approval is of exact bytes, by a named person who did not ask for it, until it expires, for one use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,47 +16,19 @@ from stopwork.ledger.events import ApprovalEscalated
 from stopwork.ledger.records import Approval, Call, Principal
 from stopwork.ledger.words import (
     ApprovalState,
-    ContainmentState,
-    IncidentType,
-    Outcome,
     PrincipalKind,
-    ReenableCheck,
-    Remedy,
     ScopeKind,
-    Severity,
-    Stage,
     Verdict,
 )
 from stopwork.operations import (
     approvals,
-    audits,
-    containment,
-    credentials,
-    drifting,
-    evidence,
     holds,
-    incidents,
     manifests,
-    messages,
-    outcomes,
     permits,
-    plan_edits,
-    planning,
-    postmortems,
-    preparedness,
-    recovering,
-    returning,
 )
 from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
-from tests.support.trouble import Trouble
 
 MAIL = {"to": "someone@customer.test", "subject": "Your renewal"}
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def ask(
@@ -404,177 +373,3 @@ def test_nobody_decides_twice_or_after_others(office: Office) -> None:
     decide(office, waiting, approve=False)
     with pytest.raises(Conflict, match=r"is rejected already, by dana@acme\.test"):
         decide(office, waiting)
-
-
-# --- what an agent's credential cannot do --------------------------------------------------------------
-
-
-class Prepared:
-    """An installation in which there is one of everything that somebody may decide about."""
-
-    def __init__(self, office: Office) -> None:
-        self.office = office
-        self.trouble = Trouble(office)
-        self.incident = self.trouble.incident
-        self.manifests = office.inst.manifests
-        self.waiting = ask(office, office.begin("tuesday"))
-        self.in_flight = office.ask(office.begin("wednesday"), "crm.read_account", account_id="acme")
-        self.hold = office.pause(ScopeKind.TRIGGER, "manual", workflow=WORKFLOW).hold
-        self.credential = office.write(
-            partial(credentials.issue, principal=DANA, administrator=True),
-            actor=Principal(kind=PrincipalKind.SYSTEM, id="setup"),
-        ).credential
-        self.item = self.trouble.checklist()[0]
-        self.trouble.seal()
-        self.trouble.audit()
-        self.plan = self.trouble.propose()
-        self.message = self.trouble.draft()[0]
-        postmortem = {"summary": "it went wrong"}
-        office.write(
-            partial(postmortems.save, incident=self.incident, fields=postmortem, follow_ups=()), actor=LEE
-        )
-
-
-Deed = Callable[[Prepared], Any]
-
-
-def by_agent(operation: Callable[..., Any], **given: Callable[[Prepared], Any]) -> Deed:
-    """Answer the operation, asked for by the agent with these arguments."""
-
-    def deed(p: Prepared) -> Any:
-        arguments = {name: value(p) for name, value in given.items()}
-        return p.office.write(lambda tx: operation(tx, **arguments), actor=AGENT)
-
-    return deed
-
-
-def incident(p: Prepared) -> str:
-    return p.incident
-
-
-def rules(p: Prepared) -> Any:
-    return p.manifests
-
-
-def text(value: Any) -> Callable[[Prepared], Any]:
-    return lambda _p: value
-
-
-DEEDS: dict[str, Deed] = {
-    "approve a call": by_agent(approvals.decide, approval=lambda p: p.waiting.approval, approve=text(True)),
-    "reject a call": by_agent(approvals.decide, approval=lambda p: p.waiting.approval, approve=text(False)),
-    "lift a hold": by_agent(holds.lift, hold=lambda p: p.hold.id, reason=text("all is well")),
-    "apply a manifest": by_agent(
-        manifests.apply, text=text(MANIFEST.replace("gate:", "#")), reason=text("x")
-    ),
-    "settle a call": by_agent(
-        outcomes.reconcile, call=lambda p: p.in_flight.call, outcome=text(Outcome.SUCCEEDED), note=text("x")
-    ),
-    "open an incident": by_agent(
-        incidents.open_by_hand, manifests=rules, workflow=text(WORKFLOW), type=text(IncidentType.TOOL_MISUSE)
-    ),
-    "change the severity": by_agent(
-        incidents.change_severity,
-        manifests=rules,
-        incident=incident,
-        severity=text(Severity.SEV0),
-        reason=text("x"),
-    ),
-    "write a note": by_agent(incidents.add_note, incident=incident, text=text("all is well")),
-    "record the root cause": by_agent(incidents.record_root_cause, incident=incident, text=text("people")),
-    "hand over a role": by_agent(
-        incidents.hand_over, incident=incident, role=text("commander"), to=text("eve@acme.test")
-    ),
-    "schedule an update": by_agent(
-        incidents.schedule_update, incident=incident, at=lambda p: p.office.clock.now().replace(year=2030)
-    ),
-    "seal the evidence": lambda p: evidence.seal(p.office.inst, AGENT, incident=p.incident),
-    "take the evidence out": lambda p: evidence.fetch(p.office.inst, AGENT, incident=p.incident),
-    "propose containment": by_agent(containment.checklist, manifests=rules, incident=incident),
-    "record containment": by_agent(
-        containment.record,
-        item=lambda p: p.item.id,
-        state=text(ContainmentState.DONE),
-        verified_how=text("trust me"),
-    ),
-    "complete the audit": by_agent(audits.complete, manifests=rules, incident=incident),
-    "propose a recovery": by_agent(
-        planning.propose, manifests=rules, systems=lambda p: p.office.inst.systems, incident=incident
-    ),
-    "approve a recovery": by_agent(
-        planning.approve, plan=lambda p: p.plan.id, digest=lambda p: p.plan.digest
-    ),
-    "approve a recovery by a rule": by_agent(
-        planning.approve, plan=lambda p: p.plan.id, digest=lambda p: p.plan.digest, where=text("true")
-    ),
-    "edit a recovery": lambda p: plan_edits.edit(
-        p.office.inst,
-        AGENT,
-        plan=p.plan.id,
-        item=p.trouble.items(p.plan)["acme"].id,
-        digest=p.plan.digest,
-        reason="x",
-        remedy=Remedy.TELL,
-    ),
-    "take an edit of a recovery back": by_agent(
-        plan_edits.take_back,
-        plan=lambda p: p.plan.id,
-        item=lambda p: p.trouble.items(p.plan)["acme"].id,
-        digest=lambda p: p.plan.digest,
-        reason=text("x"),
-    ),
-    "look at an incident's objects": lambda p: drifting.look_at_objects(
-        p.office.inst, AGENT, incident=p.incident
-    ),
-    "run a recovery": lambda p: (
-        p.trouble.approve(p.plan),
-        recovering.run(p.office.inst, AGENT, plan=p.plan.id),
-    ),
-    "take a recovery back": by_agent(planning.propose_reversal, plan=lambda p: p.plan.id),
-    "draft messages": by_agent(messages.draft, manifests=rules, incident=incident),
-    "edit a message": by_agent(
-        messages.edit,
-        message=lambda p: p.message.id,
-        recipients=text(("eve@acme.test",)),
-        subject=text("All is well"),
-        body=text("Nothing happened."),
-    ),
-    "approve a message": by_agent(
-        messages.approve, message=lambda p: p.message.id, digest=lambda p: p.message.digest
-    ),
-    "discard a message": by_agent(messages.discard, message=lambda p: p.message.id, reason=text("x")),
-    "send a message": lambda p: messages.send(p.office.inst, AGENT, message=p.message.id),
-    "write the postmortem": by_agent(
-        postmortems.save, incident=incident, fields=text({}), follow_ups=text(())
-    ),
-    "close the postmortem": by_agent(postmortems.close, manifests=rules, incident=incident),
-    "answer a check": by_agent(
-        returning.answer,
-        manifests=rules,
-        incident=incident,
-        check=text(ReenableCheck.TESTS_ADDED),
-        note=text("x"),
-    ),
-    "raise a stage": by_agent(returning.raise_stage, manifests=rules, incident=incident),
-    "lower a stage": by_agent(
-        returning.change_stage, workflow=text(WORKFLOW), stage=text(Stage.READ_ONLY), reason=text("x")
-    ),
-    "close the incident": by_agent(returning.close, incident=incident, reason=text("all is well")),
-    "review its preparedness": by_agent(preparedness.record, manifests=rules, workflow=text(WORKFLOW)),
-    "make a credential": by_agent(credentials.issue, principal=text(AGENT)),
-    "make a person's credential": by_agent(credentials.issue, principal=text(DANA)),
-    "revoke a credential": by_agent(
-        credentials.revoke, credential=lambda p: p.credential.id, reason=text("x")
-    ),
-}
-
-
-@pytest.mark.parametrize("what", DEEDS)
-def test_an_agent_cannot(office: Office, what: str) -> None:
-    prepared = Prepared(office)
-    before = office.store.last_seq
-    with pytest.raises(Denied) as caught:
-        DEEDS[what](prepared)
-    assert caught.value.hint
-    new = office.read(lambda view: [x for x in view.entries(after=before) if x.actor == AGENT])
-    assert new == []

@@ -224,7 +224,7 @@ def test_a_system_that_fails_only_to_answer_is_believed_by_what_is_there(trouble
 
 def test_a_recovery_can_itself_be_taken_back(trouble: Trouble) -> None:
     plan = trouble.recover(trouble.approved_plan())
-    back = trouble.office.write(partial(planning.propose_reversal, plan=plan.id), actor=LEE)
+    back = trouble.reversal(plan.id)
     trouble.recover(trouble.approve(back))
     assert trouble.office.crm.accounts["acme"] == DAMAGE
     assert len(trouble.office.crm.tasks) == 2

@@ -227,7 +227,7 @@ def world(crm: Crm) -> tuple[dict[str, object], dict[str, object]]:
 
 
 def taken_back(trouble: Trouble, plan: Plan) -> Plan:
-    back = trouble.office.write(partial(planning.propose_reversal, plan=plan.id), actor=LEE)
+    back = trouble.reversal(plan.id)
     return trouble.recover(
         trouble.office.write(partial(planning.approve, plan=back.id, digest=back.digest), actor=DANA)
     )

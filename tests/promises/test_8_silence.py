@@ -54,12 +54,6 @@ class FaultyDetector(Detector[Nothing]):
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
 def busy(tmp_path: Path) -> Iterator[Office]:
     """An office whose background duties run on threads of their own."""
     clock = SystemClock()

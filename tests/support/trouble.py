@@ -91,6 +91,18 @@ class Trouble:
     def recover(self, plan: Plan) -> Plan:
         return recovering.run(self.office.inst, LEE, plan=plan.id)
 
+    def reversal(self, plan: str) -> Plan:
+        """Propose that a recovery is taken back."""
+        return self.office.write(
+            partial(
+                planning.propose_reversal,
+                manifests=self.office.inst.manifests,
+                systems=self.office.inst.systems,
+                plan=plan,
+            ),
+            actor=LEE,
+        )
+
     def items(self, plan: Plan) -> dict[str, Item]:
         """Answer the items of a plan by the id of their object."""
         found = self.office.read(lambda view: plans.items_of(view, plan.id))

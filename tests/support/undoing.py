@@ -40,7 +40,8 @@ def approved(installation: Installation, workflow: str) -> Plan:
 def reversal(installation: Installation, plan: Plan) -> Plan:
     """Answer the plan that takes a recovery back, approved."""
     store = installation.store
-    back = store.write(lambda tx: planning.propose_reversal(tx, plan=plan.id), actor=LEE)
+    manifests, systems = installation.manifests, installation.systems
+    back = store.write(lambda tx: planning.propose_reversal(tx, manifests, systems, plan=plan.id), actor=LEE)
     return store.write(lambda tx: planning.approve(tx, plan=back.id, digest=back.digest), actor=DANA)
 
 

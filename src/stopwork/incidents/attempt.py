@@ -16,14 +16,12 @@ An object is put back as a whole or not at all: one field in conflict leaves eve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
-
-from msgspec.structs import replace
 
 from stopwork.incidents.images import changed_fields, merge_back, same_image, value_of
 from stopwork.ledger.records import Image, Item, Record
-from stopwork.ledger.words import ImageState, ItemState, Remedy, Reversibility
+from stopwork.ledger.words import ImageState, ItemState, Remedy
 
 #: What is approved or in doubt has its turn before the items that come after it.
 _MAY_BE_RIGHT: Final = (ItemState.VERIFIED, ItemState.APPROVED, ItemState.IN_DOUBT)
@@ -83,7 +81,7 @@ def step(item: Item, now: Image) -> Step:
         return AlreadyDone()
     if item.expected.state is ImageState.UNKNOWN:
         return Clash(fields=("",), why=f"it is not as it was before, and {item.expected.note}")
-    if _by_field(item):
+    if by_field(item):
         return _step_by_field(item, now)
     if same_image(now, item.expected):
         return _change(item, now, item.target)
@@ -110,7 +108,7 @@ def verify(item: Item, readback: Image, *, returned: bool = True) -> bool:
         return returned
     if readback.state is ImageState.UNKNOWN:
         return False
-    if _by_field(item) and item.expected.state is not ImageState.UNKNOWN:
+    if by_field(item) and item.expected.state is not ImageState.UNKNOWN:
         merged = merge_back(item.target, item.expected, readback)
         return not merged.restored and not merged.conflicts
     if item.target.state is ImageState.UNKNOWN:
@@ -122,11 +120,9 @@ def columns(item: Item, now: Image) -> tuple[Column, ...]:
     """Answer the fields a person compares: before the agent, as the agent left it, and now."""
     seen = item.expected.state is not ImageState.UNKNOWN
     differing = changed_fields(item.expected if seen else item.target, now)
-    names = changed_fields(item.target, item.expected) if seen and _by_field(item) else differing
+    names = changed_fields(item.target, item.expected) if seen and by_field(item) else differing
     blocking = (
-        merge_back(item.target, item.expected, now).conflicts
-        if seen and _by_field(item)
-        else tuple(differing)
+        merge_back(item.target, item.expected, now).conflicts if seen and by_field(item) else tuple(differing)
     )
     return tuple(
         Column(
@@ -140,27 +136,8 @@ def columns(item: Item, now: Image) -> tuple[Column, ...]:
     )
 
 
-def reverse_plan(items: Sequence[Item], *, plan: str, new_id: Callable[[str], str]) -> list[Item]:
-    """Answer the plan that undoes a recovery: what was put back is taken out again, last first.
-
-    Only items that were attempted and verified are reversed, as far as they changed what the attempt found: what had been
-    put back before was somebody else's doing.
-    An inverse tool has no inverse, so its items are left to a person.
-    """
-    done = [item for item in items if item.state is ItemState.VERIFIED and item.attempted_at is not None]
-    done.sort(key=lambda item: item.order, reverse=True)
-    ids = {item.id: new_id("item") for item in done}
-    waits: dict[str, list[str]] = {}
-    for item in done:
-        for first in item.after:
-            waits.setdefault(first, []).append(ids[item.id])
-    return [
-        replace(_reversed(item, plan, ids[item.id], order), after=tuple(waits.get(item.id, ())))
-        for order, item in enumerate(done, start=1)
-    ]
-
-
-def _by_field(item: Item) -> bool:
+def by_field(item: Item) -> bool:
+    """Answer whether the item changes fields of an object that is there before and after."""
     both_there = item.target.state is ImageState.PRESENT and item.expected.state is not ImageState.ABSENT
     return both_there and item.remedy is not Remedy.RECREATE
 
@@ -195,51 +172,3 @@ def _clash(item: Item, fields: tuple[str, ...]) -> Clash:
     if fields == ("",):
         return Clash(fields=fields, why="it was removed or made by somebody else since")
     return Clash(fields=fields, why="it was changed by somebody else since")
-
-
-def _reversed(item: Item, plan: str, new_id: str, order: int) -> Item:
-    earlier = item.replaced or item.expected
-    # Of a field that somebody else had put back before, nothing is taken back.
-    later = merge_back(item.target, item.expected, earlier).target if _by_field(item) else item.target
-    return replace(
-        item,
-        id=new_id,
-        plan=plan,
-        order=order,
-        state=ItemState.PROPOSED,
-        remedy=_reversed_remedy(item),
-        reversibility=Reversibility.NOT if item.undo_tool is not None else Reversibility.FULLY,
-        preview=f"take back: {item.preview}",
-        expected=later,
-        target=earlier,
-        changes={name: change.shown() for name, change in changed_fields(later, earlier).items()},
-        approved_by=None,
-        attempted_at=None,
-        finished_at=None,
-        done_by=None,
-        replaced=None,
-        found=None,
-        note="",
-        keep="",
-        earlier=None,
-        after=(),
-        ways=(),
-        edits=(),
-        tries=0,
-        again_at=None,
-        takes_back=not item.takes_back,
-    )
-
-
-def _reversed_remedy(item: Item) -> Remedy:
-    match item.remedy:
-        case Remedy.DELETE:
-            return Remedy.RECREATE
-        case Remedy.RECREATE if item.expected.state is ImageState.ABSENT:
-            return Remedy.DELETE
-        case _ if item.undo_tool is not None:
-            return Remedy.TELL
-        case Remedy.RECREATE:
-            return Remedy.RECREATE
-        case _:
-            return Remedy.RESTORE

@@ -107,6 +107,11 @@ def for_good(why: str) -> str:
     return f"; that cannot be taken back from here, since {why}" if why else ""
 
 
+def taken_back(words: str, why: str) -> str:
+    """Say what taking a recovery back does with what it did in these words; with a reason, that people must do it."""
+    return f"cannot be taken back from here, since {why}: {words}" if why else f"take back: {words}"
+
+
 def no_mark(original: ObjectRef) -> str:
     """Say that the owner wants a copy marked and that nothing says how."""
     return f"the rule for duplicates is to mark it as a copy of {original}, and recovery.remedies does not say how"

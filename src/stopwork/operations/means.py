@@ -35,7 +35,7 @@ def means_of(
     references: Mapping[str, tuple[Reference, ...]],
 ) -> Means:
     """Answer what there is to put the objects of a case right; of repeated work only the copies go, unless calls were chosen."""
-    reaches = _reaches(case, systems)
+    reaches = reaches_of(case, systems)
     return Means(
         undoing=_undoing(tx, manifests),
         restores=frozenset(name for name, reach in reaches.items() if reach.restores),
@@ -49,7 +49,7 @@ def means_of(
     )
 
 
-def _reaches(case: Case, systems: Mapping[str, System]) -> dict[str, Reach]:
+def reaches_of(case: Case, systems: Mapping[str, System]) -> dict[str, Reach]:
     """Answer how far recovery reaches into each system: from here, or from the agent's process, as that has told of itself last.
 
     Of one that told nothing it is supposed that it can put back what its guard has seen.

@@ -10,13 +10,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from stopwork.incidents.attempt import reverse_plan
 from stopwork.incidents.case import Case
 from stopwork.incidents.choosing import choose
 from stopwork.incidents.followup import still_open, stuck
 from stopwork.incidents.lifecycle import require_before
+from stopwork.incidents.reach import lacking
 from stopwork.incidents.recover import propose_plan
 from stopwork.incidents.references import Reference
+from stopwork.incidents.reversal import reverse_plan
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.events import PlanApproved, PlanExtended, PlanProposed
 from stopwork.ledger.records import Image, Incident, Item, ObjectRef, Plan, Principal
@@ -26,7 +27,7 @@ from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.operations.looking import look, references
 from stopwork.operations.manifests import Manifests
-from stopwork.operations.means import histories, means_of
+from stopwork.operations.means import histories, means_of, reaches_of
 from stopwork.operations.people import refuse_agent, require_business_owner, require_person
 from stopwork.operations.plans import digest_of_items, entries_of, finish, items_of, require_sealed
 from stopwork.operations.standing import move
@@ -163,8 +164,10 @@ def _record_plan(tx: Tx, incident: Incident, plan: str, items: Sequence[Item]) -
     return tx.need(Plan, plan)
 
 
-def propose_reversal(tx: Tx, *, plan: str) -> Plan:
+def propose_reversal(tx: Tx, manifests: Manifests, systems: Mapping[str, System], *, plan: str) -> Plan:
     """Propose the undo of a finished recovery; of a plan that is only proposed, of the one that was finished before it.
+
+    What a system has no way to change back is left to people.
 
     Raises ``Conflict`` while another plan of its incident is approved or being run.
     """
@@ -179,7 +182,8 @@ def propose_reversal(tx: Tx, *, plan: str) -> Plan:
         raise Conflict(f"{plan} is {known.state}", hint="Only a finished plan can be taken back.", plan=plan)
     _require_none_under_way(tx, known.incident)
     new_plan = tx.new_id("plan")
-    items = reverse_plan(items_of(tx, known.id), plan=new_plan, new_id=tx.new_id)
+    lacks = lacking(reaches_of(gather(tx, manifests, known.incident), systems))
+    items = reverse_plan(items_of(tx, known.id), plan=new_plan, new_id=tx.new_id, lacks=lacks)
     return _record_plan(tx, tx.need(Incident, known.incident), new_plan, items)
 
 

@@ -28,6 +28,8 @@ from stopwork.systems.python import PythonSystem
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 Content = Any
+ACME = {"name": "Acme", "renewal_date": "2026-12-01", "plan": "gold"}
+LATE = {**ACME, "renewal_date": "2027-01-01"}
 
 
 class Desk:

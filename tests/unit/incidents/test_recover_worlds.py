@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stopwork.incidents.attempt import reverse_plan
+from stopwork.incidents.reversal import reverse_plan
 from stopwork.kernel.ids import CountingIds
 from stopwork.ledger.words import ItemState
 from tests.unit.incidents.desk import Desk

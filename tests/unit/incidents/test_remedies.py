@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from stopwork.incidents.attempt import AlreadyDone, Clash, Invoke, held_back, reverse_plan, step, verify
+from stopwork.incidents.attempt import AlreadyDone, Clash, Invoke, held_back, step, verify
 from stopwork.incidents.net import Net
 from stopwork.incidents.references import Reference
 from stopwork.incidents.remedies import Offer, Undoing, as_way, with_way
+from stopwork.incidents.reversal import reverse_plan
 from stopwork.kernel.ids import CountingIds
 from stopwork.ledger.records import Image, Item, ObjectRef
 from stopwork.ledger.words import (

@@ -18,6 +18,7 @@ from stopwork.ledger.notes import Checkpoint, Signer, checkpoint_text
 from stopwork.ledger.offline import bag
 from stopwork.ledger.offline.checks import Inspection
 from stopwork.ledger.offline.container import Member, directory, read_members
+from stopwork.ledger.verify import Report, verify_bundle
 
 ORIGIN = "stopwork.test/journal"
 SIGNER = Signer(ORIGIN, bytes(range(32)))
@@ -111,6 +112,10 @@ def written(folder: Path, data: bytes) -> Path:
     path = folder / "bundle.zip"
     path.write_bytes(data)
     return path
+
+
+def verified(folder: Path, data: bytes, *keys: str) -> Report:
+    return verify_bundle(written(folder, data), keys)
 
 
 def _manifest(files: Mapping[str, bytes], names: Iterable[str]) -> bytes:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,12 +42,6 @@ tools:
 downstream: [{name: report-mailer, tools: [report.write], does: Mails the report.}]
 """
 REPORTER = Principal(kind=PrincipalKind.AGENT, id="reports")
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def opened(office: Office, *of: str) -> str:

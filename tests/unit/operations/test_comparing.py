@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,12 +16,6 @@ from tests.support.office import LEE, MANIFEST, START, WORKFLOW, Office
 
 OBSERVED = MANIFEST.replace("title: W", "mode: observe\ntitle: W")
 TITLE = "Prepare the renewal"
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def good_run(office: Office, occasion: str = "first") -> str:

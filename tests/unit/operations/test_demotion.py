@@ -4,7 +4,6 @@ record and as binding as a hold; full autonomy goes only to the rules that the m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,6 @@ from stopwork.operations.points import current_epoch
 from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
 from tests.support.trouble import Trouble
 from tests.unit.operations.test_returning import clean_run, ready, up
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def found(severity: Severity = Severity.SEV1, **changes: Any) -> Finding:

@@ -2,118 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from stopwork.control.protocol import ClaimedDraft, PermitAnswer
 from stopwork.kernel.errors import Conflict, Denied, Invalid
-from stopwork.ledger.records import Approval, Draft, Hold, Principal, Signal
+from stopwork.ledger.records import Approval, Draft, Principal, Signal
 from stopwork.ledger.words import (
     ApprovalState,
     DraftState,
     HoldMode,
     Outcome,
     PrincipalKind,
-    RunStatus,
     ScopeKind,
     Verdict,
 )
-from stopwork.operations import approvals, claims, drafts, holds, manifests, permits, runs, settling
+from stopwork.operations import approvals, holds, manifests, permits, runs, settling
 from stopwork.operations.approval_evidence import evidence
-from stopwork.operations.draft_standing import standing
+from tests.support.drafting import (
+    TASK,
+    approval_of,
+    ask,
+    carry,
+    claim,
+    drafted,
+    edit,
+    lift,
+    look,
+    release,
+)
 from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
 
-TASK: dict[str, Any] = {"account_id": "acme", "title": "Call about the renewal"}
 STRANGER = Principal(kind=PrincipalKind.PERSON, id="stranger@acme.test")
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as made:
-        yield made
-
-
-def drafted(office: Office, tool: str = "crm.create_task", **args: Any) -> Draft:
-    """A draft of a run that has ended."""
-    if not any(each.mode is HoldMode.DRAFT_ONLY for each in active(office)):
-        office.pause(ScopeKind.WORKFLOW, WORKFLOW, mode=HoldMode.DRAFT_ONLY)
-    run = office.begin()
-    asked = office.ask(run, tool, **(args or TASK))
-    assert asked.verdict is Verdict.DRAFT
-    office.write(lambda tx: runs.finish(tx, run=run, status=RunStatus.SUCCEEDED))
-    return look(office, asked.call)
-
-
-def asked_for(office: Office, tool: str = "crm.create_task", **args: Any) -> Draft:
-    """A draft of a run that goes on."""
-    office.pause(ScopeKind.WORKFLOW, WORKFLOW, mode=HoldMode.DRAFT_ONLY)
-    asked = office.ask(office.begin(), tool, **(args or TASK))
-    assert asked.verdict is Verdict.DRAFT
-    return look(office, asked.call)
-
-
-def active(office: Office) -> list[Any]:
-    return office.read(lambda view: list(view.each(Hold, active=True)))
-
-
-def look(office: Office, draft: str) -> Draft:
-    return office.read(lambda view: view.need(Draft, draft))
-
-
-def release(office: Office, draft: Draft, *, actor: Principal = DANA, digest: str | None = None) -> Draft:
-    return office.write(
-        lambda tx: drafts.release(
-            tx, office.inst.manifests, draft=draft.id, reason="it is right", digest=digest
-        ),
-        actor=actor,
-    )
-
-
-def approval_of(draft: Draft) -> str:
-    assert draft.release is not None
-    return draft.release.approval
-
-
-def edit(office: Office, draft: Draft, *, actor: Principal = DANA, **args: Any) -> Draft:
-    return office.write(
-        lambda tx: drafts.edit(
-            tx, office.inst.manifests, draft=draft.id, args=draft.args | args, reason="a typing error"
-        ),
-        actor=actor,
-    )
-
-
-def claim(office: Office, session: str = "guard-1", *, actor: Principal = AGENT) -> tuple[ClaimedDraft, ...]:
-    return office.write(
-        lambda tx: claims.claim(tx, office.inst.manifests, workflow=WORKFLOW, session=session), actor=actor
-    )
-
-
-def ask(office: Office, claimed: ClaimedDraft, session: str = "guard-1", **args: Any) -> PermitAnswer:
-    return office.write(
-        lambda tx: permits.ask(
-            tx,
-            office.inst.manifests,
-            run=claimed.run.ticket.run,
-            tool=claimed.tool,
-            args=claimed.args | args,
-            call=claimed.call,
-            session=session,
-            draft=claimed.draft,
-        )
-    )
-
-
-def carry(office: Office, claimed: ClaimedDraft, session: str = "guard-1") -> PermitAnswer:
-    permit = ask(office, claimed, session)
-    assert permit.verdict is Verdict.ALLOW, permit.reasons
-    office.attempt(permit, session=session)
-    office.finish(permit, result=office.crm.run(claimed.tool, permit.args), session=session)
-    return permit
 
 
 # --- released and carried out ----------------------------------------------------------------------
@@ -396,135 +316,3 @@ def test_no_guard_comes_and_the_release_runs_out(office: Office) -> None:
     office.wait(days=8)
     back = look(office, draft.id)
     assert (back.state, back.note) == (DraftState.OPEN, "no guard carried it out in time")
-
-
-# --- set aside -------------------------------------------------------------------------------------
-
-
-def test_a_discarded_draft_never_runs(office: Office) -> None:
-    draft = release(office, drafted(office))
-    [claimed] = claim(office)
-    office.write(lambda tx: drafts.discard(tx, draft=draft.id, reason="The customer has left."), actor=LEE)
-    with pytest.raises(Conflict, match="is discarded, not released"):
-        ask(office, claimed)
-    assert look(office, draft.id).note == "The customer has left."
-
-
-def again(office: Office, draft: Draft) -> PermitAnswer:
-    """The agent asks for the call that was drafted once more."""
-    return office.ask(draft.run, draft.tool, call=draft.id, **draft.asked)
-
-
-@pytest.mark.parametrize("mode", ["enforce", "observe"])
-@pytest.mark.parametrize("lifted", [True, False], ids=["the hold is lifted", "the hold is there"])
-def test_a_discarded_draft_does_not_run_by_itself_either(office: Office, mode: str, lifted: bool) -> None:
-    if mode == "observe":
-        office.write(
-            lambda tx: manifests.apply(tx, MANIFEST + "mode: observe\n", reason="to see"), actor=DANA
-        )
-    draft = asked_for(office)
-    office.write(lambda tx: drafts.discard(tx, draft=draft.id, reason="The customer has left."), actor=LEE)
-    if lifted:
-        lift(office)
-    for _ in range(2):
-        answer = again(office, draft)
-        assert answer.verdict is Verdict.DENY
-        assert "lee@acme.test discarded its draft: The customer has left." in [
-            each.text for each in answer.reasons
-        ]
-    assert look(office, draft.id).state is DraftState.DISCARDED
-    assert office.do(draft.run, draft.tool, nth=2, **TASK).verdict is (
-        Verdict.ALLOW if lifted else Verdict.DRAFT
-    ), "a call of its own"
-
-
-def test_what_ran_edited_does_not_run_as_it_was_asked(office: Office) -> None:
-    """The edit gives it another key, so no key tells that it is the same work."""
-    args = {"account_id": "acme", "renewal": "2026-09-01"}
-    draft = asked_for(office, "crm.update_account", **args)
-    release(office, edit(office, draft, account_id="globex"))
-    [claimed] = claim(office)
-    permit = ask(office, claimed)
-    lift(office)
-    assert again(office, draft).verdict is Verdict.DENY, "it is under way"
-    office.attempt(permit, session="guard-1")
-    office.finish(permit, result=office.crm.run(claimed.tool, permit.args), session="guard-1")
-    assert look(office, draft.id).state is DraftState.DONE
-    answer = again(office, draft)
-    assert answer.verdict is Verdict.DENY
-    assert f"{claimed.call} has done what a person released in its place" in [
-        each.text for each in answer.reasons
-    ]
-
-
-def test_what_is_being_carried_out_is_not_discarded(office: Office) -> None:
-    draft = release(office, drafted(office))
-    ask(office, claim(office)[0])
-    with pytest.raises(Conflict, match="is being carried out"):
-        office.write(lambda tx: drafts.discard(tx, draft=draft.id, reason="Stop."), actor=LEE)
-
-
-def test_the_same_work_drafted_again_takes_the_older_drafts_place(office: Office) -> None:
-    first = drafted(office)
-    second = drafted(office)
-    older = look(office, first.id)
-    assert (older.state, older.superseded_by) == (DraftState.SUPERSEDED, second.id)
-
-
-def test_the_same_work_drafted_again_while_it_is_released_waits_for_nobody(office: Office) -> None:
-    first = release(office, drafted(office))
-    assert first.release is not None
-    again = drafted(office)
-    assert look(office, first.id).state is DraftState.RELEASED
-    assert (again.state, again.superseded_by) == (DraftState.SUPERSEDED, first.release.call)
-    [claimed] = claim(office)
-    assert claimed.draft == first.id
-
-
-def test_of_two_drafts_of_the_same_work_one_is_released(office: Office) -> None:
-    """Other arguments, the same key: the newer says that the older is released, and waits until that is discarded."""
-    renewal = {"account_id": "acme", "renewal": "2026-06-02"}
-    first = release(office, drafted(office, "crm.update_account", **renewal))
-    second = drafted(office, "crm.update_account", **renewal, note="another")
-    assert second.state is DraftState.OPEN
-    stands = office.read(
-        lambda view: standing(view, office.inst.manifests, {}, draft=second.id, now=office.clock.now())
-    )
-    assert stands.against[0] == f"the same work has been released already, as draft {first.id}"
-    with pytest.raises(Conflict, match="released already"):
-        release(office, second)
-    office.write(lambda tx: drafts.discard(tx, draft=first.id, reason="The newer is right."), actor=LEE)
-    assert release(office, second).state is DraftState.RELEASED
-
-
-def test_work_that_was_done_meanwhile_closes_its_draft(office: Office) -> None:
-    draft = drafted(office)
-    lift(office)
-    done = office.do(office.begin(), "crm.create_task", **TASK)
-    assert done.verdict is Verdict.ALLOW
-    with pytest.raises(Conflict, match="has done this already"):
-        release(office, draft)
-    office.wait(seconds=1)
-    closed = look(office, draft.id)
-    assert (closed.state, closed.superseded_by) == (DraftState.SUPERSEDED, done.call)
-
-
-def test_somebody_elses_edit_is_seen_before_it_is_released(office: Office) -> None:
-    draft = drafted(office)
-    edit(office, draft, actor=LEE, title="Call before May")
-    with pytest.raises(Conflict, match="what you saw is not what would run now"):
-        release(office, draft, digest=draft.digest)
-
-
-@pytest.mark.parametrize("reason", ["", "  "])
-def test_a_reason_is_needed(office: Office, reason: str) -> None:
-    draft = drafted(office)
-    with pytest.raises(Invalid, match="a reason is needed"):
-        office.write(
-            lambda tx: drafts.release(tx, office.inst.manifests, draft=draft.id, reason=reason), actor=DANA
-        )
-
-
-def lift(office: Office) -> None:
-    [hold] = active(office)
-    office.write(lambda tx: holds.lift(tx, hold=hold.id, reason="It is over."), actor=KIM)

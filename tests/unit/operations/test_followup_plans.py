@@ -137,7 +137,7 @@ def test_what_was_taken_back_is_asked_again(trouble: Trouble) -> None:
     carried_out(trouble)
     known = trouble.known.plan
     assert known is not None
-    back = trouble.office.write(partial(planning.propose_reversal, plan=known), actor=LEE)
+    back = trouble.reversal(known)
     trouble.recover(trouble.approve(back))
     _, items = plan(trouble)
     assert set(items) == {"acme", "globex", "task-2"}

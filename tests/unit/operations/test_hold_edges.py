@@ -4,9 +4,7 @@ until it is lifted itself, and a name that nothing bears is refused with the nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,12 +34,6 @@ CONTRADICTIONS = {
     (READ_ONLY, DRAFT_ONLY): (Verdict.ALLOW, Verdict.DENY),
     (DRAFT_ONLY, ASK): (Verdict.WAIT, Verdict.DRAFT),
 }
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def hold(office: Office, mode: HoldMode, scope: Scope = WHOLE) -> Hold:

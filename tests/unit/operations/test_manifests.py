@@ -4,9 +4,7 @@ force, also not in anybody's memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -21,12 +19,6 @@ STRICT = MANIFEST.replace(
     "crm.read_account: {effect: read, risk: low", "crm.read_account: {effect: read, risk: blocked"
 )
 RENAMED = MANIFEST.replace("Weekly renewal preparation", "Renewals")
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def apply(

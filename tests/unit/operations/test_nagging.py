@@ -3,9 +3,6 @@ ever lifts it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from stopwork.ledger.events import HoldNagged
@@ -16,12 +13,6 @@ from stopwork.server.pages.sentences import sentence
 from tests.support.office import KIM, LEE, WORKFLOW, Office
 
 TOOL = "crm.create_task"
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as office:
-        yield office
 
 
 def nags(office: Office) -> list[HoldNagged]:

@@ -4,7 +4,6 @@ guard has to confirm; what was found, with its time, is the answer of preparedne
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -22,12 +21,6 @@ from stopwork.storage.fsck import fsck
 from tests.support.office import AGENT, DANA, LEE, MANIFEST, WORKFLOW, Office
 
 FOUR_LEVELS = [ScopeKind.WORKFLOW, ScopeKind.TRIGGER, ScopeKind.TOOL, ScopeKind.PERMISSION]
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def prove(office: Office, *, within_s: float = 0.0) -> PauseTest:

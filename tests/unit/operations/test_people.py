@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +14,6 @@ from tests.support.office import DANA, MANIFEST, WORKFLOW, Office
 
 HOUSE = Principal(kind=PrincipalKind.SYSTEM, id="installation")
 LOUD = Principal(kind=PrincipalKind.PERSON, id="Dana@ACME.test")
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def test_a_credential_is_for_the_person_whatever_capitals_are_used(office: Office) -> None:

@@ -3,10 +3,8 @@ done with the reads that they decided."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,12 +21,6 @@ from stopwork.storage.tables import heartbeat
 from tests.support.office import AGENT, WORKFLOW, Office
 
 READ = "crm.read_account"
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def leased(office: Office, name: str = "one") -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -19,12 +17,6 @@ from tests.support.office import LEE, MANIFEST, START, WORKFLOW, Office
 
 TOOL = "crm.create_task"
 OTHER = MANIFEST.replace("workflow: renewals", "workflow: invoices")
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as office:
-        yield office
 
 
 def offered(

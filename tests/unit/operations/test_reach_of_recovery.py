@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ import pytest
 
 from stopwork import Stopwork
 from stopwork.incidents.affected import affected_objects
-from stopwork.ledger.records import Item
-from stopwork.ledger.words import Audience, Operation, RecoverySituation, Remedy
-from stopwork.operations import audits, incidents, planning, plans
+from stopwork.ledger.records import Item, Plan
+from stopwork.ledger.words import Audience, Operation, RecoverySituation, Remedy, Reversibility
+from stopwork.operations import audits, incidents, planning, plans, recovering
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.sdk.embedded import LocalDesk
@@ -20,7 +20,7 @@ from stopwork.storage.transaction import Tx
 from stopwork.systems.base import System
 from stopwork.systems.http import Call, HttpSystem, Resource
 from stopwork.systems.python import PythonSystem
-from tests.support.undoing import LEE, sealed
+from tests.support.undoing import DANA, LEE, reversal, sealed
 
 MANIFEST = """
 workflow: points
@@ -58,10 +58,19 @@ class Points:
         self.held[args["who"]] -= args["n"]
 
     def write(self, _kind: str, name: str, content: Any) -> None:
-        self.held[name] = content["n"]
+        if content is None:
+            self.drop(name)
+        else:
+            self.held[name] = content["n"]
 
     def read(self, _kind: str, name: str) -> Any:
         return {"n": self.held[name]} if name in self.held else None
+
+
+class WithoutCreate(PythonSystem):
+    """An adapter that has no way to make an account again."""
+
+    unable: Mapping[str, tuple[str, ...]] = {"acct": ("create",)}
 
 
 def _planned(
@@ -175,3 +184,25 @@ def test_what_a_map_has_no_way_for_is_never_called_undone(tmp_path: Path) -> Non
     _, _, [item] = _planned(tmp_path, work, manifest=manifest, here={"pts": unable}, there={"pts": adapter})
     assert item.remedy is Remedy.TELL
     assert "pts has no way to create a acct" in item.preview
+
+
+def test_taking_a_recovery_back_promises_nothing_that_a_map_has_no_way_for(tmp_path: Path) -> None:
+    manifest = MANIFEST + "  desk.open: {effect: create, object: {system: pts, type: acct, id: args.who}}\n"
+    points = Points()
+    pts = WithoutCreate("pts", points.read, points.write)
+
+    def work(sw: Stopwork) -> None:
+        sw.tool("desk.open")(lambda who: points.write("acct", who, {"n": 3}))("ann")
+
+    installation, _, [item] = _planned(
+        tmp_path, work, manifest=manifest, here={"pts": pts}, there={"pts": pts}
+    )
+    assert item.remedy is Remedy.DELETE
+    known = installation.store.read(lambda view: view.need(Plan, item.plan))
+    approve: Callable[..., Plan] = planning.approve
+    installation.store.write(lambda tx: approve(tx, plan=known.id, digest=known.digest), actor=DANA)
+    back = reversal(installation, recovering.run(installation, LEE, plan=known.id))
+    [again] = installation.store.read(lambda view: plans.items_of(view, back.id))
+    assert (again.remedy, again.reversibility) == (Remedy.TELL, Reversibility.NOT)
+    assert again.preview.startswith("cannot be taken back from here, since pts has no way to create a acct")
+    assert Audience.TECHNICAL_OWNER in again.must_tell

@@ -4,22 +4,13 @@ would settle it; not before it has rested, and never where another call has been
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from stopwork.control.protocol import PermitAnswer
 from stopwork.ledger.records import Effect
 from stopwork.ledger.words import Outcome, Verdict
 from stopwork.storage.fsck import fsck
 from tests.support.office import Office
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def lost(office: Office, *, done: bool) -> PermitAnswer:

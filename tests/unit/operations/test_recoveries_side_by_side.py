@@ -119,12 +119,12 @@ def test_a_recovery_is_not_taken_back_while_another_is_under_way(trouble: Troubl
     if begun:
         other = started(trouble, other)
     with pytest.raises(Conflict, match=f"{other.id} is {other.state}"):
-        trouble.office.write(partial(planning.propose_reversal, plan=done.id), actor=LEE)
+        trouble.reversal(done.id)
     with pytest.raises(Conflict, match=f"{other.id} is {other.state}"):
         proposed_again(trouble, calls={trouble.update.call})
     assert trouble.known.plan == other.id
     trouble.recover(other)
-    back = trouble.office.write(partial(planning.propose_reversal, plan=done.id), actor=LEE)
+    back = trouble.reversal(done.id)
     assert back.state is PlanState.PROPOSED
 
 

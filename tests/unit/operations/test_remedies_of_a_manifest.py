@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def test_a_copy_is_merged_and_the_merge_is_taken_back(tmp_path: Path) -> None:
         plan = trouble.approved_plan_as_proposed()
         trouble.recover(plan)
         assert set(office.crm.tasks) == {"task-1"}, "the copy holds nothing more, so it just goes"
-        back = office.write(partial(planning.propose_reversal, plan=plan.id), actor=LEE)
+        back = trouble.reversal(plan.id)
         trouble.recover(trouble.approve(back))
         assert (office.crm.tasks, office.crm.accounts) == before
 

@@ -5,9 +5,7 @@ autonomy than it had; one that looks like a held workflow and does not say so is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -24,12 +22,6 @@ SILENT = MANIFEST.replace("workflow: renewals", f"workflow: {NEW_NAME}")
 SAID = SILENT.replace("title:", f"formerly: {WORKFLOW}\ntitle:", 1)
 WHOLE = Scope(kind=ScopeKind.WORKFLOW, name=WORKFLOW)
 TOOL = Scope(kind=ScopeKind.TOOL, name="crm.create_task", workflow=WORKFLOW)
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def hold(office: Office, scope: Scope, mode: HoldMode = HoldMode.BLOCK) -> Hold:

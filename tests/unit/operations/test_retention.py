@@ -4,11 +4,8 @@ its call ended, in bounded steps, and none of this is forgotten by a restart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-
-import pytest
 
 from stopwork.control.protocol import PermitAnswer
 from stopwork.kernel.clock import ManualClock
@@ -21,12 +18,6 @@ from stopwork.storage.fsck import fsck
 from tests.support.office import LEE, MANIFEST, START, Office
 
 SHORT = f"{MANIFEST}idempotency_keep: 7d\n"
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def update(office: Office, occasion: str = "monday") -> PermitAnswer:

@@ -4,9 +4,7 @@ a hold on the way begins the return again, and nothing is closed while it holds 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -36,12 +34,6 @@ PATCHED = MANIFEST.replace(
     "    object: {system: crm, type: task, id: result.id}",
     "    object: {system: crm, type: task, id: result.id}\n    idempotency: [args.account_id, args.title]",
 ).replace("crm.set_discount:\n    effect: update", "crm.set_discount:\n    effect: update\n    risk: blocked")
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +18,6 @@ from stopwork.worker.crew import ABANDON_AFTER
 from tests.support.office import AGENT, WORKFLOW, Office
 
 STRANGER = Principal(kind=PrincipalKind.AGENT, id="payroll")
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 def start(office: Office, **changes: Any) -> RunTicket:

@@ -3,21 +3,10 @@ follows from an incident joins it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from stopwork.ledger.records import Incident, Signal
 from stopwork.ledger.words import IncidentType, Outcome, RunStatus
 from stopwork.operations import runs
 from tests.support.office import Office
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as office:
-        yield office
 
 
 def signals(office: Office) -> list[tuple[str, str | None]]:

@@ -55,7 +55,7 @@ def proposed(trouble: Trouble, *, everything: bool = False) -> tuple[Plan, dict[
 def reversal(trouble: Trouble) -> Plan:
     plan = trouble.known.plan
     assert plan is not None
-    return trouble.office.write(partial(planning.propose_reversal, plan=plan), actor=LEE)
+    return trouble.reversal(plan)
 
 
 def approve(trouble: Trouble, found: Plan, *, keep: tuple[str, ...] = (), note: str = "") -> Plan:

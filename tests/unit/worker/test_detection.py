@@ -4,7 +4,6 @@ started anew or run beside another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,6 @@ from stopwork.worker.detection import DUTY, MOST_UNSAVED, SAVED_EVERY, Detection
 from stopwork.worker.duty import position
 from tests.support.office import MANIFEST, Office
 from tests.support.told import recording, stepped
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -181,7 +181,11 @@ ENDPOINTS = (
         path="/v1/plans/{plan}/reverse",
         name="reverse_plan",
         summary="Propose the undo of a finished recovery",
-        does=Write(lambda tx, g: planning.propose_reversal(tx, plan=g.path["plan"])),
+        does=Write(
+            lambda tx, g: planning.propose_reversal(
+                tx, g.installation.manifests, g.installation.systems, plan=g.path["plan"]
+            )
+        ),
         answer=r.Plan,
         status=201,
         tag="recovery",
