@@ -332,5 +332,5 @@ def _range_text(value: Any) -> str:
 def _python_type(column: sa.Column[Any]) -> type:
     try:
         return column.type.python_type
-    except NotImplementedError:
+    except RuntimeError:  # so says a type of the database that Python has none for
         return object
