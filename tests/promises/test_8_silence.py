@@ -45,6 +45,7 @@ class FaultyDetector(Detector[Nothing]):
     """Raises at every run that begins on the occasion it cannot stand, and at nothing else."""
 
     name = "faulty"
+    watches = (RunStarted,)
     state_type = Nothing
 
     def step(self, state: Nothing, entry: Entry, rules: Rulebook) -> tuple[Nothing, tuple[Finding, ...]]:

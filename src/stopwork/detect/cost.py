@@ -88,6 +88,7 @@ class Cost(Detector[State]):
     """Fires once per limit and run or day: near the budget, at it, and beyond the usual."""
 
     name: ClassVar[str] = "cost"
+    watches = (StepRecorded, CallDecided, RunFinished)
     state_type = State
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:

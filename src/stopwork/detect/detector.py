@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, TypeVar
 
 from stopwork.detect.rulebook import Rulebook
-from stopwork.ledger.events import Entry
+from stopwork.ledger.events import Entry, Event
 from stopwork.ledger.records import Record
 from stopwork.ledger.words import IncidentType, ScopeKind, Severity, SignalKind
 
@@ -50,9 +50,10 @@ class Finding(Record):
 
 
 class Detector(ABC, Generic[S]):
-    """One way of noticing that something went wrong."""
+    """One way of noticing that something went wrong. It is handed the entries of the events that it ``watches``, and no others."""
 
     name: ClassVar[str]
+    watches: ClassVar[tuple[type[Event], ...]]
     state_type: type[S]
 
     def start(self) -> S:

@@ -101,6 +101,7 @@ class DuplicateAction(Detector[State]):
     """Fires at the second permit for the same action within the window, or when an update is seen to have changed the same again."""
 
     name: ClassVar[str] = "duplicate_action"
+    watches = (RunStarted, CallDecided, CallFinished, PlanProposed, ItemFinished)
     state_type = State
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:

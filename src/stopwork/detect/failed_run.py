@@ -93,6 +93,7 @@ class FailedRun(Detector[State]):
     """Fires when a run fails, when one succeeds in spite of an error, and at a risky retry."""
 
     name: ClassVar[str] = "failed_run"
+    watches = (RunStarted, CallDecided, CallFinished, RunFinished)
     state_type = State
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:

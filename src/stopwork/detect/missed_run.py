@@ -79,6 +79,7 @@ class MissedRun(Detector[State]):
     """Fires when an occasion's time to start, or to finish, has passed."""
 
     name: ClassVar[str] = "missed_run"
+    watches = (ManifestApplied, RunStarted, RunFinished, HoldSet, HoldLifted)
     state_type = State
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:

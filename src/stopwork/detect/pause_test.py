@@ -43,6 +43,7 @@ class PauseTest(Detector[State]):
     """Fires when a pause test fails, and once when one is overdue."""
 
     name: ClassVar[str] = "pause_test"
+    watches = (ManifestApplied, PauseTestFinished)
     state_type = State
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:

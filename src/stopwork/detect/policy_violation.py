@@ -109,6 +109,7 @@ class PolicyViolation(Detector[State]):
     """Fires when a condition or a blocked risk refuses a call, when one does more than is declared, and when a guardrail reports a violation."""
 
     name: ClassVar[str] = "policy_violation"
+    watches = (RunStarted, RunFinished, CallDecided, StepRecorded, CallFinished, EffectsObserved)
     state_type = State
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:

@@ -5,9 +5,10 @@ A new detector is a file in this package, a rule among the manifest's alerts, an
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -22,7 +23,7 @@ from stopwork.detect.rulebook import Rulebook
 from stopwork.detect.stale_input import StaleInput
 from stopwork.detect.table import from_builtin, to_builtin
 from stopwork.detect.write_failure import WriteFailure
-from stopwork.ledger.events import Entry
+from stopwork.ledger.events import Entry, Event
 from stopwork.ledger.records import Record
 
 DETECTORS: tuple[Detector[Any], ...] = (
@@ -45,26 +46,6 @@ class DetectorFailed(Record):
     error: str
 
 
-class _Step(NamedTuple):
-    """One more entry."""
-
-    entry: Entry
-    rules: Rulebook
-
-    def seen_by(self, detector: Detector[Any], state: Any) -> tuple[Any, tuple[Finding, ...]]:
-        return detector.step(state, self.entry, self.rules)
-
-
-class _Tick(NamedTuple):
-    """Time has passed."""
-
-    now: datetime
-    rules: Rulebook
-
-    def seen_by(self, detector: Detector[Any], state: Any) -> tuple[Any, tuple[Finding, ...]]:
-        return detector.tick(state, self.now, self.rules)
-
-
 class Watch:
     """Every detector with its state. It never changes: keep the old one until the new one is stored."""
 
@@ -76,6 +57,7 @@ class Watch:
         self._states = {
             each.name: known[each.name] if each.name in known else each.start() for each in self._detectors
         }
+        self._watching = _by_event(self._detectors)
 
     def step(
         self, entry: Entry, rules: Rulebook
@@ -87,35 +69,46 @@ class Watch:
         self, entries: Iterable[Entry], rules: Rulebook
     ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
         """Answer the same after many entries, one after the other."""
-        return self._each(_Step(entry, rules) for entry in entries)
+        states, found, failures = dict(self._states), list[Finding](), list[DetectorFailed]()
+        for entry in entries:
+            for detector in self._watching.get(type(entry.event), ()):
+                try:
+                    states[detector.name], new = detector.step(states[detector.name], entry, rules)
+                # One detector's fault must not blind the others; it is told, not swallowed.
+                except Exception as error:  # noqa: BLE001
+                    failures.append(_failure(detector, error))
+                else:
+                    found += new
+        return Watch(states, self._detectors), tuple(found), tuple(failures)
 
     def tick(
         self, now: datetime, rules: Rulebook
     ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
         """Answer the watch after time has passed, in the same way."""
-        return self._each([_Tick(now, rules)])
-
-    def _each(
-        self, occasions: Iterable[_Step | _Tick]
-    ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
-        states: dict[str, Record] = dict(self._states)
-        findings: list[Finding] = []
-        failures: list[DetectorFailed] = []
-        for occasion in occasions:
-            for detector in self._detectors:
-                try:
-                    states[detector.name], found = occasion.seen_by(detector, states[detector.name])
-                # One detector's fault must not blind the others; it is told, not swallowed.
-                except Exception as error:  # noqa: BLE001
-                    words = f"{type(error).__name__}: {error}"
-                    failures.append(DetectorFailed(detector=detector.name, error=words))
-                else:
-                    findings += found
-        return Watch(states, self._detectors), tuple(findings), tuple(failures)
+        states, found, failures = dict(self._states), list[Finding](), list[DetectorFailed]()
+        for detector in self._detectors:
+            try:
+                states[detector.name], new = detector.tick(states[detector.name], now, rules)
+            except Exception as error:  # noqa: BLE001 - as above
+                failures.append(_failure(detector, error))
+            else:
+                found += new
+        return Watch(states, self._detectors), tuple(found), tuple(failures)
 
     def dump(self) -> bytes:
         """Answer all states as JSON, for :func:`restore`."""
         return msgspec.json.encode(self._states, enc_hook=to_builtin)
+
+
+@functools.lru_cache(maxsize=8)
+def _by_event(detectors: tuple[Detector[Any], ...]) -> dict[type[Event], tuple[Detector[Any], ...]]:
+    """Answer who watches each event, in the order of the detectors."""
+    kinds = {kind for each in detectors for kind in each.watches}
+    return {kind: tuple(each for each in detectors if kind in each.watches) for kind in kinds}
+
+
+def _failure(detector: Detector[Any], error: Exception) -> DetectorFailed:
+    return DetectorFailed(detector=detector.name, error=f"{type(error).__name__}: {error}")
 
 
 def restore(stored: bytes, detectors: Iterable[Detector[Any]] = DETECTORS) -> Watch:

@@ -48,6 +48,7 @@ class StaleInput(Detector[State]):
     """Fires when a run reads input that is too old, or that is from a place nobody declared."""
 
     name: ClassVar[str] = "stale_input"
+    watches = (RunStarted, RunFinished, StepRecorded, CallDecided)
     state_type = State
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:

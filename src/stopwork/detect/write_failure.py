@@ -91,6 +91,7 @@ class WriteFailure(Detector[State]):
     """Fires when a write did not take hold, may or may not have, or failed and was not made good."""
 
     name: ClassVar[str] = "write_failure"
+    watches = (CallDecided, CallFinished, RunFinished)
     state_type = State
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:

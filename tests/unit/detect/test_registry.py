@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.registry import DETECTORS, DetectorFailed, Watch, restore
 from stopwork.detect.rulebook import Rulebook
-from stopwork.ledger.events import Entry
+from stopwork.ledger.events import EVENT_TYPES, Entry, Event
 from stopwork.ledger.records import Reason, Record
 from stopwork.ledger.words import ReasonKind, RunStatus, ScopeKind, Verdict
 from stopwork.manifest.model import Alerts
@@ -76,6 +78,7 @@ class Broken(Detector[Nothing]):
     """Raises at every entry."""
 
     name = "broken"
+    watches = EVENT_TYPES
     state_type = Nothing
 
     def step(self, state: Nothing, entry: Entry, rules: Rulebook) -> tuple[Nothing, tuple[Finding, ...]]:
@@ -100,6 +103,29 @@ def test_the_same_entries_twice_add_nothing() -> None:
     once = found_by(Watch(), entries)
     twice = found_by(Watch(), [*entries, *entries])
     assert {(f.detector, f.key, f.call) for f in twice} == {(f.detector, f.key, f.call) for f in once}
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda each: each.name)
+def test_a_detector_watches_every_event_that_its_module_knows(detector: Detector[Any]) -> None:
+    """A ``case`` for an event that is not watched would never be reached."""
+    known = vars(sys.modules[type(detector).__module__]).values()
+    events = {each for each in known if isinstance(each, type) and issubclass(each, Event)}
+    assert events - {Event} == set(detector.watches)
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda each: each.name)
+def test_what_a_detector_does_not_watch_shows_it_nothing(detector: Detector[Any]) -> None:
+    for handed in (bad_week().entries, bad_week().entries[::-1]):
+        state, found = detector.start(), list[Finding]()
+        for entry in handed:
+            after, new = detector.step(state, entry, RULES)
+            if type(entry.event) not in detector.watches:
+                assert (after, new) == (state, ())
+            state = after
+            found += new
+        watch, seen, _ = Watch(detectors=[detector]).follow(handed, RULES)
+        assert list(seen) == found
+        assert watch.dump() == Watch({detector.name: state}, [detector]).dump()
 
 
 def test_every_alert_rule_of_the_manifest_has_its_detector_and_every_detector_its_rule() -> None:
