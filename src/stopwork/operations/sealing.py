@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from stopwork.kernel.errors import Conflict, Tampered
-from stopwork.ledger.merkle import Tree
+from stopwork.ledger.merkle import Tree, leaf_hash
 from stopwork.ledger.notes import Signer, checkpoint_text
 from stopwork.ledger.offline.signed import Checkpoint
 from stopwork.storage.store import Store
@@ -20,6 +20,8 @@ from stopwork.storage.view import View
 
 #: How many entries one transaction seals, so that a permit never waits long behind it.
 BATCH: Final = 500
+#: How many one seals where so much is unsealed that nobody who waits for a seal would wait less.
+LARGE_BATCH: Final = 4_000
 
 
 class StoredNodes:
@@ -35,8 +37,8 @@ class StoredNodes:
             raise Tampered(f"node {level}/{index} of the log is missing", hint="Run: stopwork db fsck")
         return found
 
-    def put(self, level: int, index: int, node: bytes) -> None:
-        self._new[level, index] = node
+    def put(self, level: int, index: int, nodes: Sequence[bytes]) -> None:
+        self._new.update(((level, place), node) for place, node in enumerate(nodes, start=index))
 
     def rows(self) -> list[tuple[int, int, bytes]]:
         """Answer the new nodes above the leaves, as rows of their table."""
@@ -81,15 +83,21 @@ def _extension(view: View, *, signer: Signer, newest: int) -> _Extension:
     _require_same_origin(view, signer)
     nodes = StoredNodes(view)
     tree = Tree(nodes, size)
-    for row in view.stored(after=size, limit=BATCH):
-        if row.seq != tree.size + 1:
-            raise _tampered(tree.size + 1, "is missing")
-        if hashlib.sha256(b"\x00" + row.body).digest() != row.leaf:
-            raise _tampered(row.seq, "is not what was written")
-        tree.append(row.leaf)
+    tree.extend(_unchanged(view, after=size, limit=LARGE_BATCH if newest - size > LARGE_BATCH else BATCH))
     root = tree.root()
     note = signer.sign(checkpoint_text(Checkpoint(origin=signer.key.name, size=tree.size, root=root)))
     return _Extension(before=size, size=tree.size, rows=nodes.rows(), root=root, note=note)
+
+
+def _unchanged(view: View, *, after: int, limit: int) -> list[bytes]:
+    """Answer the leaves of the entries after this one; each has to be the hash of its entry, and none missing."""
+    rows = view.stored(after=after, limit=limit)
+    for seq, row in enumerate(rows, start=after + 1):
+        if row.seq != seq:
+            raise _tampered(seq, "is missing")
+        if leaf_hash(row.body) != row.leaf:
+            raise _tampered(seq, "is not what was written")
+    return [row.leaf for row in rows]
 
 
 def _require_same_origin(view: View, signer: Signer) -> None:

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from stopwork.kernel.errors import StopworkError, Tampered, Unavailable
 from stopwork.ledger.events import Entry, name_of
 from stopwork.ledger.fold import Put, changes
-from stopwork.ledger.merkle import MemoryNodes, Tree
+from stopwork.ledger.merkle import MemoryNodes, Tree, leaf_hash
 from stopwork.ledger.notes import read_checkpoint, verify
 from stopwork.ledger.records import Bundle, Record
 from stopwork.storage.connections import cause_of, translated
@@ -177,15 +177,24 @@ class _Examination:
     # the journal
 
     def _check_journal(self) -> None:
-        for row in self._rows():
-            where = f"journal entry {row.seq}"
-            expected = self._tree.size + 1
-            if row.seq != expected:
-                self._fault(f"journal entry {expected}", f"is missing; entry {row.seq} stands in its place")
-                self._folds = False
+        for page in self._pages():
+            leaves = self._check_page(page)
+            self._tree.extend(leaves)
+            if len(leaves) < len(page):
                 return
-            leaf = hashlib.sha256(b"\x00" + row.body).digest()
-            self._tree.append(leaf)
+        self._check_head()
+
+    def _check_page(self, page: Sequence[sa.Row[Any]]) -> list[bytes]:
+        """Check some of the journal's rows; answer the hashes of what is in them, up to the first that is missing."""
+        leaves = []
+        for seq, row in enumerate(page, start=self._tree.size + 1):
+            where = f"journal entry {seq}"
+            if row.seq != seq:
+                self._fault(where, f"is missing; entry {row.seq} stands in its place")
+                self._folds = False
+                break
+            leaf = leaf_hash(row.body)
+            leaves.append(leaf)
             if leaf != row.leaf:
                 self._fault(where, "does not have the hash that it was written with")
             try:
@@ -196,7 +205,7 @@ class _Examination:
                 continue
             self._check_envelope(where, row, entry)
             self._fold(where, entry)
-        self._check_head()
+        return leaves
 
     def _check_head(self) -> None:
         """Compare the last entry with the number that the next one will be counted from, where that is kept."""
@@ -208,12 +217,12 @@ class _Examination:
                 f"journal entry {self._tree.size + 1}", f"is missing: entries were counted up to {counted}"
             )
 
-    def _rows(self) -> Iterator[sa.Row[Any]]:
+    def _pages(self) -> Iterator[Sequence[sa.Row[Any]]]:
         after = -1
         while page := self._view.execute(
             sa.select(journal).where(journal.c.seq > after).order_by(journal.c.seq).limit(PAGE)
         ).all():
-            yield from page
+            yield page
             after = page[-1].seq
 
     def _check_envelope(self, where: str, row: sa.Row[Any], entry: Entry) -> None:

@@ -31,8 +31,7 @@ PAYLOAD = {"report.md": b"# Report\n", "evidence/run_record.json": b"{}\n"}
 
 def log_of(bodies: Iterable[bytes]) -> Tree:
     tree = Tree(MemoryNodes())
-    for body in bodies:
-        tree.append(leaf_hash(body))
+    tree.extend([leaf_hash(body) for body in bodies])
     return tree
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -47,8 +48,7 @@ def leaves(count: int) -> list[bytes]:
 
 def tree_of(leaf_hashes: list[bytes]) -> Tree:
     tree = Tree(MemoryNodes())
-    for leaf in leaf_hashes:
-        tree.append(leaf)
+    tree.extend(leaf_hashes)
     return tree
 
 
@@ -157,25 +157,30 @@ def test_the_empty_log_proves_only_its_own_root() -> None:
     assert not verify_consistency(9, 8, ROOTS[9], ROOTS[8], ())
 
 
-def test_a_log_goes_on_where_it_stopped() -> None:
+@pytest.mark.parametrize("at_once", [1, 2, 3, 7, 16, 21])
+def test_a_log_goes_on_where_it_stopped_however_many_come_at_once(at_once: int) -> None:
     nodes = MemoryNodes()
-    first = Tree(nodes)
-    for leaf in LEAVES[:21]:
-        first.append(leaf)
-    second = Tree(nodes, size=21)
-    assert [second.append(leaf) for leaf in LEAVES[21:40]] == list(range(21, 40))
-    assert second.root() == ROOTS[40]
+    for size in range(0, LARGEST, at_once):
+        Tree(nodes, size).extend(LEAVES[size : size + at_once])
+    assert Tree(nodes, LARGEST).root() == ROOTS[LARGEST]
+    assert nodes.keys() == {(level, at) for level in range(7) for at in range(LARGEST >> level)}
+
+
+def test_nothing_added_changes_nothing() -> None:
+    tree = tree_of(LEAVES[:5])
+    tree.extend([])
+    assert (tree.size, tree.root()) == (5, ROOTS[5])
 
 
 def test_stored_nodes_are_written_once() -> None:
     class WriteOnce(MemoryNodes):
-        def put(self, level: int, index: int, node: bytes) -> None:
-            assert (level, index) not in self
-            super().put(level, index, node)
+        def put(self, level: int, index: int, nodes: Sequence[bytes]) -> None:
+            assert not any((level, place) in self for place in range(index, index + len(nodes)))
+            super().put(level, index, nodes)
 
     tree = Tree(WriteOnce())
     for leaf in LEAVES:
-        tree.append(leaf)
+        tree.extend([leaf])
 
 
 def test_what_the_log_does_not_have_is_refused() -> None:
