@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from stopwork.detect.rulebook import Rulebook
 from stopwork.ledger.events import Entry, Event
 from stopwork.ledger.records import Record
-from stopwork.ledger.words import IncidentType, ScopeKind, Severity, SignalKind
+from stopwork.ledger.words import DetectedBy, IncidentType, ScopeKind, Severity, SignalKind
 
 S = TypeVar("S", bound=Record)
 
@@ -30,7 +30,7 @@ class Finding(Record):
     answer which rule, which threshold and which value. ``hold`` is the kind of hold that the manifest asks
     for; ``severity`` is the least that should be proposed. A finding that is not ``alarming`` is logged as a signal
     and joins an incident that is open about its cause, but opens none by itself. ``title`` is what an incident that it opens is called,
-    where the words for its type do not fit.
+    where the words for its type do not fit. ``noticed_by`` is given where the kind of the signal does not say it.
     """
 
     type: IncidentType
@@ -47,6 +47,7 @@ class Finding(Record):
     severity: Severity | None = None
     alarming: bool = True
     title: str = ""
+    noticed_by: DetectedBy | None = None
 
 
 class Detector(ABC, Generic[S]):

@@ -168,11 +168,12 @@ class Role(StrEnum):
 
 
 class PrincipalKind(StrEnum):
-    """Who acts; an agent can never approve, lift, sign or send."""
+    """Who acts; an agent can never approve, lift, sign or send, and a reporter only says what it noticed."""
 
     PERSON = "person"
     AGENT = "agent"
     SYSTEM = "system"
+    REPORTER = "reporter"
 
 
 class SignalKind(StrEnum):

@@ -15,7 +15,8 @@ from stopwork.incidents.pause import scope_asked_for
 from stopwork.incidents.severity import ORDER, Assessment, Circumstances, assess, of_case
 from stopwork.ledger import records as r
 from stopwork.ledger.events import IncidentOpened, SeverityChanged, SignalJoined, SignalRaised
-from stopwork.ledger.words import DetectedBy, HoldMode, IncidentStatus, Severity, Stage
+from stopwork.ledger.records import Principal
+from stopwork.ledger.words import HoldMode, IncidentStatus, PrincipalKind, Severity, Stage
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.operations import returning
 from stopwork.operations.cases import gather
@@ -64,6 +65,11 @@ def raise_finding(tx: Tx, manifests: Manifests, finding: Finding) -> Raised:
             call=finding.call,
         )
     )
+    return settle(tx, manifests, finding, signal)
+
+
+def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raised:
+    """Answer what becomes of a finding that is recorded as this signal: its incident, its hold, and the autonomy taken back."""
     home = opening.home_of(finding, _open_incidents(tx, finding.workflow))
     opened = home is None
     if home is None and not finding.alarming:
@@ -141,10 +147,11 @@ def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment
         manifest=manifests.version(tx, known.id, known.version).manifest,
         version=known.version,
         assessment=assessment,
-        noticed_by=DetectedBy(opening.detected_by(finding.kind)),
+        noticed_by=finding.noticed_by or opening.detected_by(finding.kind),
         detected_at=tx.now,
         now=tx.now,
-        opener=tx.actor,
+        # Whoever reports something has not taken the command by that.
+        opener=Principal(kind=PrincipalKind.SYSTEM, id=finding.detector),
         administrators=administrators(tx, tx.now),
         runs=_runs(finding),
         tools=opening.tools_of(finding),

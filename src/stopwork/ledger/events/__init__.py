@@ -81,6 +81,7 @@ from stopwork.ledger.events.incidents import (
 from stopwork.ledger.events.lanes import ItemsPostponed
 from stopwork.ledger.events.pause_tests import PauseTestBegan, PauseTestFinished
 from stopwork.ledger.events.reading_again import ItemsReadAgain
+from stopwork.ledger.events.reports import SignalAssigned, SignalRepeated, ToolsTraced
 from stopwork.ledger.events.work import (
     CallAttempted,
     CallDecided,
@@ -180,11 +181,14 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "SeverityChanged",
+    "SignalAssigned",
     "SignalJoined",
     "SignalRaised",
+    "SignalRepeated",
     "StageChanged",
     "StatusChanged",
     "StepRecorded",
+    "ToolsTraced",
     "UpdateScheduled",
     "name_of",
 ]

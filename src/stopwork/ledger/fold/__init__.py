@@ -18,6 +18,7 @@ from stopwork.ledger.fold import (
     lanes,
     pause_tests,
     reading_again,
+    reports,
     work,
 )
 from stopwork.ledger.fold.change import HANDLERS, Change, Put, Update, Upsert
@@ -35,6 +36,7 @@ __all__ = [
     "lanes",
     "pause_tests",
     "reading_again",
+    "reports",
     "work",
 ]
 

@@ -15,6 +15,7 @@ from stopwork.ledger.records.audits import (
     SystemSeen,
 )
 from stopwork.ledger.records.backfills import Backfill, BackfillCheck, BackfillFinding
+from stopwork.ledger.records.blobs import BlobRef
 from stopwork.ledger.records.controls import Approval, Credential, Hold, Nag
 from stopwork.ledger.records.drafts import Claim, Draft, Release
 from stopwork.ledger.records.incidents import (
@@ -51,6 +52,7 @@ from stopwork.ledger.records.parts import (
     Scope,
 )
 from stopwork.ledger.records.pause_tests import LevelTest, PauseTest
+from stopwork.ledger.records.reports import TracedTool
 from stopwork.ledger.records.work import (
     Call,
     Control,
@@ -75,6 +77,7 @@ __all__ = [
     "Backfill",
     "BackfillCheck",
     "BackfillFinding",
+    "BlobRef",
     "Bundle",
     "Call",
     "Captured",
@@ -120,6 +123,7 @@ __all__ = [
     "Signal",
     "Step",
     "SystemSeen",
+    "TracedTool",
     "Way",
     "Workflow",
 ]

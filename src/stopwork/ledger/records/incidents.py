@@ -35,7 +35,11 @@ from stopwork.ledger.words import (
 
 
 class Signal(Record):
-    """Something that may be an incident. ``key`` is the typed cause: signals with one key share one incident."""
+    """Something that may be an incident. ``key`` is the typed cause: signals with one key share one incident.
+
+    ``workflow`` is empty where nobody could tell yet which one it is about. ``repeats`` counts those of the same cause that came in
+    after it and are not kept one by one, the last of them at ``repeated_at``.
+    """
 
     id: str
     kind: SignalKind
@@ -50,6 +54,8 @@ class Signal(Record):
     run: str | None = None
     call: str | None = None
     incident: str | None = None
+    repeats: int = 0
+    repeated_at: datetime | None = None
 
 
 class Incident(Record):

@@ -80,6 +80,11 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.BackfillExpired: lambda it: f"Nobody took the backfill {short(it.backfill)} up in time",
     e.BackfillWithdrawn: lambda it: f"Backfill {short(it.backfill)} withdrawn: {it.reason}",
     e.SignalRaised: lambda it: f"Signal: {it.summary}",
+    e.SignalRepeated: lambda it: f"Signal {short(it.signal)} came in {counted(it.times, 'more time')}",
+    e.SignalAssigned: lambda it: f"Signal {short(it.signal)} is about {it.workflow}",
+    e.ToolsTraced: lambda it: (
+        f"Traces of {it.workflow} tell of {counted(len(it.tools) + it.left_out, 'tool call')}"
+    ),
     e.IncidentOpened: lambda it: f"Incident opened at {it.severity.value.upper()}: {it.title}",
     e.SignalJoined: lambda it: f"Signal {short(it.signal)} belongs to the incident",
     e.IncidentPaused: lambda _: "The incident has its first hold",
