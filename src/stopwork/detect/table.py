@@ -1,12 +1,15 @@
 """What a detector remembers by name: bounded, in the order of age, and cheap to change without losing what was there before.
 
-A detector folds hundreds of entries a second, and each changes one line of a table of thousands. So a change copies only the lines that are
-young; the old ones are shared by all tables that came of one, until there are enough young ones to be put together with them.
+A detector folds thousands of entries a second, and each changes one line of a table of thousands. So nothing is copied: the newest table
+of a line of descent holds the lines, and each older one only what has been changed since (Baker, "Shallow binding makes functional arrays
+fast", 1991). Whoever goes back to an older one, because what came of it could not be kept, pays for it once.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
+from itertools import chain
 from typing import Any, Final, Generic, TypeVar, get_args, overload
 
 import msgspec
@@ -14,38 +17,48 @@ import msgspec
 V = TypeVar("V")
 D = TypeVar("D")
 
-MOST_YOUNG: Final = 64
 _GONE: Final[Any] = object()
 
 
 class Table(Mapping[str, V], Generic[V]):
     """Lines by name, the oldest first. It never changes: whatever is put in or taken out makes another table."""
 
-    __slots__ = ("_old", "_size", "_young")
+    __slots__ = ("_age", "_changed", "_lines", "_newer", "_size")
 
     def __init__(self, lines: Mapping[str, V] | None = None) -> None:
-        self._old: dict[str, V] = dict(lines or {})
-        # What stands here counts, and not what the old ones say; a line that is gone stands here as such.
-        self._young: dict[str, Any] = {}
-        self._size = len(self._old)
+        # Each line with its age, which is what an older table finds its order by.
+        self._lines: OrderedDict[str, tuple[int, V]] | None = OrderedDict(
+            (name, (age, line)) for age, (name, line) in enumerate((lines or {}).items())
+        )
+        self._size = self._age = len(self._lines)
+        # Where the lines have gone to a newer table: that one, and what these names were before it came of this one.
+        self._newer: Table[V] | None = None
+        self._changed: tuple[tuple[str, Any], ...] = ()
 
     def put(self, name: str, line: V, *, at_most: int) -> Table[V]:
         """Answer the table with this line as its newest; beyond ``at_most`` the oldest is forgotten."""
-        young = self._young.copy()
-        young.pop(name, None)
-        young[name] = line
-        changed = self._with(young, self._size + (name not in self))
-        return changed if len(changed) <= at_most else changed.without(next(iter(changed)))
+        if not self._size:
+            # Much begins with the one empty table, and that has nothing to hand over.
+            return Table({name: line})
+        lines = self._lines
+        if lines is None:
+            lines = self._own()
+        before = lines.get(name, _GONE)
+        age = self._age + 1
+        lines[name] = (age, line)
+        if before is not _GONE:
+            lines.move_to_end(name)
+        elif self._size >= at_most:
+            oldest, forgotten = lines.popitem(last=False)
+            return self._hand_over(lines, age, ((name, before), (oldest, forgotten)))
+        return self._hand_over(lines, age, ((name, before),))
 
     def without(self, name: str) -> Table[V]:
         """Answer the table without this line."""
-        if name not in self:
+        lines = self._own()
+        if name not in lines:
             return self
-        young = self._young.copy()
-        young.pop(name, None)
-        if name in self._old:
-            young[name] = _GONE
-        return self._with(young, self._size - 1)
+        return self._hand_over(lines, self._age, ((name, lines.pop(name)),))
 
     def without_any(self, names: Iterable[str]) -> Table[V]:
         """Answer the table without these lines."""
@@ -54,52 +67,66 @@ class Table(Mapping[str, V], Generic[V]):
             left = left.without(name)
         return left
 
-    def _with(self, young: dict[str, Any], size: int) -> Table[V]:
-        changed: Table[V] = Table.__new__(Table)
-        changed._old, changed._young, changed._size = self._old, young, size
-        if len(young) > MOST_YOUNG:
-            changed._old, changed._young = changed._lines(), {}
-        return changed
+    def _hand_over(
+        self, lines: OrderedDict[str, tuple[int, V]], age: int, changed: tuple[tuple[str, Any], ...]
+    ) -> Table[V]:
+        newer: Table[V] = Table.__new__(Table)
+        newer._lines, newer._age, newer._size = lines, age, len(lines)
+        newer._newer, newer._changed = None, ()
+        self._lines, self._newer, self._changed = None, newer, changed
+        return newer
 
-    def _lines(self) -> dict[str, V]:
-        if not self._young:
-            return self._old
-        lines = self._old.copy()
-        for name, line in self._young.items():
-            lines.pop(name, None)
-            if line is not _GONE:
-                lines[name] = line
-        return lines
+    def _own(self) -> OrderedDict[str, tuple[int, V]]:
+        """Answer this table's lines; where they have gone to a newer one, make them anew from what was changed."""
+        if self._lines is not None:
+            return self._lines
+        changes: list[tuple[tuple[str, Any], ...]] = []
+        newest: Table[V] = self
+        while newest._newer is not None:
+            changes.append(newest._changed)
+            newest = newest._newer
+        lines: dict[str, tuple[int, V]] = dict(newest._lines or {})  # noqa: SLF001 - one of its own kind
+        for name, before in chain.from_iterable(reversed(changes)):
+            if before is _GONE:
+                del lines[name]
+            else:
+                lines[name] = before
+        self._lines = OrderedDict(sorted(lines.items(), key=lambda item: item[1][0]))
+        self._newer, self._changed = None, ()
+        return self._lines
 
     @overload
     def get(self, name: str, /) -> V | None: ...
     @overload
     def get(self, name: str, /, default: V | D) -> V | D: ...
     def get(self, name: str, /, default: Any = None) -> Any:
-        line = self._young[name] if name in self._young else self._old.get(name, default)
-        return default if line is _GONE else line
+        lines = self._lines
+        if lines is None:
+            lines = self._own()
+        aged = lines.get(name)
+        return default if aged is None else aged[1]
 
     def items(self) -> ItemsView[str, V]:
-        return self._lines().items()
+        return self._copied().items()
 
     def values(self) -> ValuesView[V]:
-        return self._lines().values()
+        return self._copied().values()
+
+    def _copied(self) -> dict[str, V]:
+        # Whoever looks through a table may put into it meanwhile.
+        return {name: line for name, (_, line) in self._own().items()}
 
     def __getitem__(self, name: str) -> V:
-        line = self.get(name, _GONE)
-        if line is _GONE:
-            raise KeyError(name)
-        return line
+        return self._own()[name][1]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.get(name, _GONE) is not _GONE
+        return name in self._own()
 
     def __iter__(self) -> Iterator[str]:
-        yield from (name for name in self._old if name not in self._young)
-        yield from (name for name, line in self._young.items() if line is not _GONE)
+        return iter(list(self._own()))
 
     def __reversed__(self) -> Iterator[str]:
-        return reversed(self._lines())
+        return reversed(list(self._own()))
 
     def __len__(self) -> int:
         return self._size
