@@ -115,10 +115,10 @@ def _show_backup(paper: Paper, found: Any) -> None:
 def backup(_cli: Invocation, to: Path, data: Path) -> Any:
     """Copy database, signing key and evidence into the new FOLDER, while the server works.
 
-    A PostgreSQL database has its own tools for that: copy it first, then the folder.
+    A PostgreSQL database has its own tools for that: copy it first, then the folder. So has a bucket of blobs, which this does not copy.
     """
     with server_extra("db backup"):
-        from stopwork.operations.installation import EVIDENCE, KEY_FILE
+        from stopwork.operations.installation import BLOBS, EVIDENCE, KEY_FILE
         from stopwork.storage.backup import backup as copy_database
 
         database = _database_in(data)
@@ -128,8 +128,10 @@ def backup(_cli: Invocation, to: Path, data: Path) -> Any:
             to.mkdir(parents=True, exist_ok=True, mode=0o700)
             copy_database(database, to / database.name)
             (to / database.name).chmod(0o600)
-            # After the database, so that every bundle which it names is there.
+            # After the database, so that every bundle and every blob which it names is there.
             shutil.copytree(data / EVIDENCE, to / EVIDENCE)
+            if (data / BLOBS).is_dir():
+                shutil.copytree(data / BLOBS, to / BLOBS, ignore=shutil.ignore_patterns(".unfinished.*"))
             shutil.copy2(data / KEY_FILE, to / KEY_FILE)
         except (OSError, shutil.Error) as error:
             raise Unavailable(

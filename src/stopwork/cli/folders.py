@@ -11,6 +11,7 @@ import click
 
 DATA_VARIABLE: Final = "STOPWORK_DATA"
 DATABASE_VARIABLE: Final = "STOPWORK_DATABASE"
+BLOBS_VARIABLE: Final = "STOPWORK_BLOBS"
 
 
 def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -39,4 +40,14 @@ def database_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[.
         metavar="URL",
         envvar=DATABASE_VARIABLE,
         help=f"{help_text} As postgresql://user@host/name, better in {DATABASE_VARIABLE} where it holds a password.",
+    )
+
+
+def blobs_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command its ``--blobs``."""
+    return click.option(
+        "--blobs",
+        metavar="URL",
+        envvar=BLOBS_VARIABLE,
+        help=f"{help_text} Written s3://bucket/prefix, or in {BLOBS_VARIABLE}; credentials and endpoint are the AWS_… variables.",
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from stopwork.cli.extras import server_extra
-from stopwork.cli.folders import data_option, database_option
+from stopwork.cli.folders import blobs_option, data_option, database_option
 from stopwork.cli.invocation import paper
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ PASSWORD_VARIABLE: Final = "STOPWORK_SMTP_PASSWORD"  # noqa: S105 - a name, not 
 @click.command()
 @data_option("The folder that holds the database, the signing key and the evidence.")
 @database_option("A PostgreSQL database that several servers share, instead of the file in the folder.")
+@blobs_option("A bucket for attachments and other large content, instead of the folder.")
 @click.option(
     "--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The address to listen on."
 )
@@ -54,6 +55,7 @@ def up(
     *,
     data: Path,
     database: str | None,
+    blobs: str | None,
     host: str,
     port: int,
     systems: Path | None,
@@ -87,6 +89,7 @@ def up(
                 data,
                 ready=ready,
                 database=database,
+                blobs=blobs,
                 host=host,
                 port=port,
                 public_url=public_url,

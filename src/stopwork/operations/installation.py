@@ -15,6 +15,8 @@ from stopwork.ledger.notes import Signer
 from stopwork.notify.outlet import Outlet
 from stopwork.operations import leasing
 from stopwork.operations.manifests import Manifests
+from stopwork.storage.blobs import Blobs
+from stopwork.storage.bucket import open_blobs
 from stopwork.storage.store import Store, is_address
 from stopwork.storage.view import View
 from stopwork.systems.base import System
@@ -22,13 +24,14 @@ from stopwork.systems.base import System
 DATABASE = "stopwork.db"
 KEY_FILE = "signing.key"
 EVIDENCE = "evidence"
+BLOBS = "blobs"
 
 
 class Installation:
     """Everything one server or one embedded guard works with.
 
-    ``folder`` holds the database, the signing key (readable by its owner only) and the evidence bundles. ``systems`` are the connected
-    systems by name, ``outlet`` is how messages leave.
+    ``folder`` holds the database, the signing key (readable by its owner only) and the evidence bundles. ``blobs`` is where content
+    lies that is too large for the journal, ``systems`` are the connected systems by name, ``outlet`` is how messages leave.
     """
 
     def __init__(
@@ -37,12 +40,14 @@ class Installation:
         store: Store,
         folder: Path,
         signer: Signer,
+        blobs: Blobs,
         systems: Mapping[str, System],
         outlet: Outlet,
     ) -> None:
         self.store = store
         self.folder = folder
         self.signer = signer
+        self.blobs = blobs
         self.systems = dict(systems)
         self.outlet = outlet
         self.manifests = Manifests()
@@ -54,6 +59,7 @@ class Installation:
         folder: str | Path,
         *,
         database: str | None = None,
+        blobs: str | None = None,
         systems: Mapping[str, System] | None = None,
         outlet: Outlet | None = None,
         clock: Clock | None = None,
@@ -62,7 +68,7 @@ class Installation:
         """Open the installation in ``folder``, or make one there.
 
         Its database is a file in the folder, which one process owns (``Conflict`` when another has it), or the PostgreSQL database at
-        the address ``database``, which several servers share: then they share the signing key and the evidence as well.
+        the address ``database``, which several servers share: then they share the signing key and the evidence as well. Blobs lie in the folder, or under the address ``blobs`` of a bucket.
         """
         folder = Path(folder)
         try:
@@ -79,6 +85,7 @@ class Installation:
                 hint="Write it as postgresql://user:password@host:5432/name, or leave it out for a file.",
                 field="database",
             )
+        kept = open_blobs(blobs or folder / BLOBS)
         store = Store.open(database or folder / DATABASE, clock=clock or SystemClock(), ids=ids)
         try:
             signer = _signer(folder / KEY_FILE, sealed_as=store.read(_origin))
@@ -91,6 +98,7 @@ class Installation:
             store=store,
             folder=folder,
             signer=signer,
+            blobs=kept,
             systems=systems or {},
             outlet=outlet or Outlet.to_folder(folder / "outbox"),
         )

@@ -133,6 +133,7 @@ def prepared(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     public_url: str | None = None,
+    blobs: str | None = None,
     systems: Mapping[str, System] | None = None,
     outlet: Outlet | None = None,
 ) -> Iterator[Serving]:
@@ -145,7 +146,9 @@ def prepared(
         _check_public_url(public_url)
     listener = _listen(host, port)
     try:
-        with Installation.open(folder, database=database, systems=systems, outlet=outlet) as installation:
+        with Installation.open(
+            folder, database=database, blobs=blobs, systems=systems, outlet=outlet
+        ) as installation:
             bound = listener.getsockname()[1]
             shown = f"[{host}]" if ":" in host else host
             yield Serving(installation, listener, (public_url or f"http://{shown}:{bound}").rstrip("/"))

@@ -12,7 +12,7 @@ from stopwork.ledger import records as r
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Event(Struct, frozen=True, kw_only=True, gc=False, tag_field="event"):
-    """The base of every event."""
+    """The base of every event. One that names content kept beside the journal has a field ``blobs``, a tuple of ``BlobRef``."""
 
 
 def name_of(event: Event | type[Event]) -> str:
