@@ -24,7 +24,12 @@ API_PAGE = REFERENCE / "api.md"
 ERRORS_PAGE = REFERENCE / "errors.md"
 BEGIN, END = "<!-- tables: made by scripts/api_reference.py -->", "<!-- end of tables -->"
 
-_WHO = {Access.PUBLIC: "anyone", Access.ANY: "any token", Access.PERSON: "a person"}
+_WHO = {
+    Access.PUBLIC: "anyone",
+    Access.ANY: "agents and people",
+    Access.PERSON: "a person",
+    Access.FEED: "feeds and people",
+}
 _HEADINGS = {
     "guard": "What guards ask",
     "manifests": "Manifests",

@@ -29,7 +29,7 @@ def duration_s(text: str) -> int:
 
 @click.group(cls=Group, default="list")
 def token() -> None:
-    """Tokens for agents and people. Only a digest of each is kept."""
+    """Tokens for agents, people and feeds. Only a digest of each is kept."""
 
 
 def _show_issued(paper: Paper, found: Any) -> None:
@@ -51,17 +51,19 @@ def _show_issued(paper: Paper, found: Any) -> None:
     "--agent", metavar="WORKFLOW", help="For the agent of this workflow. It can never approve or lift."
 )
 @click.option("--person", metavar="ADDRESS", help="For a person.")
+@click.option(
+    "--feed", metavar="SYSTEM", help="For whatever tells what changed in this system. It can do nothing else."
+)
 @click.option("--valid-for", "valid_for_s", type=duration_s, metavar="DURATION", help="For example 30d.")
 @click.option("--administrator", is_flag=True, help="A person who looks after this installation.")
 @answers(_show_issued)
-def create_token(
-    cli: Invocation, agent: str | None, person: str | None, valid_for_s: int | None, *, administrator: bool
-) -> Any:
+def create_token(cli: Invocation, valid_for_s: int | None, *, administrator: bool, **whom: str | None) -> Any:
     """Make a token and show it once."""
-    if bool(agent) == bool(person):
-        raise click.UsageError("give either --agent WORKFLOW or --person ADDRESS")
-    kind = PrincipalKind.AGENT if agent else PrincipalKind.PERSON
-    body = {"kind": kind, "id": agent or person, "valid_for_s": valid_for_s, "administrator": administrator}
+    asked = [(PrincipalKind(kind), name) for kind, name in whom.items() if name]
+    if len(asked) != 1:
+        raise click.UsageError("give one of --agent WORKFLOW, --person ADDRESS or --feed SYSTEM")
+    [(kind, name)] = asked
+    body = {"kind": kind, "id": name, "valid_for_s": valid_for_s, "administrator": administrator}
     return cli.server.post("/v1/tokens", body)
 
 

@@ -168,12 +168,14 @@ class Role(StrEnum):
 
 
 class PrincipalKind(StrEnum):
-    """Who acts; an agent can never approve, lift, sign or send, and a reporter only says what it noticed."""
+    """Who acts; an agent can never approve, lift, sign or send, and a reporter only says what it noticed, a feed what
+    changed in its system."""
 
     PERSON = "person"
     AGENT = "agent"
     SYSTEM = "system"
     REPORTER = "reporter"
+    FEED = "feed"
 
 
 class SignalKind(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,6 +24,8 @@ from stopwork.storage.view import View
 LINK_VALID_FOR: Final = timedelta(hours=1)
 SESSION_VALID_FOR: Final = timedelta(hours=12)
 MAX_SECRET_LENGTH: Final = 200
+#: What a system is called; a feed speaks for one.
+SYSTEM_NAME: Final = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 
 
 class Issued(Struct, frozen=True, kw_only=True):
@@ -40,7 +43,7 @@ def issue(
     once: bool = False,
     administrator: bool = False,
 ) -> Issued:
-    """Make a credential for a person or an agent. An agent's works for its own workflow only, and never signs."""
+    """Make a credential. An agent's works for its own workflow only, and never signs; a feed's tells of its own system, and nothing else."""
     if principal.kind is PrincipalKind.PERSON:
         principal = replace(principal, id=one_address(principal.id, "principal.id"))
     _require_issuer(tx, principal, administrator=administrator)
@@ -50,6 +53,12 @@ def issue(
         )
     if principal.kind is PrincipalKind.AGENT:
         known_workflow(tx, principal.id)
+    if principal.kind is PrincipalKind.FEED and not SYSTEM_NAME.fullmatch(principal.id):
+        raise Invalid(
+            f"{principal.id[:80]!r} is no name of a system",
+            hint="Write it as the manifests do: small letters, digits, - and _.",
+            field="id",
+        )
     secret = f"sw_{secrets.token_urlsafe(32)}"
     credential = tx.new_id("cred")
     tx.record(
@@ -121,8 +130,7 @@ def secret_digest(secret: str) -> str:
 
 def _require_issuer(tx: Tx, principal: Principal, *, administrator: bool) -> None:
     """Raise ``Denied`` unless the actor may hand out this credential: whoever can make one can act under its name."""
-    if tx.actor.kind is PrincipalKind.AGENT:
-        raise Denied("an agent cannot make credentials", hint="A person makes them.")
+    refuse_agent(tx.actor, "make credentials")
     if tx.actor.kind is PrincipalKind.SYSTEM or tx.actor.id in administrators(tx, tx.now):
         return
     if administrator:

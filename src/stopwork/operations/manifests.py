@@ -28,7 +28,7 @@ from stopwork.manifest.compiled import CompiledManifest, compile_manifest
 from stopwork.manifest.diff import Change, diff, gives_room
 from stopwork.manifest.load import Loaded, load, manifest_in
 from stopwork.operations import renaming
-from stopwork.operations.people import administrators, require_owner
+from stopwork.operations.people import administrators, refuse_agent, require_owner
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
@@ -175,8 +175,7 @@ def apply(
     ``expected_version`` is the version the caller saw: ``Conflict`` when another one has been applied since. ``another`` says that what
     is new, a workflow or a tool, is not one that is held, under a new name.
     """
-    if tx.actor.kind is PrincipalKind.AGENT:
-        raise Denied("an agent cannot change what it is allowed to do", hint="A person applies manifests.")
+    refuse_agent(tx.actor, "change what an agent is allowed to do")
     found = preview(tx, text, author=tx.actor.id, now=tx.now, filename=filename)
     if expected_version is not None and expected_version != found.in_force:
         raise Conflict(

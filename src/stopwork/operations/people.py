@@ -12,10 +12,10 @@ from stopwork.storage.view import View
 
 
 def refuse_agent(actor: Principal, doing: str) -> None:
-    """Raise ``Denied`` for an agent; people may, and so may the system's own duties."""
-    if actor.kind is PrincipalKind.AGENT:
+    """Raise ``Denied`` for an agent, a reporter or a feed; people may, and so may the system's own duties."""
+    if actor.kind not in (PrincipalKind.PERSON, PrincipalKind.SYSTEM):
         raise Denied(
-            f"an agent cannot {doing}",
+            f"{'an' if actor.kind is PrincipalKind.AGENT else 'a'} {actor.kind} cannot {doing}",
             hint="Only a person can; sign in as one.",
             expected=PrincipalKind.PERSON.value,
             found=actor.kind.value,

@@ -232,7 +232,9 @@ def require_own_workflow(tx: Tx, workflow: str) -> None:
 
 
 def require_speaks_for(actor: Principal, workflow: str) -> None:
-    """Raise ``Denied`` when this is the agent of another workflow; an agent's id is its workflow."""
+    """Raise ``Denied`` when this is the agent of another workflow, or speaks for none; an agent's id is its workflow."""
+    if actor.kind in (PrincipalKind.FEED, PrincipalKind.REPORTER):
+        raise Denied(f"a {actor.kind} speaks for no workflow", hint="Use the workflow's own token.")
     if actor.kind is PrincipalKind.AGENT and actor.id != workflow:
         raise Denied(
             f"this token speaks for {actor.id}, not for {workflow}",

@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from stopwork.kernel.errors import Invalid, StopworkError, Unavailable
+from stopwork.kernel.errors import Denied, Invalid, StopworkError, Unavailable
 from stopwork.ledger.events import Entry, name_of
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.installation import Installation
-from stopwork.server.api.endpoint import MAX_NUMBER
+from stopwork.server.api.endpoint import MAX_NUMBER, Access
 from stopwork.server.auth import identify_request
 from stopwork.server.problems import problem_response
 
@@ -43,7 +43,11 @@ class Stream:
     async def serve(self, request: Request) -> Response:
         """Answer one listener."""
         try:
-            await run_in_threadpool(identify_request, self._installation, request)
+            listener = await run_in_threadpool(identify_request, self._installation, request)
+            if not Access.ANY.admits(listener.kind):
+                raise Denied(
+                    "this token is for telling, not for listening", hint="Listen as a person or an agent."
+                )
             after = self._start(request)
             if self._listeners >= self._max_listeners:
                 raise Unavailable("too many listeners", hint="Try again later, or read /v1/journal.")

@@ -28,6 +28,7 @@ Json = Any
 ADMIN: Final = Principal(kind=PrincipalKind.PERSON, id="root@acme.test")
 STRANGER: Final = Principal(kind=PrincipalKind.PERSON, id="pat@acme.test")
 OTHER: Final = Principal(kind=PrincipalKind.AGENT, id="invoices")
+FEED: Final = Principal(kind=PrincipalKind.FEED, id="crm")
 OTHER_MANIFEST: Final = """\
 workflow: invoices
 owners: {business: jo@acme.test, technical: lee@acme.test}
@@ -54,7 +55,7 @@ class House:
         office.write(lambda tx: manifests.apply(tx, OTHER_MANIFEST, reason="the first version"), actor=LEE)
         self.tokens = {
             who.id: self.token(who, administrator=who is ADMIN)
-            for who in (AGENT, OTHER, DANA, LEE, KIM, STRANGER, ADMIN)
+            for who in (AGENT, OTHER, DANA, LEE, KIM, STRANGER, ADMIN, FEED)
         }
 
     def token(self, who: Principal, *, administrator: bool = False, **valid_for: float) -> str:

@@ -1,7 +1,7 @@
 """Contract: who may call what, as one table over every row of the API. A refusal says who can, and records nothing.
 
 The columns are a request without a token, the workflow's agent, the agent of another workflow, a person without a part in
-it, its technical owner, its business owner, and an administrator who is none of these. ``401`` and ``403`` are refusals for who
+it, its technical owner, its business owner, an administrator who is none of these, and the feed of a system. ``401`` and ``403`` are refusals for who
 asks; ``-`` is any other answer: these requests are about nothing that exists, so whoever may ask learns just that.
 """
 
@@ -18,15 +18,21 @@ from stopwork.ledger.records import Principal
 from stopwork.server.api.endpoint import Access, Endpoint
 from tests.support.office import AGENT, DANA, LEE, MANIFEST, WORKFLOW
 from tests.unit.server.described import endpoints
-from tests.unit.server.house import ADMIN, OTHER, STRANGER, House, house, is_problem
+from tests.unit.server.house import ADMIN, FEED, OTHER, STRANGER, House, house, is_problem
 from tests.unit.server.story import Story
 
-WHO: Final[tuple[Principal | None, ...]] = (None, AGENT, OTHER, STRANGER, LEE, DANA, ADMIN)
+WHO: Final[tuple[Principal | None, ...]] = (None, AGENT, OTHER, STRANGER, LEE, DANA, ADMIN, FEED)
 
-ANYBODY: Final = "-   -   -   -   -   -   -"
-ANY_TOKEN: Final = "401 -   -   -   -   -   -"
-PEOPLE: Final = "401 403 403 -   -   -   -"
-BY_ACCESS: Final = {Access.PUBLIC: ANYBODY, Access.ANY: ANY_TOKEN, Access.PERSON: PEOPLE}
+ANYBODY: Final = "-   -   -   -   -   -   -   -"
+GUARDED: Final = "401 -   -   -   -   -   -   403"
+PEOPLE: Final = "401 403 403 -   -   -   -   403"
+FEEDS: Final = "401 403 403 -   -   -   -   -"
+BY_ACCESS: Final = {
+    Access.PUBLIC: ANYBODY,
+    Access.ANY: GUARDED,
+    Access.PERSON: PEOPLE,
+    Access.FEED: FEEDS,
+}
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +92,12 @@ def story(opened: House) -> Story:
 
 
 #                 none agent other pat  lee  dana root
-OWN_WORKFLOW = "  401  -    403  -    -    -    -"
-NOT_OTHERS = "    401  -    403  -    -    -    -"
-BUSINESS_OWNER = "401  403  403  403  403  -    403"
-OWNERS = "        401  403  403  403  -    -    -"
-ADMINISTRATOR = " 401  403  403  403  403  403  -"
-ITSELF_OR_ADMIN = "401 403  403  -    403  403  -"
+OWN_WORKFLOW = "  401  -    403  -    -    -    -  403"
+NOT_OTHERS = "    401  -    403  -    -    -    -  403"
+BUSINESS_OWNER = "401  403  403  403  403  -    403  403"
+OWNERS = "        401  403  403  403  -    -    -  403"
+ADMINISTRATOR = " 401  403  403  403  403  403  -  403"
+ITSELF_OR_ADMIN = "401 403  403  -    403  403  -  403"
 
 
 def test_an_agent_asks_about_its_own_workflow_only(opened: House, story: Story) -> None:
@@ -120,7 +126,7 @@ def test_an_agent_asks_about_its_own_workflow_only(opened: House, story: Story) 
 
 def test_an_agent_stops_nothing_but_its_own_workflow(opened: House) -> None:
     everything = found(opened, "POST", "/v1/holds", scope={"kind": "everything"}, reason="a test")
-    assert squeezed(everything) == "401 403 403 - - - -"
+    assert squeezed(everything) == "401 403 403 - - - - 403"
 
 
 def test_what_only_particular_people_may_do(opened: House, story: Story) -> None:

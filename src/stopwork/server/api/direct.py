@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stopwork.operations.installation import Installation
 from stopwork.server.api.endpoint import Access, Attend, Endpoint, Given, Write
-from stopwork.server.api.routing import JSON, decoded, encode, receive_body, write
+from stopwork.server.api.routing import JSON, authorise, decoded, encode, receive_body, write
 from stopwork.server.auth import Remembered
 from stopwork.server.problems import as_stopwork_error, problem_response
 
@@ -68,6 +68,7 @@ class Direct:
     ) -> None:
         try:
             credential = self._remembered.credential(token)
+            authorise(row.endpoint, credential.principal)
             body = await receive_body(receive, row.endpoint.max_body_bytes)
             given = Given(
                 installation=self._installation,

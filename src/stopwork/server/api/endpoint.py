@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from stopwork.ledger.records import Credential, Principal
+from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.installation import Installation
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -25,11 +26,24 @@ MAX_NUMBER: Final = 2**53 - 1
 
 
 class Access(StrEnum):
-    """Who may call: nobody in particular, any token, or only a person."""
+    """Who may call: nobody in particular, agents and people, only a person, or a system's feed and people."""
 
     PUBLIC = "public"
     ANY = "any"
     PERSON = "person"
+    FEED = "feed"
+
+    def admits(self, kind: PrincipalKind) -> bool:
+        """Answer whether such a principal may call: a token that is made for one way in opens no other."""
+        return kind in _ADMITTED[self]
+
+
+_ADMITTED: Final = {
+    Access.PUBLIC: frozenset(PrincipalKind),
+    Access.ANY: frozenset({PrincipalKind.PERSON, PrincipalKind.AGENT}),
+    Access.PERSON: frozenset({PrincipalKind.PERSON}),
+    Access.FEED: frozenset({PrincipalKind.PERSON, PrincipalKind.FEED}),
+}
 
 
 class Given(Struct, frozen=True, kw_only=True):

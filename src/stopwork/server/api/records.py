@@ -57,7 +57,7 @@ class JournalLine(Struct, frozen=True, kw_only=True):
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """For an agent ``id`` is its workflow, for a person an address."""
+    """For an agent ``id`` is its workflow, for a person an address, for a feed the system that it tells of."""
 
     kind: PrincipalKind
     id: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -259,7 +259,7 @@ ENDPOINTS = (
         method="POST",
         path="/v1/tokens",
         name="create_token",
-        summary="Make a token for an agent or a person",
+        summary="Make a token for an agent, a person or a feed",
         does=Write(
             lambda tx, g: _issued(
                 credentials.issue(

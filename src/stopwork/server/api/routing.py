@@ -44,6 +44,8 @@ BODY_WITHIN_S: Final = 30.0
 JSON: Final = "application/json"
 _NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
+_A: Final = {kind: f"an {kind}" if kind is PrincipalKind.AGENT else f"a {kind}" for kind in PrincipalKind}
+
 encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -80,7 +82,7 @@ def _handler(endpoint: Endpoint, installation: Installation, remembered: Remembe
                     actor = credential.principal
                 else:
                     actor = identify_request(installation, request)
-                _authorise(endpoint, actor)
+                authorise(endpoint, actor)
             query = _query(endpoint, request)
             body = await _body(request, decoder, endpoint) if decoder else None
             given = Given(
@@ -134,13 +136,21 @@ async def write(does: Write | Attend, given: Given, credential: Credential | Non
     )
 
 
-def _authorise(endpoint: Endpoint, actor: Principal) -> None:
-    if endpoint.access is Access.PERSON and actor.kind is not PrincipalKind.PERSON:
+def authorise(endpoint: Endpoint, actor: Principal) -> None:
+    """Raise ``Denied`` where this address is not for such a principal."""
+    if endpoint.access is Access.PUBLIC or endpoint.access.admits(actor.kind):
+        return
+    if endpoint.access is Access.PERSON:
         raise Denied(
-            f"{actor} is an agent, and only a person may do this",
+            f"{actor} is no person but {_A[actor.kind]}, and only a person may do this",
             hint="Use a person's token: stopwork token create --person dana@acme.test",
             needed=Access.PERSON.value,
         )
+    raise Denied(
+        f"this is the token of {_A[actor.kind]}, which is not for this address",
+        hint="Use a token that is made for it: stopwork token create --help",
+        needed=endpoint.access.value,
+    )
 
 
 async def read_body(request: Request, limit: int, *, within_s: float = BODY_WITHIN_S) -> bytes:
