@@ -137,6 +137,16 @@ duty: Final = sa.Table(
     sa.Column("error", sa.Text, nullable=False, default=""),
 )
 
+#: What other tools have delivered, for as long as they may deliver it again: memory, and no evidence.
+delivery: Final = sa.Table(
+    "delivery",
+    metadata,
+    sa.Column("digest", text(80), primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("signal", text(64), nullable=False),
+    sa.Index("delivery_at", "at"),
+)
+
 blob: Final = sa.Table(
     "blob",
     metadata,
@@ -176,7 +186,7 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.Approval: ("state+requested_at", "subject", "incident", "call"),
         r.Draft: ("state+requested_at", "workflow+requested_at", "key", "run"),
         r.Backfill: ("workflow+ordered_at", "state", "incident"),
-        r.Signal: ("incident", "workflow+raised_at", "key"),
+        r.Signal: ("incident", "workflow+raised_at", "key+raised_at", "raised_at"),
         r.Incident: ("status+opened_at", "workflow+opened_at", "cause"),
         r.Bundle: ("incident",),
         r.ContainmentItem: ("incident",),
