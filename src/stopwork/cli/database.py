@@ -58,6 +58,7 @@ def _show_checked(paper: Paper, found: Any) -> None:
             "entries": f"{found['entries']:,}, of which {found['sealed']:,} are sealed",
             "checkpoints": f"{found['checkpoints']:,}",
             "signatures": "checked" if found["signatures_checked"] else "not checked: no key is known",
+            "kept elsewhere": count_of(found["kept"], "checkpoint"),
             "evidence": count_of(found["bundles"], "bundle"),
             "records": f"{found['records']:,}",
         }
@@ -79,8 +80,27 @@ def _show_checked(paper: Paper, found: Any) -> None:
     metavar="VKEY",
     help="A key that may have signed the checkpoints. Otherwise the one in the folder, which proves less.",
 )
+@click.option(
+    "--checkpoint",
+    "files",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    metavar="FILE",
+    help="Checkpoints that were kept elsewhere: they show a database that was put back to an earlier copy.",
+)
+@click.option(
+    "--log", "log_only", is_flag=True, help="Compare journal and log only: quicker, and in less memory."
+)
 @answers(_show_checked, remote=False)
-def fsck(_cli: Invocation, data: Path, database: str | None, keys: tuple[str, ...]) -> Any:
+def fsck(
+    _cli: Invocation,
+    data: Path,
+    database: str | None,
+    keys: tuple[str, ...],
+    files: tuple[Path, ...],
+    *,
+    log_only: bool,
+) -> Any:
     """Recompute what can be recomputed, and name the first thing that is not as it was recorded.
 
     Nothing is changed. Exit code 6 when something differs.
@@ -88,7 +108,7 @@ def fsck(_cli: Invocation, data: Path, database: str | None, keys: tuple[str, ..
     with server_extra("db fsck"):
         import msgspec
 
-        from stopwork.ledger.notes import read_key
+        from stopwork.ledger.notes import notes_in, read_key
         from stopwork.operations.installation import EVIDENCE, KEY_FILE, read_signer
         from stopwork.storage.fsck import fsck as examine
 
@@ -96,7 +116,10 @@ def fsck(_cli: Invocation, data: Path, database: str | None, keys: tuple[str, ..
         for key in keys:
             read_key(key)
         known = keys or ((read_signer(own).vkey,) if own.is_file() else ())
-        report = examine(location, vkeys=known, evidence=data / EVIDENCE)
+        kept = [
+            note for file in files for note in notes_in(file.read_text(encoding="utf-8", errors="replace"))
+        ]
+        report = examine(location, vkeys=known, kept=kept, evidence=data / EVIDENCE, log_only=log_only)
     value = {"database": _shown(location), "clean": report.clean, **msgspec.to_builtins(report)}
     return value if report.clean else Answer(value=value, exit=Exit.TAMPERED)
 

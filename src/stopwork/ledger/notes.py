@@ -5,12 +5,24 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Final
 
 from stopwork.kernel.errors import Invalid, Tampered
 from stopwork.ledger.offline.broken import Broken
 from stopwork.ledger.offline.signed import NOT_TEXT, Checkpoint, Key, open_note, parse_checkpoint, parse_vkey
 
-__all__ = ["Checkpoint", "Key", "Signer", "checkpoint_text", "read_checkpoint", "read_key", "verify"]
+__all__ = [
+    "Checkpoint",
+    "Key",
+    "Signer",
+    "checkpoint_text",
+    "notes_in",
+    "read_checkpoint",
+    "read_key",
+    "verify",
+]
+
+_SIGNED: Final = "— "
 
 
 class Signer:
@@ -84,3 +96,21 @@ def read_checkpoint(text: str) -> Checkpoint:
         return parse_checkpoint(text)
     except Broken as broken:
         raise Invalid(f"not a checkpoint: {broken}", found=text[:200]) from broken
+
+
+def notes_in(text: str) -> list[str]:
+    """Answer the signed notes that stand one after the other in a text, such as a file of checkpoints.
+
+    What is no note is answered too, for whoever reads it to complain of.
+    """
+    notes: list[str] = []
+    lines: list[str] = []
+    for line in text.splitlines():
+        if lines and lines[-1].startswith(_SIGNED) and not line.startswith(_SIGNED):
+            notes.append("\n".join(lines) + "\n")
+            lines = []
+        if line or lines:  # what parts two notes belongs to neither
+            lines.append(line)
+    if lines:
+        notes.append("\n".join(lines) + "\n")
+    return notes

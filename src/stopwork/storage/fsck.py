@@ -3,7 +3,7 @@
 The journal's rows are hashed and counted, the Merkle log is built anew from them and compared with the stored nodes and with every
 signed checkpoint, and the whole journal is folded into memory and compared with every record. What this finds out is
 more than a reader of one bundle can; what it cannot is the same: an entry that no checkpoint covers yet can be rewritten together with its
-hash and its records. When a checkpoint was made is noted beside it, not signed, and not checked.
+hash and its records, and who has the signing key can rewrite all that no checkpoint covers which was kept elsewhere. When a checkpoint was made is noted beside it, not signed, and not checked.
 """
 
 from __future__ import annotations
@@ -20,22 +20,21 @@ import msgspec
 import sqlalchemy as sa
 
 from stopwork.kernel.errors import StopworkError, Tampered, Unavailable
-from stopwork.ledger.events import Entry, name_of
+from stopwork.ledger.events import Entry
 from stopwork.ledger.fold import Put, changes
 from stopwork.ledger.merkle import MemoryNodes, Tree, leaf_hash
-from stopwork.ledger.notes import read_checkpoint, verify
+from stopwork.ledger.notes import Checkpoint, read_checkpoint, verify
 from stopwork.ledger.records import Bundle, Record
 from stopwork.storage.connections import cause_of, translated
+from stopwork.storage.lines import FOUND_BY, Line, pages, said_by
 from stopwork.storage.shape import misfits
 from stopwork.storage.sqlite_errors import is_damage
 from stopwork.storage.store import Store, is_address
 from stopwork.storage.tables import (
-    JOURNAL_KEYS,
     TABLES,
     checkpoint,
     column_values,
     id_of,
-    journal,
     journal_head,
     merkle_node,
 )
@@ -55,7 +54,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What was looked at and what was found; ``faults`` in the order of the journal, then of the log, of the evidence, of the records.
 
-    ``sealed`` is how many entries the newest checkpoint covers. At most ``MAX_FAULTS`` are listed: the first is what matters.
+    ``sealed`` is how many entries the newest checkpoint covers, ``kept`` how many checkpoints from elsewhere it was compared with. At most ``MAX_FAULTS`` are listed: the first is what matters.
     """
 
     entries: int
@@ -64,6 +63,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     bundles: int
     records: int
     signatures_checked: bool
+    kept: int = 0
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -71,17 +71,31 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return not self.faults
 
 
-def fsck(source: Store | str | Path, *, vkeys: Sequence[str] = (), evidence: Path | None = None) -> Report:
+def fsck(
+    source: Store | str | Path,
+    *,
+    vkeys: Sequence[str] = (),
+    kept: Sequence[str] = (),
+    evidence: Path | None = None,
+    log_only: bool = False,
+) -> Report:
     """Check a store, or the database of one by its file or address, which may be in use; nothing is changed.
 
-    ``vkeys`` are the keys of which one must have signed each checkpoint; without any, signatures are not checked. ``evidence``
-    is the folder of the sealed bundles; without it they are not looked at. Needs memory for every record. Raises ``Unavailable`` when the file is no database or cannot be read.
+    ``vkeys`` are the keys of which one must have signed each checkpoint; without any, signatures are not checked. ``kept`` are
+    checkpoints that were kept where nobody who can write the database can change them: they show a database that was put back to
+    an earlier copy. ``evidence`` is the folder of the sealed bundles; without it they are not looked at. Needs memory for every
+    record, but for the ``log_only``: then journal and log are compared, and neither records nor evidence are looked at.
+    Raises ``Unavailable`` when the file is no database or cannot be read.
     """
+
+    def examine(view: View) -> Report:
+        return _Examination(view, vkeys, kept, evidence, log_only=log_only).report()
+
     if isinstance(source, Store):
-        return source.read(lambda view: _Examination(view, vkeys, evidence).report())
+        return source.read(examine)
     try:
         with _read_only(source) as connection:
-            return _Examination(View(connection), vkeys, evidence).report()
+            return examine(View(connection))
     except Exception as error:
         found = translated(error)
         if found is error:
@@ -117,15 +131,24 @@ def _read_only(location: str | Path) -> Iterator[sa.Connection]:
 class _Examination:
     """One pass over one snapshot."""
 
-    def __init__(self, view: View, vkeys: Sequence[str], evidence: Path | None) -> None:
+    def __init__(
+        self,
+        view: View,
+        vkeys: Sequence[str],
+        kept: Sequence[str],
+        evidence: Path | None,
+        *,
+        log_only: bool,
+    ) -> None:
         self._view = view
         self._vkeys = tuple(vkeys)
+        self._kept = tuple(kept)
         self._evidence = evidence
         self._faults: list[Fault] = []
         self._nodes = MemoryNodes()
         self._tree = Tree(self._nodes)
         self._state: dict[tuple[type[Record], str], Record] = {}
-        self._folds = True
+        self._folds = not log_only
 
     def report(self) -> Report:
         sealed = checkpoints = bundles = records = 0
@@ -135,6 +158,7 @@ class _Examination:
                 return self._found()
             self._check_journal()
             sealed, checkpoints = self._check_log()
+            self._check_kept()
             bundles = self._check_evidence()
             # Records of a journal that cannot be folded to its end would all differ, which says nothing new.
             records = self._check_records() if self._folds else 0
@@ -154,10 +178,13 @@ class _Examination:
             bundles=bundles,
             records=records,
             signatures_checked=bool(self._vkeys),
+            kept=len(self._kept),
             faults=tuple(self._faults),
         )
 
-    def _fault(self, where: str, what: str) -> None:
+    def _fault(self, where: str, what: str, *, fold: bool = True) -> None:
+        """Note a fault; after some there is no sense in folding any further."""
+        self._folds = self._folds and fold
         if len(self._faults) < MAX_FAULTS:
             self._faults.append(Fault(where=where, what=what))
 
@@ -177,35 +204,43 @@ class _Examination:
     # the journal
 
     def _check_journal(self) -> None:
-        for page in self._pages():
+        for page in pages(self._view):
             leaves = self._check_page(page)
             self._tree.extend(leaves)
             if len(leaves) < len(page):
                 return
         self._check_head()
 
-    def _check_page(self, page: Sequence[sa.Row[Any]]) -> list[bytes]:
-        """Check some of the journal's rows; answer the hashes of what is in them, up to the first that is missing."""
+    def _check_page(self, page: Sequence[Line]) -> list[bytes]:
+        """Check some lines of the journal; answer the hashes of what is in them, up to the first that is missing."""
         leaves = []
-        for seq, row in enumerate(page, start=self._tree.size + 1):
-            where = f"journal entry {seq}"
-            if row.seq != seq:
-                self._fault(where, f"is missing; entry {row.seq} stands in its place")
-                self._folds = False
+        for seq, line in enumerate(page, start=self._tree.size + 1):
+            if line.seq != seq:
+                self._fault(
+                    f"journal entry {seq}", f"is missing; entry {line.seq} stands in its place", fold=False
+                )
                 break
-            leaf = leaf_hash(row.body)
+            leaf = leaf_hash(line.body)
             leaves.append(leaf)
-            if leaf != row.leaf:
-                self._fault(where, "does not have the hash that it was written with")
+            if leaf != line.leaf:
+                self._fault(f"journal entry {seq}", "does not have the hash that it was written with")
             try:
-                entry = entry_of(row.body)
+                said = said_by(line.body)
+                if said != line.found_by:
+                    self._tell_misplaced(line, said)
+                if self._folds:
+                    self._fold(entry_of(line.body))
             except Tampered as error:
-                self._fault(where, f"cannot be read: {error.__cause__}")
-                self._folds = False
-                continue
-            self._check_envelope(where, row, entry)
-            self._fold(where, entry)
+                self._fault(f"journal entry {seq}", f"cannot be read: {error.__cause__}", fold=False)
         return leaves
+
+    def _tell_misplaced(self, line: Line, said: tuple[int | str | None, ...]) -> None:
+        where = f"journal entry {line.seq}"
+        for name, found, written in zip(FOUND_BY, line.found_by, said, strict=True):
+            if name == "seq" and found != written:
+                self._fault(where, f"says of itself that it is entry {written}")
+            elif found != written:
+                self._fault(where, f"is indexed under {name} {found!r} and says {written!r}")
 
     def _check_head(self) -> None:
         """Compare the last entry with the number that the next one will be counted from, where that is kept."""
@@ -217,26 +252,7 @@ class _Examination:
                 f"journal entry {self._tree.size + 1}", f"is missing: entries were counted up to {counted}"
             )
 
-    def _pages(self) -> Iterator[Sequence[sa.Row[Any]]]:
-        after = -1
-        while page := self._view.execute(
-            sa.select(journal).where(journal.c.seq > after).order_by(journal.c.seq).limit(PAGE)
-        ).all():
-            yield page
-            after = page[-1].seq
-
-    def _check_envelope(self, where: str, row: sa.Row[Any], entry: Entry) -> None:
-        if entry.seq != row.seq:
-            self._fault(where, f"says of itself that it is entry {entry.seq}")
-        written = {name: getattr(entry.event, name, None) for name in JOURNAL_KEYS}
-        written |= {"at": entry.at, "kind": name_of(entry.event)}
-        for name, value in written.items():
-            if getattr(row, name) != value:
-                self._fault(where, f"is indexed under {name} {getattr(row, name)!r} and says {value!r}")
-
-    def _fold(self, where: str, entry: Entry) -> None:
-        if not self._folds:
-            return
+    def _fold(self, entry: Entry) -> None:
         try:
             for change in changes(entry):
                 if isinstance(change, Put):
@@ -244,8 +260,8 @@ class _Examination:
                 elif (record := change.evolve(self._state.get((change.kind, change.id)))) is not None:
                     self._state[change.kind, change.id] = record
         except (AttributeError, TypeError, ValueError) as error:
-            self._fault(where, f"does not follow from the entries before it: {error}")
-            self._folds = False
+            where = f"journal entry {entry.seq}"
+            self._fault(where, f"does not follow from the entries before it: {error}", fold=False)
 
     # the log
 
@@ -282,11 +298,8 @@ class _Examination:
 
     def _check_checkpoint(self, row: sa.Row[Any]) -> None:
         where = f"checkpoint of {row.size} entries"
-        try:
-            text = verify(row.note, self._vkeys) if self._vkeys else row.note.partition("\n\n")[0] + "\n"
-            signed = read_checkpoint(text)
-        except StopworkError as error:
-            self._fault(where, f"does not verify: {error.detail}")
+        signed = self._opened(where, row.note)
+        if signed is None:
             return
         if (signed.size, signed.root) != (row.size, row.root):
             self._fault(
@@ -294,6 +307,35 @@ class _Examination:
             )
         if signed.size <= self._tree.size and self._tree.root(signed.size) != signed.root:
             self._fault(where, "was signed over other entries than those that are there")
+
+    def _opened(self, where: str, note: str) -> Checkpoint | None:
+        """Answer what a checkpoint says, or note why that is not to be relied on."""
+        try:
+            text = verify(note, self._vkeys) if self._vkeys else note.partition("\n\n")[0] + "\n"
+            return read_checkpoint(text)
+        except StopworkError as error:
+            self._fault(where, f"does not verify: {error.detail}")
+            return None
+
+    def _check_kept(self) -> None:
+        """Compare the log with what was kept elsewhere; between two checkpoints lies the first entry that differs."""
+        opened = [self._opened("a checkpoint kept elsewhere", note) for note in self._kept]
+        same = 0
+        for signed in sorted((each for each in opened if each), key=lambda each: each.size):
+            if signed.size > self._tree.size:
+                self._fault(
+                    f"journal entry {self._tree.size + 1}",
+                    f"is missing: a checkpoint kept elsewhere covers {signed.size} entries, so this is an earlier copy "
+                    "of the database, or its end was cut off",
+                )
+                return
+            if self._tree.root(signed.size) != signed.root:
+                self._fault(
+                    f"journal entries {same + 1} to {signed.size}",
+                    f"are not those that the checkpoint of {signed.size} entries, kept elsewhere, was signed over",
+                )
+                return
+            same = signed.size
 
     # the evidence
 

@@ -46,7 +46,7 @@ def decode(kind: type[R], body: bytes) -> R:
     try:
         return decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _unreadable(f"a record of kind {kind.__name__}", error) from error
+        raise unreadable(f"a record of kind {kind.__name__}", error) from error
 
 
 def entry_of(body: bytes) -> Entry:
@@ -55,11 +55,12 @@ def entry_of(body: bytes) -> Entry:
         envelope = _envelopes.decode(body)
         event = _events.decode(envelope.event)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _unreadable("a journal entry", error) from error
+        raise unreadable("a journal entry", error) from error
     return Entry(seq=envelope.seq, at=envelope.at, actor=envelope.actor, event=event)
 
 
-def _unreadable(what: str, error: Exception) -> Tampered:
+def unreadable(what: str, error: Exception) -> Tampered:
+    """Answer the error for stored bytes that do not spell what they should."""
     return Tampered(
         f"{what} cannot be read: {error}",
         hint="Stop the server, keep a copy of the database, run: stopwork db fsck",
@@ -100,6 +101,10 @@ class View:
 
     def _run(self, statement: Statement, values: dict[str, Any]) -> Cursor:
         return statement.run(self._connection, values)
+
+    def run(self, statement: Statement, values: dict[str, Any]) -> Cursor:
+        """Run a compiled statement; its rows come as the driver gives them, at a tenth of the cost."""
+        return self._run(statement, values)
 
     def explain(self, statement: Statement, values: dict[str, Any]) -> str:
         """Answer in the database's own words how it would find what a statement asks for."""

@@ -174,6 +174,25 @@ def test_without_a_key_it_says_that_signatures_were_not_checked(database: Path) 
             swap(2, 5), "journal entry 2", "says of itself that it is entry 5", id="two entries are swapped"
         ),
         pytest.param(
+            sql(
+                "INSERT INTO journal SELECT 15, at, kind, workflow, run, call, incident, body, leaf FROM journal WHERE seq = 2"
+            ),
+            "journal entry 15",
+            "says of itself that it is entry 2",
+            id="an entry is there twice",
+        ),
+        pytest.param(
+            sql(
+                "UPDATE journal SET seq = -2 WHERE seq = 2",
+                "UPDATE journal SET seq = 2 WHERE seq = 3",
+                "UPDATE journal SET seq = 3 WHERE seq = 4",
+                "UPDATE journal SET seq = 4 WHERE seq = -2",
+            ),
+            "journal entry 2",
+            "says of itself that it is entry 3",
+            id="entries are put into another order",
+        ),
+        pytest.param(
             sql("UPDATE journal SET at = at + 1 WHERE seq = 4"),
             "journal entry 4",
             "is indexed under at",
@@ -184,6 +203,27 @@ def test_without_a_key_it_says_that_signatures_were_not_checked(database: Path) 
             "journal entry 4",
             "is indexed under run 'run_9'",
             id="an entry is hidden from its run",
+        ),
+        *(
+            pytest.param(
+                sql(f"UPDATE journal SET {column} = 'another' WHERE seq = 4"),
+                "journal entry 4",
+                f"is indexed under {column} 'another'",
+                id=f"the {column} of an entry is another one in the index",
+            )
+            for column in ("kind", "workflow", "call", "incident")
+        ),
+        pytest.param(
+            sql("UPDATE journal SET workflow = NULL WHERE seq = 4"),
+            "journal entry 4",
+            "is indexed under workflow None",
+            id="an entry is hidden from its workflow",
+        ),
+        pytest.param(
+            sql("UPDATE journal SET leaf = zeroblob(32) WHERE seq = 4"),
+            "journal entry 4",
+            "does not have the hash",
+            id="an entry's hash is altered",
         ),
         pytest.param(
             sql("UPDATE merkle_node SET hash = zeroblob(32) WHERE level = 2 AND position = 1"),
@@ -267,8 +307,8 @@ def test_without_a_key_it_says_that_signatures_were_not_checked(database: Path) 
         ),
         pytest.param(
             sql("UPDATE journal SET at = 9000000000000000000 WHERE seq = 3"),
-            "database file",
-            "cannot be read further",
+            "journal entry 3",
+            "is indexed under at",
             id="a time that no calendar has",
         ),
         pytest.param(
@@ -282,6 +322,12 @@ def test_without_a_key_it_says_that_signatures_were_not_checked(database: Path) 
             "table journal",
             "has no leaf",
             id="a column is renamed",
+        ),
+        pytest.param(
+            sql("UPDATE run SET started_at = 9000000000000000000"),
+            "database file",
+            "cannot be read further",
+            id="a record's time that no calendar has",
         ),
         pytest.param(sql("DELETE FROM hold"), "hold hold_1", "is missing", id="a record is dropped"),
         pytest.param(
@@ -315,6 +361,14 @@ def test_no_sealed_entry_can_be_altered_together_with_all_that_follows_from_it(
     report = tampered(database, rewrite(seq, b'"id":"stopwork"', b'"id":"somebody"', rehash=True))
     about_the_log = [fault for fault in report.faults if fault.where.startswith(("log node", "checkpoint"))]
     assert about_the_log
+
+
+def test_the_log_alone_can_be_compared_without_the_records(database: Path) -> None:
+    whole = fsck(database, vkeys=[SIGNER.vkey], log_only=True)
+    assert (whole.clean, whole.entries, whole.records) == (True, ENTRIES, 0)
+    tampered(database, rewrite(3, b'"trigger":"manual"', b'"trigger":"forged"', rehash=True))
+    found = fsck(database, vkeys=[SIGNER.vkey], log_only=True)
+    assert found.faults[0].where == "log node 1/1"
 
 
 def test_a_checkpoint_by_another_key_does_not_count(database: Path) -> None:
