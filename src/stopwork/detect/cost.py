@@ -1,13 +1,15 @@
 """Notices spend that nears or leaves its budget, or that is out of proportion to what the workflow usually
 spends.
 
-Tokens, calls, writes and dollars are watched, per run and per UTC day. What is usual is the median of the
-last runs: one run that was far too expensive does not make the next such run look normal.
+Tokens, calls, writes and dollars are watched, per run and per UTC day. What is usual is told by the last runs, in a way that wild ones
+among them do not change: by their median, by how far runs commonly lie from it, and by what has come more than now and then. So a
+workflow whose work varies is not accused of it, and neither are its heavy Mondays; and one run that was far too expensive does not make
+the next such run look normal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from statistics import median
 from typing import ClassVar
@@ -21,15 +23,23 @@ from stopwork.kernel.phrases import money
 from stopwork.ledger.events import CallDecided, Entry, RunFinished, StepRecorded
 from stopwork.ledger.records import Record
 from stopwork.ledger.words import EffectKind, IncidentType, ScopeKind, Severity, SignalKind, Verdict
-from stopwork.manifest.model import Budget, CostAlert
+from stopwork.manifest.model import CostAlert
 
 MOST_RUNS = 1_024
 MOST_DAYS = 256
 MOST_WORKFLOWS = 1_024
-HISTORY_RUNS = 20
+HISTORY_RUNS = 30
+"""Four weeks of a daily workflow: what is heavy on one weekday alone has then come four times."""
 LEAST_HISTORY_RUNS = 5
-UNITS = ("usd", "tokens", "calls", "writes")
-UNLIMITED = Budget()
+HABIT_RUNS = 3
+"""What so many of the last runs spent is a habit, however far it lies from the rest."""
+SPREADS = 6.0
+"""So many times further from the median than runs commonly lie is out of proportion."""
+NORMAL_SPREAD = 1.4826
+"""The standard deviation of what is normally distributed, in median distances from its median."""
+BY_STEP = (("usd", "run_usd", "day_usd"), ("tokens", "run_tokens", "day_tokens"))
+BY_CALL = (("calls", "run_calls", "day_calls"), ("writes", "run_writes", "day_writes"))
+"""What a step and a call spend, with the limits of a run and of a day."""
 # Below these amounts "four times the usual" is noise; calls and writes follow the amount of work and are left
 # to budgets.
 NOTICEABLE = {"usd": 0.10, "tokens": 10_000.0}
@@ -46,13 +56,13 @@ class Spend(Record):
     told: tuple[str, ...] = ()
 
     def plus(self, more: Spend) -> Spend:
-        return replace(
-            self,
+        return Spend(
             usd=self.usd + more.usd,
             tokens=self.tokens + more.tokens,
             calls=self.calls + more.calls,
             writes=self.writes + more.writes,
             unpriced=self.unpriced + more.unpriced,
+            told=self.told,
         )
 
     def having_told(self, breaches: Sequence[Breach]) -> Spend:
@@ -62,12 +72,23 @@ class Spend(Record):
         return float(getattr(self, unit))
 
 
+class Usual(Record):
+    """What a run of a workflow usually spends of one unit, and beyond how much that is neither its spread nor its habit."""
+
+    median: float
+    bound: float
+
+
+NOTHING = Spend()
+
+
 class State(Record):
-    """Spend by run, by workflow and day, and the finished runs of each workflow, newest last."""
+    """Spend by run, by workflow and day, and the finished runs of each workflow, newest last, with what they say is usual."""
 
     runs: Table[Spend] = Table()
     days: Table[Spend] = Table()
     history: Table[tuple[Spend, ...]] = Table()
+    usual: Table[dict[str, Usual]] = Table()
     finished: Table[bool] = Table()
 
 
@@ -94,12 +115,14 @@ class Cost(Detector[State]):
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
             case StepRecorded() as event:
+                if not event.tokens and not event.cost_usd:
+                    return state, ()
                 unpriced = 1 if event.tokens and event.cost_usd is None else 0
                 more = Spend(usd=event.cost_usd or 0.0, tokens=event.tokens, unpriced=unpriced)
-                return _spent(state, event.workflow, event.run, more, entry.at, rules)
+                return _spent(state, event, more, BY_STEP, entry.at, rules)
             case CallDecided(verdict=Verdict.ALLOW) as event:
                 more = Spend(calls=1, writes=event.effect is not EffectKind.READ)
-                return _spent(state, event.workflow, event.run, more, entry.at, rules)
+                return _spent(state, event, more, BY_CALL, entry.at, rules)
             case RunFinished() as event if event.run not in state.finished:
                 return _keep(state, event), ()
             case _:
@@ -111,84 +134,100 @@ def _keep(state: State, event: RunFinished) -> State:
     return replace(
         state,
         history=state.history.put(event.workflow, past, at_most=MOST_WORKFLOWS),
+        usual=state.usual.put(event.workflow, _usual(past), at_most=MOST_WORKFLOWS),
         finished=state.finished.put(event.run, True, at_most=MOST_RUNS),
     )
 
 
+def _usual(past: Sequence[Spend]) -> dict[str, Usual]:
+    if len(past) < LEAST_HISTORY_RUNS:
+        return {}
+    usual = {}
+    for unit in NOTICEABLE:
+        spent = sorted(each.of(unit) for each in past)
+        middle = median(spent)
+        spread = NORMAL_SPREAD * median(abs(value - middle) for value in spent)
+        usual[unit] = Usual(median=middle, bound=max(middle + SPREADS * spread, spent[-HABIT_RUNS]))
+    return usual
+
+
 def _spent(
-    state: State, workflow: str, run: str, more: Spend, at: datetime, rules: Rulebook
+    state: State,
+    event: StepRecorded | CallDecided,
+    more: Spend,
+    units: Sequence[tuple[str, str, str]],
+    at: datetime,
+    rules: Rulebook,
 ) -> tuple[State, tuple[Finding, ...]]:
-    day = f"{workflow}/{at.date()}"
-    run_spend = state.runs.get(run, Spend()).plus(more)
-    day_spend = state.days.get(day, Spend()).plus(more)
-    breaches: list[Breach] = []
-    manifest = manifest_of(rules, workflow)
+    run, day = event.run, f"{event.workflow}/{at.toordinal()}"
+    of_run = state.runs.get(run, NOTHING).plus(more)
+    of_day = state.days.get(day, NOTHING).plus(more)
+    findings: tuple[Finding, ...] = ()
+    manifest = manifest_of(rules, event.workflow)
     if manifest is not None and manifest.alerts.cost.enabled:
         alert, budget = manifest.alerts.cost, manifest.budget
-        in_run = [*_budget_breaches("run", run_spend, budget, alert)]
-        in_run += _unusual(run_spend, state.history.get(workflow, ()), alert)
-        in_run = [breach for breach in in_run if breach.name not in run_spend.told]
-        in_day = [
-            b for b in _budget_breaches("day", day_spend, budget, alert) if b.name not in day_spend.told
-        ]
-        run_spend = run_spend.having_told(in_run)
-        day_spend = day_spend.having_told(in_day)
-        breaches = in_run + in_day
-        findings = tuple(_finding(b, workflow, run, at, alert, run_spend.unpriced) for b in breaches)
-    else:
-        findings = ()
+        in_run, in_day = list[Breach](), list[Breach]()
+        for unit, for_run, for_day in units:
+            if (limit := getattr(budget, for_run)) is not None:
+                in_run += _of_budget("run", unit, of_run, limit, alert)
+            if (limit := getattr(budget, for_day)) is not None:
+                in_day += _of_budget("day", unit, of_day, limit, alert)
+        if units is BY_STEP and (usual := state.usual.get(event.workflow)):
+            for unit, known in usual.items():
+                if of_run.of(unit) > known.bound:
+                    in_run += _unusual(of_run, unit, known, alert)
+        if in_run or in_day:
+            of_run, of_day = of_run.having_told(in_run), of_day.having_told(in_day)
+            findings = tuple(
+                _finding(each, event.workflow, run, at, alert, of_run.unpriced) for each in in_run + in_day
+            )
     state = replace(
         state,
-        runs=state.runs.put(run, run_spend, at_most=MOST_RUNS),
-        days=state.days.put(day, day_spend, at_most=MOST_DAYS),
+        runs=state.runs.put(run, of_run, at_most=MOST_RUNS),
+        days=state.days.put(day, of_day, at_most=MOST_DAYS),
     )
     return state, findings
 
 
-def _budget_breaches(period: str, spend: Spend, budget: Budget, alert: CostAlert) -> Iterator[Breach]:
-    """Answer each limit of the period that is reached, or neared; only the graver of the two."""
-    if budget == UNLIMITED:
-        return
-    for unit in UNITS:
-        limit = getattr(budget, f"{period}_{unit}")
-        value = spend.of(unit)
-        if limit is None or value < alert.of_budget * limit:
-            continue
-        over = value >= limit
-        this = "this run" if period == "run" else "today"
-        yield Breach(
-            name=f"{period}_{unit}_{'reached' if over else 'near'}",
-            period=period,
-            unit=unit,
-            value=value,
-            limit=float(limit),
-            share=None if over else alert.of_budget,
-            over=over,
-            summary=(
-                f"{_amount(unit, value)} spent {this}, which "
-                f"{'uses up' if over else f'is {value / limit:.0%} of'} the budget of {_amount(unit, limit)}"
-            ),
-        )
+def _of_budget(period: str, unit: str, spend: Spend, limit: float, alert: CostAlert) -> tuple[Breach, ...]:
+    """Answer whether a limit of the period is reached, or neared, and that has not been told; only the graver of the two."""
+    if (value := spend.of(unit)) < alert.of_budget * limit:
+        return ()
+    over = value >= limit
+    name = f"{period}_{unit}_{'reached' if over else 'near'}"
+    if name in spend.told:
+        return ()
+    this = "this run" if period == "run" else "today"
+    share = "uses up" if over else f"is {value / limit:.0%} of"
+    breach = Breach(
+        name=name,
+        period=period,
+        unit=unit,
+        value=value,
+        limit=float(limit),
+        share=None if over else alert.of_budget,
+        over=over,
+        summary=f"{_amount(unit, value)} spent {this}, which {share} the budget of {_amount(unit, limit)}",
+    )
+    return (breach,)
 
 
-def _unusual(spend: Spend, history: tuple[Spend, ...], alert: CostAlert) -> Iterator[Breach]:
-    if len(history) < LEAST_HISTORY_RUNS:
-        return
-    for unit, noticeable in NOTICEABLE.items():
-        usual = median(past.of(unit) for past in history)
-        limit = max(alert.over_usual * usual, noticeable)
-        value = spend.of(unit)
-        if value > limit:
-            yield Breach(
-                name=f"run_{unit}_unusual",
-                period="run",
-                unit=unit,
-                value=value,
-                limit=limit,
-                share=None,
-                over=True,
-                summary=f"{_amount(unit, value)} spent this run, where {_amount(unit, usual)} is usual",
-            )
+def _unusual(spend: Spend, unit: str, usual: Usual, alert: CostAlert) -> tuple[Breach, ...]:
+    value, name = spend.of(unit), f"run_{unit}_unusual"
+    limit = max(alert.over_usual * usual.median, usual.bound, NOTICEABLE[unit])
+    if value <= limit or name in spend.told:
+        return ()
+    breach = Breach(
+        name=name,
+        period="run",
+        unit=unit,
+        value=value,
+        limit=limit,
+        share=None,
+        over=True,
+        summary=f"{_amount(unit, value)} spent this run, where {_amount(unit, usual.median)} is usual",
+    )
+    return (breach,)
 
 
 def _amount(unit: str, value: float) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from stopwork.detect.cost import Cost
+from stopwork.detect.registry import Watch, restore
 from stopwork.detect.rulebook import Rulebook
 from stopwork.ledger.words import EffectKind, ScopeKind, Severity, Verdict
 from tests.unit.detect.manifests import manifest
@@ -75,6 +76,38 @@ CASES: dict[str, tuple[Rulebook, Callable[[Story], Story], list[str]]] = {
         ["run_usd_unusual", "run_usd_unusual"],
     ),
 }
+
+
+def weeks_of(story: Story, spend_usd: Sequence[float], times: int) -> Story:
+    """Tell so many weeks, each of one run a day."""
+    for week in range(times):
+        for day, cost_usd in enumerate(spend_usd):
+            story.after(days=1).run(f"w{week}d{day}").step(f"w{week}d{day}", cost_usd=cost_usd)
+            story.finished(f"w{week}d{day}")
+    return story
+
+
+def test_heavy_mondays_are_a_habit_once_they_have_come_three_times() -> None:
+    week = [0.2, 0.2, 0.2, 0.2, 0.2, 0.05, 2.0]
+    told = findings(DETECTOR, weeks_of(Story(), week, times=8), UNLIMITED)
+    assert [finding.run for finding in told] == ["w0d6", "w1d6", "w2d6"]
+    told = findings(DETECTOR, weeks_of(Story(), week, times=4).step(cost_usd=4.5), UNLIMITED)
+    assert [finding.run for finding in told][3:] == ["r1"]
+
+
+def test_work_that_varies_is_not_out_of_proportion() -> None:
+    """Four times the median is nothing, where runs commonly lie that far apart."""
+    varied = [0.1, 0.9, 0.2, 0.7, 0.15, 0.3, 0.5]
+    story = weeks_of(Story(), varied, times=2)
+    assert findings(DETECTOR, story.step(cost_usd=1.2), UNLIMITED) == []
+    assert len(findings(DETECTOR, story.step(cost_usd=8.0), UNLIMITED)) == 1
+
+
+def test_a_limit_that_was_told_stays_told_through_a_restart() -> None:
+    entries = Story().step(cost_usd=2.6).step(cost_usd=0.1).step(cost_usd=0.1).entries
+    watch, told, _ = Watch(detectors=[DETECTOR]).follow(entries[:1], RULES)
+    again = restore(watch.dump(), [DETECTOR]).follow(entries[1:], RULES)[1]
+    assert (len(told), again) == (1, ())
 
 
 @pytest.mark.parametrize("name", CASES)
