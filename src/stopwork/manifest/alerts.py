@@ -63,6 +63,33 @@ class CostAlert(Alert, frozen=True):
     hold: Annotated[AutoHold, says("What is paused at once, before anyone is asked.")] = AutoHold.WORKFLOW
 
 
+class BypassAlert(Alert, frozen=True):
+    """Changes that went past the people who are asked, or past the guard."""
+
+    within: Annotated[
+        Duration,
+        says(
+            "A change that a feed tells of may be that of a call which ran this shortly before or after it."
+        ),
+    ] = field(default_factory=lambda: Duration(minutes=5))
+
+
+class WritebackAlert(Alert, frozen=True):
+    """Values that cannot be right."""
+
+    reverted_within: Annotated[
+        Duration, says("A person who puts a field back in this time says that it was wrong.")
+    ] = field(default_factory=lambda: Duration(days=7))
+
+
+class ArgumentsAlert(Alert, frozen=True):
+    """Arguments of another kind than this tool has ever been given."""
+
+    after: Annotated[
+        int, says("How many calls of a tool are learned from before one is unusual.", ge=10, le=10_000)
+    ] = 30
+
+
 class Alerts(Part, frozen=True):
     """The alert rules. All are on from the start; write one only to change it."""
 
@@ -86,3 +113,15 @@ class Alerts(Part, frozen=True):
         default_factory=Alert
     )
     pause_test: Annotated[Alert, says("A pause test failed, or is overdue.")] = field(default_factory=Alert)
+    approval_bypass: Annotated[BypassAlert, says("Something was done that nobody approved.")] = field(
+        default_factory=BypassAlert
+    )
+    bad_writeback: Annotated[WritebackAlert, says("A value was written that cannot be right.")] = field(
+        default_factory=WritebackAlert
+    )
+    unusual_arguments: Annotated[ArgumentsAlert, says("A tool was called as it never was before.")] = field(
+        default_factory=ArgumentsAlert
+    )
+    drift: Annotated[Alert, says("What runs the agent, or how it behaves, is not what it was.")] = field(
+        default_factory=Alert
+    )

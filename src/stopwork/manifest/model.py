@@ -21,6 +21,7 @@ from stopwork.manifest.alerts import (
     FailureAlert,
 )
 from stopwork.manifest.duration import Duration
+from stopwork.manifest.objects import ObjectRule
 from stopwork.manifest.parts import (
     MAX_ENTRIES,
     Address,
@@ -35,6 +36,7 @@ from stopwork.manifest.parts import (
     MessageRule,
     Part,
     Party,
+    Place,
     PutThere,
     Ruled,
     SensitiveClass,
@@ -366,6 +368,23 @@ class Manifest(Part, frozen=True):
         Duration,
         says("How long after its last use an idempotency key is kept; then its call may be made again."),
     ] = field(default_factory=lambda: Duration(days=90))
+    identities: Annotated[
+        dict[Slug, tuple[Words, ...]],
+        says(
+            "As whom its agent writes, by system: a change that a feed of the system lays to one of these and no "
+            "guarded call explains is a bypass.",
+            {"crm": ["agent-renewals@acme.test"]},
+            max_length=MAX_ENTRIES,
+        ),
+    ] = {}
+    objects: Annotated[
+        dict[Place, ObjectRule],
+        says(
+            "What is possible for the objects it changes, by system and type.",
+            {"crm/account": {"fields": {"amount": {"min": 0}}}},
+            max_length=MAX_ENTRIES,
+        ),
+    ] = {}
     downstream: Annotated[
         tuple[Downstream, ...],
         says("Automations that react to what it changes.", max_length=MAX_ENTRIES),

@@ -27,7 +27,14 @@ SCHEDULE = "schedule"
 SHORTEST_LEASE = Duration(seconds=2)
 LONGEST_LEASE = Duration(seconds=60)
 _BY_TOOL_ONLY = (Ruled.RESEND, Ruled.REGENERATE)
-_ALERTS_ABOUT_A_CALL = ("duplicate_action", "policy_violation", "write_failure")
+_ALERTS_ABOUT_A_CALL = (
+    "duplicate_action",
+    "policy_violation",
+    "write_failure",
+    "approval_bypass",
+    "bad_writeback",
+    "unusual_arguments",
+)
 
 
 def contradictions(manifest: Manifest, document: Document) -> Iterator[Problem]:
@@ -40,6 +47,7 @@ def contradictions(manifest: Manifest, document: Document) -> Iterator[Problem]:
     yield from _signer(manifest, document)
     yield from _read_lease(manifest, document)
     yield from _remedies(manifest, document)
+    yield from _fields(manifest, document)
     for name, tool in manifest.tools.items():
         yield from _tool(manifest, document, name, tool)
 
@@ -234,6 +242,19 @@ def _undo(manifest: Manifest, document: Document, name: str, tool: Tool) -> Iter
             message = f'"{undo.tool}" cannot undo this'
             expected = "a tool that changes back what this one changes"
             yield document.problem((*path, "tool"), message, expected, value=undo.tool)
+
+
+def _fields(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    for place, declared in manifest.objects.items():
+        for name, rule in declared.fields.items():
+            if rule.min is not None and rule.max is not None and rule.min > rule.max:
+                message = "the smallest possible value is larger than the largest"
+                yield document.problem(
+                    ("objects", place, "fields", name, "min"),
+                    message,
+                    f"at most {rule.max:g}",
+                    value=rule.min,
+                )
 
 
 def _remedies(manifest: Manifest, document: Document) -> Iterator[Problem]:
