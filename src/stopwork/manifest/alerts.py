@@ -113,15 +113,3 @@ class Alerts(Part, frozen=True):
         default_factory=Alert
     )
     pause_test: Annotated[Alert, says("A pause test failed, or is overdue.")] = field(default_factory=Alert)
-    approval_bypass: Annotated[BypassAlert, says("Something was done that nobody approved.")] = field(
-        default_factory=BypassAlert
-    )
-    bad_writeback: Annotated[WritebackAlert, says("A value was written that cannot be right.")] = field(
-        default_factory=WritebackAlert
-    )
-    unusual_arguments: Annotated[ArgumentsAlert, says("A tool was called as it never was before.")] = field(
-        default_factory=ArgumentsAlert
-    )
-    drift: Annotated[Alert, says("What runs the agent, or how it behaves, is not what it was.")] = field(
-        default_factory=Alert
-    )
