@@ -189,6 +189,7 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.Signal: ("incident", "workflow+raised_at", "key+raised_at", "raised_at"),
         r.Incident: ("status+opened_at", "workflow+opened_at", "cause"),
         r.Bundle: ("incident",),
+        r.LegalHold: ("active",),
         r.ContainmentItem: ("incident",),
         r.Audit: ("incident+at",),
         r.Drift: (),

@@ -80,6 +80,7 @@ from stopwork.ledger.events.incidents import (
 )
 from stopwork.ledger.events.lanes import ItemsPostponed
 from stopwork.ledger.events.pause_tests import PauseTestBegan, PauseTestFinished
+from stopwork.ledger.events.preserving import KeysKept, LegalHoldLifted, LegalHoldSet
 from stopwork.ledger.events.reading_again import ItemsReadAgain
 from stopwork.ledger.events.reports import SignalAssigned, SignalRepeated, ToolsTraced
 from stopwork.ledger.events.work import (
@@ -150,6 +151,9 @@ __all__ = [
     "ItemsPostponed",
     "ItemsReadAgain",
     "KeysExpired",
+    "KeysKept",
+    "LegalHoldLifted",
+    "LegalHoldSet",
     "ManifestApplied",
     "ManifestApproved",
     "ManifestDeclined",

@@ -52,6 +52,7 @@ from stopwork.ledger.records.parts import (
     Scope,
 )
 from stopwork.ledger.records.pause_tests import LevelTest, PauseTest
+from stopwork.ledger.records.preserving import LegalHold
 from stopwork.ledger.records.reports import TracedTool
 from stopwork.ledger.records.work import (
     Call,
@@ -102,6 +103,7 @@ __all__ = [
     "ItemEdit",
     "Key",
     "LastLook",
+    "LegalHold",
     "LevelTest",
     "ManifestVersion",
     "Message",

@@ -1,0 +1,28 @@
+"""Events of keeping evidence: what must not go, and who handled what was sealed."""
+
+from __future__ import annotations
+
+from stopwork.ledger.events.base import Event
+
+
+class LegalHoldSet(Event, tag="legal_hold.set"):
+    """Nothing that belongs to the incident is removed any more, however long it is kept otherwise."""
+
+    incident: str
+    workflow: str
+    reason: str
+
+
+class LegalHoldLifted(Event, tag="legal_hold.lifted"):
+    """What belongs to the incident is kept as long as everything else again."""
+
+    incident: str
+    workflow: str
+    reason: str
+
+
+class KeysKept(Event, tag="keys.kept"):
+    """Idempotency keys that were due are kept for another turn: a legal hold covers their runs."""
+
+    workflow: str
+    keys: tuple[str, ...]
