@@ -16,6 +16,7 @@ from stopwork.detect.cost import Cost
 from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.duplicate_action import DuplicateAction
 from stopwork.detect.failed_run import FailedRun
+from stopwork.detect.loop import Loop
 from stopwork.detect.missed_run import MissedRun
 from stopwork.detect.pause_test import PauseTest
 from stopwork.detect.policy_violation import PolicyViolation
@@ -33,6 +34,7 @@ DETECTORS: tuple[Detector[Any], ...] = (
     StaleInput(),
     PolicyViolation(),
     Cost(),
+    Loop(),
     WriteFailure(),
     PauseTest(),
 )

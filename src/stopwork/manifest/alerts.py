@@ -63,6 +63,22 @@ class CostAlert(Alert, frozen=True):
     hold: Annotated[AutoHold, says("What is paused at once, before anyone is asked.")] = AutoHold.WORKFLOW
 
 
+class LoopAlert(Alert, frozen=True):
+    """Runs that go round in circles."""
+
+    repeats: Annotated[
+        int,
+        says(
+            "So many calls that repeat each other, without anything new between them, raise the alert.",
+            ge=5,
+            le=10_000,
+        ),
+    ] = 20
+    within: Annotated[Duration, says("In what time they have to come.")] = field(
+        default_factory=lambda: Duration(minutes=5)
+    )
+
+
 class BypassAlert(Alert, frozen=True):
     """Changes that went past the people who are asked, or past the guard."""
 
@@ -108,6 +124,9 @@ class Alerts(Part, frozen=True):
     )
     cost: Annotated[CostAlert, says("Spending left its budget or its habit.")] = field(
         default_factory=CostAlert
+    )
+    loop: Annotated[LoopAlert, says("A run repeats the same calls and learns nothing.")] = field(
+        default_factory=LoopAlert
     )
     write_failure: Annotated[Alert, says("A write failed, or did not take hold.")] = field(
         default_factory=Alert

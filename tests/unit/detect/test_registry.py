@@ -23,7 +23,7 @@ RULES = rules_of(
         budget={"run_usd": 2.5},
         sources={"inbox": {"trust": "external", "fresh_within": "1d"}},
         schedule={"cron": "0 8 * * MON", "timezone": "America/New_York", "finish_within": "45m"},
-        alerts={"duplicate_action": {"key": ["args.same"]}},
+        alerts={"duplicate_action": {"key": ["args.same"]}, "loop": {"repeats": 5}},
     )
 )
 LOOK = START + timedelta(days=8)
@@ -32,6 +32,8 @@ PAST_DUE = Reason(kind=ReasonKind.CONDITION, verdict=Verdict.DENY, text="denied 
 
 def bad_week() -> Story:
     story = Story(START - timedelta(days=1)).applied().after(days=1).run("r1")
+    for number in range(5):
+        story.call(f"again{number}", "r1", tool="crm.list_accounts", verdict=Verdict.DENY)
     story.retrieval("inbox", old=timedelta(days=3)).call("P", verdict=Verdict.DENY, reasons=(PAST_DUE,))
     story.step(cost_usd=2.4).call("A", same="acme").timed_out("A").call("B", same="acme").outcome("B")
     story.after(minutes=5).call("C", same="acme").hold("h1", ScopeKind.TOOL, "crm.create_task").step(
