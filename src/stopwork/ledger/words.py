@@ -33,7 +33,27 @@ class ReasonKind(StrEnum):
     CONDITION = "condition"
     IDEMPOTENCY = "idempotency"
     BUDGET = "budget"
+    INJECTION = "injection"
     GATE = "gate"
+
+
+class Clue(StrEnum):
+    """What speaks for a call following a text that its run has read from outside; the last two speak against it."""
+
+    ADDRESS_IN_TEXT = "address_in_text"
+    ADDRESS_IN_DATA = "address_in_data"
+    CONTROL_IN_TEXT = "control_in_text"
+    TEXT_CARRIED = "text_carried"
+    DICTATED = "dictated"
+    DEED_NAMED = "deed_named"
+    OBJECT_NAMED = "object_named"
+    NOT_ASKED = "not_asked"
+    SPEAKS_TO_AGENT = "speaks_to_agent"
+    HIDDEN = "hidden"
+    STEERED_BEFORE = "steered_before"
+    CARRIES_OUT = "carries_out"
+    ASKED_ABOUT_ITEM = "asked_about_item"
+    NO_TASK = "no_task"
 
 
 class EffectKind(StrEnum):

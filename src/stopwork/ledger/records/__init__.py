@@ -54,6 +54,7 @@ from stopwork.ledger.records.parts import (
 from stopwork.ledger.records.pause_tests import LevelTest, PauseTest
 from stopwork.ledger.records.preserving import LegalHold
 from stopwork.ledger.records.reports import TracedTool
+from stopwork.ledger.records.steering import Suspicion
 from stopwork.ledger.records.work import (
     Call,
     Control,
@@ -124,6 +125,7 @@ __all__ = [
     "Scope",
     "Signal",
     "Step",
+    "Suspicion",
     "SystemSeen",
     "TracedTool",
     "Way",

@@ -1,0 +1,126 @@
+"""What came in from outside, taken apart: items, the texts in them, and what they hold beside texts.
+
+A text is where somebody can write an order; a field that holds one short value is data. A result of many things (mails, events, files) is as
+many items, each with its own names, so that what one of them says is not laid to another, and it can be told which one a task speaks of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from stopwork.control.steering.spelling import Disguise, Text, plain, spelled
+from stopwork.ledger.records import Record
+
+MAX_ITEMS: Final = 500
+MAX_LEAVES: Final = 5_000
+MAX_DEPTH: Final = 12
+#: A value of more words, or letters, than this is a text.
+MAX_DATA_WORDS: Final = 3
+MAX_DATA_CHARS: Final = 80
+MIN_NAME_CHARS: Final = 4
+MAX_NAME_CHARS: Final = 120
+
+
+class Foreign(Record):
+    """One thing that a run has read from outside: the call or the step, what it was asked for, and what came of it."""
+
+    record: str
+    source: str
+    given: Any
+    content: Any
+
+
+class Item(NamedTuple):
+    """One thing of several: what it can be called by, its texts, and its data in the spelling that is compared."""
+
+    names: tuple[str, ...]
+    texts: tuple[Text, ...]
+    data: frozenset[str]
+
+
+def items(foreign: Foreign) -> Iterator[Item]:
+    """Yield the items of what was read, at most :data:`MAX_ITEMS`. What one alone was asked for by is a name of it, too."""
+    parts = list(islice(_parts(_opened(foreign.content), 0), MAX_ITEMS))
+    asked_by = [value for value in leaves(foreign.given) if isinstance(value, str)] if len(parts) == 1 else []
+    for part in parts:
+        values = list(leaves(part))
+        texts = [value for value in values if is_text(value)]
+        data = [str(value) for value in values if not is_text(value) and not isinstance(value, bool)]
+        yield Item(
+            names=tuple(
+                dict.fromkeys(
+                    plain(name)
+                    for name in (*asked_by, *data)
+                    if MIN_NAME_CHARS <= len(name) <= MAX_NAME_CHARS
+                )
+            ),
+            texts=tuple(each for text in texts for each in spelled(text)),
+            data=frozenset(plain(value) for value in data),
+        )
+
+
+def is_text(value: Any) -> bool:
+    """Answer whether a value is a text, in which something can be asked for."""
+    if not isinstance(value, str):
+        return False
+    return len(value) > MAX_DATA_CHARS or len(value.split()) > MAX_DATA_WORDS or "\n" in value.strip()
+
+
+def leaves(content: Any) -> Iterator[Any]:
+    """Yield the single values of the content, at most :data:`MAX_LEAVES`, and the names of its fields where they are texts."""
+    return islice(_leaves(content, 0), MAX_LEAVES)
+
+
+def hidden(text: Text) -> bool:
+    """Answer whether the text was disguised."""
+    return text.disguise is not Disguise.NONE
+
+
+def _leaves(content: Any, depth: int) -> Iterator[Any]:
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if is_text(key):
+                yield key
+            yield from _leaves(value, depth + 1)
+    elif isinstance(content, list | tuple):
+        for value in content:
+            yield from _leaves(value, depth + 1)
+    elif content is not None:
+        yield content
+
+
+def _parts(content: Any, depth: int) -> Iterator[Any]:
+    """Yield what stands beside each other: the members of a list, and of a table of records."""
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(content, list) and content:
+        for member in content:
+            yield from _parts(member, depth + 1)
+    elif (
+        isinstance(content, dict) and len(content) > 1 and all(isinstance(v, dict) for v in content.values())
+    ):
+        for key, value in content.items():
+            yield value | {"": key}
+    elif (
+        isinstance(content, dict)
+        and len(content) == 1
+        and isinstance(next(iter(content.values())), list | dict)
+    ):
+        yield from _parts(next(iter(content.values())), depth + 1)
+    elif content is not None:
+        yield content
+
+
+def _opened(content: Any) -> Any:
+    """Answer the content of a text that is JSON; anything else as it is."""
+    if isinstance(content, str) and content.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(content)
+        except ValueError:
+            return content
+    return content
