@@ -29,6 +29,8 @@ _WHO = {
     Access.ANY: "agents and people",
     Access.PERSON: "a person",
     Access.FEED: "feeds and people",
+    Access.REPORT: "people, agents and reporters",
+    Access.SIGNED: "people, agents and reporters, or whoever signs it",
 }
 _HEADINGS = {
     "guard": "What guards ask",
@@ -38,6 +40,7 @@ _HEADINGS = {
     "approvals": "Approvals",
     "drafts": "Drafted calls",
     "backfills": "Backfills",
+    "signals": "Signals in",
     "calls": "Calls whose outcome is unknown",
     "incidents": "Incidents",
     "recovery": "Recovery plans",

@@ -29,7 +29,7 @@ def duration_s(text: str) -> int:
 
 @click.group(cls=Group, default="list")
 def token() -> None:
-    """Tokens for agents, people and feeds. Only a digest of each is kept."""
+    """Tokens for agents, people, feeds and reporters. Only a digest of each is kept."""
 
 
 def _show_issued(paper: Paper, found: Any) -> None:
@@ -54,6 +54,9 @@ def _show_issued(paper: Paper, found: Any) -> None:
 @click.option(
     "--feed", metavar="SYSTEM", help="For whatever tells what changed in this system. It can do nothing else."
 )
+@click.option(
+    "--reporter", metavar="NAME", help="For a tool that says what it noticed. It can do nothing else."
+)
 @click.option("--valid-for", "valid_for_s", type=duration_s, metavar="DURATION", help="For example 30d.")
 @click.option("--administrator", is_flag=True, help="A person who looks after this installation.")
 @answers(_show_issued)
@@ -61,7 +64,9 @@ def create_token(cli: Invocation, valid_for_s: int | None, *, administrator: boo
     """Make a token and show it once."""
     asked = [(PrincipalKind(kind), name) for kind, name in whom.items() if name]
     if len(asked) != 1:
-        raise click.UsageError("give one of --agent WORKFLOW, --person ADDRESS or --feed SYSTEM")
+        raise click.UsageError(
+            "give one of --agent WORKFLOW, --person ADDRESS, --feed SYSTEM or --reporter NAME"
+        )
     [(kind, name)] = asked
     body = {"kind": kind, "id": name, "valid_for_s": valid_for_s, "administrator": administrator}
     return cli.server.post("/v1/tokens", body)

@@ -26,6 +26,8 @@ SESSION_VALID_FOR: Final = timedelta(hours=12)
 MAX_SECRET_LENGTH: Final = 200
 #: What a system is called; a feed speaks for one.
 SYSTEM_NAME: Final = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
+#: What a tool is called that says what it noticed.
+REPORTER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
 
 class Issued(Struct, frozen=True, kw_only=True):
@@ -43,7 +45,7 @@ def issue(
     once: bool = False,
     administrator: bool = False,
 ) -> Issued:
-    """Make a credential. An agent's works for its own workflow only, and never signs; a feed's tells of its own system, and nothing else."""
+    """Make a credential. An agent's works for its own workflow only, and never signs; a feed's tells of its own system, a reporter's says what it noticed, and nothing else."""
     if principal.kind is PrincipalKind.PERSON:
         principal = replace(principal, id=one_address(principal.id, "principal.id"))
     _require_issuer(tx, principal, administrator=administrator)
@@ -57,6 +59,12 @@ def issue(
         raise Invalid(
             f"{principal.id[:80]!r} is no name of a system",
             hint="Write it as the manifests do: small letters, digits, - and _.",
+            field="id",
+        )
+    if principal.kind is PrincipalKind.REPORTER and not REPORTER_NAME.fullmatch(principal.id):
+        raise Invalid(
+            f"{principal.id[:80]!r} is no name of a reporter",
+            hint="Use up to 63 small letters, digits, dots and dashes, such as prometheus.",
             field="id",
         )
     secret = f"sw_{secrets.token_urlsafe(32)}"

@@ -67,7 +67,8 @@ USUAL_TYPE: Final = {
 class Report(Struct, frozen=True, kw_only=True):
     """What somebody noticed. ``source`` is the way it came in, ``delivery`` the sender's own name for it: twice is once.
 
-    ``key`` names the cause, as far as the sender can tell: reports of one key, about one workflow, belong together.
+    ``key`` names the cause, as far as the sender can tell: reports of one key, about one workflow, belong together. What is not
+    ``alarming`` joins an incident that is open about its cause, and opens none.
     """
 
     source: str
@@ -82,6 +83,7 @@ class Report(Struct, frozen=True, kw_only=True):
     facts: dict[str, Any] = {}
     run: str | None = None
     delivery: str = ""
+    alarming: bool = True
 
 
 class Reception(StrEnum):
@@ -341,6 +343,7 @@ def _finding(tx: Tx, said: Report) -> Finding:
         severity=said.severity,
         title=_title(said.kind, summary),
         noticed_by=noticed_by,
+        alarming=said.alarming,
     )
 
 

@@ -28,6 +28,7 @@ from stopwork.server.api import (
     incidents,
     plans,
     records,
+    reports,
     running,
     versions,
 )
@@ -36,6 +37,7 @@ from stopwork.server.api.endpoint import ROOT, Access, Endpoint, Given, Read
 from stopwork.server.api.openapi import document
 from stopwork.server.api.routing import routes
 from stopwork.server.auth import Remembered
+from stopwork.server.intake import Intake
 from stopwork.server.pages.rendering import CONTENT_SECURITY_POLICY
 from stopwork.server.problems import on_error
 from stopwork.server.pulses import Pulses
@@ -146,7 +148,12 @@ def all_endpoints(crew: Crew, pulses: Pulses | None = None) -> tuple[Endpoint, .
         access=Access.PUBLIC,
         tag="health",
     )
-    return (*(guard.endpoints(pulses.answer) if pulses else guard.ENDPOINTS), *AFTER_THE_GUARD, health)
+    return (
+        *(guard.endpoints(pulses.answer) if pulses else guard.ENDPOINTS),
+        *AFTER_THE_GUARD,
+        *reports.endpoints(Intake(installation)),
+        health,
+    )
 
 
 class SecurityHeaders:

@@ -61,7 +61,11 @@ class Description:
         if media_type == JSON:
             self._hold(declared["content"][JSON]["schema"], answer.json())
         if "requestBody" in operation:
-            self._hold(operation["requestBody"]["content"][JSON]["schema"], json.loads(request.content))
+            taken = operation["requestBody"]["content"]
+            sent = request.headers["content-type"].partition(";")[0]
+            assert sent in taken, f"{operation['operationId']} was sent {sent}"
+            if "schema" in taken[sent]:
+                self._hold(taken[sent]["schema"], json.loads(request.content))
         self.seen.add(operation["operationId"])
 
     def _hold(self, schema: dict[str, Any], value: Any) -> None:

@@ -29,6 +29,7 @@ ADMIN: Final = Principal(kind=PrincipalKind.PERSON, id="root@acme.test")
 STRANGER: Final = Principal(kind=PrincipalKind.PERSON, id="pat@acme.test")
 OTHER: Final = Principal(kind=PrincipalKind.AGENT, id="invoices")
 FEED: Final = Principal(kind=PrincipalKind.FEED, id="crm")
+REPORTER: Final = Principal(kind=PrincipalKind.REPORTER, id="prometheus")
 OTHER_MANIFEST: Final = """\
 workflow: invoices
 owners: {business: jo@acme.test, technical: lee@acme.test}
@@ -55,7 +56,7 @@ class House:
         office.write(lambda tx: manifests.apply(tx, OTHER_MANIFEST, reason="the first version"), actor=LEE)
         self.tokens = {
             who.id: self.token(who, administrator=who is ADMIN)
-            for who in (AGENT, OTHER, DANA, LEE, KIM, STRANGER, ADMIN, FEED)
+            for who in (AGENT, OTHER, DANA, LEE, KIM, STRANGER, ADMIN, FEED, REPORTER)
         }
 
     def token(self, who: Principal, *, administrator: bool = False, **valid_for: float) -> str:

@@ -15,7 +15,7 @@ from stopwork.kernel.clock import ManualClock
 from stopwork.ledger.records import Image, ObjectRef
 from stopwork.ledger.words import CheckState, ReenableCheck
 from tests.support.office import AGENT, DANA, KIM, LEE, WORKFLOW
-from tests.unit.server.house import ADMIN, OTHER_MANIFEST, PATCHED, House, Json, wait_for
+from tests.unit.server.house import ADMIN, OTHER_MANIFEST, PATCHED, REPORTER, House, Json, wait_for
 
 TITLE: Final = "Call about the renewal"
 
@@ -36,6 +36,7 @@ class Story:
         self.made_up_for()
         self.agent_repeats_itself()
         self.people_look()
+        self.reported()
         self.drafted()
         self.paused()
         self.opened()
@@ -198,6 +199,23 @@ class Story:
         self.post(
             f"/v1/approvals/{asked['id']}/decide", who=DANA, approve=False, digest=asked["digest"], note="No."
         )
+
+    def reported(self) -> None:
+        """A colleague reports, a tool says what it noticed, and somebody says which workflow a mail is about."""
+        seen = self.post("/v1/reports", who=KIM, text="Globex has two tasks.", workflow="invoices")
+        assert seen["reception"] == "raised"
+        noticed = {"kind": "cost", "summary": "spend is up", "workflow": "invoices", "delivery": "1"}
+        assert self.post("/v1/signals", who=REPORTER, **noticed)["reception"] == "raised"
+        assert self.post("/v1/signals", who=REPORTER, **noticed)["reception"] == "known"
+        mail = (
+            b"From: jo@acme.test\r\nTo: reports@acme.test\r\nSubject: two invoices\r\n\r\nLook at them.\r\n"
+        )
+        sent = self.house.as_(REPORTER).post(
+            "/v1/inbox/mail", content=mail, headers={"content-type": "message/rfc822"}
+        )
+        assert sent.json()["reception"] == "unassigned", sent.text
+        assigned = self.post(f"/v1/signals/{sent.json()['signal']}/assign", workflow="invoices")
+        assert assigned["workflow"] == "invoices"
 
     def stored(self) -> str:
         """Two calls are stored instead of run, under a hold whose id is the answer."""

@@ -32,6 +32,8 @@ BY_ACCESS: Final = {
     Access.ANY: GUARDED,
     Access.PERSON: PEOPLE,
     Access.FEED: FEEDS,
+    Access.REPORT: GUARDED,
+    Access.SIGNED: GUARDED,
 }
 
 

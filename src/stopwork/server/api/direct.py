@@ -101,7 +101,7 @@ class _Row:
 def _is_direct(endpoint: Endpoint) -> bool:
     return (
         endpoint.method == "POST"
-        and endpoint.access is Access.ANY
+        and endpoint.access in (Access.ANY, Access.REPORT)
         and endpoint.body is not None
         and endpoint.query is None
         and not endpoint.also

@@ -26,9 +26,14 @@ MAX_NUMBER: Final = 2**53 - 1
 
 
 class Access(StrEnum):
-    """Who may call: nobody in particular, agents and people, only a person, or a system's feed and people."""
+    """Who may call: nobody in particular, agents and people, only a person, a system's feed and people, or whoever reports.
+
+    ``SIGNED`` is as ``REPORT``, or without a token, where the row itself checks the sender's signature.
+    """
 
     PUBLIC = "public"
+    SIGNED = "signed"
+    REPORT = "report"
     ANY = "any"
     PERSON = "person"
     FEED = "feed"
@@ -38,7 +43,10 @@ class Access(StrEnum):
         return kind in _ADMITTED[self]
 
 
+_REPORTING: Final = frozenset({PrincipalKind.PERSON, PrincipalKind.AGENT, PrincipalKind.REPORTER})
 _ADMITTED: Final = {
+    Access.SIGNED: _REPORTING,
+    Access.REPORT: _REPORTING,
     Access.PUBLIC: frozenset(PrincipalKind),
     Access.ANY: frozenset({PrincipalKind.PERSON, PrincipalKind.AGENT}),
     Access.PERSON: frozenset({PrincipalKind.PERSON}),
@@ -54,6 +62,14 @@ class Given(Struct, frozen=True, kw_only=True):
     path: dict[str, str]
     query: Any
     body: Any
+
+
+class Raw(Struct, frozen=True, kw_only=True):
+    """A body as it came, with its media type and the headers (in lower case) around it."""
+
+    content: bytes
+    media_type: str
+    headers: dict[str, str]
 
 
 class Write(Struct, frozen=True):
@@ -89,7 +105,10 @@ class Fetch(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """One row of the API. ``answer`` is ``None`` for a file; nothing has to be sent where no body is needed; ``also`` are media types besides JSON that can be asked for."""
+    """One row of the API. ``answer`` is ``None`` for a file; nothing has to be sent where no body is needed; ``also`` are media types besides JSON that can be asked for.
+
+    A row with ``raw`` media types is given its body as it came, as a :class:`Raw`.
+    """
 
     method: str
     path: str
@@ -104,6 +123,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     status: int = 200
     max_body_bytes: int = 1024 * 1024
     also: tuple[str, ...] = ()
+    raw: tuple[str, ...] = ()
     tag: str = ""
 
 

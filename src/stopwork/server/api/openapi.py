@@ -14,6 +14,10 @@ from stopwork.server.problems import MEDIA_TYPE, problem_schema
 _REF = "#/components/schemas/{name}"
 _REFUSED = {"default": {"$ref": "#/components/responses/Problem"}}
 _BEARER: Final[list[dict[str, list[str]]]] = [{"bearer": []}]
+_SECURITY: Final[dict[Access, list[dict[str, list[str]]]]] = {
+    Access.PUBLIC: [],
+    Access.SIGNED: [{}, *_BEARER],
+}
 
 #: The stream answers for as long as somebody listens, so it is no row.
 _STREAM: dict[str, Any] = {
@@ -76,7 +80,7 @@ def _operation(each: Endpoint, of_type: dict[int, Any], components: dict[str, An
         "operationId": each.name,
         "summary": each.summary,
         "tags": [each.tag],
-        "security": [] if each.access is Access.PUBLIC else _BEARER,
+        "security": _SECURITY.get(each.access, _BEARER),
         "parameters": [*_path_parameters(each), *_query_parameters(each, components)],
         "responses": {
             str(each.status): {
@@ -88,7 +92,9 @@ def _operation(each: Endpoint, of_type: dict[int, Any], components: dict[str, An
     }
     if each.access is Access.PERSON:
         operation["description"] = "Needs a person's token: an agent is refused."
-    if each.body is not None:
+    if each.raw:
+        operation["requestBody"] = {"required": True, "content": {media_type: {} for media_type in each.raw}}
+    elif each.body is not None:
         operation["requestBody"] = {
             "required": each.body_needed,
             "content": {"application/json": {"schema": of_type[id(each.body)]}},

@@ -34,6 +34,8 @@ class CallFilter(Page, frozen=True, kw_only=True):
 
 
 class SignalFilter(Page, frozen=True, kw_only=True):
+    """An empty ``workflow`` asks for those that nobody could place yet."""
+
     workflow: str | None = None
     incident: str | None = None
 
@@ -57,7 +59,7 @@ class JournalLine(Struct, frozen=True, kw_only=True):
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """For an agent ``id`` is its workflow, for a person an address, for a feed the system that it tells of."""
+    """For an agent ``id`` is its workflow, for a person an address, for a feed the system that it tells of, for a reporter any name."""
 
     kind: PrincipalKind
     id: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -259,7 +261,7 @@ ENDPOINTS = (
         method="POST",
         path="/v1/tokens",
         name="create_token",
-        summary="Make a token for an agent, a person or a feed",
+        summary="Make a token for an agent, a person, a feed or a reporter",
         does=Write(
             lambda tx, g: _issued(
                 credentials.issue(

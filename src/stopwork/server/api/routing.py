@@ -27,6 +27,7 @@ from stopwork.server.api.endpoint import (
     Endpoint,
     Fetch,
     Given,
+    Raw,
     Read,
     Rendered,
     Write,
@@ -74,17 +75,9 @@ def _handler(endpoint: Endpoint, installation: Installation, remembered: Remembe
 
     async def handle(request: Request) -> Response:
         try:
-            actor, credential = NOBODY, None
-            if endpoint.access is not Access.PUBLIC:
-                # One look-up by index: handing it to a thread would take longer than waiting for it.
-                if isinstance(endpoint.does, Write | Attend):
-                    credential = shown(request, remembered.credential)
-                    actor = credential.principal
-                else:
-                    actor = identify_request(installation, request)
-                authorise(endpoint, actor)
+            actor, credential = _asking(endpoint, request, installation, remembered)
             query = _query(endpoint, request)
-            body = await _body(request, decoder, endpoint) if decoder else None
+            body = await _body(request, decoder, endpoint) if decoder or endpoint.raw else None
             given = Given(
                 installation=installation,
                 actor=actor,
@@ -104,6 +97,25 @@ def _handler(endpoint: Endpoint, installation: Installation, remembered: Remembe
         return Response(encode(answer), status_code=endpoint.status, media_type=JSON, headers=_NOT_KEPT)
 
     return handle
+
+
+def _asking(
+    endpoint: Endpoint, request: Request, installation: Installation, remembered: Remembered
+) -> tuple[Principal, Credential | None]:
+    """Answer who asks, where that may ask this; the credential is for who has it confirmed as it is used."""
+    if endpoint.access is Access.PUBLIC:
+        return NOBODY, None
+    if endpoint.access is Access.SIGNED and "authorization" not in request.headers:
+        return NOBODY, None
+    credential = None
+    # One look-up by index: handing it to a thread would take longer than waiting for it.
+    if isinstance(endpoint.does, Write | Attend):
+        credential = shown(request, remembered.credential)
+        actor = credential.principal
+    else:
+        actor = identify_request(installation, request)
+    authorise(endpoint, actor)
+    return actor, credential
 
 
 async def _perform(
@@ -182,14 +194,18 @@ async def receive_body(receive: Receive, limit: int, *, within_s: float = BODY_W
     return body
 
 
-async def _body(request: Request, decoder: msgspec.json.Decoder[Any], endpoint: Endpoint) -> Any:
-    media_type = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-    if media_type != JSON:
+async def _body(request: Request, decoder: msgspec.json.Decoder[Any] | None, endpoint: Endpoint) -> Any:
+    taken = endpoint.raw or (JSON,)
+    media_type = request.headers.get("content-type", taken[0]).partition(";")[0].strip().lower()
+    if media_type not in taken:
+        what = "JSON" if taken == (JSON,) else " or ".join(taken)
         raise UnsupportedMediaType(
-            f"the body is {media_type[:100]}, and only JSON is read here",
-            hint=f"Send JSON with the header Content-Type: {JSON}",
+            f"the body is {media_type[:100]}, and only {what} is read here",
+            hint=f"Send it with the header Content-Type: {taken[0]}",
         )
     body = await read_body(request, endpoint.max_body_bytes)
+    if decoder is None:
+        return Raw(content=body, media_type=media_type, headers=dict(request.headers))
     return decoded(decoder, body if body or endpoint.body_needed else b"{}")
 
 
