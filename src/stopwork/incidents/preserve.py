@@ -1,85 +1,132 @@
-"""Preserve: what belongs into an incident's evidence, by kind, and what is missing from it."""
+"""Preserve: what belongs into an incident's evidence, by kind, what is missing from it and what to do about that, and when it is due."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from msgspec import Struct
 
 from stopwork.incidents.case import Case
-from stopwork.ledger.words import EvidenceKind, StepKind
+from stopwork.ledger import records as r
+from stopwork.ledger.words import EffectKind, EvidenceKind, IncidentStatus, Severity, StepKind
+
+#: From this level on evidence is kept by itself.
+KEPT_BY_ITSELF: Final = (Severity.SEV0, Severity.SEV1, Severity.SEV2)
+#: Evidence is sealed again by itself when more has come, each time after twice as long as the time before, and no more often than this.
+FIRST_WAIT: Final = timedelta(minutes=5)
+MOST_BY_ITSELF: Final = 8
+_UNDER_WAY: Final = (
+    IncidentStatus.INVESTIGATING,
+    IncidentStatus.CONTAINED,
+    IncidentStatus.RECOVERING,
+    IncidentStatus.MONITORING,
+)
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """The collected items of one kind; ``missing`` says what the records do not hold, and is empty when nothing is."""
+    """The collected items of one kind; ``missing`` says what the records do not hold and what to do, and is empty when nothing is."""
 
     kind: EvidenceKind
     items: tuple[Any, ...]
     missing: str = ""
 
 
-def collect(case: Case) -> tuple[Evidence, ...]:
-    """Answer all ten kinds in order; a kind without items says why it has none."""
-    runtimes = [{"run": run.id, **run.runtime} for run in case.runs]
-    retrievals = [step for step in case.steps if step.kind is StepKind.RETRIEVAL]
-    models = [step for step in case.steps if step.kind is StepKind.MODEL_CALL]
-    guardrails = [step for step in case.steps if step.kind is StepKind.GUARDRAIL]
-    stopped = [
-        {"call": call.id, "tool": call.tool, "verdict": call.verdict, "reasons": call.reasons}
-        for call in case.calls
-        if call.reasons
-    ]
-    outputs = [
-        {
-            "call": call.id,
-            "tool": call.tool,
-            "outcome": call.outcome,
-            "result": call.result,
-            "error": call.error,
-        }
-        for call in case.calls
-        if call.outcome is not None
-    ]
-    outputs += [
-        {"step": step.id, "name": step.name, **step.facts}
-        for step in case.steps
-        if step.kind is StepKind.MESSAGE
-    ]
-    connectors = [
-        {
-            "call": effect.call,
-            "object": effect.object,
-            "operation": effect.operation,
-            "found_by": effect.source,
-        }
-        for effect in case.effects
-    ]
-    collected: dict[EvidenceKind, tuple[Sequence[Any], str]] = {
-        EvidenceKind.RUN_RECORD: (list(case.runs), "No run is recorded for this incident."),
-        EvidenceKind.PROMPT_VERSION: (
-            [each for each in runtimes if each.get("prompt")],
-            "No run reported the version of its prompt.",
-        ),
-        EvidenceKind.MODEL_VERSION: (
-            [each for each in runtimes if each.get("model")] + models,
-            "No run reported its model and no model call is recorded.",
-        ),
-        EvidenceKind.INPUT_SNAPSHOT: (
-            retrievals,
-            "No retrieval is recorded: what the agent read is not known.",
-        ),
-        EvidenceKind.TOOL_TRACE: (list(case.calls), "No tool call passed the guard."),
-        EvidenceKind.APPROVAL_STATE: (list(case.approvals), "No approval was asked for."),
-        EvidenceKind.OUTPUTS: (outputs, "No output is recorded."),
-        EvidenceKind.CONNECTOR_LOG: (connectors, "No effect was observed in a connected system."),
-        EvidenceKind.GUARDRAIL_RESULTS: (
-            guardrails + stopped,
-            "No guardrail and no rule answered anything but yes.",
-        ),
-        EvidenceKind.ALERTS_AND_CHAT: (list(case.signals), "No signal is recorded."),
-    }
+def collect(case: Case, notes: Sequence[r.Note] = ()) -> tuple[Evidence, ...]:
+    """Answer all ten kinds in order; a kind without items says why it has none, and what to do."""
     return tuple(
-        Evidence(kind=kind, items=tuple(items), missing="" if items else why)
-        for kind, (items, why) in collected.items()
+        Evidence(kind=kind, items=tuple(items), missing="" if items else _MISSING[kind])
+        for kind, items in _items(case, notes).items()
     )
+
+
+def _items(case: Case, notes: Sequence[r.Note]) -> dict[EvidenceKind, list[Any]]:
+    steps = {kind: [step for step in case.steps if step.kind is kind] for kind in StepKind}
+    runtimes = [
+        {"run": run.id, "manifest": run.version, "digests": run.digests, **run.runtime} for run in case.runs
+    ]
+    models = steps[StepKind.MODEL_CALL]
+    return {
+        EvidenceKind.RUN_RECORD: list(case.runs),
+        EvidenceKind.PROMPT_VERSION: [each for each in runtimes if each.get("prompt")]
+        + [_of_step(step) for step in models if "prompt" in step.facts],
+        EvidenceKind.MODEL_VERSION: [each for each in runtimes if each.get("model")] + models,
+        EvidenceKind.INPUT_SNAPSHOT: [
+            *steps[StepKind.RETRIEVAL],
+            *(_read(call) for call in case.permitted if call.effect is EffectKind.READ),
+        ],
+        EvidenceKind.TOOL_TRACE: list(case.calls),
+        EvidenceKind.APPROVAL_STATE: list(case.approvals),
+        EvidenceKind.OUTPUTS: [_output(call) for call in case.calls if call.outcome is not None]
+        + [_of_step(step) for step in steps[StepKind.MESSAGE]],
+        EvidenceKind.CONNECTOR_LOG: list(case.effects),
+        EvidenceKind.GUARDRAIL_RESULTS: [
+            *steps[StepKind.GUARDRAIL],
+            *(_judged(call) for call in case.calls if call.reasons),
+        ],
+        EvidenceKind.ALERTS_AND_CHAT: [*case.signals, *notes, *case.messages],
+    }
+
+
+def _of_step(step: r.Step) -> dict[str, Any]:
+    return {"step": step.id, "run": step.run, "at": step.at, "name": step.name, **step.facts}
+
+
+def _read(call: r.Call) -> dict[str, Any]:
+    return {
+        "call": call.id,
+        "tool": call.tool,
+        "args": call.args,
+        "read": call.result,
+        "at": call.requested_at,
+    }
+
+
+def _output(call: r.Call) -> dict[str, Any]:
+    return {
+        "call": call.id,
+        "tool": call.tool,
+        "outcome": call.outcome,
+        "result": call.result,
+        "error": call.error,
+    }
+
+
+def _judged(call: r.Call) -> dict[str, Any]:
+    return {"call": call.id, "tool": call.tool, "verdict": call.verdict, "reasons": call.reasons}
+
+
+_MISSING: Final = {
+    EvidenceKind.RUN_RECORD: "No run is recorded for this incident. Name its runs when it is opened, or audit the time it is about.",
+    EvidenceKind.PROMPT_VERSION: "No run reported the version of its prompt. Report it when a run begins: runtime={'prompt': …}.",
+    EvidenceKind.MODEL_VERSION: "No run reported its model and no model call is recorded. Report it when a run begins, or record model "
+    "calls as steps.",
+    EvidenceKind.INPUT_SNAPSHOT: "No retrieval and no reading call is recorded: what the agent read is not known. Record retrievals as steps, "
+    "and keep the mails, pages and documents of that time where they are.",
+    EvidenceKind.TOOL_TRACE: "No tool call passed the guard. Collect the logs of whatever the agent called without it.",
+    EvidenceKind.APPROVAL_STATE: "No approval was asked for. Where people agreed on another way, note when and how.",
+    EvidenceKind.OUTPUTS: "No output is recorded. Keep what the agent wrote or sent where it arrived.",
+    EvidenceKind.CONNECTOR_LOG: "No effect was observed in a connected system. Export the history of the systems that it can reach.",
+    EvidenceKind.GUARDRAIL_RESULTS: "No guardrail and no rule answered anything but yes.",
+    EvidenceKind.ALERTS_AND_CHAT: "No signal, note or message is recorded. Write down as notes what people saw, and when.",
+}
+
+
+def due_because(
+    incident: r.Incident, bundles: Sequence[r.Bundle], newest: datetime | None, now: datetime
+) -> str:
+    """Answer why evidence is to be sealed by itself now; empty when it is not.
+
+    ``newest`` is when something last came that belongs to the incident. Whatever is sealed again waits longer each time.
+    """
+    if incident.status not in _UNDER_WAY or incident.severity not in KEPT_BY_ITSELF:
+        return ""
+    if not bundles:
+        return f"by itself, because the incident is {incident.severity.value}"
+    last = max(bundles, key=lambda bundle: bundle.at)
+    again = [bundle for bundle in bundles if bundle.automatic]
+    if newest is None or newest <= last.at or len(again) >= MOST_BY_ITSELF:
+        return ""
+    wait = FIRST_WAIT * 2 ** max(0, len(again) - 1)
+    return "by itself, because more has come since" if now >= last.at + wait else ""

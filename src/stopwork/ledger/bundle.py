@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,10 @@ _CHUNK_BYTES = 1024 * 1024
 _SPOOL_BYTES = 8 * 1024 * 1024
 _MAX_LABEL_CHARACTERS = 1000
 
+#: What a file holds: bytes, the file that has them, or a function that answers them in pieces, each time the same.
+Content = bytes | Path | IO[bytes] | Callable[[], Iterator[bytes]]
+Payload = Mapping[str, Content]
+
 
 class SealedEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One journal entry: its index, its stored bytes, and the proof that the checkpoint's root covers it."""
@@ -62,7 +66,7 @@ def write_bundle(
     *,
     external_id: str,
     description: str,
-    payload: Mapping[str, bytes | Path],
+    payload: Payload | Callable[[], Payload],
     entries: Iterable[SealedEntry],
     checkpoint: str,
     signer: Signer,
@@ -73,7 +77,8 @@ def write_bundle(
 ) -> BundleFacts:
     """Write one bundle in bounded memory; a path holds the whole bundle, on disk, or what it held before.
 
-    ``payload`` maps names under ``data/`` to bytes or to files; ``entries`` come in the order of their indexes;
+    ``payload`` maps names under ``data/`` to contents; a function is asked for it once the ``entries``, which come in the order of their
+    indexes, have all been read;
     ``checkpoint`` is a note that ``signer`` signed. Raises ``Tampered`` if an entry is not in the log that the checkpoint
     speaks of, ``Conflict`` if a payload file changes meanwhile, ``TooLarge`` beyond 4 GiB or 65,534 files, ``Invalid``
     for a name or label a bundle cannot hold.
@@ -92,8 +97,9 @@ def write_bundle(
         journal = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
         proofs = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
         ranges = _spool(entries, log, journal, proofs)
-        contents: dict[str, _Content] = {bag.JOURNAL: journal, bag.PROOFS: proofs}
-        contents.update({_payload_name(name): content for name, content in payload.items()})
+        contents: dict[str, Content] = {bag.JOURNAL: journal, bag.PROOFS: proofs}
+        files_of_payload = payload() if callable(payload) else payload
+        contents.update({_payload_name(name): content for name, content in files_of_payload.items()})
         files = [_File.measured(name, contents[name]) for name in sorted(contents)]
         oxum = f"{sum(file.size for file in files)}.{len(files)}"
         tags: dict[str, bytes] = {
@@ -131,20 +137,17 @@ def write_bundle(
     )
 
 
-_Content = bytes | Path | IO[bytes]
-
-
 class _File(NamedTuple):
     """One file of the bundle, measured before it is written."""
 
     name: str
-    content: _Content
+    content: Content
     sha256: str
     crc: int
     size: int
 
     @classmethod
-    def measured(cls, name: str, content: _Content) -> _File:
+    def measured(cls, name: str, content: Content) -> _File:
         sha256, crc, size = hashlib.sha256(), 0, 0
         for chunk in _chunks(content):
             sha256.update(chunk)
@@ -221,12 +224,14 @@ def _spool(
     return ranges
 
 
-def _chunks(content: _Content) -> Iterator[bytes]:
+def _chunks(content: Content) -> Iterator[bytes]:
     if isinstance(content, bytes):
         yield content
     elif isinstance(content, Path):
         with content.open("rb") as file:
             yield from _chunks(file)
+    elif callable(content):
+        yield from content()
     else:
         content.seek(0)
         while chunk := content.read(_CHUNK_BYTES):

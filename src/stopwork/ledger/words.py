@@ -291,6 +291,16 @@ class Phase(StrEnum):
     PREPARE = "prepare"
 
 
+class CustodyDeed(StrEnum):
+    """What was done with evidence."""
+
+    SEALED = "sealed"
+    VIEWED = "viewed"
+    EXPORTED = "exported"
+    HELD = "held"
+    RELEASED = "released"
+
+
 class EvidenceKind(StrEnum):
     RUN_RECORD = "run_record"
     PROMPT_VERSION = "prompt_version"

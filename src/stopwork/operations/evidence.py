@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import html
-import json
+import heapq
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
+from msgspec import Struct
 
 from stopwork.incidents.case import Case
 from stopwork.incidents.preserve import Evidence, collect
-from stopwork.incidents.report import markdown, one_page
 from stopwork.kernel.errors import NotFound, Tampered, Unavailable
-from stopwork.kernel.phrases import count_of, moment
-from stopwork.ledger.bundle import SealedEntry, write_bundle
-from stopwork.ledger.events import EvidenceSealed, EvidenceViewed, name_of
-from stopwork.ledger.records import Bundle, Incident, Principal
+from stopwork.ledger.bundle import BundleFacts, write_bundle
+from stopwork.ledger.events import EvidenceSealed, EvidenceViewed, LegalHoldSet
+from stopwork.ledger.records import Bundle, Incident, LegalHold, Note, Principal
+from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.cases import RUNS_AT_ONCE, gather
+from stopwork.operations.collecting import Collection
 from stopwork.operations.installation import EVIDENCE, Installation
+from stopwork.operations.payload import Payload
 from stopwork.operations.people import refuse_agent
-from stopwork.operations.sealing import proofs
+from stopwork.operations.sealing import prover
 from stopwork.operations.sealing import seal as seal_journal
 from stopwork.storage.transaction import Tx
-from stopwork.storage.view import Stored, View, entry_of
+from stopwork.storage.view import Stored, View
 
-ENTRIES_AT_ONCE: Final = 10_000
+_ROWS_AT_ONCE: Final = 1_000
 #: Entries about the workflow itself, which every bundle of one of its incidents holds.
 _DECLARATIONS: Final = (
     "manifest.applied",
@@ -44,64 +44,100 @@ _DECLARATIONS: Final = (
 _sealing: Final = threading.Lock()
 
 
-def seal(installation: Installation, actor: Principal, *, incident: str) -> Bundle:
-    """Write and record the incident's evidence bundle. Sealing again makes another bundle; the earlier ones stay."""
+class _Written(Struct, frozen=True, kw_only=True):
+    """What one sealing collected and wrote."""
+
+    case: Case
+    evidence: tuple[Evidence, ...]
+    left_out: tuple[str, ...]
+    facts: BundleFacts
+    path: Path
+    size: int
+
+
+def seal(installation: Installation, actor: Principal, *, incident: str, reason: str = "") -> Bundle:
+    """Collect, write and record the incident's evidence, and set its legal hold if it never had one.
+
+    Sealing again makes another bundle; the earlier ones stay. Memory does not grow with the journal or with the content beside it.
+    """
     refuse_agent(actor, "seal evidence")
     with _sealing:
-        return _seal(installation, actor, incident)
+        store = installation.store
+        store.read(lambda view: view.need(Incident, incident))
+        size = seal_journal(store, installation.signer)
+        written = store.read(partial(_write, installation, actor, incident, reason, size))
+        return store.write(partial(_record, written=written, reason=reason), actor=actor)
 
 
-def _seal(installation: Installation, actor: Principal, incident: str) -> Bundle:
-    store = installation.store
-    store.read(lambda view: view.need(Incident, incident))
-    size = seal_journal(store, installation.signer)
-
-    def read(view: View) -> tuple[Case, list[Stored], list[tuple[bytes, ...]], str]:
-        case = gather(view, installation.manifests, incident)
-        rows = [row for row in _rows(view, case) if row.seq <= size]
-        found = view.checkpoint_at(size)
-        if found is None:
-            raise NotFound(f"there is no checkpoint of {size} entries", hint="Run: stopwork db fsck")
-        return case, rows, proofs(view, [row.seq - 1 for row in rows], size), found
-
-    case, rows, row_proofs, note = store.read(read)
-    collected = collect(case)
-    number = store.read(lambda view: view.count(Bundle, incident=incident)) + 1
+def _write(
+    installation: Installation, actor: Principal, incident: str, reason: str, size: int, view: View
+) -> _Written:
+    case = gather(view, installation.manifests, incident)
+    evidence = collect(case, tuple(view.each(Note, incident=incident)))
+    note = view.checkpoint_at(size)
+    if note is None:
+        raise NotFound(f"there is no checkpoint of {size} entries", hint="Run: stopwork db fsck")
+    number = view.count(Bundle, incident=incident) + 1
     path = installation.folder / EVIDENCE / f"{incident}-{number:03d}.zip"
-    now = store.clock.now()
-    facts = _write(
-        path,
-        external_id=f"{incident}/{number}",
-        description=f"Evidence of incident {incident} ({case.incident.title})",
-        payload=_payload(case, collected, rows, now),
-        entries=[
-            SealedEntry(index=row.seq - 1, body=row.body, proof=proof)
-            for row, proof in zip(rows, row_proofs, strict=True)
-        ],
-        checkpoint=note,
-        signer=installation.signer,
-        created_at=now,
+    try:
+        with Payload(path.parent) as files:
+            collection = Collection(
+                installation,
+                case,
+                evidence,
+                by=actor,
+                why=reason,
+                bundle=path.name,
+                prover=prover(view, size),
+                files=files,
+            )
+            facts = write_bundle(
+                path,
+                external_id=f"{incident}/{number}",
+                description=f"Evidence of incident {incident} ({case.incident.title})",
+                payload=partial(collection.payload, view),
+                entries=collection.entries(_rows(view, case, size)),
+                checkpoint=note,
+                signer=installation.signer,
+                created_at=collection.now,
+            )
+    except OSError as error:
+        raise Unavailable(
+            f"the bundle cannot be written: {error.strerror}",
+            hint="Free space in the data folder, then seal again.",
+        ) from error
+    return _Written(
+        case=case, evidence=evidence, left_out=collection.left_out, facts=facts, path=path, size=size
     )
 
-    def record(tx: Tx) -> Bundle:
-        bundle = tx.new_id("bundle")
+
+def _record(tx: Tx, *, written: _Written, reason: str) -> Bundle:
+    bundle, incident = tx.new_id("bundle"), written.case.incident
+    tx.record(
+        EvidenceSealed(
+            incident=incident.id,
+            workflow=incident.workflow,
+            bundle=bundle,
+            digest=written.facts.digest,
+            size_bytes=written.facts.size_bytes,
+            entries=written.facts.entries,
+            tree_size=written.size,
+            kinds={each.kind.value: len(each.items) for each in written.evidence},
+            missing=(*(each.missing for each in written.evidence if each.missing), *written.left_out),
+            path=written.path.name,
+            reason=reason,
+            automatic=tx.actor.kind is PrincipalKind.SYSTEM,
+        )
+    )
+    if tx.get(LegalHold, incident.id) is None:
         tx.record(
-            EvidenceSealed(
-                incident=incident,
-                workflow=case.incident.workflow,
-                bundle=bundle,
-                digest=facts.digest,
-                size_bytes=facts.size_bytes,
-                entries=facts.entries,
-                tree_size=size,
-                kinds={each.kind.value: len(each.items) for each in collected},
-                missing=tuple(each.missing for each in collected if each.missing),
-                path=path.name,
+            LegalHoldSet(
+                incident=incident.id,
+                workflow=incident.workflow,
+                reason="set with the first sealing of its evidence",
             )
         )
-        return tx.need(Bundle, bundle)
-
-    return store.write(record, actor=actor)
+    return tx.need(Bundle, bundle)
 
 
 def fetch(installation: Installation, actor: Principal, *, incident: str) -> Path:
@@ -117,8 +153,13 @@ def fetch(installation: Installation, actor: Principal, *, incident: str) -> Pat
             raise NotFound(
                 f"{incident} has no bundle yet", hint=f"Seal it: stopwork incident seal {incident}"
             )
-        tx.record(EvidenceViewed(incident=incident, workflow=known.workflow, what=f"exported {known.bundle}"))
-        return tx.need(Bundle, known.bundle)
+        bundle = tx.need(Bundle, known.bundle)
+        tx.record(
+            EvidenceViewed(
+                incident=incident, workflow=known.workflow, what=bundle.path, exported=bundle.digest
+            )
+        )
+        return bundle
 
     bundle = installation.store.write(look, actor=actor)
     path = installation.folder / EVIDENCE / bundle.path
@@ -140,80 +181,24 @@ def _digest(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _write(path: Path, **content: Any) -> Any:
-    try:
-        return write_bundle(path, **content)
-    except OSError as error:
-        raise Unavailable(
-            f"the bundle cannot be written: {error.strerror}",
-            hint="Free space in the data folder, then seal again.",
-        ) from error
-
-
-def _rows(view: View, case: Case) -> list[Stored]:
-    rows = {row.seq: row for row in _every(view, incident=case.incident.id)}
+def _rows(view: View, case: Case, size: int) -> Iterator[Stored]:
+    """Answer every row of the journal that belongs to the case, in order, each once: evidence is complete, however much it is."""
     audited = case.audit.runs if case.audit else ()
     runs = tuple(dict.fromkeys((*(run.id for run in case.runs), *audited)))
-    for start in range(0, len(runs), RUNS_AT_ONCE):
-        rows |= {row.seq: row for row in _every(view, run=runs[start : start + RUNS_AT_ONCE])}
-    rows |= {row.seq: row for row in _every(view, workflow=case.workflow.id, kinds=_DECLARATIONS)}
-    return [rows[seq] for seq in sorted(rows)]
+    asked: list[dict[str, Any]] = [
+        {"incident": case.incident.id},
+        {"workflow": case.workflow.id, "kinds": _DECLARATIONS},
+        *({"run": runs[start : start + RUNS_AT_ONCE]} for start in range(0, len(runs), RUNS_AT_ONCE)),
+    ]
+    last = 0
+    for row in heapq.merge(*(_every(view, size, each) for each in asked), key=lambda row: row.seq):
+        if row.seq > last:
+            yield row
+            last = row.seq
 
 
-def _every(view: View, **asked: Any) -> Iterator[Stored]:
-    """Answer every row of the journal that is asked for: evidence is complete, however much it is."""
+def _every(view: View, size: int, asked: dict[str, Any]) -> Iterator[Stored]:
     after = 0
-    while page := view.stored(after=after, limit=ENTRIES_AT_ONCE, **asked):
+    while page := view.stored(after=after, before=size + 1, limit=_ROWS_AT_ONCE, **asked):
         yield from page
         after = page[-1].seq
-
-
-def _payload(
-    case: Case, collected: tuple[Evidence, ...], rows: list[Stored], now: datetime
-) -> dict[str, bytes | Path]:
-    payload: dict[str, bytes | Path] = {
-        f"evidence/{each.kind}.json": _pretty(
-            {"kind": each.kind, "missing": each.missing, "items": each.items}
-        )
-        for each in collected
-    }
-    timeline = [_line(row) for row in rows]
-    payload["timeline.jsonl"] = b"".join(msgspec.json.encode(line) + b"\n" for line in timeline)
-    payload["report.md"] = markdown(one_page(case, now)).encode()
-    payload["incident.json"] = _pretty(case.incident)
-    payload["index.html"] = _index(case, collected, timeline).encode()
-    return payload
-
-
-def _line(row: Stored) -> dict[str, Any]:
-    entry = entry_of(row.body)
-    return {"seq": row.seq, "at": entry.at, "actor": entry.actor.id, "event": name_of(entry.event)}
-
-
-def _pretty(value: Any) -> bytes:
-    return (
-        json.dumps(msgspec.to_builtins(value), indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-    )
-
-
-def _index(case: Case, collected: tuple[Evidence, ...], timeline: list[dict[str, Any]]) -> str:
-    """Answer a page that leads through the bundle and needs nothing but a browser."""
-    kinds = "".join(
-        f'<li><a href="evidence/{each.kind}.json">{each.kind}</a>: '
-        f"{html.escape(each.missing) or count_of(len(each.items), 'item')}</li>"
-        for each in collected
-    )
-    lines = "".join(
-        f"<tr><td>{line['seq']}</td><td>{moment(line['at'])}</td><td>{html.escape(line['actor'])}</td>"
-        f"<td>{html.escape(line['event'])}</td></tr>"
-        for line in timeline
-    )
-    title = html.escape(f"{case.incident.id}: {case.incident.title}")
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>'
-        "<p>Every file here is covered by a signature. To check it: <code>python3 verify.py FILE.zip</code>, "
-        "with the verify.py of this file or one you trust more.</p>"
-        '<p><a href="report.md">Report</a> · <a href="journal.jsonl">Journal entries</a> · '
-        '<a href="proofs.jsonl">Proofs</a></p>'
-        f"<h2>Evidence</h2><ul>{kinds}</ul><h2>Timeline</h2><table>{lines}</table></html>\n"
-    )

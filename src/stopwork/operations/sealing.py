@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Final
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from stopwork.storage.view import View
 BATCH: Final = 500
 #: How many one seals where so much is unsealed that nobody who waits for a seal would wait less.
 LARGE_BATCH: Final = 4_000
+PROVER_REMEMBERS: Final = 4_096
 
 
 class StoredNodes:
@@ -133,7 +134,15 @@ def _tampered(seq: int, how: str) -> Tampered:
     )
 
 
-def proofs(view: View, indexes: list[int], size: int) -> list[tuple[bytes, ...]]:
-    """Answer the inclusion proof of each entry (index from 0) in the log of ``size`` entries."""
-    tree = Tree(StoredNodes(view), size)
-    return [tree.inclusion_proof(index, size) for index in indexes]
+class _RememberedNodes(StoredNodes):
+    """Nodes that proofs share are read once: the newest so many of them are remembered."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
+        self.get = lru_cache(PROVER_REMEMBERS)(super().get)  # type: ignore[method-assign]
+
+
+def prover(view: View, size: int) -> Callable[[int], tuple[bytes, ...]]:
+    """Answer what proves that the entry at an index (from 0) is in the log of ``size`` entries."""
+    tree = Tree(_RememberedNodes(view), size)
+    return lambda index: tree.inclusion_proof(index, size)

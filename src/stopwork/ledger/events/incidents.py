@@ -120,12 +120,17 @@ class EvidenceSealed(Event, tag="evidence.sealed"):
     kinds: dict[str, int]
     missing: tuple[str, ...]
     path: str
+    reason: str = ""
+    automatic: bool = False
 
 
 class EvidenceViewed(Event, tag="evidence.viewed"):
+    """Somebody looked at evidence, or took some out: then ``exported`` is its digest."""
+
     incident: str
     workflow: str
     what: str
+    exported: str | None = None
 
 
 class ContainmentProposed(Event, tag="containment.proposed"):

@@ -103,7 +103,7 @@ class Incident(Record):
 
 
 class Bundle(Record):
-    """One exported evidence bundle."""
+    """One sealed evidence bundle. An ``automatic`` one was sealed by no person; ``reason`` says why it was made."""
 
     id: str
     incident: str
@@ -116,6 +116,8 @@ class Bundle(Record):
     path: str
     at: datetime
     by: Principal
+    reason: str = ""
+    automatic: bool = False
 
 
 class ContainmentItem(Record):
