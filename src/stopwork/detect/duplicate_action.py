@@ -6,9 +6,10 @@ nor does one that a recovery has undone.
 
 Where the manifest declares a key that fits the call, the key decides. Otherwise the tool and all its
 arguments are compared, and only within one occasion: a daily job that says the same thing every day is no
-duplicate, its retry is. To repeat an update should leave the world as it was. Whether it did is seen when the
+duplicate, its retry is. What adds something may say it in other words the second time, as a model that tries again does: texts that
+differ in little but their form, with everything else equal, are the same action as well. To repeat an update should leave the world as it was. Whether it did is seen when the
 call has ended: one that found what an equal call had left, and changed it again, was the same action a
-second time (a charge, a counter, a switch). It may have been meant, so nothing is held for it.
+second time (a charge, a counter, a switch). That, and what was said in other words, may have been meant, so nothing is held for it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
+from stopwork.detect.alike import alike, taken_apart
 from stopwork.detect.detector import QUIET, Detector, Finding
 from stopwork.detect.rulebook import Rulebook, hold_of
 from stopwork.detect.table import Table
@@ -49,6 +51,10 @@ MOST_RUNS = 1_024
 MOST_CALLS = 4_096
 MOST_SIGHTINGS = 50
 MOST_VALUES = 32
+MOST_PLACE_CHARS = 500
+MOST_ALIKE = 8
+"""So many wordings of one thing are remembered; the oldest is forgotten first."""
+SHORT_CHARS = 40
 
 
 class Sighting(Record):
@@ -77,20 +83,36 @@ class Asked(Record):
     key: str
     action: str
     compared: str
+    alike: float = 1.0
+
+
+class Wording(Record):
+    """The texts of a call that adds something, and the key of the action that it is one of."""
+
+    key: str
+    texts: tuple[str, ...]
 
 
 class Action(Record):
-    """The permitted calls under one key, oldest first; ``dropped`` copies are counted but not listed."""
+    """The permitted calls under one key, oldest first; ``dropped`` copies are counted but not listed.
+
+    ``alike`` is how alike the two of them are that differ most.
+    """
 
     sightings: tuple[Sighting, ...] = ()
     dropped: int = 0
     reported_at: datetime | None = None
+    alike: float = 1.0
 
 
 class State(Record):
-    """``undone`` calls left no change; ``planned`` says which calls a recovery item undoes; ``asked`` are updates that have not ended."""
+    """``undone`` calls left no change; ``planned`` says which calls a recovery item undoes; ``asked`` are updates that have not ended.
+
+    ``worded`` are the calls of one occasion in which all is equal but their texts.
+    """
 
     actions: Table[Action] = Table()
+    worded: Table[tuple[Wording, ...]] = Table()
     asked: Table[Asked] = Table()
     undone: Table[bool] = Table()
     planned: Table[tuple[str, ...]] = Table()
@@ -154,7 +176,10 @@ def _permitted(
         return state, ()
     # A run that began before anybody watched is its own occasion: nothing is known that joins it to another.
     run = state.runs.get(event.run) or _run_of(event, event.run, 1, entry)
-    declared = compiled.declared_alert_key(event.tool, event.args, run, event.source or "")
+    alert = compiled.manifest.alerts.duplicate_action
+    declared = (
+        compiled.declared_alert_key(event.tool, event.args, run, event.source or "") if alert.key else None
+    )
     action_key = (
         ("key", declared) if declared is not None else (event.tool, event.args_digest, run.trigger_id)
     )
@@ -174,7 +199,26 @@ def _permitted(
     )
     if declared is None and not adds:
         return replace(state, asked=state.asked.put(event.call, asked, at_most=MOST_CALLS)), ()
-    return _count(state, asked, {}, compiled.manifest.alerts.duplicate_action)
+    if declared is None:
+        state, asked = _by_wording(state, asked, event, run, alert)
+    return _count(state, asked, {}, alert)
+
+
+def _by_wording(
+    state: State, asked: Asked, event: CallDecided, run: Run, alert: DuplicateAlert
+) -> tuple[State, Asked]:
+    """Count the call to an action that was asked for in other words; where there is none, remember how it is worded."""
+    parts = taken_apart(event.args)
+    if parts is None or asked.key in state.actions:
+        return state, asked
+    place = f"{event.workflow}\x1f{event.tool}\x1f{run.trigger_id}\x1f{parts.exact}"
+    place = place if len(place) <= MOST_PLACE_CHARS else digest_of(place)
+    known = state.worded.get(place, ())
+    for each in known:
+        if each.key in state.actions and (how := alike(parts.texts, each.texts, alert.alike)) is not None:
+            return state, replace(asked, key=each.key, compared="similar arguments", alike=how)
+    wordings = (*known, Wording(key=asked.key, texts=parts.texts))[-MOST_ALIKE:]
+    return replace(state, worded=state.worded.put(place, wordings, at_most=MOST_KEYS)), asked
 
 
 def _changed(state: State, event: CallFinished, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
@@ -204,9 +248,14 @@ def _values(effects: Iterable[Effect]) -> Iterator[tuple[str, tuple[str, str]]]:
             for name in sorted(before.keys() | after.keys()):
                 one, other = before.get(name), after.get(name)
                 if one != other:
-                    yield f"{effect.object_key} {name}", (digest_of(one), digest_of(other))
+                    yield f"{effect.object_key} {name}", (_mark(one), _mark(other))
         elif effect.operation is Operation.MODIFIED:
-            yield effect.object_key, (digest_of(before), digest_of(after))
+            yield effect.object_key, (_mark(before), _mark(after))
+
+
+def _mark(value: object) -> str:
+    """Answer what a value is known again by: itself where it is a short text, and its digest where it is not."""
+    return f"={value}" if isinstance(value, str) and len(value) <= SHORT_CHARS else digest_of(value)
 
 
 def _count(
@@ -217,6 +266,8 @@ def _count(
         return state, ()
     sighting = Sighting(call=asked.call, run=asked.run, at=asked.at, left=left)
     action = _with_sighting(known, sighting, alert.window)
+    if asked.alike < action.alike:
+        action = replace(action, alike=asked.alike)
     latest = action.sightings[-1].at
     quiet = known.reported_at is not None and latest - known.reported_at < QUIET
     fires = len(action.sightings) > 1 and not quiet
@@ -272,10 +323,12 @@ def _finding(asked: Asked, alert: DuplicateAlert, action: Action) -> Finding:
     times = len(action.sightings) + action.dropped
     runs = list(dict.fromkeys(sighting.run for sighting in action.sightings))
     where = "in one run" if len(runs) == 1 else f"in {count_of(len(runs), 'run')}"
-    by_change = bool(original.left)
+    by_change, reworded = bool(original.left), action.alike < 1
     said = (
         f"{asked.tool} was called {times} times with the same arguments {where}, and each changed the same again"
         if by_change
+        else f"{asked.tool} was permitted {times} times {where} for what is the same action in other words"
+        if reworded
         else f"{asked.tool} was permitted {times} times for the same action {where}"
     )
     return Finding(
@@ -297,12 +350,14 @@ def _finding(asked: Asked, alert: DuplicateAlert, action: Action) -> Finding:
             "trigger": asked.trigger,
             "action": asked.action,
             "compared": asked.compared,
+            "alike": round(action.alike, 2),
             "original": original.call,
             "copies": [sighting.call for sighting in copies],
             "runs": runs,
         },
         run=asked.run,
         call=asked.call,
-        hold=None if by_change else hold_of(alert),
+        # It may have been meant: nothing is held for it.
+        hold=None if by_change or reworded else hold_of(alert),
         severity=alert.severity,
     )

@@ -44,6 +44,13 @@ class DuplicateAlert(Alert, frozen=True):
     window: Annotated[Duration, says("How far back a first time is looked for.")] = field(
         default_factory=lambda: Duration(days=7)
     )
+    alike: Annotated[
+        Share,
+        says(
+            "Without a key: how alike the texts of two calls are that say the same in other words. At 1 only case, spacing and "
+            "punctuation may differ. Names, numbers, dates and addresses are equal in any case."
+        ),
+    ] = 0.9
     hold: Annotated[AutoHold, says("What is paused at once, before anyone is asked.")] = AutoHold.TOOL
 
 

@@ -111,6 +111,61 @@ CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
         lambda s: s.run("r1").call("A", x=1).run("r2", retry_of="r1").call("B", "r2", x=1),
         ["B"],
     ),
+    "without a key, in other words": (
+        lambda s: (
+            s.run("r1")
+            .call("A", account="A-1", title="Call Acme about the renewal")
+            .call("B", account="A-1", title="Call ACME about renewal.")
+            .after(minutes=2)
+            .call("C", account="A-1", title="call Acme about renewal")
+        ),
+        ["B", "C"],
+    ),
+    "without a key, in other words by a retry": (
+        lambda s: (
+            s.run("r1")
+            .call("A", title="Call Acme about the renewal")
+            .run("r2", retry_of="r1")
+            .call("B", "r2", title="Call Acme about renewals")
+        ),
+        ["B"],
+    ),
+    "without a key, in other words on another occasion": (
+        lambda s: (
+            s.run("r1", occasion="mon")
+            .call("A", title="Call Acme about the renewal")
+            .run("r2", occasion="tue")
+            .call("B", "r2", title="Call Acme about renewals")
+        ),
+        [],
+    ),
+    "in other words about something else": (
+        lambda s: (
+            s.run("r1")
+            .call("A", account="A-1", title="Call them about the renewal")
+            .call("B", account="A-2", title="Call them about renewals")
+            .call("C", account="A-1", title="Call Acme")
+            .call("D", account="A-1", title="Call Apex")
+        ),
+        [],
+    ),
+    "in other words after a clean failure": (
+        lambda s: (
+            s.run("r1")
+            .call("A", title="Call Acme about the renewal")
+            .failed("A")
+            .call("B", title="Call Acme about renewals")
+        ),
+        [],
+    ),
+    "an update in other words": (
+        lambda s: (
+            s.run("r1")
+            .call("A", effect=EffectKind.UPDATE, note="Call Acme about the renewal")
+            .call("B", effect=EffectKind.UPDATE, note="Call Acme about renewals")
+        ),
+        [],
+    ),
     "without a key, the same words every day": (
         lambda s: (
             s.run("r1", occasion="mon")
@@ -290,3 +345,26 @@ def test_agrees_with_counting_by_hand(calls: list[tuple[str, str]]) -> None:
             living.append(key)
             _ = end and (story.outcome(name) if end == "ok" else story.timed_out(name))
     assert [finding.call for finding in findings(DETECTOR, story, RULES)] == expected
+
+
+def test_other_words_hold_nothing_and_are_said_to_be_such() -> None:
+    story = Story().run("r1").call("A", title="Call Acme about the renewal")
+    reworded = finding_of(DETECTOR, story.call("B", title="Call Acme about renewal"), RULES)
+    assert reworded.summary.startswith(
+        "crm.create_task was permitted 2 times in one run for what is the same"
+    )
+    assert (reworded.hold, reworded.facts["compared"], reworded.facts["alike"]) == (
+        None,
+        "similar arguments",
+        0.92,
+    )
+    story = Story().run("r1").call("A", title="Call Acme about the renewal")
+    same = finding_of(DETECTOR, story.call("B", title="call Acme, about the renewal!"), RULES)
+    assert (same.hold, same.facts["alike"]) == (ScopeKind.TOOL, 1.0)
+
+
+def test_the_rule_says_how_alike_other_words_have_to_be() -> None:
+    story = Story().run("r1").call("A", title="Call Acme about the renewal")
+    story.call("B", title="Call Acme about renewal")
+    exact = rules_of(manifest(alerts={"duplicate_action": {"alike": 1.0}}))
+    assert findings(DETECTOR, story, exact) == []
