@@ -281,7 +281,7 @@ def _proposed(
 
 def _only_open_incident(cli: Invocation) -> str:
     latest = cli.server.get("/v1/incidents", limit=MAX_LIMIT)
-    opened = [each["id"] for each in latest if each["status"] != IncidentStatus.CLOSED]
+    opened = [each["id"] for each in latest if not IncidentStatus(each["status"]).ended]
     if len(opened) == 1:
         return str(opened[0])
     options = listed([*(f"--{kind}" for kind in _WITHIN_WORKFLOW), "--workflow", "--everything"], most=9)

@@ -23,8 +23,17 @@ from stopwork.ledger.records import Incident
 from stopwork.ledger.words import IncidentStatus, Phase, Severity
 
 MOVES: Final[Mapping[IncidentStatus, frozenset[IncidentStatus]]] = {
+    IncidentStatus.PROPOSED: frozenset(
+        {
+            IncidentStatus.INVESTIGATING,
+            IncidentStatus.DECLINED,
+            IncidentStatus.MERGED,
+        }
+    ),
     IncidentStatus.INVESTIGATING: frozenset(
         {
+            IncidentStatus.DECLINED,
+            IncidentStatus.MERGED,
             IncidentStatus.CONTAINED,
             IncidentStatus.RECOVERING,
             IncidentStatus.MONITORING,
@@ -33,6 +42,8 @@ MOVES: Final[Mapping[IncidentStatus, frozenset[IncidentStatus]]] = {
     ),
     IncidentStatus.CONTAINED: frozenset(
         {
+            IncidentStatus.DECLINED,
+            IncidentStatus.MERGED,
             IncidentStatus.INVESTIGATING,
             IncidentStatus.RECOVERING,
             IncidentStatus.MONITORING,
@@ -51,13 +62,15 @@ MOVES: Final[Mapping[IncidentStatus, frozenset[IncidentStatus]]] = {
         {IncidentStatus.INVESTIGATING, IncidentStatus.RECOVERING, IncidentStatus.CLOSED}
     ),
     IncidentStatus.CLOSED: frozenset(),
+    IncidentStatus.DECLINED: frozenset(),
+    IncidentStatus.MERGED: frozenset(),
 }
-"""The statuses that may follow each; what is closed stays closed, and a new signal opens a new incident."""
+"""The statuses that may follow each; what has ended stays so, and a new signal opens a new incident."""
 
 NEEDS: Final[Mapping[Phase, tuple[Phase, ...]]] = {
-    Phase.RECOVER: (Phase.PRESERVE, Phase.AUDIT),
-    Phase.LEARN: (Phase.AUDIT,),
-    Phase.REENABLE: (Phase.PRESERVE, Phase.AUDIT, Phase.RECOVER),
+    Phase.RECOVER: (Phase.OPEN, Phase.PRESERVE, Phase.AUDIT),
+    Phase.LEARN: (Phase.OPEN, Phase.AUDIT),
+    Phase.REENABLE: (Phase.OPEN, Phase.PRESERVE, Phase.AUDIT, Phase.RECOVER),
 }
 """The phases that must be done before each may begin."""
 
@@ -72,6 +85,7 @@ _ORDER_IF_GRAVE: Final = (
 _GRAVE: Final = frozenset({Severity.SEV0, Severity.SEV1})
 
 _FIRST: Final = {
+    Phase.OPEN: "nobody has accepted the incident yet",
     Phase.PRESERVE: "the evidence is not sealed yet",
     Phase.AUDIT: "the side effects are not audited yet",
     Phase.RECOVER: "the records are not put right yet",
@@ -115,7 +129,7 @@ def phase_states(case: Case) -> tuple[PhaseView, ...]:
 
 
 def next_action(case: Case) -> NextAction | None:
-    """Answer what to do next; ``None`` when the incident is closed."""
+    """Answer what to do next; ``None`` when the incident has ended."""
     if _closed(case):
         return None
     standings = {phase: STANDINGS[phase](case) for phase in Phase}
@@ -139,18 +153,21 @@ def require_move(before: IncidentStatus, after: IncidentStatus) -> None:
             f"an incident does not go from {before} to {after}",
             hint=f"From {before} it goes to {listed(legal)}."
             if legal
-            else "A closed incident does not change.",
+            else f"An incident that is {before} does not change.",
             found=before.value,
             expected=legal,
         )
 
 
 def require_open(incident: Incident) -> None:
-    """Raise ``Conflict`` when the incident is closed."""
-    if incident.status is IncidentStatus.CLOSED:
+    """Raise ``Conflict`` when the incident has ended."""
+    if incident.status.ended:
+        where = f"; it went on in {incident.merged_into}" if incident.merged_into else ""
         raise Conflict(
-            f"{incident.id} is closed",
-            hint="A closed incident does not change; open a new one.",
+            f"{incident.id} is {incident.status}{where}",
+            hint=f"Go on in {incident.merged_into}."
+            if where
+            else f"A {incident.status} incident does not change; open a new one.",
             incident=incident.id,
         )
 
@@ -169,7 +186,7 @@ def require_before(case: Case, phase: Phase) -> None:
 
 
 def _closed(case: Case) -> bool:
-    return case.incident.status is IncidentStatus.CLOSED
+    return case.incident.status.ended
 
 
 def _blocked_by(phase: Phase, standings: Mapping[Phase, Standing]) -> Phase | None:

@@ -65,7 +65,7 @@ def home_of(finding: Finding, incidents: Iterable[Incident]) -> Incident | None:
     same_workflow = [
         incident
         for incident in incidents
-        if incident.workflow == finding.workflow and incident.status is not w.IncidentStatus.CLOSED
+        if incident.workflow == finding.workflow and not incident.status.ended and not incident.practice
     ]
     cause = cause_key(finding)
     for incident in same_workflow:
@@ -133,11 +133,14 @@ def opening(
     runs: tuple[str, ...] = (),
     tools: Iterable[str] = (),
     title: str = "",
+    status: w.IncidentStatus = w.IncidentStatus.INVESTIGATING,
+    rule: str = "",
+    practice: bool = False,
 ) -> IncidentOpened:
-    """Answer the event that opens an incident, with everything the manifest can fill in.
+    """Answer the event that opens or proposes an incident, with everything the manifest can fill in.
 
     A person who opens it commands it until handed over; otherwise the technical owner does. Where a role is
-    empty the backup steps in, then the first administrator.
+    empty the backup steps in, then the first administrator. Until somebody accepts a proposal no update is due.
     """
     owners = manifest.owners
     used = [tool for tool in dict.fromkeys(tools) if tool in manifest.tools]
@@ -164,8 +167,13 @@ def opening(
         affected_systems=affected_systems(manifest, used),
         data_classes=tuple(manifest.data_classes),
         affected_parties=tuple(party.value for party in manifest.affected_parties),
-        next_update_at=first_update_at(assessment.severity, now),
+        next_update_at=None
+        if status is w.IncidentStatus.PROPOSED
+        else first_update_at(assessment.severity, now),
         runs=runs,
+        status=status,
+        rule=rule,
+        practice=practice,
     )
 
 

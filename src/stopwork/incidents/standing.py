@@ -23,6 +23,7 @@ from stopwork.incidents.scope import uncovered
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.words import (
     Audience,
+    IncidentStatus,
     ItemState,
     MessageState,
     Phase,
@@ -60,6 +61,12 @@ def _open(task: str, why: str, who: str = "") -> Standing:
 
 def _opened(case: Case) -> Standing:
     incident = case.incident
+    if incident.status is IncidentStatus.PROPOSED:
+        return _open(
+            "Accept the incident, decline it, or merge it into another one",
+            f"proposed by {f'the alert rule {incident.rule}' if incident.rule else incident.opened_by}",
+            incident.commander,
+        )
     return _done(f"opened by {incident.opened_by}; {incident.commander} commands it", incident.opened_at)
 
 

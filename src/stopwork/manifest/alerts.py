@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from msgspec import field
@@ -18,6 +19,23 @@ from stopwork.manifest.parts import (
 )
 
 
+class Opening(StrEnum):
+    """What a finding comes to: an incident, the proposal of one, or a signal that is only recorded."""
+
+    ALWAYS = "always"
+    PROPOSE = "propose"
+    LOG = "log"
+
+
+class Threshold(Part, frozen=True):
+    """How often something is found before it is more than a signal."""
+
+    count: Annotated[int, says("So many findings of one cause.", 3, ge=1, le=1000)]
+    within: Annotated[Duration, says("In this time.", "1h")] = field(
+        default_factory=lambda: Duration(hours=1)
+    )
+
+
 class Alert(Part, frozen=True):
     """What happens when a detector finds something."""
 
@@ -26,6 +44,19 @@ class Alert(Part, frozen=True):
         Severity | None, says("The least severity proposed; left out, the records alone decide.")
     ] = None
     hold: Annotated[AutoHold, says("What is paused at once, before anyone is asked.")] = AutoHold.NONE
+    open: Annotated[
+        Opening,
+        says(
+            "What a finding of a new cause comes to: an incident at once, one that people accept or decline, or "
+            "a signal only. What is found again joins the incident of its cause in any case."
+        ),
+    ] = Opening.ALWAYS
+    threshold: Annotated[
+        Threshold | None,
+        says(
+            "How often one cause is found before an incident is opened or proposed; left out, the first time."
+        ),
+    ] = None
 
 
 class DuplicateAlert(Alert, frozen=True):

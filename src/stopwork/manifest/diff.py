@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.words import EffectKind, Risk, Severity, Stage
+from stopwork.manifest.alerts import Opening
 from stopwork.manifest.duration import Duration
 from stopwork.manifest.model import AutoHold, Criticality, Manifest, Trust
 from stopwork.manifest.problems import Path, field_name
@@ -288,6 +289,10 @@ _JUDGES: dict[str, Judge] = {
     "alerts/*/enabled": _safeguard,
     "alerts/*/severity": _rank(Severity),
     "alerts/*/hold": _hold,
+    "alerts/*/open": _rank(Opening),
+    "alerts/*/threshold": _freedom,
+    "alerts/*/threshold/count": _limit,
+    "alerts/*/threshold/within": _reach,
     "alerts/*/key": _key_parts,
     "alerts/*/window": _reach,
     "alerts/*/after": _limit,

@@ -27,7 +27,7 @@ from stopwork.ledger.records import (
     Step,
     Workflow,
 )
-from stopwork.ledger.words import BackfillState, EffectKind, IncidentStatus, Outcome, StepKind
+from stopwork.ledger.words import BackfillState, EffectKind, Outcome, StepKind
 from stopwork.manifest.model import Manifest
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import require_business_owner, require_person
@@ -111,7 +111,7 @@ def order(
     if incident is not None:
         home = tx.need(Incident, incident)
         require_business_owner(tx, home, "order a backfill")
-        if home.workflow != workflow or home.status is IncidentStatus.CLOSED:
+        if home.workflow != workflow or home.status.ended:
             raise Conflict(
                 f"{incident} is about {home.workflow} and {home.status}",
                 hint="Name the open incident of this workflow, or none.",

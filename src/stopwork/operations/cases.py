@@ -10,7 +10,7 @@ from stopwork.incidents.case import Case
 from stopwork.incidents.departed import departed
 from stopwork.incidents.followup import in_force
 from stopwork.ledger import records as r
-from stopwork.ledger.words import IncidentStatus, PlanState, RunStatus, ScopeKind
+from stopwork.ledger.words import PlanState, RunStatus, ScopeKind
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.settling import unseen_effects
 from stopwork.storage.view import View
@@ -77,7 +77,7 @@ def gather(
         others=tuple(
             other
             for other in view.each(r.Incident, workflow=workflow.id)
-            if other.id != incident_id and other.status is not IncidentStatus.CLOSED
+            if other.id != incident_id and not other.status.ended and not other.practice
         ),
         containment=tuple(view.each(r.ContainmentItem, incident=incident_id)),
         messages=tuple(view.each(r.Message, incident=incident_id, order="drafted_at")),

@@ -31,8 +31,8 @@ def record(tx: Tx, *, item: str, state: ContainmentState, verified_how: str) -> 
     known = tx.need(ContainmentItem, item)
     require_person(tx, "contain an incident")
     incident = tx.need(Incident, known.incident)
-    if incident.status is IncidentStatus.CLOSED:
-        raise Conflict(f"{incident.id} is closed", hint="A closed incident does not change.")
+    if incident.status.ended:
+        raise Conflict(f"{incident.id} is {incident.status}", hint="A closed incident does not change.")
     check_ending(known, state, verified_how)
     ended = (
         replace(each, state=state) if each.id == item else each

@@ -17,7 +17,7 @@ from stopwork.control.holds import answer, covers
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import HoldLifted, HoldSet, IncidentPaused
 from stopwork.ledger.records import Call, Hold, Incident, Scope
-from stopwork.ledger.words import EffectKind, HoldMode, IncidentStatus, PrincipalKind, Verdict
+from stopwork.ledger.words import EffectKind, HoldMode, PrincipalKind, Verdict
 from stopwork.operations import points, renaming
 from stopwork.operations.points import PointState, Unconfirmed, current_epoch
 from stopwork.operations.scopes import require_holdable, require_room, require_shared, workflow_of
@@ -58,18 +58,19 @@ def pause(
     reason: str,
     mode: HoldMode = HoldMode.BLOCK,
     incident: str | None = None,
+    rule: str = "",
 ) -> Pause:
     """Hold a scope. Anyone may stop the work; the same active hold again is answered and not set twice.
 
-    A hold that belongs to an incident covers its workflow, or more.
+    A hold that belongs to an incident covers its workflow, or more. ``rule`` is the alert rule that sets it by itself.
     """
     require_holdable(tx, scope)
     if not reason.strip():
         raise Invalid("a reason is needed", hint="Say in a sentence why this is held.", field="reason")
     home = tx.need(Incident, incident) if incident is not None else None
     if home is not None:
-        if home.status is IncidentStatus.CLOSED:
-            raise Conflict(f"{incident} is closed", hint="Open a new incident.", incident=incident)
+        if home.status.ended:
+            raise Conflict(f"{incident} is {home.status}", hint="Open a new incident.", incident=incident)
         require_shared(scope, home)
     active = tuple(tx.each(Hold, active=True))
     for known in active:
@@ -86,6 +87,7 @@ def pause(
             epoch=current_epoch(tx) + 1,
             workflow=workflow_of(scope),
             incident=incident,
+            rule=rule,
         )
     )
     renaming.hold_successors(tx, tx.need(Hold, hold_id))
@@ -111,7 +113,7 @@ def lift(tx: Tx, *, hold: str, reason: str) -> Hold:
             hold=hold,
             lifted_at=known.lifted_at.isoformat() if known.lifted_at else None,
         )
-    if known.incident is not None and tx.need(Incident, known.incident).status is not IncidentStatus.CLOSED:
+    if known.incident is not None and not tx.need(Incident, known.incident).status.ended:
         raise Conflict(
             f"{hold} belongs to {known.incident} and ends with its re-enable",
             hint=f"Go on with the incident; its re-enable lifts the hold: /incidents/{known.incident}",

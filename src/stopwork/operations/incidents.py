@@ -6,24 +6,26 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from stopwork.incidents import open as opening
-from stopwork.incidents.severity import Circumstances, assess, check_change, of_case
+from stopwork.incidents.lifecycle import require_open
+from stopwork.incidents.severity import assess, check_change, of_case
 from stopwork.kernel.addresses import one_address
 from stopwork.kernel.clock import in_utc
-from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.kernel.errors import Invalid
 from stopwork.ledger import records as r
 from stopwork.ledger.events import (
     NoteAdded,
     RoleHandedOver,
     RootCauseRecorded,
     SeverityChanged,
+    SignalJoined,
     UpdateScheduled,
 )
-from stopwork.ledger.words import DetectedBy, IncidentStatus, IncidentType, Severity
+from stopwork.ledger.words import UNENDED, DetectedBy, IncidentType, Severity
 from stopwork.operations import returning
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import administrators, require_person
-from stopwork.operations.signals import new_incident_id
+from stopwork.operations.signals import circumstances, new_incident_id
 from stopwork.storage.transaction import Tx
 
 #: The roles that can be handed over; the owners come from the manifest.
@@ -35,26 +37,43 @@ def open_by_hand(
     tx: Tx,
     manifests: Manifests,
     *,
-    workflow: str,
-    type: IncidentType = IncidentType.BAD_WRITEBACK,  # noqa: A002 - the record's own word
+    workflow: str = "",
+    type: IncidentType | None = None,  # noqa: A002 - the record's own word
     title: str = "",
-    detected_by: DetectedBy = DetectedBy.USER_REPORT,
+    detected_by: DetectedBy | None = None,
     detected_at: datetime | None = None,
     severity: Severity | None = None,
     runs: tuple[str, ...] = (),
+    signal: str = "",
     request: str = "",
+    practice: bool = False,
 ) -> r.Incident:
-    """Open an incident; the workflow is all that has to be given.
+    """Open an incident; a workflow, a run or a signal is all that has to be given.
 
-    Without ``runs`` it is about those of the last day. ``request`` names this opening: saying it twice opens one incident.
+    Without ``runs`` it is about those of the last day. Where a ``signal`` belongs to an incident, or one is open about its cause, that
+    one is answered. ``request``
+    names this opening: saying it twice opens one incident. A ``practice`` one is a drill.
     """
     person = require_person(tx, "open an incident")
+    source = tx.need(r.Signal, signal) if signal else None
+    if source is not None and source.incident is not None:
+        return tx.need(r.Incident, source.incident)
+    workflow = workflow or _workflow_of(tx, source, runs)
+    if source is not None and source.workflow != workflow:
+        raise Invalid(f"{signal} is about {source.workflow}", hint="Leave the workflow out.", field="signal")
+    if source is not None and (home := tx.first(r.Incident, cause=source.key, status=UNENDED)) is not None:
+        tx.record(SignalJoined(incident=home.id, workflow=workflow, signal=source.id, run=source.run))
+        return tx.need(r.Incident, home.id)
+    type = type or (source.type if source else IncidentType.BAD_WRITEBACK)  # noqa: A001
     known = known_workflow(tx, workflow)
     manifest = manifests.version(tx, workflow, known.version).manifest
-    cause = f"1/{type}/{workflow}/by hand/{person}/{request or tx.new_id('request')}"
-    if (earlier := tx.first(r.Incident, cause=cause)) is not None:
+    cause = (
+        source.key if source else f"1/{type}/{workflow}/by hand/{person}/{request or tx.new_id('request')}"
+    )
+    if source is None and (earlier := tx.first(r.Incident, cause=cause)) is not None:
         return earlier
-    chosen = [tx.need(r.Run, run) for run in runs] or list(
+    named = (*runs, *((source.run,) if source and source.run else ()))
+    chosen = [tx.need(r.Run, run) for run in dict.fromkeys(named)] or list(
         tx.each(r.Run, workflow=workflow, started_at_from=tx.now - RECENT, order="started_at")
     )
     if strange := [run.id for run in chosen if run.workflow != workflow]:
@@ -62,17 +81,7 @@ def open_by_hand(
             f"{strange[0]} is no run of {workflow}", hint="Choose runs of this workflow.", field="runs"
         )
     ids = tuple(run.id for run in chosen)
-    assessment = assess(
-        Circumstances(
-            type=type,
-            manifest=manifest,
-            calls=tuple(tx.each(r.Call, run=ids, order="requested_at")) if ids else (),
-            effects=tuple(tx.each(r.Effect, run=ids, order="at")) if ids else (),
-            runs=tuple(chosen),
-            holds=tuple(tx.each(r.Hold, active=True)),
-            at_least=severity,
-        )
-    )
+    assessment = assess(circumstances(tx, manifest, type, ids, at_least=severity))
     incident = new_incident_id(tx)
     tx.record(
         opening.opening(
@@ -82,18 +91,36 @@ def open_by_hand(
             manifest=manifest,
             version=known.version,
             assessment=assessment,
-            noticed_by=detected_by,
-            detected_at=in_utc(detected_at) if detected_at else tx.now,
+            noticed_by=detected_by
+            or (opening.detected_by(source.kind) if source else DetectedBy.USER_REPORT),
+            detected_at=in_utc(detected_at) if detected_at else source.raised_at if source else tx.now,
             now=tx.now,
             opener=tx.actor,
             administrators=administrators(tx, tx.now),
             runs=ids,
+            tools=opening.tools_of(source) if source else (),
             title=title,
+            practice=practice,
         )
     )
+    if source is not None:
+        tx.record(SignalJoined(incident=incident, workflow=workflow, signal=source.id, run=source.run))
     opened = tx.need(r.Incident, incident)
-    returning.demote(tx, manifests, incident=incident, because=opened.title)
-    return opened
+    if not practice:
+        returning.demote(tx, manifests, incident=incident, because=opened.title)
+    return tx.need(r.Incident, incident)
+
+
+def _workflow_of(tx: Tx, signal: r.Signal | None, runs: tuple[str, ...]) -> str:
+    if signal is not None:
+        return signal.workflow
+    if runs:
+        return tx.need(r.Run, runs[0]).workflow
+    raise Invalid(
+        "nothing says which workflow it is about",
+        hint="Name the workflow, or one of its runs or signals.",
+        field="workflow",
+    )
 
 
 def change_severity(
@@ -186,6 +213,5 @@ def schedule_update(tx: Tx, *, incident: str, at: datetime, reason: str = "") ->
 
 def _open(tx: Tx, incident: str) -> r.Incident:
     known = tx.need(r.Incident, incident)
-    if known.status is IncidentStatus.CLOSED:
-        raise Conflict(f"{incident} is closed", hint="A closed incident does not change; open a new one.")
+    require_open(known)
     return known

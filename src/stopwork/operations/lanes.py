@@ -35,7 +35,7 @@ from stopwork.incidents.preview import in_columns
 from stopwork.kernel.errors import Conflict, Denied, Internal, Invalid
 from stopwork.ledger.events import ItemAttempted, ItemFinished, ItemsPostponed
 from stopwork.ledger.records import Image, Incident, Item, Plan, Record
-from stopwork.ledger.words import ImageState, IncidentStatus, ItemState, PlanState, PrincipalKind, Remedy
+from stopwork.ledger.words import ImageState, ItemState, PlanState, PrincipalKind, Remedy
 from stopwork.operations import reading_again
 from stopwork.operations.plans import OPEN, finish, lane_name, require_sealed
 from stopwork.operations.runs import require_own_workflow
@@ -57,7 +57,7 @@ def running_plans(view: View, *, workflow: str | None = None) -> Iterator[Plan]:
         (view.need(Incident, plan.incident), plan) for plan in view.each(Plan, state=PlanState.RUNNING)
     )
     for incident, plan in sorted(running, key=lambda each: (each[0].opened_at, each[1].proposed_at)):
-        if incident.status is not IncidentStatus.CLOSED and workflow in (None, incident.workflow):
+        if not incident.status.ended and workflow in (None, incident.workflow):
             yield plan
 
 

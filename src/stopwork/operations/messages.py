@@ -22,7 +22,7 @@ from stopwork.ledger.events import (
     UpdateScheduled,
 )
 from stopwork.ledger.records import Incident, Message, Principal
-from stopwork.ledger.words import IncidentStatus, MessageState
+from stopwork.ledger.words import MessageState
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
@@ -146,8 +146,8 @@ def settle(tx: Tx, manifests: Manifests, *, message: str, arrived: bool, note: s
 
 
 def _record(tx: Tx, incident: Incident, message: str, each: Draft) -> None:
-    if incident.status is IncidentStatus.CLOSED:
-        raise Conflict(f"{incident.id} is closed", hint="A closed incident does not change.")
+    if incident.status.ended:
+        raise Conflict(f"{incident.id} is {incident.status}", hint="A closed incident does not change.")
     tx.record(
         MessageDrafted(
             incident=incident.id,

@@ -10,7 +10,7 @@ from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import PlanFinished
 from stopwork.ledger.records import Incident, Item, Plan
-from stopwork.ledger.words import IncidentStatus, ItemState, PlanState
+from stopwork.ledger.words import ItemState, PlanState
 from stopwork.operations.reading_again import is_pending
 from stopwork.storage import leases
 from stopwork.storage.transaction import Tx
@@ -48,9 +48,11 @@ def require_sealed(incident: Incident) -> None:
             hint=f"Seal it first: stopwork incident seal {incident.id}",
             incident=incident.id,
         )
-    if incident.status is IncidentStatus.CLOSED:
+    if incident.status.ended:
         raise Conflict(
-            f"{incident.id} is closed", hint="A closed incident does not change.", incident=incident.id
+            f"{incident.id} is {incident.status}",
+            hint="A closed incident does not change.",
+            incident=incident.id,
         )
 
 

@@ -10,7 +10,7 @@ from stopwork.incidents.lifecycle import require_before
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import PostmortemClosed, PostmortemSaved
 from stopwork.ledger.records import FollowUp, Incident, Postmortem, Principal
-from stopwork.ledger.words import IncidentStatus, Phase, PrincipalKind
+from stopwork.ledger.words import Phase, PrincipalKind
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import require_person
@@ -63,7 +63,7 @@ def close(tx: Tx, manifests: Manifests, *, incident: str) -> Postmortem:
     saved = tx.get(Postmortem, incident)
     if saved is None:
         raise Conflict("there is no postmortem yet", hint="Save it first.", incident=incident)
-    if known.status is IncidentStatus.CLOSED or saved.closed_at is not None:
+    if known.status.ended or saved.closed_at is not None:
         return saved
     require_before(gather(tx, manifests, incident), Phase.LEARN)
     check_closing(saved, known)

@@ -10,9 +10,9 @@ from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import CheckAnswered, IncidentReenabled, StageChanged
 from stopwork.ledger.records import Hold, Incident, ManifestVersion, Run, Workflow
 from stopwork.ledger.words import (
+    UNENDED,
     IncidentStatus,
     Phase,
-    PrincipalKind,
     ReenableCheck,
     Role,
     RunStatus,
@@ -22,7 +22,7 @@ from stopwork.ledger.words import (
 from stopwork.operations.cases import gather
 from stopwork.operations.holds import release
 from stopwork.operations.manifests import Manifests, known_workflow
-from stopwork.operations.people import require_business_owner, require_person
+from stopwork.operations.people import refuse_agent, require_business_owner, require_person
 from stopwork.operations.points import current_epoch
 from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
@@ -81,8 +81,7 @@ def change_stage(
     open that is a ``Conflict``: then autonomy comes back through its re-enable.
     """
     known = known_workflow(tx, workflow)
-    if tx.actor.kind is PrincipalKind.AGENT:
-        require_person(tx, "change a stage")
+    refuse_agent(tx.actor, "change a stage")
     check_move(known.stage, stage)
     if goes_up(known.stage, stage):
         _require_earned(tx, known)
@@ -94,9 +93,8 @@ def change_stage(
 
 def blocks_raise(view: View, workflow: Workflow) -> str:
     """Answer why a workflow cannot be given its next stage without a re-enable, or nothing when its owner may give it."""
-    for incident in view.each(Incident, workflow=workflow.id, order="-opened_at"):
-        if incident.status is not IncidentStatus.CLOSED:
-            return f"{incident.id} is open, and autonomy comes back through its re-enable"
+    if why := _open_besides(view, workflow):
+        return why
     since = workflow.stage_since or view.need(ManifestVersion, f"{workflow.id}@1").at
     done = view.first(
         Run,
@@ -141,8 +139,45 @@ def demote(tx: Tx, manifests: Manifests, *, incident: str, because: str, rule: s
     if not grave and rule not in demotion.on:
         return None
     why = f"the alert rule {rule}" if rule in demotion.on else f"a signal at {home.severity}"
-    _change(tx, known, demotion.to, reason=f"by itself, for {why}: {because}", incident=incident)
+    _change(
+        tx, known, demotion.to, reason=f"by itself, for {why}: {because}", incident=incident, rule=rule or why
+    )
     return demotion.to
+
+
+def undo_demotion(tx: Tx, incident: Incident, *, person: str) -> tuple[Stage | None, str]:
+    """Give back what was taken away by itself for an incident that was none; answer the stage, and why it is not given back.
+
+    That is the business owner's, and it goes back to where it was: nothing has failed. It stays where it is while another incident is
+    open, or when somebody has changed it since.
+    """
+    taken = [
+        entry.event
+        for entry in tx.entries(incident=incident.id, kinds=("workflow.stage_changed",))
+        if isinstance(entry.event, StageChanged) and entry.event.rule
+    ]
+    known = known_workflow(tx, incident.workflow)
+    if not taken or not goes_up(known.stage, taken[0].before):
+        return None, ""
+    if known.stage is not taken[-1].after:
+        return None, "somebody has changed it since"
+    if why := _open_besides(tx, known, incident.id):
+        return None, why
+    _change(
+        tx,
+        known,
+        taken[0].before,
+        reason=f"{incident.id} was a false alarm, signed by {person}",
+        incident=incident.id,
+    )
+    return taken[0].before, ""
+
+
+def _open_besides(view: View, workflow: Workflow, incident: str = "") -> str:
+    for each in view.each(Incident, workflow=workflow.id, order="-opened_at", status=UNENDED):
+        if each.id != incident and not each.practice:
+            return f"{each.id} is open, and autonomy comes back through its re-enable"
+    return ""
 
 
 def _is_returning(tx: Tx, workflow: Workflow) -> bool:
@@ -180,7 +215,9 @@ def close(tx: Tx, *, incident: str, reason: str) -> Incident:
     return tx.need(Incident, incident)
 
 
-def _change(tx: Tx, workflow: Workflow, after: Stage, *, reason: str, incident: str | None) -> None:
+def _change(
+    tx: Tx, workflow: Workflow, after: Stage, *, reason: str, incident: str | None, rule: str = ""
+) -> None:
     tx.record(
         StageChanged(
             workflow=workflow.id,
@@ -189,5 +226,6 @@ def _change(tx: Tx, workflow: Workflow, after: Stage, *, reason: str, incident: 
             reason=reason,
             epoch=current_epoch(tx) + 1,
             incident=incident,
+            rule=rule,
         )
     )

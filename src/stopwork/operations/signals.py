@@ -1,7 +1,7 @@
-"""Signals: what was noticed is recorded, joins or opens an incident, sets the hold that the manifest asks for, and takes autonomy back.
+"""Signals: what was noticed is recorded, joins, opens or proposes an incident, sets the hold that the manifest asks for, and takes autonomy back.
 
 All of that is one transaction: there is never a signal without its incident, nor an incident whose automatic hold is
-still to come.
+still to come. The alert rule says what a new cause comes to, and how often it has to be found before; each automatic act carries its name.
 """
 
 from __future__ import annotations
@@ -16,8 +16,18 @@ from stopwork.incidents.severity import ORDER, Assessment, Circumstances, assess
 from stopwork.ledger import records as r
 from stopwork.ledger.events import IncidentOpened, SeverityChanged, SignalJoined, SignalRaised
 from stopwork.ledger.records import Principal
-from stopwork.ledger.words import HoldMode, IncidentStatus, PrincipalKind, Severity, Stage
+from stopwork.ledger.words import (
+    UNENDED,
+    HoldMode,
+    IncidentStatus,
+    IncidentType,
+    PrincipalKind,
+    Severity,
+    Stage,
+)
+from stopwork.manifest.alerts import Alert, Opening, Threshold
 from stopwork.manifest.compiled import CompiledManifest
+from stopwork.manifest.model import Manifest
 from stopwork.operations import returning
 from stopwork.operations.cases import gather
 from stopwork.operations.holds import pause
@@ -28,7 +38,10 @@ from stopwork.storage.view import View
 
 
 class Raised(Struct, frozen=True, kw_only=True):
-    """What became of a finding. ``incident`` is ``None`` where it is only logged, ``stage`` where no autonomy was taken back."""
+    """What became of a finding. ``incident`` is ``None`` where it is only logged, ``stage`` where no autonomy was taken back.
+
+    ``opened`` tells that the incident is new, be it open or only proposed.
+    """
 
     signal: str
     incident: str | None
@@ -71,21 +84,53 @@ def raise_finding(tx: Tx, manifests: Manifests, finding: Finding) -> Raised:
 def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raised:
     """Answer what becomes of a finding that is recorded as this signal: its incident, its hold, and the autonomy taken back."""
     home = opening.home_of(finding, _open_incidents(tx, finding.workflow))
-    opened = home is None
-    if home is None and not finding.alarming:
-        return Raised(signal=signal, incident=None, opened=False, hold=None)
-    if home is None:
-        assessment = assess(_circumstances(tx, manifests, finding))
-        if assessment.severity is Severity.SEV3:
-            return Raised(signal=signal, incident=None, opened=False, hold=None)
-        incident = _open(tx, manifests, finding, assessment)
-    else:
+    logged = Raised(signal=signal, incident=None, opened=False, hold=None)
+    before: tuple[r.Signal, ...] = ()
+    if home is not None:
         incident = home.id
+    else:
+        rule = _rule_of(tx, manifests, finding)
+        if not finding.alarming or rule.open is Opening.LOG:
+            return logged
+        before = _before(tx, finding, rule.threshold, but=signal)
+        if rule.threshold is not None and len(before) + 1 < rule.threshold.count:
+            return logged
+        manifest = manifests.current(tx, finding.workflow).manifest
+        assessment = assess(
+            circumstances(tx, manifest, finding.type, _runs(finding), at_least=finding.severity)
+        )
+        if assessment.severity is Severity.SEV3:
+            return logged
+        incident = _open(tx, manifests, finding, assessment, proposed=rule.open is Opening.PROPOSE)
+    for earlier in before:
+        tx.record(
+            SignalJoined(incident=incident, workflow=finding.workflow, signal=earlier.id, run=earlier.run)
+        )
     tx.record(SignalJoined(incident=incident, workflow=finding.workflow, signal=signal, run=finding.run))
     hold = _hold(tx, manifests, finding, incident)
     reassess(tx, manifests, incident)
     stage = returning.demote(tx, manifests, incident=incident, because=finding.summary, rule=finding.detector)
-    return Raised(signal=signal, incident=incident, opened=opened, hold=hold, stage=stage)
+    return Raised(signal=signal, incident=incident, opened=home is None, hold=hold, stage=stage)
+
+
+def _rule_of(tx: Tx, manifests: Manifests, finding: Finding) -> Alert:
+    """Answer the alert rule behind a finding; what comes from elsewhere has the one that changes nothing."""
+    found = getattr(manifests.current(tx, finding.workflow).manifest.alerts, finding.detector, None)
+    return found if isinstance(found, Alert) else Alert()
+
+
+def _before(tx: Tx, finding: Finding, threshold: Threshold | None, *, but: str) -> tuple[r.Signal, ...]:
+    """Answer the signals of the same cause that a threshold counts and that have no incident, the oldest first."""
+    if threshold is None or threshold.count == 1:
+        return ()
+    recent = tx.find(
+        r.Signal,
+        key=opening.cause_key(finding),
+        raised_at_from=tx.now - threshold.within,
+        order="-raised_at",
+        limit=threshold.count,
+    )
+    return tuple(each for each in reversed(recent) if each.id != but and each.incident is None)
 
 
 def reassess(tx: Tx, manifests: Manifests, incident: str) -> None:
@@ -113,20 +158,26 @@ def new_incident_id(tx: Tx) -> str:
 
 
 def _open_incidents(tx: Tx, workflow: str) -> list[r.Incident]:
-    states = tuple(status for status in IncidentStatus if status is not IncidentStatus.CLOSED)
-    return list(tx.each(r.Incident, workflow=workflow, status=states, order="opened_at"))
+    return list(tx.each(r.Incident, workflow=workflow, status=UNENDED, order="opened_at"))
 
 
-def _circumstances(tx: Tx, manifests: Manifests, finding: Finding) -> Circumstances:
-    runs = _runs(finding)
+def circumstances(
+    view: View,
+    manifest: Manifest,
+    incident_type: IncidentType,
+    runs: tuple[str, ...],
+    *,
+    at_least: Severity | None = None,
+) -> Circumstances:
+    """Answer what the records hold about runs of which an incident is to be opened."""
     return Circumstances(
-        type=finding.type,
-        manifest=manifests.current(tx, finding.workflow).manifest,
-        calls=tuple(tx.each(r.Call, run=runs, order="requested_at")) if runs else (),
-        effects=tuple(tx.each(r.Effect, run=runs, order="at")) if runs else (),
-        runs=tuple(known for run in runs if (known := tx.get(r.Run, run))),
-        holds=tuple(tx.each(r.Hold, active=True)),
-        at_least=finding.severity,
+        type=incident_type,
+        manifest=manifest,
+        calls=tuple(view.each(r.Call, run=runs, order="requested_at")) if runs else (),
+        effects=tuple(view.each(r.Effect, run=runs, order="at")) if runs else (),
+        runs=tuple(known for run in runs if (known := view.get(r.Run, run))),
+        holds=tuple(view.each(r.Hold, active=True)),
+        at_least=at_least,
     )
 
 
@@ -137,7 +188,7 @@ def _runs(finding: Finding) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*listed, *([finding.run] if finding.run else [])]))
 
 
-def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment) -> str:
+def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment, *, proposed: bool) -> str:
     known = known_workflow(tx, finding.workflow)
     incident = new_incident_id(tx)
     event: IncidentOpened = opening.opening(
@@ -156,6 +207,8 @@ def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment
         runs=_runs(finding),
         tools=opening.tools_of(finding),
         title=finding.title,
+        status=IncidentStatus.PROPOSED if proposed else IncidentStatus.INVESTIGATING,
+        rule=finding.detector,
     )
     tx.record(event)
     return incident
@@ -166,4 +219,6 @@ def _hold(tx: Tx, manifests: Manifests, finding: Finding, incident: str) -> str 
     if scope is None:
         return None
     reason = f"{finding.detector}: {finding.summary}"
-    return pause(tx, scope=scope, mode=HoldMode.BLOCK, reason=reason, incident=incident).hold.id
+    return pause(
+        tx, scope=scope, mode=HoldMode.BLOCK, reason=reason, incident=incident, rule=finding.detector
+    ).hold.id

@@ -83,6 +83,7 @@ from stopwork.ledger.events.pause_tests import PauseTestBegan, PauseTestFinished
 from stopwork.ledger.events.preserving import KeysKept, LegalHoldLifted, LegalHoldSet
 from stopwork.ledger.events.reading_again import ItemsReadAgain
 from stopwork.ledger.events.reports import SignalAssigned, SignalRepeated, ToolsTraced
+from stopwork.ledger.events.triage import IncidentMerged, IncidentSplit
 from stopwork.ledger.events.work import (
     CallAttempted,
     CallDecided,
@@ -143,9 +144,11 @@ __all__ = [
     "HoldLifted",
     "HoldNagged",
     "HoldSet",
+    "IncidentMerged",
     "IncidentOpened",
     "IncidentPaused",
     "IncidentReenabled",
+    "IncidentSplit",
     "ItemAttempted",
     "ItemFinished",
     "ItemsPostponed",

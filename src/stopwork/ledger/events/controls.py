@@ -18,6 +18,7 @@ class HoldSet(Event, tag="hold.set"):
     epoch: int
     workflow: str | None = None
     incident: str | None = None
+    rule: str = ""
 
 
 class HoldLifted(Event, tag="hold.lifted"):

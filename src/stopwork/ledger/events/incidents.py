@@ -47,6 +47,9 @@ class IncidentOpened(Event, tag="incident.opened"):
     affected_parties: tuple[str, ...] = ()
     next_update_at: datetime | None = None
     runs: tuple[str, ...] = ()
+    status: w.IncidentStatus = w.IncidentStatus.INVESTIGATING
+    rule: str = ""
+    practice: bool = False
 
 
 class SignalJoined(Event, tag="incident.signal_joined"):

@@ -74,6 +74,7 @@ class StageChanged(Event, tag="workflow.stage_changed"):
     reason: str
     epoch: int
     incident: str | None = None
+    rule: str = ""
 
 
 class RunStarted(Event, tag="run.started"):

@@ -20,6 +20,7 @@ from stopwork.ledger.fold import (
     preserving,
     reading_again,
     reports,
+    triage,
     work,
 )
 from stopwork.ledger.fold.change import HANDLERS, Change, Put, Update, Upsert
@@ -39,6 +40,7 @@ __all__ = [
     "preserving",
     "reading_again",
     "reports",
+    "triage",
     "work",
 ]
 

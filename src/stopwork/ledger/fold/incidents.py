@@ -25,10 +25,10 @@ def _incident_opened(entry: e.Entry, event: e.IncidentOpened) -> Iterator[Change
             id=event.incident,
             opened_at=entry.at,
             opened_by=entry.actor,
-            status=w.IncidentStatus.INVESTIGATING,
         )
     )
-    yield to(r.Workflow, event.workflow, incident=event.incident)
+    if not event.practice:
+        yield to(r.Workflow, event.workflow, incident=event.incident)
 
 
 @on(e.SignalJoined)
@@ -63,7 +63,7 @@ def _severity_changed(entry: e.Entry, event: e.SeverityChanged) -> Iterator[Chan
 
 @on(e.StatusChanged)
 def _status_changed(entry: e.Entry, event: e.StatusChanged) -> Iterator[Change]:
-    if event.after is w.IncidentStatus.CLOSED:
+    if event.after.ended:
         yield to(r.Incident, event.incident, status=event.after, closed_at=entry.at)
         yield Update(
             r.Workflow,

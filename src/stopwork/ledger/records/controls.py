@@ -28,7 +28,7 @@ class Nag(Record):
 
 
 class Hold(Record):
-    """A pause of one scope. It never ends by itself."""
+    """A pause of one scope. It never ends by itself. ``rule`` is the alert rule that set it by itself."""
 
     id: str
     scope: Scope
@@ -43,6 +43,7 @@ class Hold(Record):
     lift_reason: str = ""
     active: bool = True
     nag: Nag | None = None
+    rule: str = ""
 
 
 class Approval(Record):

@@ -59,7 +59,11 @@ class Signal(Record):
 
 
 class Incident(Record):
-    """The one record of an incident. ``id`` is ``AI-INC-YYYY-MMDD-NNN``, by the UTC day of opening."""
+    """The one record of an incident. ``id`` is ``AI-INC-YYYY-MMDD-NNN``, by the UTC day of opening.
+
+    ``rule`` is the alert rule that opened or proposed it by itself. ``merged`` are the incidents that went into this one, ``split`` those
+    that came out of it. A ``practice`` one is a drill: it counts nowhere, and nobody outside hears of it.
+    """
 
     id: str
     type: IncidentType
@@ -100,6 +104,12 @@ class Incident(Record):
     reenabled_at: datetime | None = None
     prepared_at: datetime | None = None
     closed_at: datetime | None = None
+    rule: str = ""
+    merged_into: str | None = None
+    merged: tuple[str, ...] = ()
+    split_from: str | None = None
+    split: tuple[str, ...] = ()
+    practice: bool = False
 
 
 class Bundle(Record):

@@ -33,16 +33,18 @@ Text = Annotated[str, Meta(max_length=20_000)]
 
 
 class OpenIncident(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Only ``workflow`` is needed. ``request`` makes it safe to send twice."""
+    """A workflow, a signal, or a run is all that is needed. ``request`` makes it safe to send twice."""
 
-    workflow: Annotated[str, Meta(min_length=1, max_length=200)]
-    type: IncidentType = IncidentType.BAD_WRITEBACK
+    workflow: Annotated[str, Meta(max_length=200)] = ""
+    signal: Annotated[str, Meta(max_length=200)] = ""
+    type: IncidentType | None = None
     title: Annotated[str, Meta(max_length=300)] = ""
-    detected_by: DetectedBy = DetectedBy.USER_REPORT
+    detected_by: DetectedBy | None = None
     detected_at: datetime | None = None
     severity: Severity | None = None
     runs: Annotated[tuple[str, ...], Meta(max_length=1000)] = ()
     request: Annotated[str, Meta(max_length=200)] = ""
+    practice: bool = False
 
 
 class IncidentFilter(Page, frozen=True, kw_only=True):

@@ -85,7 +85,15 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.ToolsTraced: lambda it: (
         f"Traces of {it.workflow} tell of {counted(len(it.tools) + it.left_out, 'tool call')}"
     ),
-    e.IncidentOpened: lambda it: f"Incident opened at {it.severity.value.upper()}: {it.title}",
+    e.IncidentOpened: lambda it: (
+        f"{'Practice incident' if it.practice else 'Incident'} "
+        f"{'proposed' if it.status is w.IncidentStatus.PROPOSED else 'opened'} at {it.severity.value.upper()}"
+        f"{f' by the rule {it.rule}' if it.rule else ''}: {it.title}"
+    ),
+    e.IncidentMerged: lambda it: f"{it.incident} merged into {it.into}: {it.reason}",
+    e.IncidentSplit: lambda it: (
+        f"{counted(len(it.signals), 'signal')} and {counted(len(it.runs), 'run')} split off into {it.into}: {it.reason}"
+    ),
     e.SignalJoined: lambda it: f"Signal {short(it.signal)} belongs to the incident",
     e.IncidentPaused: lambda _: "The incident has its first hold",
     e.SeverityChanged: lambda it: f"Severity {_change(it)}: {it.reason}",

@@ -225,6 +225,7 @@ _TONES: dict[type[StrEnum], dict[StrEnum, Tone]] = {
         w.CheckState.EXCEPTED: Tone.ACCENT,
     },
     w.IncidentStatus: {
+        w.IncidentStatus.PROPOSED: Tone.CAUTION,
         w.IncidentStatus.INVESTIGATING: Tone.BAD,
         w.IncidentStatus.CONTAINED: Tone.CAUTION,
         w.IncidentStatus.RECOVERING: Tone.ACCENT,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from stopwork.kernel.errors import StopworkError
 from stopwork.ledger import records as r
-from stopwork.ledger.words import IncidentStatus
 from stopwork.operations import backfills as orders
 from stopwork.operations.manifests import known_workflow
 from stopwork.server.pages import contexts as c
@@ -45,7 +44,7 @@ def backfills(look: Look, name: str) -> c.BackfillsContext:
 
 def _incident(look: Look, workflow: r.Workflow) -> r.Incident | None:
     found = look.view.get(r.Incident, look.query.get("incident", "")) if look.query.get("incident") else None
-    open_one = found is not None and found.status is not IncidentStatus.CLOSED
+    open_one = found is not None and not found.status.ended
     return found if found is not None and open_one and found.workflow == workflow.id else None
 
 

@@ -41,7 +41,7 @@ def incident_row(look: Look, incident: r.Incident) -> c.IncidentRow:
     """Answer an incident as a line: whether its pause is enforced, and what comes next."""
     rows = [hold_row(look, hold) for hold in look.view.each(r.Hold, incident=incident.id, active=True)]
     action = None
-    if incident.status is not w.IncidentStatus.CLOSED:
+    if not incident.status.ended:
         action = lifecycle.next_action(gather(look.view, look.manifests, incident.id))
     return c.IncidentRow(
         incident=incident,

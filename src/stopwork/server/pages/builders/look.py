@@ -22,7 +22,7 @@ from stopwork.storage.view import View
 from stopwork.systems.base import System
 
 MAX_PENDING: Final = 200
-OPEN_STATUSES: Final = tuple(status for status in w.IncidentStatus if status is not w.IncidentStatus.CLOSED)
+OPEN_STATUSES: Final = w.UNENDED
 
 _COVERS: Final = {
     w.ScopeKind.EVERYTHING: "Every call of every agent.",

@@ -1,0 +1,28 @@
+"""Events of sorting incidents: what belongs together is merged, what does not is split."""
+
+from __future__ import annotations
+
+from stopwork.ledger.events.base import Event
+
+
+class IncidentMerged(Event, tag="incident.merged"):
+    """``incident`` ended in ``into``, which has its signals, runs and holds from now on; both keep their history."""
+
+    incident: str
+    workflow: str
+    into: str
+    reason: str
+    signals: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+
+
+class IncidentSplit(Event, tag="incident.split"):
+    """These signals and runs left ``incident`` for ``into``, which was opened for them."""
+
+    incident: str
+    workflow: str
+    into: str
+    reason: str
+    signals: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
