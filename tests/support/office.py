@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from stopwork.anchors.settings import Anchors
 from stopwork.control.protocol import PermitAnswer
 from stopwork.kernel.clock import Clock, ManualClock
 from stopwork.kernel.ids import CountingIds, IdSource
@@ -152,6 +153,7 @@ class Office:
         clock: Clock | None = None,
         ids: IdSource | None = None,
         outlet: Outlet | None = None,
+        anchors: Anchors | None = None,
         systems: Mapping[str, System] | None = None,
         manifest: str = MANIFEST,
     ) -> None:
@@ -161,6 +163,7 @@ class Office:
             folder,
             systems={"crm": self.crm} if systems is None else systems,
             outlet=outlet,
+            anchors=anchors,
             clock=self.clock,
             ids=ids or CountingIds(),
         )

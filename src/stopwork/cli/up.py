@@ -42,6 +42,12 @@ PASSWORD_VARIABLE: Final = "STOPWORK_SMTP_PASSWORD"  # noqa: S105 - a name, not 
     help="The systems that hold the objects agents change: a YAML file.",
 )
 @click.option(
+    "--anchors",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="The places that keep checkpoints of the log, out of this server's reach: a YAML file.",
+)
+@click.option(
     "--smtp",
     metavar="URL",
     help=f"Send messages through smtp://user@host:port, with {PASSWORD_VARIABLE}. Otherwise they become files.",
@@ -59,6 +65,7 @@ def up(
     host: str,
     port: int,
     systems: Path | None,
+    anchors: Path | None,
     smtp: str | None,
     sender: str,
     public_url: str | None,
@@ -76,6 +83,7 @@ def up(
     # Without this SIGTERM would end the process before the files are closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server_extra("up"):
+        from stopwork.anchors.settings import read_anchors_file
         from stopwork.notify.outlet import Outlet
         from stopwork.server.main import serve
         from stopwork.systems.load import read_systems_file
@@ -84,6 +92,7 @@ def up(
             Outlet.to_smtp(smtp, sender=sender, password=os.environ.get(PASSWORD_VARIABLE)) if smtp else None
         )
         connected = read_systems_file(systems, env=os.environ) if systems else {}
+        places = read_anchors_file(anchors, env=os.environ) if anchors else None
         try:
             serve(
                 data,
@@ -95,6 +104,7 @@ def up(
                 public_url=public_url,
                 systems=connected,
                 outlet=outlet,
+                anchors=places,
             )
         except KeyboardInterrupt:
             if not as_json:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Final
@@ -99,18 +101,14 @@ def read_checkpoint(text: str) -> Checkpoint:
 
 
 def notes_in(text: str) -> list[str]:
-    """Answer the signed notes that stand one after the other in a text, such as a file of checkpoints.
+    """Answer the signed checkpoints that stand one after the other in a text, with what a crash cut short left out.
 
-    What is no note is answered too, for whoever reads it to complain of.
+    A text that holds none is answered as it is, for whoever reads it to complain of.
     """
-    notes: list[str] = []
-    lines: list[str] = []
-    for line in text.splitlines():
-        if lines and lines[-1].startswith(_SIGNED) and not line.startswith(_SIGNED):
-            notes.append("\n".join(lines) + "\n")
-            lines = []
-        if line or lines:  # what parts two notes belongs to neither
-            lines.append(line)
-    if lines:
-        notes.append("\n".join(lines) + "\n")
-    return notes
+    notes, before = [], ""
+    for block in re.split(r"\n(?:[ \t\r]*\n)+", text.strip("\n")):
+        signatures = list(itertools.takewhile(lambda line: line.startswith(_SIGNED), block.split("\n")))
+        if before and signatures:
+            notes.append("\n".join([before, "", *signatures, ""]))
+        before = block[len("\n".join(signatures)) :].lstrip("\n")
+    return notes or [text]

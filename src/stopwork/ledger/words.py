@@ -430,6 +430,17 @@ class CheckState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class AnchorKind(StrEnum):
+    """What keeps the log's checkpoints, outside the reach of who runs the server."""
+
+    FILE = "file"
+    WEBHOOK = "webhook"
+    MAIL = "mail"
+    STORE = "store"
+    TIMESTAMP = "timestamp"
+    WITNESS = "witness"
+
+
 class BackfillState(StrEnum):
     """Where the order to make up for a missed run stands; ``taken`` is from when a guard has it until its run has ended."""
 

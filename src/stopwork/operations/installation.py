@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from stopwork.anchors.base import Anchor
+from stopwork.anchors.settings import Anchors
 from stopwork.kernel.clock import Clock, SystemClock
 from stopwork.kernel.errors import Invalid, Tampered, Unavailable
 from stopwork.kernel.ids import IdSource
@@ -31,7 +33,7 @@ class Installation:
     """Everything one server or one embedded guard works with.
 
     ``folder`` holds the database, the signing key (readable by its owner only) and the evidence bundles. ``blobs`` is where content
-    lies that is too large for the journal, ``systems`` are the connected systems by name, ``outlet`` is how messages leave.
+    lies that is too large for the journal, ``systems`` are the connected systems by name, ``outlet`` is how messages leave, ``anchors`` are the places that keep checkpoints of the log.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Installation:
         blobs: Blobs,
         systems: Mapping[str, System],
         outlet: Outlet,
+        anchors: Sequence[Anchor] = (),
     ) -> None:
         self.store = store
         self.folder = folder
@@ -50,6 +53,7 @@ class Installation:
         self.blobs = blobs
         self.systems = dict(systems)
         self.outlet = outlet
+        self.anchors = tuple(anchors)
         self.manifests = Manifests()
         store.when_taken_back(self.manifests.forget)
 
@@ -62,6 +66,7 @@ class Installation:
         blobs: str | None = None,
         systems: Mapping[str, System] | None = None,
         outlet: Outlet | None = None,
+        anchors: Anchors | None = None,
         clock: Clock | None = None,
         ids: IdSource | None = None,
     ) -> Installation:
@@ -86,7 +91,9 @@ class Installation:
                 field="database",
             )
         kept = open_blobs(blobs or folder / BLOBS)
-        store = Store.open(database or folder / DATABASE, clock=clock or SystemClock(), ids=ids)
+        clock, outlet = clock or SystemClock(), outlet or Outlet.to_folder(folder / "outbox")
+        places = anchors(outlet, clock) if anchors else ()
+        store = Store.open(database or folder / DATABASE, clock=clock, ids=ids)
         try:
             signer = _signer(folder / KEY_FILE, sealed_as=store.read(_origin))
             if store.read(leasing.any_on_file):
@@ -100,7 +107,8 @@ class Installation:
             signer=signer,
             blobs=kept,
             systems=systems or {},
-            outlet=outlet or Outlet.to_folder(folder / "outbox"),
+            outlet=outlet,
+            anchors=places,
         )
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from starlette.types import ASGIApp
 
+from stopwork.anchors.settings import Anchors
 from stopwork.kernel.errors import Conflict, Invalid, Unavailable
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import PrincipalKind
@@ -136,6 +137,7 @@ def prepared(
     blobs: str | None = None,
     systems: Mapping[str, System] | None = None,
     outlet: Outlet | None = None,
+    anchors: Anchors | None = None,
 ) -> Iterator[Serving]:
     """Open the folder and the port, and give both back afterwards.
 
@@ -147,7 +149,7 @@ def prepared(
     listener = _listen(host, port)
     try:
         with Installation.open(
-            folder, database=database, blobs=blobs, systems=systems, outlet=outlet
+            folder, database=database, blobs=blobs, systems=systems, outlet=outlet, anchors=anchors
         ) as installation:
             bound = listener.getsockname()[1]
             shown = f"[{host}]" if ":" in host else host

@@ -89,7 +89,7 @@ def _system(name: str, settings: Any, env: Mapping[str, str], folder: Path) -> S
 def _built(name: str, settings: Kind, env: Mapping[str, str], folder: Path) -> System:
     match settings:
         case SqlSettings():
-            url = _resolved(f"{name}.url", settings.url, env, folder)
+            url = resolved(f"{name}.url", settings.url, env, folder)
             if url == settings.url and urlsplit(url).password:
                 raise wrong(f"{name}.url", "it holds a password", "Write `env:NAME` or `file:PATH` instead.")
             if "://" not in url:
@@ -120,10 +120,10 @@ def _built(name: str, settings: Kind, env: Mapping[str, str], folder: Path) -> S
         case HttpSettings():
             return HttpSystem(
                 name,
-                _resolved(f"{name}.url", settings.url, env, folder),
+                resolved(f"{name}.url", settings.url, env, folder),
                 settings.types,
                 headers={
-                    each: _resolved(f"{name}.headers.{each}", value, env, folder)
+                    each: resolved(f"{name}.headers.{each}", value, env, folder)
                     for each, value in settings.headers.items()
                 },
                 timeout_s=settings.timeout_s,
@@ -159,13 +159,20 @@ def _ready(field: str, name: str, system: System) -> System:
 
 def _options(name: str, options: Mapping[str, Any], env: Mapping[str, str], folder: Path) -> dict[str, Any]:
     return {
-        key: _resolved(f"{name}.options.{key}", value, env, folder) if isinstance(value, str) else value
+        key: resolved(f"{name}.options.{key}", value, env, folder) if isinstance(value, str) else value
         for key, value in options.items()
     }
 
 
-def _resolved(field: str, value: str, env: Mapping[str, str], folder: Path) -> str:
-    """Answer what ``env:`` or ``file:`` refers to, or the value itself; an error never shows a secret."""
+def resolved(
+    field: str,
+    value: str,
+    env: Mapping[str, str],
+    folder: Path,
+    *,
+    wrong: Callable[[str, str, str], Invalid] = wrong,
+) -> str:
+    """Answer what ``env:`` or ``file:`` refers to, or the value itself; an error never shows a secret. ``wrong`` words it."""
     kind, colon, name = value.partition(":")
     if not colon or kind not in ("env", "file"):
         return value

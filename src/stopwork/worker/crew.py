@@ -30,6 +30,8 @@ from stopwork.operations.manifests import Manifests
 from stopwork.operations.reconciling import Reconciling
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
+from stopwork.worker.anchoring import DUTY as ANCHORS
+from stopwork.worker.anchoring import Anchoring
 from stopwork.worker.detection import DUTY, REST_S, Detection
 from stopwork.worker.duty import Duty, DutyLoop, Health, health
 
@@ -47,7 +49,7 @@ _OPEN: Final = (ApprovalState.PENDING, ApprovalState.APPROVED)
 
 
 class Crew:
-    """Detectors, sealer and housekeeping. Each says when it last succeeded; one that stops is itself a signal."""
+    """Detectors, sealer, anchors and housekeeping. Each says when it last succeeded; one that stops is itself a signal."""
 
     def __init__(self, installation: Installation, *, detectors: Iterable[Detector[Any]] = DETECTORS) -> None:
         self.installation = installation
@@ -65,6 +67,9 @@ class Crew:
             Duty(name="recoveries", period_s=1.0, work=self._recover),
             Duty(name="pause tests", period_s=60.0, work=self._test_pauses),
         ]
+        self.anchoring = Anchoring(installation)
+        if installation.anchors:
+            self.duties.append(Duty(name=ANCHORS, period_s=15.0, work=self.anchoring.look))
         self._reconciling = Reconciling(installation)
         self._loops = [DutyLoop(installation.store, duty) for duty in self.duties]
 

@@ -9,6 +9,7 @@ An event type is never removed and a field never changes its meaning: old journa
 
 from __future__ import annotations
 
+from stopwork.ledger.events.anchors import LogAnchored
 from stopwork.ledger.events.backfills import (
     BackfillExpired,
     BackfillOrdered,
@@ -154,6 +155,7 @@ __all__ = [
     "ItemsPostponed",
     "ItemsReadAgain",
     "KeysExpired",
+    "LogAnchored",
     "KeysKept",
     "LegalHoldLifted",
     "LegalHoldSet",

@@ -17,21 +17,36 @@ _SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 _VKEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})")
 NOT_TEXT = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _ED25519 = b"\x01"
+_COSIGNATURE = b"\x04"
+_TIME_BYTES = 8
 
 
 class Key(NamedTuple):
-    """A public key and the name it signs under."""
+    """A public key, the name it signs under, and how: as itself, or as a witness who signs the time as well."""
 
     name: str
     public: bytes
+    kind: bytes = _ED25519
 
     @property
     def id(self) -> bytes:
-        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:4]
+        return hashlib.sha256(self.name.encode() + b"\n" + self.kind + self.public).digest()[:4]
 
     @property
     def vkey(self) -> str:
-        return f"{self.name}+{self.id.hex()}+{base64.b64encode(_ED25519 + self.public).decode()}"
+        return f"{self.name}+{self.id.hex()}+{base64.b64encode(self.kind + self.public).decode()}"
+
+    @property
+    def cosigns(self) -> bool:
+        """Whether this is the key of a witness."""
+        return self.kind == _COSIGNATURE
+
+    def signed(self, text: str, signature: bytes) -> bool:
+        """Tell whether ``signature`` over a note's text was made with the private half of this key."""
+        if self.kind == _ED25519:
+            return verify_ed25519(self.public, text.encode(), signature)
+        time, signature = signature[:_TIME_BYTES], signature[_TIME_BYTES:]
+        return verify_ed25519(self.public, cosigned_message(text, int.from_bytes(time, "big")), signature)
 
     @property
     def fingerprint(self) -> str:
@@ -63,8 +78,8 @@ def parse_vkey(vkey: str) -> Key:
     if match is None or not vkey.isprintable():
         raise Broken("a key is written name+8 hex digits+base64")
     blob = decode_base64(match[3])
-    key = Key(match[1], blob[1:])
-    if blob[:1] != _ED25519 or len(key.public) != 32:
+    key = Key(match[1], blob[1:], blob[:1])
+    if key.kind not in (_ED25519, _COSIGNATURE) or len(key.public) != 32:
         raise Broken("not an Ed25519 key")
     if key.vkey != vkey:
         raise Broken("the key's id does not belong to its name and bytes")
@@ -90,12 +105,17 @@ def open_note(note: str, keys: Iterable[Key]) -> tuple[str, tuple[Key, ...]]:
         key = known.get((match[1], blob[:4]))
         if key is None:
             continue
-        if not verify_ed25519(key.public, text.encode(), blob[4:]):
+        if not key.signed(text, blob[4:]):
             raise Broken(f"the signature of {key.name} does not verify")
         signed_by.append(key)
     if not signed_by:
         raise Broken("no signature by the expected key")
     return text, tuple(signed_by)
+
+
+def cosigned_message(text: str, unix_s: int) -> bytes:
+    """Answer what a witness signs (cosignature/v1): the text of a checkpoint, and when it saw it."""
+    return f"cosignature/v1\ntime {unix_s}\n{text}".encode()
 
 
 def parse_checkpoint(text: str) -> Checkpoint:

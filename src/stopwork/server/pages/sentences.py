@@ -169,6 +169,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.CredentialIssued: lambda it: f"Credential issued to {it.principal}",
     e.CredentialUsed: lambda it: f"One-time link {short(it.credential)} used",
     e.CredentialRevoked: lambda it: f"Credential {short(it.credential)} revoked: {it.reason}",
+    e.LogAnchored: lambda it: f"The log of {it.size:,} entries is kept by {it.anchor} ({it.place}): {it.said}",
     e.DutyFailed: lambda it: f"Background duty {it.duty} failed: {it.error}",
 }
 
