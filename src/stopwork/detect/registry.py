@@ -15,12 +15,14 @@ import msgspec
 from stopwork.detect.cost import Cost
 from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.duplicate_action import DuplicateAction
+from stopwork.detect.external_send import ExternalSend
 from stopwork.detect.failed_run import FailedRun
 from stopwork.detect.loop import Loop
 from stopwork.detect.missed_run import MissedRun
 from stopwork.detect.pause_test import PauseTest
 from stopwork.detect.policy_violation import PolicyViolation
 from stopwork.detect.rulebook import Rulebook
+from stopwork.detect.sensitive_data import SensitiveData
 from stopwork.detect.stale_input import StaleInput
 from stopwork.detect.table import from_builtin, to_builtin
 from stopwork.detect.write_failure import WriteFailure
@@ -32,6 +34,8 @@ DETECTORS: tuple[Detector[Any], ...] = (
     FailedRun(),
     MissedRun(),
     StaleInput(),
+    SensitiveData(),
+    ExternalSend(),
     PolicyViolation(),
     Cost(),
     Loop(),

@@ -10,13 +10,20 @@ from msgspec import field
 from stopwork.ledger.words import Severity
 from stopwork.manifest.duration import Duration
 from stopwork.manifest.parts import (
+    MAX_ENTRIES,
     MAX_KEY_PARTS,
     AutoHold,
+    Count,
     KeyPart,
     Part,
+    Pattern,
+    Receiver,
     Share,
+    Slug,
     says,
 )
+
+MAX_PATTERNS = 20
 
 
 class Opening(StrEnum):
@@ -144,6 +151,49 @@ class ArgumentsAlert(Alert, frozen=True):
     ] = 30
 
 
+class ExposureAlert(Alert, frozen=True):
+    """Sensitive values where nobody declared them."""
+
+    patterns: Annotated[
+        dict[Slug, Pattern],
+        says(
+            "How values of further restricted classes are written: regular expressions in RE2 syntax, by class of data.",
+            {"staff_numbers": "EMP-\\d{6}"},
+            max_length=MAX_PATTERNS,
+        ),
+    ] = {}
+    hold: Annotated[AutoHold, says("What is paused at once when such a value leaves the company.")] = (
+        AutoHold.TOOL
+    )
+
+
+class SendAlert(Alert, frozen=True):
+    """Messages to the wrong people, or to too many."""
+
+    inside: Annotated[
+        tuple[Receiver, ...],
+        says(
+            "Who else is inside the company, besides everybody in the owners' domains: domains, addresses.",
+            ["acme.example"],
+            max_length=MAX_ENTRIES,
+        ),
+    ] = ()
+    after: Annotated[
+        int, says("How many messages of a tool are learned from before one is unusual.", ge=10, le=10_000)
+    ] = 30
+    over_usual: Annotated[
+        float,
+        says("How many times the most that is usual raises the alert, in a run or a day.", gt=1, le=1000),
+    ] = 3.0
+    run_recipients: Annotated[
+        Count | None, says("The most recipients outside the company that one run may write to.")
+    ] = None
+    hold: Annotated[
+        AutoHold,
+        says("What is paused at once when a message breaks a limit that is written here or at its tool."),
+    ] = AutoHold.TOOL
+
+
 class Alerts(Part, frozen=True):
     """The alert rules. All are on from the start; write one only to change it."""
 
@@ -170,3 +220,9 @@ class Alerts(Part, frozen=True):
         default_factory=Alert
     )
     pause_test: Annotated[Alert, says("A pause test failed, or is overdue.")] = field(default_factory=Alert)
+    sensitive_data: Annotated[
+        ExposureAlert, says("A credential, or data of a restricted class, stood where it should not.")
+    ] = field(default_factory=ExposureAlert)
+    external_send: Annotated[SendAlert, says("Something was sent to the wrong people, or to too many.")] = (
+        field(default_factory=SendAlert)
+    )

@@ -20,6 +20,7 @@ from stopwork.manifest.args import ArgsSchema, Misfitting
 from stopwork.manifest.expressions import Expression, ExpressionError, compile_expression
 from stopwork.manifest.model import Gate, Manifest, RemedyRule, Ruled, Tool
 from stopwork.manifest.problems import one_of, shown
+from stopwork.manifest.restricted import Restricted
 from stopwork.manifest.uses import Use
 
 MAX_KEY_CHARS = 300
@@ -97,6 +98,8 @@ class CompiledManifest:
         self.manifest = manifest
         self._rules = {name: _Rules(tool, manifest.gate_of(name)) for name, tool in manifest.tools.items()}
         self._remedies = [Prepared(rule) for rule in manifest.recovery.remedies]
+        patterns = manifest.alerts.sensitive_data.patterns
+        self.restricted = Restricted(patterns) if patterns else None
         self._alert_key = tuple(
             compile_expression(part, Use.KEY) for part in manifest.alerts.duplicate_action.key
         )

@@ -15,6 +15,7 @@ from jsonschema import FormatChecker
 from stopwork.manifest.duration import Duration
 from stopwork.manifest.expressions import compile_expression
 from stopwork.manifest.problems import Misfit
+from stopwork.manifest.restricted import check_pattern
 from stopwork.manifest.uses import Use
 
 MAX_ADDRESS_CHARS = 254
@@ -77,6 +78,7 @@ def format_checker() -> FormatChecker:
         "cron": check_cron,
         "timezone": check_timezone,
         "duration": check_duration,
+        "pattern": check_pattern,
     } | {use.value: _check_expression(use) for use in Use}
     checker = FormatChecker(formats=())
     for name, check in checks.items():

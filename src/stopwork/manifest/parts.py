@@ -43,6 +43,8 @@ KeyPart = Annotated[str, format_of(Use.KEY)]
 Value = Annotated[str, format_of(Use.VALUE)]
 Whereto = Annotated[str, format_of(Use.ADDRESS)]
 Found = Annotated[str, format_of(Use.FOUND)]
+Pattern = Annotated[str, format_of("pattern")]
+Receiver = Annotated[str, Meta(pattern=r"^\*?[^*\s]+\*?$", max_length=254)]
 PutThere = Annotated[str, format_of(Use.REMEDY)]
 
 

@@ -34,6 +34,8 @@ _ALERTS_ABOUT_A_CALL = (
     "approval_bypass",
     "bad_writeback",
     "unusual_arguments",
+    "sensitive_data",
+    "external_send",
 )
 
 

@@ -17,6 +17,7 @@ from stopwork.manifest.parts import (
     KeyPart,
     Part,
     Place,
+    Receiver,
     Slug,
     ToolName,
     Value,
@@ -166,6 +167,23 @@ class Tool(Part, frozen=True):
     destination: Annotated[
         Whereto | None, says("Where it goes: a channel, an account, an address.", "args.channel")
     ] = None
+    only_to: Annotated[
+        tuple[Receiver, ...],
+        says(
+            "Who may get it: addresses, domains, channels; a * stands at the beginning or the end. What goes to anybody else is found. "
+            "Left out, what is usual decides.",
+            ["*@acme.test", "brightwater.test"],
+            max_length=MAX_ENTRIES,
+        ),
+    ] = ()
+    data_classes: Annotated[
+        tuple[Slug, ...],
+        says(
+            "Classes of data that may go where this tool carries them, out of the company as well.",
+            ["banking_details"],
+            max_length=MAX_ENTRIES,
+        ),
+    ] = ()
     external: Annotated[bool, says("True when people outside the company can see the effect.")] = False
 
     @property

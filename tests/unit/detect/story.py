@@ -86,6 +86,7 @@ class Story:
         would: w.Verdict | None = None,
         reasons: tuple[r.Reason, ...] = (),
         source: str | None = None,
+        approval: str | None = None,
         **args: Any,
     ) -> Story:
         event = e.CallDecided(
@@ -108,6 +109,7 @@ class Story:
             epoch=1,
             not_after=None,
             source=source,
+            approval=approval,
         )
         self._calls[call] = event
         return self.write(event)
@@ -170,6 +172,22 @@ class Story:
                 name=name,
                 source=source,
                 as_of=None if old is None else self.now - old,
+            )
+        )
+
+    def noted(
+        self,
+        name: str,
+        run: str = "r1",
+        *,
+        kind: w.StepKind = w.StepKind.RETRIEVAL,
+        source: str | None = None,
+        **facts: Any,
+    ) -> Story:
+        """Tell of a step whose facts hold something."""
+        return self.write(
+            e.StepRecorded(
+                step=name, run=run, workflow=self.workflow, kind=kind, name=name, source=source, facts=facts
             )
         )
 

