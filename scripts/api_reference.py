@@ -40,6 +40,7 @@ _HEADINGS = {
     "approvals": "Approvals",
     "drafts": "Drafted calls",
     "backfills": "Backfills",
+    "feeds": "Feeds of systems of record",
     "signals": "Signals in",
     "calls": "Calls whose outcome is unknown",
     "incidents": "Incidents",

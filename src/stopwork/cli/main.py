@@ -37,6 +37,7 @@ SECTIONS: Final = {
         "signals": "stopwork.cli.signals:signals",
         "approvals": "stopwork.cli.approvals:approvals",
         "drafts": "stopwork.cli.drafts:drafts",
+        "feed": "stopwork.cli.feed:feed",
     },
     "Stop": {
         "pause": "stopwork.cli.holds:pause",

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from stopwork.detect.approval_bypass import ApprovalBypass
 from stopwork.detect.cost import Cost
 from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.duplicate_action import DuplicateAction
@@ -36,6 +37,7 @@ DETECTORS: tuple[Detector[Any], ...] = (
     StaleInput(),
     SensitiveData(),
     ExternalSend(),
+    ApprovalBypass(),
     PolicyViolation(),
     Cost(),
     Loop(),

@@ -220,6 +220,9 @@ class Alerts(Part, frozen=True):
         default_factory=Alert
     )
     pause_test: Annotated[Alert, says("A pause test failed, or is overdue.")] = field(default_factory=Alert)
+    approval_bypass: Annotated[BypassAlert, says("Something was done that nobody approved.")] = field(
+        default_factory=BypassAlert
+    )
     sensitive_data: Annotated[
         ExposureAlert, says("A credential, or data of a restricted class, stood where it should not.")
     ] = field(default_factory=ExposureAlert)

@@ -24,6 +24,7 @@ from stopwork.server.api import (
     comparing,
     controls,
     drafts,
+    feeds,
     guard,
     incidents,
     plans,
@@ -117,6 +118,7 @@ AFTER_THE_GUARD: Final = (
     *versions.ENDPOINTS,
     *drafts.ENDPOINTS,
     *backfills.ENDPOINTS,
+    *feeds.ENDPOINTS,
 )
 """The rows of the API that people and programs use; those of guards stand before them."""
 

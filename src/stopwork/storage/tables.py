@@ -193,6 +193,7 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.ContainmentItem: ("incident",),
         r.Audit: ("incident+at",),
         r.Drift: (),
+        r.FeedChange: ("object_key+at", "system+at"),
         r.Item: ("plan+order", "incident", "state"),
         r.Plan: ("incident+proposed_at", "state"),
         r.Message: ("incident+drafted_at", "state"),

@@ -30,6 +30,8 @@ RULES = rules_of(
 LOOK = START + timedelta(days=8)
 PAST_DUE = Reason(kind=ReasonKind.CONDITION, verdict=Verdict.DENY, text="denied when args.due < now")
 
+UNASKED = Reason(kind=ReasonKind.GATE, verdict=Verdict.WAIT, text="approval by business is needed")
+
 
 def bad_week() -> Story:
     story = Story(START - timedelta(days=1)).applied().after(days=1).run("r1")
@@ -41,6 +43,7 @@ def bad_week() -> Story:
     story.after(minutes=5).call("C", same="acme").hold("h1", ScopeKind.TOOL, "crm.create_task").step(
         cost_usd=1
     )
+    story.call("G", tool="mail.send", reasons=(UNASKED,)).outcome("G")
     return story.finished("r1", RunStatus.FAILED).run("r2", retry_of="r1").call("D", "r2", same="bolt")
 
 

@@ -15,7 +15,7 @@ from stopwork.kernel.clock import ManualClock
 from stopwork.ledger.records import Image, ObjectRef
 from stopwork.ledger.words import CheckState, ReenableCheck
 from tests.support.office import AGENT, DANA, KIM, LEE, WORKFLOW
-from tests.unit.server.house import ADMIN, OTHER_MANIFEST, PATCHED, REPORTER, House, Json, wait_for
+from tests.unit.server.house import ADMIN, FEED, OTHER_MANIFEST, PATCHED, REPORTER, House, Json, wait_for
 
 TITLE: Final = "Call about the renewal"
 
@@ -184,6 +184,14 @@ class Story:
         ):
             self.get(self.at(rest))
         self.get(self.at("/report"), format="json")
+        told = {"id": "1", "at": self.house.office.clock.now().isoformat(), "by": "jo@acme.test"}
+        changed = {
+            "object": {"type": "account", "id": "acme"},
+            "operation": "modified",
+            "fields": {"seats": [5, 6]},
+        }
+        assert self.post("/v1/feeds/crm/changes", who=FEED, changes=[told | changed])["taken"] == 1
+        assert self.get("/v1/feeds/crm/changes")[0]["agents"] == []
         made = self.post("/v1/tokens", who=ADMIN, kind="person", id=KIM.id, valid_for_s=3600)
         self.post(f"/v1/tokens/{made['credential']['id']}/revoke", who=ADMIN, reason="it was an example")
         link = self.post("/v1/links", who=ADMIN, address=KIM.id)

@@ -106,6 +106,7 @@ class Told:
             "draft": "call-d1",
             "version": "1",
             "backfill": "backfill_0001",
+            "system": "crm",
         }
         story.stored()
         self.browser = Browser.signed_in(opened, DANA)

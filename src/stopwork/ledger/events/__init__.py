@@ -40,6 +40,7 @@ from stopwork.ledger.events.drafts import (
     DraftReturned,
     DraftSuperseded,
 )
+from stopwork.ledger.events.feeds import ChangesFed
 from stopwork.ledger.events.incidents import (
     AuditCompleted,
     CheckAnswered,
@@ -123,6 +124,7 @@ __all__ = [
     "CallAttempted",
     "CallDecided",
     "CallFinished",
+    "ChangesFed",
     "CheckAnswered",
     "ContainmentProposed",
     "ContainmentRecorded",

@@ -18,6 +18,7 @@ from stopwork.ledger.records.backfills import Backfill, BackfillCheck, BackfillF
 from stopwork.ledger.records.blobs import BlobRef
 from stopwork.ledger.records.controls import Approval, Credential, Hold, Nag
 from stopwork.ledger.records.drafts import Claim, Draft, Release
+from stopwork.ledger.records.feeds import FeedChange
 from stopwork.ledger.records.incidents import (
     Bundle,
     Check,
@@ -96,6 +97,7 @@ __all__ = [
     "Edit",
     "Effect",
     "Factor",
+    "FeedChange",
     "FollowUp",
     "Hold",
     "Image",

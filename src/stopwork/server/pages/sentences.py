@@ -45,6 +45,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.EffectsObserved: lambda it: (
         f"{counted(len(it.effects), 'object')} seen to be changed by {short(it.call)}"
     ),
+    e.ChangesFed: lambda it: f"{it.system} told of {counted(len(it.changes), 'change')}",
     e.PointRegistered: lambda it: f"Enforcement point connected: {it.name}",
     e.PointRetired: lambda it: f"Enforcement point gone: {it.reason}",
     e.KeysExpired: lambda it: (

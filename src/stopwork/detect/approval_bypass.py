@@ -1,0 +1,344 @@
+"""Notices what was done although people were to be asked first and no approval of theirs was used, and what was done past the guard.
+
+A call for which people had to be asked needs an approval that was consumed for it. It is judged a moment after it ended, so that it does not matter
+in which order the two are told. In a workflow that is only observed nobody is asked: what enforcement would have asked about is logged.
+
+A change that a system lays to the agent needs a guarded call that made it. Which one that is was looked up when the change was told; where there was
+none yet, what is told of calls in the next minutes still counts. A change of a kind that the manifest does not know, made while a
+guarded call was at work on that system, is more likely the system's own doing, and is logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from stopwork.detect.detector import Detector, Finding, is_quiet
+from stopwork.detect.explaining import can_have, same_kind
+from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
+from stopwork.detect.table import Table
+from stopwork.kernel.phrases import count_of, listed
+from stopwork.ledger.events import (
+    ApprovalConsumed,
+    CallAttempted,
+    CallDecided,
+    CallFinished,
+    ChangesFed,
+    EffectsObserved,
+    Entry,
+)
+from stopwork.ledger.records import FeedChange, ObjectRef, Record
+from stopwork.ledger.words import (
+    EffectKind,
+    IncidentType,
+    Operation,
+    Outcome,
+    ReasonKind,
+    Severity,
+    SignalKind,
+    Verdict,
+)
+from stopwork.manifest.model import Manifest
+
+SETTLES_WITHIN = timedelta(minutes=2)
+"""What belongs to a call or a change, and is still to be told, has been told by then."""
+
+MOST_CALLS = 2_048
+MOST_OBJECTS = 4_096
+MOST_OF_AN_OBJECT = 50
+MOST_TOLD = 1_024
+MOST_LISTED = 50
+
+
+class Asked(Record):
+    """A call about which people were to be asked; ``ended`` is when it had run without their approval, as far as is known."""
+
+    call: str
+    workflow: str
+    run: str
+    tool: str
+    effect: EffectKind
+    permission: str | None
+    trigger: str
+    verdict: Verdict
+    would: Verdict
+    why: str
+    ended: datetime | None = None
+
+
+class Began(Record):
+    """When a call began, and of which tool it is."""
+
+    tool: str
+    at: datetime
+
+
+class State(Record):
+    """``asked`` are calls without a consumed approval, ``consumed`` those with one. ``changes`` are the unexplained changes by object, and
+    ``began`` are the calls since there are any. ``told`` says when each cause was reported last."""
+
+    asked: Table[Asked] = Table()
+    consumed: Table[bool] = Table()
+    changes: Table[tuple[FeedChange, ...]] = Table()
+    began: Table[Began] = Table()
+    told: Table[datetime] = Table()
+
+
+class ApprovalBypass(Detector[State]):
+    """Fires when a call ran without the approval it needed, and when a system lays a change to the agent that no guarded call made."""
+
+    name: ClassVar[str] = "approval_bypass"
+    watches = (ApprovalConsumed, CallAttempted, CallDecided, CallFinished, ChangesFed, EffectsObserved)
+    state_type = State
+
+    def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
+        event = entry.event
+        match event:
+            case CallDecided():
+                if len(state.changes):
+                    began = Began(tool=event.tool, at=entry.at)
+                    state = replace(state, began=state.began.put(event.call, began, at_most=MOST_CALLS))
+                if event.reasons or event.call in state.asked:
+                    state = _decided(state, event)
+            case CallAttempted() if len(state.changes):
+                seen = [(each.object, None) for each in event.before]
+                state = _explained(state, event.call, entry.at, seen, rules)
+            case CallFinished() | EffectsObserved():
+                if event.call in state.asked:
+                    state = _ended(state, event, entry.at)
+                if event.effects and len(state.changes):
+                    done = [(each.object, each.operation) for each in event.effects]
+                    state = _explained(state, event.call, entry.at, done, rules)
+            case ApprovalConsumed(call=str(call)):
+                consumed = state.consumed.put(call, True, at_most=MOST_CALLS)
+                state = replace(state, consumed=consumed, asked=state.asked.without(call))
+            case ChangesFed():
+                state = _told(state, event)
+        return state, ()
+
+    def tick(self, state: State, now: datetime, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
+        findings: list[Finding] = []
+        if len(state.asked):
+            ran = [each for each in state.asked.values() if each.ended and now - each.ended >= SETTLES_WITHIN]
+            state = replace(state, asked=state.asked.without_any(each.call for each in ran))
+            for calls in _grouped(ran, lambda each: f"{each.workflow}\x1f{each.tool}"):
+                findings += _of_calls(calls, rules)
+        if len(state.changes):
+            state, due = _due(state, now)
+            for group in _grouped(due, lambda each: f"{each.agents[0]}\x1f{_place(each)}"):
+                findings += _of_changes(group, rules)
+        return _once(state, findings)
+
+
+def _decided(state: State, event: CallDecided) -> State:
+    """Answer the state after a call was decided: it is remembered while people are to be asked and none of them has said yes."""
+    asks = [each for each in event.reasons if each.kind is ReasonKind.GATE or each.verdict is Verdict.WAIT]
+    if not asks or event.call in state.consumed:
+        return replace(state, asked=state.asked.without(event.call))
+    asked = Asked(
+        call=event.call,
+        workflow=event.workflow,
+        run=event.run,
+        tool=event.tool,
+        effect=event.effect,
+        permission=event.permission,
+        trigger=event.trigger,
+        verdict=event.verdict,
+        would=event.would,
+        why="; ".join(each.text for each in asks),
+    )
+    return replace(state, asked=state.asked.put(event.call, asked, at_most=MOST_CALLS))
+
+
+def _ended(state: State, event: CallFinished | EffectsObserved, at: datetime) -> State:
+    if isinstance(event, CallFinished) and event.outcome is Outcome.FAILED and not event.effects:
+        return replace(state, asked=state.asked.without(event.call))
+    known = state.asked[event.call]
+    return replace(
+        state, asked=state.asked.put(event.call, replace(known, ended=known.ended or at), at_most=MOST_CALLS)
+    )
+
+
+def _of_calls(calls: list[Asked], rules: Rulebook) -> Iterable[Finding]:
+    last = calls[-1]
+    manifest = manifest_of(rules, last.workflow)
+    if manifest is None or not manifest.alerts.approval_bypass.enabled or last.ended is None:
+        return
+    alert = manifest.alerts.approval_bypass
+    # Nobody was asked because nothing is stopped there: that is no way around anybody.
+    observed = last.verdict is Verdict.ALLOW is not last.would
+    how = "while the workflow is only observed" if observed else "and no approval was used"
+    yield Finding(
+        type=IncidentType.APPROVAL_BYPASS,
+        kind=SignalKind.POLICY_VIOLATION,
+        detector=ApprovalBypass.name,
+        key=last.tool,
+        workflow=last.workflow,
+        summary=f"{last.tool} ran {how}: {last.why}",
+        occurred_at=last.ended,
+        facts={
+            "rule": last.why,
+            "how": "observed" if observed else "no_approval_used",
+            "threshold": 1,
+            "value": len(calls),
+            "unit": "calls",
+            "tool": last.tool,
+            "effect": last.effect.value,
+            "permission": last.permission,
+            "trigger": last.trigger,
+            "verdict": last.verdict.value,
+            "calls": [each.call for each in calls[-MOST_LISTED:]],
+            "runs": list(dict.fromkeys(each.run for each in calls))[-MOST_LISTED:],
+        },
+        run=last.run,
+        call=last.call,
+        hold=None if observed else hold_of(alert),
+        severity=at_least(alert, Severity.SEV3 if observed else Severity.SEV1),
+        alarming=not observed or insists(alert),
+    )
+
+
+# --- changes that a system tells of ------------------------------------------------------------------
+
+
+def _told(state: State, event: ChangesFed) -> State:
+    changes = state.changes
+    for each in event.changes:
+        if each.agents and each.call is None:
+            known = changes.get(each.object_key, ())
+            if each.id not in {other.id for other in known}:
+                light = replace(each, fields=dict.fromkeys(each.fields, (None, None)))
+                changes = changes.put(
+                    each.object_key, (*known, light)[:MOST_OF_AN_OBJECT], at_most=MOST_OBJECTS
+                )
+    return replace(state, changes=changes)
+
+
+def _due(state: State, now: datetime) -> tuple[State, list[FeedChange]]:
+    """Answer the changes for which nobody has had an explanation in time, and the state without them."""
+    left, due = state.changes, []
+    for key, changes in state.changes.items():
+        waiting = tuple(each for each in changes if now - each.told_at < SETTLES_WITHIN)
+        due += [each for each in changes if each not in waiting]
+        left = left.put(key, waiting, at_most=MOST_OBJECTS) if waiting else left.without(key)
+    return replace(state, changes=left, began=state.began if len(left) else Table()), due
+
+
+def _explained(
+    state: State, call: str, at: datetime, done: Iterable[tuple[ObjectRef, Operation | None]], rules: Rulebook
+) -> State:
+    """Answer the state without the changes that a call made: it was at that object then, and did what can be called so."""
+    changes = state.changes
+    for ref, operation in done:
+        known = changes.get(str(ref), ())
+        left = tuple(each for each in known if not _is_of(each, operation, state.began.get(call), at, rules))
+        if len(left) < len(known):
+            key = str(ref)
+            changes = changes.put(key, left, at_most=MOST_OBJECTS) if left else changes.without(key)
+    return replace(state, changes=changes)
+
+
+def _is_of(
+    change: FeedChange, operation: Operation | None, began: Began | None, at: datetime, rules: Rulebook
+) -> bool:
+    manifest = manifest_of(rules, change.agents[0])
+    if manifest is None:
+        return False
+    within = manifest.alerts.approval_bypass.within
+    if at < change.at - within or (began is not None and began.at > change.at + within):
+        return False
+    if operation is not None:
+        return same_kind(change.operation, operation)
+    # Only that it is about to run is known; without its tool this is believed.
+    tool = manifest.tools.get(began.tool) if began else None
+    return tool is None or can_have(tool, change)
+
+
+def _of_changes(changes: list[FeedChange], rules: Rulebook) -> Iterable[Finding]:
+    changes = sorted(changes, key=lambda each: each.at)
+    last = changes[-1]
+    manifest = manifest_of(rules, last.agents[0])
+    if manifest is None or not manifest.alerts.approval_bypass.enabled:
+        return
+    alert = manifest.alerts.approval_bypass
+    tools = [name for name, tool in manifest.tools.items() if tool.object and _at(tool.object, last)]
+    refused = next((each.refused for each in changes if each.refused), None)
+    alone = [each for each in changes if each.beside is None]
+    what = count_of(len(changes), f"change of a {last.object.type}", f"changes of {last.object.type}")
+    why = f", after {refused} was refused" if refused else ""
+    yield Finding(
+        type=IncidentType.APPROVAL_BYPASS,
+        kind=SignalKind.DOWNSTREAM_ANOMALY,
+        detector=ApprovalBypass.name,
+        key=_place(last),
+        workflow=last.agents[0],
+        summary=f"{last.system} tells of {what} by {last.by} that no guarded call made{why}: "
+        + listed(list(dict.fromkeys(f"{each.operation} {each.object.id}" for each in changes))[:5]),
+        occurred_at=last.at,
+        facts={
+            "rule": f"identities.{last.system}",
+            "how": "past_the_guard",
+            "threshold": alert.within.total_seconds(),
+            "value": len(changes),
+            "unit": "changes",
+            "system": last.system,
+            "by": last.by,
+            "objects": list(dict.fromkeys(each.object_key for each in changes))[-MOST_LISTED:],
+            "changes": [each.id for each in changes[-MOST_LISTED:]],
+            "fields": sorted({name for each in changes for name in each.fields})[:MOST_LISTED],
+            "refused": refused,
+            "beside": last.beside,
+            "workflows": list(last.agents),
+        }
+        | _tool_facts(manifest, tools),
+        call=refused,
+        hold=hold_of(alert) if alone else None,
+        severity=at_least(alert, Severity.SEV1 if alone else Severity.SEV3),
+        alarming=bool(alone) or insists(alert),
+    )
+
+
+def _tool_facts(manifest: Manifest, tools: list[str]) -> dict[str, Any]:
+    """Answer the tool that makes such changes, a gated one first: it is what a hold would be on."""
+    tools = sorted(tools, key=lambda name: manifest.gate_of(name) is None)
+    if not tools:
+        return {}
+    declared = manifest.tools[tools[0]]
+    return {
+        "tool": tools[0],
+        "effect": declared.effect.value,
+        "permission": declared.permission,
+        "gated": manifest.gate_of(tools[0]) is not None,
+    }
+
+
+def _at(declared: Any, change: FeedChange) -> bool:
+    return (declared.system, declared.type) == (change.object.system, change.object.type)
+
+
+def _place(change: FeedChange) -> str:
+    return f"{change.object.system}/{change.object.type}"
+
+
+# --- what both have in common ------------------------------------------------------------------------
+
+
+def _grouped(found: Iterable[Any], about: Any) -> list[list[Any]]:
+    groups: dict[str, list[Any]] = {}
+    for each in found:
+        groups.setdefault(about(each), []).append(each)
+    return list(groups.values())
+
+
+def _once(state: State, findings: list[Finding]) -> tuple[State, tuple[Finding, ...]]:
+    told, new = state.told, []
+    for each in findings:
+        # What is logged must not silence what is alarming.
+        about = "\x1f".join((each.workflow, each.key, "grave" if each.alarming else "logged"))
+        if each.alarming or not is_quiet(told, about, each.occurred_at):
+            told = told.put(about, each.occurred_at, at_most=MOST_TOLD)
+            new.append(each)
+    return (replace(state, told=told) if new else state), tuple(new)
