@@ -22,19 +22,20 @@ from stopwork.kernel.clock import ManualClock, SystemClock
 from stopwork.kernel.errors import Conflict, Unavailable
 from stopwork.kernel.ids import TimeOrderedIds
 from stopwork.ledger.events import DutyFailed, Entry, RunStarted
-from stopwork.ledger.records import Incident, Message, Record
+from stopwork.ledger.records import Incident, Message, Record, Signal
 from stopwork.ledger.words import MessageState
 from stopwork.notify.outlet import Outlet
 from stopwork.operations import messages
 from stopwork.operations.installation import DATABASE
 from stopwork.worker.crew import Crew
 from stopwork.worker.duty import SILENT_FLOOR, note_health
+from stopwork.worker.watching import Watching
 from tests.support.office import DANA, Office
 from tests.support.trouble import Trouble
 
 WITHIN_S = 10.0
 
-DUTIES = {"detectors", "sealer", "housekeeping", "reconciling", "recoveries", "pause tests"}
+DUTIES = {"detectors", "sealer", "housekeeping", "reconciling", "recoveries", "pause tests", "watch"}
 
 
 class Nothing(Record):
@@ -159,6 +160,89 @@ def test_a_duty_that_has_fallen_silent_is_not_well(office: Office) -> None:
     assert set(unwell(office)) == {"detectors", "sealer", "housekeeping", "recoveries"}
     office.clock.advance(timedelta(minutes=10))
     assert set(unwell(office)) == DUTIES
+
+
+# --- a signal ----------------------------------------------------------------------------------------------
+
+
+def signals(office: Office) -> list[str]:
+    """Answer the signals about the installation itself, in words."""
+    return office.read(
+        lambda view: [signal.summary for signal in view.each(Signal) if signal.detector == "watch"]
+    )
+
+
+def all_well(office: Office, *, but: str = "") -> None:
+    for name in {duty.name for duty in office.crew.health()} - {but}:
+        office.write(partial(note_health, name=name, error=""))
+
+
+def let_pass(office: Office, seconds: float) -> None:
+    assert isinstance(office.clock, ManualClock)
+    office.clock.advance(timedelta(seconds=seconds))
+
+
+def test_detectors_that_hang_are_a_signal_once_until_they_are_well_again(office: Office) -> None:
+    watching = Watching(office.store, office.crew.health)
+    all_well(office)
+    for outage in (1, 2):
+        for _ in range(4):
+            let_pass(office, 14)
+            all_well(office, but="detectors")
+            watching.look()
+        assert signals(office) == outage * [
+            "the background duty detectors does not do its work: nothing was heard of it for 15 seconds"
+        ]
+        assert failures(office)[-1].duty == "detectors"
+        office.crew.catch_up()
+        all_well(office)
+        watching.look()
+
+
+def test_what_has_only_just_begun_is_given_a_moment(office: Office) -> None:
+    watching = Watching(office.store, office.crew.health)
+    watching.look()
+    let_pass(office, 14)
+    watching.look()
+    assert signals(office) == []
+    all_well(office)
+    watching.look()
+    let_pass(office, 1)
+    watching.look()
+    assert signals(office) == []
+
+
+def test_a_detector_that_raises_is_a_signal_at_once(office: Office) -> None:
+    office.crew = Crew(office.inst, detectors=[FaultyDetector()])
+    watching = Watching(office.store, office.crew.health)
+    office.begin("bad")
+    office.crew.catch_up()
+    watching.look()
+    watching.look()
+    (told,) = signals(office)
+    assert told.startswith("the background duty detector faulty does not do its work: ZeroDivisionError")
+    assert [failed.duty for failed in failures(office)] == ["detector faulty"], "said once in the journal"
+
+
+def test_how_far_the_detectors_are_behind_is_shown_and_too_far_is_not_well(office: Office) -> None:
+    watching = Watching(office.store, office.crew.health)
+    office.begin("one")
+    office.crew.catch_up()
+    [detectors] = [duty for duty in office.crew.health() if duty.name == "detectors"]
+    assert (detectors.behind, detectors.behind_s) == (0, 0.0)
+
+    before = office.store.last_seq
+    office.begin("two")
+    for _ in range(8):
+        let_pass(office, 10)
+        all_well(office)
+        watching.look()
+    [detectors] = [duty for duty in office.crew.health() if duty.name == "detectors"]
+    assert detectors.behind >= office.store.last_seq - before > 0
+    assert (detectors.behind_s, detectors.silent, detectors.healthy) == (80.0, False, False)
+    assert [told.partition(", ")[2] for told in signals(office)] == ["the oldest for 1 minute"]
+    office.crew.catch_up()
+    assert "detectors" not in unwell(office)
 
 
 # --- the outlet --------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import click
 from stopwork.cli.exits import Exit
 from stopwork.cli.invocation import Answer, Invocation, answers
 from stopwork.cli.settings import Login, forget_login, keep_login
+from stopwork.kernel.phrases import count_of, lasting
 
 if TYPE_CHECKING:
     from stopwork.cli.client import Server
@@ -77,12 +78,15 @@ def _show_health(paper: Paper, found: Any) -> None:
     )
     paper.heading("Background work")
     paper.table(
-        ("duty", "last done", "last failed", "problem"),
+        ("duty", "last done", "last failed", "behind", "problem"),
         [
             (
                 duty["name"],
                 paper.when(duty["succeeded_at"]),
                 paper.when(duty["failed_at"]),
+                f"{count_of(duty['behind'], 'entry')}, {lasting(duty['behind_s'])}"
+                if duty["behind"]
+                else None,
                 duty["error"] or ("silent for too long" if duty["silent"] else None),
             )
             for duty in found["duties"]

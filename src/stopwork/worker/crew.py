@@ -34,6 +34,8 @@ from stopwork.worker.anchoring import DUTY as ANCHORS
 from stopwork.worker.anchoring import Anchoring
 from stopwork.worker.detection import DUTY, REST_S, Detection
 from stopwork.worker.duty import Duty, DutyLoop, Health, health
+from stopwork.worker.watching import DUTY as WATCH
+from stopwork.worker.watching import Watching
 
 AS_HOUSEKEEPING: Final = Principal(kind=PrincipalKind.SYSTEM, id="housekeeping")
 #: A call in flight whose permit ran out this long ago has failed if it was never attempted; else, once its guard is silent, nobody
@@ -53,13 +55,15 @@ class Crew:
 
     def __init__(self, installation: Installation, *, detectors: Iterable[Detector[Any]] = DETECTORS) -> None:
         self.installation = installation
+        detection = Detection(installation, detectors)
         self.duties = [
             Duty(
                 name=DUTY,
                 period_s=1.0,
-                work=Detection(installation, detectors).follow,
+                work=detection.follow,
                 follows=True,
                 rest_s=REST_S,
+                reached=lambda: detection.reached,
             ),
             Duty(name="sealer", period_s=1.0, work=self._seal),
             Duty(name="housekeeping", period_s=2.0, work=self._keep_house),
@@ -71,7 +75,10 @@ class Crew:
         if installation.anchors:
             self.duties.append(Duty(name=ANCHORS, period_s=15.0, work=self.anchoring.look))
         self._reconciling = Reconciling(installation)
-        self._loops = [DutyLoop(installation.store, duty) for duty in self.duties]
+        watching = Watching(installation.store, self.health)
+        # Apart from the others: whoever does them by hand, one after the other, leaves nothing to be watched.
+        self._watch = Duty(name=WATCH, period_s=5.0, work=watching.look)
+        self._loops = [DutyLoop(installation.store, duty) for duty in (*self.duties, self._watch)]
 
     def start(self) -> None:
         for loop in self._loops:
@@ -85,7 +92,8 @@ class Crew:
     def health(self) -> list[Health]:
         """Answer how each duty is doing."""
         store = self.installation.store
-        return store.read(lambda view: health(view, self.duties, now=store.clock.now()))
+        every = [*self.duties, self._watch]
+        return store.read(lambda view: health(view, every, now=store.clock.now()))
 
     def catch_up(self) -> None:
         """Do every duty once, now: for embedded use and for tests that fast-forward."""

@@ -71,6 +71,11 @@ class Detection:
         self._watch = Watch(detectors=self._detectors)
         self._at = 0
 
+    @property
+    def reached(self) -> int:
+        """The last entry that was gone through here."""
+        return self._at
+
     def follow(self) -> None:
         """Go through everything that is committed, and record what it shows."""
         with self._one_at_a_time:

@@ -29,12 +29,15 @@ SILENT_PERIODS: Final = 10
 SILENT_FLOOR: Final = timedelta(seconds=15)
 #: Where servers share a database, how long after one has died another does its duties.
 LEASE_S: Final = 10.0
+#: A duty that reads the journal is not well when what it has not read yet is so old.
+LATE_S: Final = 30.0
 
 
 class Duty(Struct, frozen=True, kw_only=True):
     """Work that is done again and again: every ``period_s``, and at once after a commit when it ``follows`` the journal.
 
-    Between two rounds it rests for ``rest_s``, so that what comes in quick succession is taken together.
+    Between two rounds it rests for ``rest_s``, so that what comes in quick succession is taken together. One that reads the journal
+    answers with ``reached`` up to which entry it has come, where it is done in this process.
     """
 
     name: str
@@ -42,20 +45,32 @@ class Duty(Struct, frozen=True, kw_only=True):
     work: Callable[[], None]
     follows: bool = False
     rest_s: float = 0.0
+    reached: Callable[[], int] | None = None
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """How a duty is doing. ``silent`` when it has neither succeeded nor failed for too long."""
+    """How a duty is doing. ``silent`` when it has neither succeeded nor failed for ``silent_after_s``.
+
+    One that reads the journal is ``behind`` by so many entries, and the oldest of them has waited for ``behind_s``.
+    """
 
     name: str
     succeeded_at: datetime | None
     failed_at: datetime | None
     error: str
     silent: bool
+    silent_after_s: float = SILENT_FLOOR.total_seconds()
+    behind: int = 0
+    behind_s: float = 0.0
 
     @property
     def healthy(self) -> bool:
-        return not self.error and not self.silent
+        return not self.error and not self.silent and self.behind_s <= LATE_S
+
+    @property
+    def last_at(self) -> datetime | None:
+        """When it succeeded or failed last."""
+        return max((at for at in (self.succeeded_at, self.failed_at) if at), default=None)
 
 
 class DutyLoop:
@@ -164,6 +179,7 @@ def health(view: View, expected: list[Duty], *, now: datetime) -> list[Health]:
         row = rows.get(duty.name)
         bound = max(SILENT_FLOOR, timedelta(seconds=duty.period_s * SILENT_PERIODS))
         last = max((at for at in (row.succeeded_at, row.failed_at) if at), default=None) if row else None
+        behind, behind_s = _behind(view, duty, row.position if row else 0, now)
         found.append(
             Health(
                 name=duty.name,
@@ -171,6 +187,9 @@ def health(view: View, expected: list[Duty], *, now: datetime) -> list[Health]:
                 failed_at=row.failed_at if row else None,
                 error=row.error if row else "",
                 silent=last is None or now - last > bound,
+                silent_after_s=bound.total_seconds(),
+                behind=behind,
+                behind_s=behind_s,
             )
         )
     known = {duty.name for duty in expected}
@@ -185,6 +204,18 @@ def health(view: View, expected: list[Duty], *, now: datetime) -> list[Health]:
         for row in rows.values()
         if row.error and row.name not in known
     ]
+
+
+def _behind(view: View, duty: Duty, stored: int, now: datetime) -> tuple[int, float]:
+    """Answer how many entries a duty has not read yet, and for how long the oldest of them has waited."""
+    if duty.reached is None:
+        return 0, 0.0
+    # What is stored may be another server's doing, and is a few seconds old.
+    reached = max(stored, duty.reached())
+    waiting = view.entries(after=reached, limit=1)
+    if not waiting:
+        return 0, 0.0
+    return view.last_seq() - reached, max(0.0, (now - waiting[0].at).total_seconds())
 
 
 def position(view: View, name: str) -> tuple[int, bytes]:
