@@ -78,6 +78,10 @@ class Server:
         """Ask for a change and answer what came of it. Parts of the body that are ``None`` are left out."""
         return self._json("POST", path, body or {}, names)
 
+    def post_raw(self, path: str, content: bytes, *, media_type: str, **names: Any) -> Any:
+        """Send something that is not JSON as it is, and answer what came of it."""
+        return self._json("POST", path, content, names, media_type)
+
     def put(self, path: str, body: Mapping[str, Any], **names: Any) -> Any:
         """Put ``body`` in the place of what is at ``path``."""
         return self._json("PUT", path, body, names)
@@ -112,8 +116,15 @@ class Server:
         """Close the connections."""
         self._client.close()
 
-    def _json(self, method: str, path: str, body: Mapping[str, Any] | None, names: Mapping[str, Any]) -> Any:
-        response = self._send(method, path, body, names)
+    def _json(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None,
+        names: Mapping[str, Any],
+        media_type: str = "application/json",
+    ) -> Any:
+        response = self._send(method, path, body, names, media_type)
         try:
             return response.json()
         except ValueError as error:
@@ -122,11 +133,18 @@ class Server:
             ) from error
 
     def _send(
-        self, method: str, path: str, body: Mapping[str, Any] | None, names: Mapping[str, Any]
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None,
+        names: Mapping[str, Any],
+        media_type: str,
     ) -> httpx.Response:
         address, query = _address(path, names)
-        content = None if body is None else json.dumps({k: v for k, v in body.items() if v is not None})
-        headers = self._headers() | ({"content-type": "application/json"} if content else {})
+        content: bytes | str | None = body if isinstance(body, bytes | None) else None
+        if isinstance(body, Mapping):
+            content = json.dumps({k: v for k, v in body.items() if v is not None})
+        headers = self._headers() | ({"content-type": media_type} if content else {})
         try:
             response = self._client.request(method, address, params=query, content=content, headers=headers)
         except httpx.HTTPError as error:

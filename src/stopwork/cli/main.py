@@ -35,6 +35,7 @@ SECTIONS: Final = {
         "calls": "stopwork.cli.runs:calls",
         "diff": "stopwork.cli.comparing:diff",
         "signals": "stopwork.cli.signals:signals",
+        "webhook": "stopwork.cli.webhook:webhook",
         "approvals": "stopwork.cli.approvals:approvals",
         "drafts": "stopwork.cli.drafts:drafts",
         "feed": "stopwork.cli.feed:feed",

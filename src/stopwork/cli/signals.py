@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Invocation, answers, paged
+from stopwork.ledger.words import DetectedBy, IncidentType
 
 if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
@@ -25,10 +28,10 @@ def _show_signals(paper: Paper, found: Any) -> None:
             (
                 each["id"],
                 paper.when(each["occurred_at"]),
-                each["workflow"],
+                each["workflow"] or "not known yet",
                 each["type"],
                 each["detector"],
-                each["summary"],
+                each["summary"] + (f" (and {each['repeats']} more)" if each["repeats"] else ""),
                 each["incident"],
             )
             for each in found
@@ -38,10 +41,79 @@ def _show_signals(paper: Paper, found: Any) -> None:
 
 
 @signals.command("list")
-@click.option("--workflow", metavar="NAME", help="Only signals about this workflow.")
+@click.option(
+    "--workflow",
+    metavar="NAME",
+    help="Only signals about this workflow; '' for those that nobody could place.",
+)
 @click.option("--incident", metavar="ID", help="Only signals of this incident.")
 @paged
 @answers(_show_signals)
 def list_signals(cli: Invocation, **filters: Any) -> Any:
     """List signals, newest first."""
     return cli.page("/v1/signals", **filters)
+
+
+_BECAME: Final = {
+    "raised": "It is recorded as {signal}.",
+    "counted": "It has come in often: {signal} counts it.",
+    "known": "It is known already, as {signal}.",
+    "unassigned": "It is recorded as {signal}. Nobody could tell which workflow it is about; somebody will say so.",
+}
+
+
+def _show_received(paper: Paper, found: Any) -> None:
+    paper.line(_BECAME[found["reception"]].format(signal=found["signal"]))
+    if found["incident"]:
+        paper.line(f"{found['incident']} {'was opened for it' if found['opened'] else 'has it'}.")
+
+
+@signals.command("report")
+@click.argument("text", required=False)
+@click.option("--workflow", metavar="NAME", default="", help="Which one it is about, as far as you know.")
+@click.option("--type", type=click.Choice([each.value for each in IncidentType]), help="What kind of thing.")
+@click.option("--where", metavar="TEXT", default="", help="Where it was seen.")
+@click.option("--when", metavar="TIME", help="When, as 2026-03-02T08:00+01:00; without a zone in yours.")
+@click.option("--by", metavar="NAME", default="", help="Who saw it, where it was not you.")
+@click.option(
+    "--noticed-by", type=click.Choice([each.value for each in DetectedBy]), help="What they are to you."
+)
+@click.option("--run", metavar="ID", help="The run it is about.")
+@click.option(
+    "--request", metavar="ID", default="", help="Your own name for this report: sent twice it is one."
+)
+@click.option(
+    "--mail", is_flag=True, help="Read a mail, as it came, from standard input. For a mail server's pipe."
+)
+@answers(_show_received)
+def report(cli: Invocation, *, text: str | None, mail: bool, when: str | None, **told: Any) -> Any:
+    """Report what somebody has seen. One sentence is enough; an incident opens where that is asked for."""
+    if mail:
+        return cli.server.post_raw("/v1/inbox/mail", sys.stdin.buffer.read(), media_type="message/rfc822")
+    said = cli.ask(text, "What was seen?", option="TEXT")
+    return cli.server.post("/v1/reports", {"text": said, "when": _moment(when), **told})
+
+
+def _moment(given: str | None) -> str | None:
+    if given is None:
+        return None
+    try:
+        return datetime.fromisoformat(given).astimezone().isoformat()
+    except ValueError:
+        raise click.UsageError(f"--when {given}: it looks like 2026-03-02T08:00+01:00") from None
+
+
+def _show_assigned(paper: Paper, found: Any) -> None:
+    paper.line(f"{found['id']} is about {found['workflow']}.")
+    if found["incident"]:
+        paper.line(f"It belongs to {found['incident']}.")
+
+
+@signals.command("assign")
+@click.argument("signal")
+@click.argument("workflow")
+@click.option("--type", type=click.Choice([each.value for each in IncidentType]), help="What kind of thing.")
+@answers(_show_assigned)
+def assign(cli: Invocation, *, signal: str, workflow: str, **told: Any) -> Any:
+    """Say which WORKFLOW a SIGNAL is about that came in without one."""
+    return cli.server.post("/v1/signals/{signal}/assign", {"workflow": workflow, **told}, signal=signal)

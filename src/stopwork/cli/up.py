@@ -48,6 +48,12 @@ PASSWORD_VARIABLE: Final = "STOPWORK_SMTP_PASSWORD"  # noqa: S105 - a name, not 
     help="The places that keep checkpoints of the log, out of this server's reach: a YAML file.",
 )
 @click.option(
+    "--intake",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="How other tools report: a YAML file of webhooks, and of agents as traces name them.",
+)
+@click.option(
     "--smtp",
     metavar="URL",
     help=f"Send messages through smtp://user@host:port, with {PASSWORD_VARIABLE}. Otherwise they become files.",
@@ -65,6 +71,7 @@ def up(
     host: str,
     port: int,
     systems: Path | None,
+    intake: Path | None,
     anchors: Path | None,
     smtp: str | None,
     sender: str,
@@ -85,6 +92,7 @@ def up(
     with server_extra("up"):
         from stopwork.anchors.settings import read_anchors_file
         from stopwork.notify.outlet import Outlet
+        from stopwork.operations.intake_file import read_intake_file
         from stopwork.server.main import serve
         from stopwork.systems.load import read_systems_file
 
@@ -92,6 +100,7 @@ def up(
             Outlet.to_smtp(smtp, sender=sender, password=os.environ.get(PASSWORD_VARIABLE)) if smtp else None
         )
         connected = read_systems_file(systems, env=os.environ) if systems else {}
+        ways = read_intake_file(intake, env=os.environ) if intake else None
         places = read_anchors_file(anchors, env=os.environ) if anchors else None
         try:
             serve(
@@ -103,6 +112,7 @@ def up(
                 port=port,
                 public_url=public_url,
                 systems=connected,
+                ways=ways,
                 outlet=outlet,
                 anchors=places,
             )

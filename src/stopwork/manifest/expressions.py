@@ -60,6 +60,8 @@ _TYPES: dict[str, Any] = {
     "situation": cel.Type.STRING,
     "stays": cel.Type.BOOL,
     "tools": cel.Type.List(cel.Type.STRING),
+    "body": cel.Type.DYN,
+    "item": cel.Type.DYN,
 }
 _OBJECT_FIELDS = [name for name in _TYPES if name.startswith("object.")]
 _TRUTH = ("BOOL", "DYN")

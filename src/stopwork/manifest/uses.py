@@ -1,4 +1,4 @@
-"""The places where a manifest holds an expression: which names are known there, and what it has to answer."""
+"""The places where a manifest, a plan or a webhook holds an expression: which names are known there, and what it has to answer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ class Use(StrEnum):
     FOUND = "cel-found"
     REMEDY = "cel-remedy"
     ITEMS = "cel-items"
+    DELIVERY = "cel-delivery"
+    WANTED = "cel-wanted"
 
     @property
     def needs_truth(self) -> bool:
         """Whether the expression has to answer true or false."""
-        return self in (Use.CONDITION, Use.VERIFICATION, Use.FOUND, Use.ITEMS)
+        return self in (Use.CONDITION, Use.VERIFICATION, Use.FOUND, Use.ITEMS, Use.WANTED)
 
     @property
     def names(self) -> frozenset[str]:
@@ -52,6 +54,9 @@ _ITEM = frozenset(
     }
 )
 
+#: What another tool has sent; no manifest knows of it.
+_SENT = frozenset({"body", "item"})
+
 _NAMES = {
     Use.CONDITION: _CALL | _OCCASION | _MOMENT,
     Use.VERIFICATION: _CALL | _AFTER,
@@ -62,4 +67,6 @@ _NAMES = {
     Use.FOUND: _CALL | {"result"},
     Use.REMEDY: _CALL | _OCCASION | _AFTER | _IMAGES,
     Use.ITEMS: _OBJECT | _ITEM,
+    Use.DELIVERY: _SENT,
+    Use.WANTED: _SENT,
 }

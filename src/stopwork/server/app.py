@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from stopwork import __version__
 from stopwork.kernel.errors import StopworkError
+from stopwork.operations.intake_file import Ways
 from stopwork.server.api import (
     aftermath,
     auditing,
@@ -32,13 +33,14 @@ from stopwork.server.api import (
     reports,
     running,
     versions,
+    webhooks,
 )
 from stopwork.server.api.direct import Direct
 from stopwork.server.api.endpoint import ROOT, Access, Endpoint, Given, Read
 from stopwork.server.api.openapi import document
 from stopwork.server.api.routing import routes
 from stopwork.server.auth import Remembered
-from stopwork.server.intake import Intake
+from stopwork.server.intake import intake_of
 from stopwork.server.pages.rendering import CONTENT_SECURITY_POLICY
 from stopwork.server.problems import on_error
 from stopwork.server.pulses import Pulses
@@ -65,13 +67,17 @@ def create_app(
     *,
     console: Callable[[], Iterable[BaseRoute]] | None = None,
     stream: Stream | None = None,
+    ways: Ways | None = None,
 ) -> SecurityHeaders:
     """Answer the application over an installation and its crew; the crew is started and stopped with it.
 
-    Whoever waits for open requests before the application is told to stop gives the ``stream`` and closes it first.
+    Whoever waits for open requests before the application is told to stop gives the ``stream`` and closes it first. ``ways`` are those
+    that the operator has set up for other tools.
     """
     installation = crew.installation
     stream = stream or Stream(installation)
+    if ways is not None:
+        intake_of(installation).ways = ways
     endpoints = all_endpoints(crew, Pulses(installation, stream.closing))
     remembered = Remembered(installation)
     description = msgspec.json.encode(document(endpoints))
@@ -118,6 +124,8 @@ AFTER_THE_GUARD: Final = (
     *versions.ENDPOINTS,
     *drafts.ENDPOINTS,
     *backfills.ENDPOINTS,
+    *reports.ENDPOINTS,
+    *webhooks.ENDPOINTS,
     *feeds.ENDPOINTS,
 )
 """The rows of the API that people and programs use; those of guards stand before them."""
@@ -153,7 +161,6 @@ def all_endpoints(crew: Crew, pulses: Pulses | None = None) -> tuple[Endpoint, .
     return (
         *(guard.endpoints(pulses.answer) if pulses else guard.ENDPOINTS),
         *AFTER_THE_GUARD,
-        *reports.endpoints(Intake(installation)),
         health,
     )
 

@@ -7,13 +7,16 @@ more waits than a bound, senders are told to come again.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Sequence
 from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from stopwork.kernel.errors import Unavailable
 from stopwork.ledger.records import Credential, Principal
 from stopwork.operations import credentials, reporting
 from stopwork.operations.installation import Installation
+from stopwork.operations.intake_file import Ways
 from stopwork.operations.reporting import Received, Report
 from stopwork.server.waiting import written
 from stopwork.storage.transaction import Tx
@@ -36,7 +39,9 @@ class Intake:
     """Takes the reports that reach one server. Everything here happens on its event loop."""
 
     def __init__(self, installation: Installation) -> None:
-        self._installation = installation
+        #: How other tools come in, as the operator has set it up.
+        self.ways = Ways()
+        self._installation = weakref.proxy(installation)
         self._waiting: list[_Waiting] = []
         self._count = 0
         self._task: asyncio.Task[None] | None = None
@@ -108,3 +113,14 @@ class Intake:
         return list(
             await written(self._installation.store, work, actor=some[0].actor, urgent=False) if some else []
         )
+
+
+_INTAKES: Final[WeakKeyDictionary[Installation, Intake]] = WeakKeyDictionary()
+
+
+def intake_of(installation: Installation) -> Intake:
+    """Answer the one intake of an installation that is served."""
+    found = _INTAKES.get(installation)
+    if found is None:
+        found = _INTAKES[installation] = Intake(installation)
+    return found

@@ -23,6 +23,7 @@ from stopwork.ledger.words import PrincipalKind
 from stopwork.notify.outlet import Outlet
 from stopwork.operations import credentials
 from stopwork.operations.installation import Installation
+from stopwork.operations.intake_file import Ways
 from stopwork.server.app import create_app
 from stopwork.server.pages.routes import console_routes
 from stopwork.server.stream import Stream
@@ -46,8 +47,15 @@ TURN_S: Final = 0.001
 class Serving:
     """A server that is about to run: its address, and the link by which the first person signs in."""
 
-    def __init__(self, installation: Installation, listener: socket.socket, public_url: str) -> None:
+    def __init__(
+        self,
+        installation: Installation,
+        listener: socket.socket,
+        public_url: str,
+        ways: Ways | None = None,
+    ) -> None:
         self.installation = installation
+        self.ways = ways
         self.url = public_url
         self._listener = listener
         self.sign_in_link = self.link_for(ADMINISTRATOR, administrator=True)
@@ -70,7 +78,9 @@ class Serving:
         crew = Crew(self.installation)
         stream = Stream(self.installation)
         secure = self.url.startswith("https://")
-        app = create_app(crew, console=lambda: console_routes(crew, secure=secure), stream=stream)
+        app = create_app(
+            crew, console=lambda: console_routes(crew, secure=secure), stream=stream, ways=self.ways
+        )
         with_many_files()
         with_short_stops()
         server = Server(configured(app), started=lambda: ready(self), stopping=stream.close)
@@ -136,6 +146,7 @@ def prepared(
     public_url: str | None = None,
     blobs: str | None = None,
     systems: Mapping[str, System] | None = None,
+    ways: Ways | None = None,
     outlet: Outlet | None = None,
     anchors: Anchors | None = None,
 ) -> Iterator[Serving]:
@@ -153,7 +164,7 @@ def prepared(
         ) as installation:
             bound = listener.getsockname()[1]
             shown = f"[{host}]" if ":" in host else host
-            yield Serving(installation, listener, (public_url or f"http://{shown}:{bound}").rstrip("/"))
+            yield Serving(installation, listener, (public_url or f"http://{shown}:{bound}").rstrip("/"), ways)
     finally:
         listener.close()
 

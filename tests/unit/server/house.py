@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import socket
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import credentials, manifests
+from stopwork.operations.intake_file import ways_of
 from stopwork.server.app import create_app
 from stopwork.server.pages.routes import console_routes
 from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, Office
@@ -40,6 +42,22 @@ tools:
 PATCHED: Final = MANIFEST.replace(
     "    permission: crm.tasks.write\n",
     "    permission: crm.tasks.write.own\n    idempotency: [run.trigger_id, args.account_id, args.title]\n",
+)
+#: Tools that report by webhook; what the till sends has to be signed.
+WAYS: Final = ways_of(
+    {
+        "webhooks": {
+            "desk": {
+                "summary": "item.title",
+                "workflow": "item.agent",
+                "kind": "user_report",
+                "key": "item.topic",
+            },
+            "till": {"summary": "body.what", "workflow": "invoices", "secret": "env:TILL"},
+        },
+        "agents": {"invoice-agent": "invoices"},
+    },
+    env={"TILL": f"whsec_{base64.b64encode(b't' * 32).decode()}"},
 )
 WITHIN_S: Final = 10
 
@@ -128,7 +146,7 @@ def house(folder: Path, *, first: Callable[[Office], object] | None = None) -> I
     with Office(folder) as office:
         if first is not None:
             first(office)
-        app = create_app(office.crew, console=lambda: console_routes(office.crew))
+        app = create_app(office.crew, console=lambda: console_routes(office.crew), ways=WAYS)
         with serving(app) as url:
             opened = House(office, url)
             try:

@@ -222,6 +222,15 @@ class Story:
             "/v1/inbox/mail", content=mail, headers={"content-type": "message/rfc822"}
         )
         assert sent.json()["reception"] == "unassigned", sent.text
+        alert = {
+            "status": "firing",
+            "labels": {"alertname": "Slow", "workflow": "invoices"},
+            "fingerprint": "f",
+        }
+        alerts = {"version": "4", "status": "firing", "alerts": [alert]}
+        assert self.post("/v1/webhooks/alertmanager", who=REPORTER, **alerts)["taken"] == {"raised": 1}
+        ticket = {"title": "It is slow", "agent": "invoices", "topic": "speed"}
+        assert self.post("/v1/webhooks/desk", who=REPORTER, **ticket)["taken"] == {"raised": 1}
         assigned = self.post(f"/v1/signals/{sent.json()['signal']}/assign", workflow="invoices")
         assert assigned["workflow"] == "invoices"
 

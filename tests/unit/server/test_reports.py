@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from stopwork.operations.signatures import signature
 from stopwork.server.api.endpoint import Access
 from tests.support.office import AGENT, KIM, LEE, WORKFLOW
 from tests.unit.server.described import endpoints
-from tests.unit.server.house import REPORTER, House, house, is_problem
+from tests.unit.server.house import ADMIN, REPORTER, House, house, is_problem
 
 
 @pytest.fixture
@@ -40,8 +41,6 @@ def test_a_reporter_has_a_plain_name_and_an_administrator_who_made_it(opened: Ho
     for who, name, status in ((LEE, "prometheus", 403), (REPORTER, "prometheus", 403)):
         made = opened.as_(who).post("/v1/tokens", json={"kind": "reporter", "id": name})
         assert made.status_code == status
-    from tests.unit.server.house import ADMIN
-
     for name, status in (("pager.duty-2", 201), ("Pager Duty", 422), ("x" * 64, 422)):
         made = opened.as_(ADMIN).post("/v1/tokens", json={"kind": "reporter", "id": name})
         assert made.status_code == status, name
@@ -107,6 +106,51 @@ def test_a_mail_by_the_tag_of_its_address(opened: House) -> None:
     nothing = opened.as_(REPORTER).post("/v1/inbox/mail", content=b"\xff" * 99, headers=headers)
     assert nothing.status_code == 400
     is_problem(nothing)
+
+
+def test_a_webhook_is_taken_with_a_token_or_signed(opened: House) -> None:
+    body = b'{"what": "The till was emptied twice"}'
+    at = str(int(opened.office.clock.now().timestamp()))
+    headers = {"content-type": "application/json", "webhook-id": "m-1", "webhook-timestamp": at}
+    good = {"webhook-signature": signature(b"t" * 32, "m-1", at, body)}
+    till, desk = "/v1/webhooks/till", "/v1/webhooks/desk"
+    stranger = opened.client()
+    for refused in ({}, {"webhook-signature": signature(b"x" * 32, "m-1", at, body)}):
+        answer = stranger.post(till, content=body, headers=headers | refused)
+        assert (answer.status_code, is_problem(answer)["code"]) == (401, "unauthenticated")
+    assert opened.as_(REPORTER).post(till, content=body, headers=headers).status_code == 401
+    assert stranger.post(desk, content=b"{}", headers=headers | good).status_code == 401
+    assert stranger.post("/v1/webhooks/none", content=b"{}", headers=headers).status_code == 401
+    assert opened.as_(REPORTER).post("/v1/webhooks/none", json={}).status_code == 404
+    assert opened.get("/v1/signals") == []
+    taken = [stranger.post(till, content=body, headers=headers | good).json()["taken"] for _ in range(2)]
+    assert taken == [{"raised": 1}, {"known": 1}]
+    [signal] = opened.get("/v1/signals")
+    assert signal["facts"]["reported_by"] == "webhook till"
+    broken = opened.as_(REPORTER).post(desk, content=b"{", headers={"content-type": "application/json"})
+    assert broken.status_code == 400
+
+
+def test_an_alert_that_is_over_is_noted_with_its_incident_and_closes_nothing(opened: House) -> None:
+    alert = {
+        "labels": {"alertname": "Flood", "workflow": WORKFLOW, "severity": "critical"},
+        "startsAt": "2026-03-02T12:00:00Z",
+        "fingerprint": "f1",
+    }
+
+    def send(status: str) -> Any:
+        body = {"version": "4", "alerts": [alert | {"status": status}]}
+        return opened.post("/v1/webhooks/alertmanager", who=REPORTER, **body)
+
+    assert [send(each)["taken"] for each in ("firing", "firing", "resolved")] == [
+        {"raised": 1},
+        {"known": 1},
+        {"raised": 1},
+    ]
+    [incident] = opened.get("/v1/incidents")
+    assert incident["status"] != "closed"
+    assert len(incident["signals"]) == 2
+    opened.post("/v1/webhooks/alertmanager", who=REPORTER, version="4", alerts=[])
 
 
 def test_a_flood_is_one_incident_and_permits_are_answered_meanwhile(opened: House) -> None:

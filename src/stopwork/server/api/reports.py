@@ -14,7 +14,7 @@ from stopwork.ledger.words import DetectedBy, IncidentType, Severity, SignalKind
 from stopwork.operations import mail_in, reporting
 from stopwork.operations.reporting import Received, Report
 from stopwork.server.api.endpoint import Access, Attend, Endpoint, Given, Write
-from stopwork.server.intake import Intake
+from stopwork.server.intake import intake_of
 
 #: A report is a few sentences, a signal a few facts.
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -81,99 +81,99 @@ def of_person(
     )
 
 
-def endpoints(intake: Intake) -> tuple[Endpoint, ...]:
-    """Answer the rows over one server's intake."""
-
-    async def report(g: Given, credential: Credential | None) -> Received:
-        body: NewReport = g.body
-        said = of_person(
-            body.text,
-            by=body.by or g.actor.id,
-            source="report",
-            where=body.where,
-            when=body.when,
-            workflow=body.workflow,
-            type=body.type,
-            noticed_by=body.noticed_by,
-            run=body.run,
-            delivery=f"{g.actor}\0{body.request}" if body.request else "",
-        )
-        return (await intake.take((said,), g.actor, credential))[0]
-
-    async def signal(g: Given, credential: Credential | None) -> Received:
-        body: NewSignal = g.body
-        said = Report(
-            source=f"signal {g.actor.id}",
-            kind=body.kind,
-            summary=body.summary,
-            workflow=body.workflow,
-            type=body.type,
-            key=body.key,
-            severity=body.severity,
-            occurred_at=body.occurred_at,
-            facts=body.facts,
-            run=body.run,
-            delivery=body.delivery,
-        )
-        return (await intake.take((said,), g.actor, credential))[0]
-
-    async def mail(g: Given, credential: Credential | None) -> Received:
-        said = await run_in_threadpool(mail_in.report_of, g.body.content)
-        return (await intake.take((said,), g.actor, credential))[0]
-
-    return (
-        Endpoint(
-            method="POST",
-            path="/v1/reports",
-            name="report",
-            summary="Report what somebody has seen; one sentence is enough",
-            does=Attend(report),
-            body=NewReport,
-            answer=Received,
-            access=Access.REPORT,
-            max_body_bytes=MAX_BODY_BYTES,
-            tag="signals",
-        ),
-        Endpoint(
-            method="POST",
-            path="/v1/signals",
-            name="raise_signal",
-            summary="Say what a tool noticed",
-            does=Attend(signal),
-            body=NewSignal,
-            answer=Received,
-            access=Access.REPORT,
-            max_body_bytes=MAX_BODY_BYTES,
-            tag="signals",
-        ),
-        Endpoint(
-            method="POST",
-            path="/v1/inbox/mail",
-            name="report_by_mail",
-            summary="Report by a mail as it came (RFC 5322); a mail server's pipe sends it here",
-            does=Attend(mail),
-            raw=("message/rfc822", "text/plain", "application/octet-stream"),
-            answer=Received,
-            access=Access.REPORT,
-            max_body_bytes=MAX_MAIL_BYTES,
-            tag="signals",
-        ),
-        Endpoint(
-            method="POST",
-            path="/v1/signals/{signal}/assign",
-            name="assign_signal",
-            summary="Say which workflow a signal is about that came in without one",
-            does=Write(
-                lambda tx, g: reporting.assign(
-                    tx,
-                    g.installation.manifests,
-                    signal=g.path["signal"],
-                    workflow=g.body.workflow,
-                    type=g.body.type,
-                )
-            ),
-            body=AssignSignal,
-            answer=r.Signal,
-            tag="signals",
-        ),
+async def _report(g: Given, credential: Credential | None) -> Received:
+    body: NewReport = g.body
+    said = of_person(
+        body.text,
+        by=body.by or g.actor.id,
+        source="report",
+        where=body.where,
+        when=body.when,
+        workflow=body.workflow,
+        type=body.type,
+        noticed_by=body.noticed_by,
+        run=body.run,
+        delivery=f"{g.actor}\0{body.request}" if body.request else "",
     )
+    return (await intake_of(g.installation).take((said,), g.actor, credential))[0]
+
+
+async def _signal(g: Given, credential: Credential | None) -> Received:
+    body: NewSignal = g.body
+    said = Report(
+        source=f"signal {g.actor.id}",
+        kind=body.kind,
+        summary=body.summary,
+        workflow=body.workflow,
+        type=body.type,
+        key=body.key,
+        severity=body.severity,
+        occurred_at=body.occurred_at,
+        facts=body.facts,
+        run=body.run,
+        delivery=body.delivery,
+    )
+    return (await intake_of(g.installation).take((said,), g.actor, credential))[0]
+
+
+async def _mail(g: Given, credential: Credential | None) -> Received:
+    said = await run_in_threadpool(mail_in.report_of, g.body.content)
+    return (await intake_of(g.installation).take((said,), g.actor, credential))[0]
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        method="POST",
+        path="/v1/reports",
+        name="report",
+        summary="Report what somebody has seen; one sentence is enough",
+        does=Attend(_report),
+        body=NewReport,
+        answer=Received,
+        access=Access.REPORT,
+        max_body_bytes=MAX_BODY_BYTES,
+        tag="signals",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/signals",
+        name="raise_signal",
+        summary="Say what a tool noticed",
+        does=Attend(_signal),
+        body=NewSignal,
+        answer=Received,
+        access=Access.REPORT,
+        max_body_bytes=MAX_BODY_BYTES,
+        tag="signals",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/inbox/mail",
+        name="report_by_mail",
+        summary="Report by a mail as it came (RFC 5322); a mail server's pipe sends it here",
+        does=Attend(_mail),
+        raw=("message/rfc822", "text/plain", "application/octet-stream"),
+        answer=Received,
+        access=Access.REPORT,
+        max_body_bytes=MAX_MAIL_BYTES,
+        tag="signals",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/signals/{signal}/assign",
+        name="assign_signal",
+        summary="Say which workflow a signal is about that came in without one",
+        does=Write(
+            lambda tx, g: reporting.assign(
+                tx,
+                g.installation.manifests,
+                signal=g.path["signal"],
+                workflow=g.body.workflow,
+                type=g.body.type,
+            )
+        ),
+        body=AssignSignal,
+        answer=r.Signal,
+        tag="signals",
+    ),
+)
