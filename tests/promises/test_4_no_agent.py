@@ -39,6 +39,7 @@ from stopwork.operations import (
     preparedness,
     recovering,
     returning,
+    triage,
 )
 from tests.support.office import AGENT, DANA, LEE, MANIFEST, WORKFLOW, Office
 from tests.support.trouble import Trouble
@@ -110,6 +111,12 @@ DEEDS: dict[str, Deed] = {
     "open an incident": by_agent(
         incidents.open_by_hand, manifests=rules, workflow=text(WORKFLOW), type=text(IncidentType.TOOL_MISUSE)
     ),
+    "accept an incident": by_agent(triage.accept, incident=incident),
+    "decline an incident": by_agent(triage.decline, incident=incident, reason=text("all is well")),
+    "merge an incident": by_agent(
+        triage.merge, manifests=rules, incident=incident, into=incident, reason=text("x")
+    ),
+    "split an incident": by_agent(triage.split, manifests=rules, incident=incident, reason=text("x")),
     "change the severity": by_agent(
         incidents.change_severity,
         manifests=rules,

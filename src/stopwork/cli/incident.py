@@ -12,6 +12,7 @@ from stopwork.cli.contain import contain
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Invocation, answers, paged, reason_option, yes_option
 from stopwork.cli.printing import in_short, object_name
+from stopwork.cli.triage import COMMANDS as SORTING
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.words import DetectedBy, IncidentStatus, IncidentType, Severity
 
@@ -39,6 +40,8 @@ def incident() -> None:
 
 
 incident.add_command(contain)
+for command in SORTING:
+    incident.add_command(command)
 
 
 def _show_incident(paper: Paper, found: Any) -> None:
@@ -48,6 +51,12 @@ def _show_incident(paper: Paper, found: Any) -> None:
             "title": found["title"],
             "severity": found["severity"],
             "status": found["status"],
+            "practice": "yes: it counts nowhere" if found["practice"] else None,
+            "went on in": found["merged_into"],
+            "merged into it": ", ".join(found["merged"]),
+            "split off from": found["split_from"],
+            "split off": ", ".join(found["split"]),
+            "opened by the rule": found["rule"],
             "type": found["type"],
             "workflow": f"{found['workflow']}, version {found['version']}",
             "detected": f"{paper.when(found['detected_at'])} by {found['detected_by']}",
@@ -69,7 +78,8 @@ def _show_incident(paper: Paper, found: Any) -> None:
 
 
 @incident.command("open")
-@click.argument("workflow")
+@click.argument("workflow", required=False)
+@click.option("--signal", metavar="ID", help="It is about this signal, and its workflow.")
 @click.option(
     "--type", "kind", type=click.Choice([each.value for each in IncidentType]), help="What happened."
 )
@@ -85,11 +95,12 @@ def _show_incident(paper: Paper, found: Any) -> None:
 )
 @click.option("--detected-at", type=moment, metavar="TIME", help="When it was noticed; otherwise now.")
 @click.option("--request", metavar="ID", help="A name for this opening: saying it twice opens one incident.")
+@click.option("--practice", is_flag=True, help="For practice: it counts nowhere, and nobody outside is told.")
 @answers(_show_incident)
 def open_incident(
-    cli: Invocation, workflow: str, kind: str | None, runs: tuple[str, ...], **more: Any
+    cli: Invocation, workflow: str | None, kind: str | None, runs: tuple[str, ...], **more: Any
 ) -> Any:
-    """Open an incident about WORKFLOW; nothing else has to be known.
+    """Open an incident about WORKFLOW, or a run or signal of it; nothing else has to be known.
 
     Owners and systems come from the manifest, the runs are those of the last day, the severity is proposed.
     """

@@ -32,6 +32,7 @@ from stopwork.server.api import (
     records,
     reports,
     running,
+    triage,
     versions,
     webhooks,
 )
@@ -115,6 +116,7 @@ def create_app(
 AFTER_THE_GUARD: Final = (
     *controls.ENDPOINTS,
     *incidents.ENDPOINTS,
+    *triage.ENDPOINTS,
     *auditing.ENDPOINTS,
     *aftermath.ENDPOINTS,
     *plans.ENDPOINTS,

@@ -16,6 +16,7 @@ from stopwork.ledger.records import Image, ObjectRef
 from stopwork.ledger.words import CheckState, ReenableCheck
 from tests.support.office import AGENT, DANA, KIM, LEE, WORKFLOW
 from tests.unit.server.house import ADMIN, FEED, OTHER_MANIFEST, PATCHED, REPORTER, House, Json, wait_for
+from tests.unit.server.sorting import sort_out
 
 TITLE: Final = "Call about the renewal"
 
@@ -36,6 +37,7 @@ class Story:
         self.made_up_for()
         self.agent_repeats_itself()
         self.people_look()
+        sort_out(self)
         self.reported()
         self.drafted()
         self.paused()

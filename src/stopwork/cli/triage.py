@@ -1,0 +1,94 @@
+"""Sorting incidents: accept, decline, merge, split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stopwork.cli.invocation import Invocation, answers, reason_option
+from stopwork.kernel.phrases import listed
+
+if TYPE_CHECKING:
+    from stopwork.cli.printing import Paper
+
+_INCIDENT = click.argument("incident_id", metavar="INCIDENT")
+
+
+def _show_standing(paper: Paper, found: Any) -> None:
+    paper.line(f"{found['id']} is {found['status']}; {found['commander']} commands it.")
+
+
+@click.command()
+@_INCIDENT
+@answers(_show_standing)
+def accept(cli: Invocation, incident_id: str) -> Any:
+    """Take the proposed INCIDENT on. You command it until you hand it over."""
+    return cli.server.post("/v1/incidents/{incident}/accept", incident=incident_id)
+
+
+def _show_declined(paper: Paper, found: Any) -> None:
+    paper.line(f"{found['incident']['id']} is declined.")
+    if found["lifted"]:
+        paper.line(f"Lifted: {listed(found['lifted'])}.")
+    if found["kept"]:
+        paper.line(
+            f"People have set {listed(found['kept'])}: a second person lifts them, stopwork holds lift"
+        )
+    if found["stage"]:
+        paper.line(f"The workflow is back at the stage {found['stage']}.")
+    if found["stage_stays"]:
+        paper.line(f"The stage stays where it is: {found['stage_stays']}.")
+
+
+@click.command()
+@_INCIDENT
+@reason_option("Why it is no incident; asked for when it is left out.")
+@answers(_show_declined)
+def decline(cli: Invocation, incident_id: str, reason: str | None) -> Any:
+    """Say that INCIDENT is none.
+
+    The holds that rules set for it are lifted, and the autonomy they took is given back: where there are such, only the business
+    owner declines it.
+    """
+    body = {"reason": cli.ask(reason, "Why is it no incident?", option="--reason")}
+    return cli.server.post("/v1/incidents/{incident}/decline", body, incident=incident_id)
+
+
+@click.command()
+@_INCIDENT
+@click.argument("into", metavar="OTHER")
+@reason_option("Why they are one; asked for when it is left out.")
+@answers(_show_standing)
+def merge(cli: Invocation, incident_id: str, into: str, reason: str | None) -> Any:
+    """Let INCIDENT go on in OTHER, which gets its signals, runs and holds."""
+    body = {"into": into, "reason": cli.ask(reason, "Why are they one?", option="--reason")}
+    return cli.server.post("/v1/incidents/{incident}/merge", body, incident=incident_id)
+
+
+@click.command()
+@_INCIDENT
+@click.option("--signal", "signals", multiple=True, metavar="ID", help="Give it once for each signal.")
+@click.option("--run", "runs", multiple=True, metavar="ID", help="Give it once for each run.")
+@click.option("--title", metavar="TEXT", help="In a few words; otherwise it is made from the type.")
+@reason_option("Why it is another cause; asked for when it is left out.")
+@answers(_show_standing)
+def split(
+    cli: Invocation,
+    incident_id: str,
+    signals: tuple[str, ...],
+    runs: tuple[str, ...],
+    title: str | None,
+    reason: str | None,
+) -> Any:
+    """Open an incident of its own for some signals and runs of INCIDENT."""
+    body = {
+        "signals": list(signals),
+        "runs": list(runs),
+        "title": title,
+        "reason": cli.ask(reason, "Why is it another cause?", option="--reason"),
+    }
+    return cli.server.post("/v1/incidents/{incident}/split", body, incident=incident_id)
+
+
+COMMANDS = (accept, decline, merge, split)

@@ -1,0 +1,93 @@
+"""Sorting incidents: proposals are accepted or declined, what belongs together is merged, what does not is split."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from stopwork.ledger import records as r
+from stopwork.operations import triage
+from stopwork.server.api.controls import Reason
+from stopwork.server.api.endpoint import Write
+from stopwork.server.api.incidents import incident_of, of_incident
+
+Chosen = Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=1000)]
+
+
+class Decline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    reason: Reason
+
+
+class Merge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``into`` is the incident that it goes on in."""
+
+    into: Annotated[str, Meta(min_length=1, max_length=200)]
+    reason: Reason
+
+
+class Split(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Signals, runs, or both; a signal takes its run along unless one that stays is about it too."""
+
+    signals: Chosen = ()
+    runs: Chosen = ()
+    reason: Reason
+    title: Annotated[str, Meta(max_length=300)] = ""
+
+
+ENDPOINTS = (
+    of_incident(
+        "POST",
+        "/accept",
+        "accept_incident",
+        "Take a proposed incident on; whoever accepts it commands it",
+        Write(lambda tx, g: triage.accept(tx, incident=incident_of(g))),
+        r.Incident,
+    ),
+    of_incident(
+        "POST",
+        "/decline",
+        "decline_incident",
+        "Say that it is no incident; what a rule did by itself is taken back",
+        Write(lambda tx, g: triage.decline(tx, incident=incident_of(g), reason=g.body.reason)),
+        triage.Declined,
+        body=Decline,
+    ),
+    of_incident(
+        "POST",
+        "/merge",
+        "merge_incident",
+        "Let it go on in another incident of the same workflow",
+        Write(
+            lambda tx, g: triage.merge(
+                tx,
+                g.installation.manifests,
+                incident=incident_of(g),
+                into=g.body.into,
+                reason=g.body.reason,
+            )
+        ),
+        r.Incident,
+        body=Merge,
+    ),
+    of_incident(
+        "POST",
+        "/split",
+        "split_incident",
+        "Open an incident of its own for some of its signals and runs",
+        Write(
+            lambda tx, g: triage.split(
+                tx,
+                g.installation.manifests,
+                incident=incident_of(g),
+                signals=g.body.signals,
+                runs=g.body.runs,
+                reason=g.body.reason,
+                title=g.body.title,
+            )
+        ),
+        r.Incident,
+        body=Split,
+        status=201,
+    ),
+)
