@@ -31,6 +31,7 @@ _WHO = {
     Access.FEED: "feeds and people",
     Access.REPORT: "people, agents and reporters",
     Access.SIGNED: "people, agents and reporters, or whoever signs it",
+    Access.MONITOR: "monitors and people",
 }
 _HEADINGS = {
     "guard": "What guards ask",
@@ -41,6 +42,7 @@ _HEADINGS = {
     "drafts": "Drafted calls",
     "backfills": "Backfills",
     "feeds": "Feeds of systems of record",
+    "log": "The evidence log",
     "signals": "Signals in",
     "calls": "Calls whose outcome is unknown",
     "incidents": "Incidents",

@@ -57,6 +57,11 @@ def _show_issued(paper: Paper, found: Any) -> None:
 @click.option(
     "--reporter", metavar="NAME", help="For a tool that says what it noticed. It can do nothing else."
 )
+@click.option(
+    "--monitor",
+    metavar="NAME",
+    help="For who follows the log's checkpoints and hashes. It can do nothing else.",
+)
 @click.option("--valid-for", "valid_for_s", type=duration_s, metavar="DURATION", help="For example 30d.")
 @click.option("--administrator", is_flag=True, help="A person who looks after this installation.")
 @answers(_show_issued)
@@ -65,7 +70,7 @@ def create_token(cli: Invocation, valid_for_s: int | None, *, administrator: boo
     asked = [(PrincipalKind(kind), name) for kind, name in whom.items() if name]
     if len(asked) != 1:
         raise click.UsageError(
-            "give one of --agent WORKFLOW, --person ADDRESS, --feed SYSTEM or --reporter NAME"
+            "give one of --agent WORKFLOW, --person ADDRESS, --feed SYSTEM, --reporter NAME or --monitor NAME"
         )
     [(kind, name)] = asked
     body = {"kind": kind, "id": name, "valid_for_s": valid_for_s, "administrator": administrator}

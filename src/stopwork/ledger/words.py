@@ -199,13 +199,14 @@ class Role(StrEnum):
 
 class PrincipalKind(StrEnum):
     """Who acts; an agent can never approve, lift, sign or send, and a reporter only says what it noticed, a feed what
-    changed in its system."""
+    changed in its system. A monitor only reads the log's checkpoints and hashes."""
 
     PERSON = "person"
     AGENT = "agent"
     SYSTEM = "system"
     REPORTER = "reporter"
     FEED = "feed"
+    MONITOR = "monitor"
 
 
 class SignalKind(StrEnum):

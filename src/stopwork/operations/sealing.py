@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import Final
 
 import sqlalchemy as sa
 from msgspec import Struct
 
-from stopwork.kernel.errors import Conflict, Tampered
+from stopwork.kernel.errors import Conflict, NotFound, Tampered
 from stopwork.ledger.merkle import Tree, leaf_hash
 from stopwork.ledger.notes import Signer, checkpoint_text
 from stopwork.ledger.offline.signed import Checkpoint
 from stopwork.storage.store import Store
-from stopwork.storage.tables import checkpoint, merkle_node
+from stopwork.storage.tables import checkpoint, journal, merkle_node
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
@@ -22,6 +23,9 @@ from stopwork.storage.view import View
 BATCH: Final = 500
 #: How many one seals where so much is unsealed that nobody who waits for a seal would wait less.
 LARGE_BATCH: Final = 4_000
+#: How C2SP tlog-tiles cuts the log: so many levels of it make one tile, so many hashes wide.
+TILE_HEIGHT: Final = 8
+TILE_WIDTH: Final = 1 << TILE_HEIGHT
 PROVER_REMEMBERS: Final = 4_096
 
 
@@ -69,9 +73,13 @@ def seal(store: Store, signer: Signer) -> int:
     return size
 
 
+def _covered(view: View) -> int:
+    return (view.checkpoint() or (0, ""))[0]
+
+
 def _sealed(view: View) -> int:
     """Answer how many entries are sealed; they have to be there."""
-    size = (view.checkpoint() or (0, ""))[0]
+    size = _covered(view)
     if view.last_seq() < size:
         raise _tampered(view.last_seq() + 1, "is missing")
     return size
@@ -146,3 +154,29 @@ def prover(view: View, size: int) -> Callable[[int], tuple[bytes, ...]]:
     """Answer what proves that the entry at an index (from 0) is in the log of ``size`` entries."""
     tree = Tree(_RememberedNodes(view), size)
     return lambda index: tree.inclusion_proof(index, size)
+
+
+def unsealed_for_s(view: View, now: datetime) -> float:
+    """Answer how long the oldest entry that no checkpoint covers has waited for one."""
+    waiting = view.entries(after=_covered(view), limit=1)
+    return max(0.0, (now - waiting[0].at).total_seconds()) if waiting else 0.0
+
+
+def tile(view: View, level: int, index: int, width: int) -> bytes:
+    """Answer hashes of the log side by side as C2SP tlog-tiles has them: ``width`` roots of ``256**level`` entries each.
+
+    ``NotFound`` where the newest checkpoint does not cover all of them.
+    """
+    first, height = index * TILE_WIDTH, TILE_HEIGHT * level
+    if first + width > _covered(view) >> height:
+        raise NotFound(
+            f"tile {level}/{index} of {width} hashes is not sealed yet", hint="Read /v1/log/checkpoint first."
+        )
+    if level == 0:
+        leaves = sa.select(journal.c.leaf).where(journal.c.seq > first, journal.c.seq <= first + width)
+        rows = view.execute(leaves.order_by(journal.c.seq)).scalars()
+    else:
+        at, position = merkle_node.c.level == height, merkle_node.c.position
+        nodes = sa.select(merkle_node.c.hash).where(at, position >= first, position < first + width)
+        rows = view.execute(nodes.order_by(position)).scalars()
+    return b"".join(rows)

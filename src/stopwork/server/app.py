@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from stopwork import __version__
 from stopwork.kernel.errors import StopworkError
+from stopwork.operations import sealing
 from stopwork.operations.intake_file import Ways
 from stopwork.server.api import (
     aftermath,
@@ -28,6 +29,7 @@ from stopwork.server.api import (
     feeds,
     guard,
     incidents,
+    log,
     plans,
     records,
     reports,
@@ -60,6 +62,7 @@ class ServerHealth(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     sealed: int
     entries: int
+    unsealed_for_s: float
     duties: list[Health]
 
 
@@ -147,6 +150,7 @@ def all_endpoints(crew: Crew, pulses: Pulses | None = None) -> tuple[Endpoint, .
             version=__version__,
             sealed=sealed,
             entries=view.last_seq(),
+            unsealed_for_s=sealing.unsealed_for_s(view, installation.store.clock.now()),
             duties=duties,
         )
 
@@ -163,6 +167,7 @@ def all_endpoints(crew: Crew, pulses: Pulses | None = None) -> tuple[Endpoint, .
     return (
         *(guard.endpoints(pulses.answer) if pulses else guard.ENDPOINTS),
         *AFTER_THE_GUARD,
+        *log.endpoints(crew),
         health,
     )
 

@@ -37,6 +37,8 @@ class Description:
         found = [each for of, form, each in self._operations if of == method and form.fullmatch(path)]
         if path.startswith("/v1/containment/"):  # the one id that holds a slash
             found = [each for _, _, each in self._operations if each["operationId"] == "record_containment"]
+        if path.startswith("/v1/log/tile/"):  # so does this one
+            found = [each for _, _, each in self._operations if each["operationId"] == "log_tile"]
         assert found, f"{method} {path} is not described"
         return dict(found[0])
 

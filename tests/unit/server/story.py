@@ -166,8 +166,10 @@ class Story:
             "calls/call-1/similar",
         ):
             self.get(f"/v1/{path}")
-        for path in ("signals", "journal", "me", "tokens", "health", "workflows", "openapi.json"):
+        for path in ("signals", "journal", "me", "tokens", "health", "log", "workflows", "openapi.json"):
             self.get(f"/v1/{path}", who=ADMIN)
+        for path in ("log/checkpoint", "log/tile/0/000.p/1"):
+            self.house.as_(LEE).get(f"/v1/{path}").raise_for_status()
         self.get(f"/v1/workflows/{WORKFLOW}/observed")
         self.get("/v1/runs/run-1/difference", before="run-0")
         self.get(self.at("/difference"))

@@ -34,6 +34,7 @@ BY_ACCESS: Final = {
     Access.FEED: FEEDS,
     Access.REPORT: GUARDED,
     Access.SIGNED: GUARDED,
+    Access.MONITOR: PEOPLE,
 }
 
 

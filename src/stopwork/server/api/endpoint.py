@@ -26,7 +26,8 @@ MAX_NUMBER: Final = 2**53 - 1
 
 
 class Access(StrEnum):
-    """Who may call: nobody in particular, agents and people, only a person, a system's feed and people, or whoever reports.
+    """Who may call: nobody in particular, agents and people, only a person, a system's feed and people, whoever reports, or whoever
+    follows the log.
 
     ``SIGNED`` is as ``REPORT``, or without a token, where the row itself checks the sender's signature.
     """
@@ -37,6 +38,7 @@ class Access(StrEnum):
     ANY = "any"
     PERSON = "person"
     FEED = "feed"
+    MONITOR = "monitor"
 
     def admits(self, kind: PrincipalKind) -> bool:
         """Answer whether such a principal may call: a token that is made for one way in opens no other."""
@@ -51,6 +53,7 @@ _ADMITTED: Final = {
     Access.ANY: frozenset({PrincipalKind.PERSON, PrincipalKind.AGENT}),
     Access.PERSON: frozenset({PrincipalKind.PERSON}),
     Access.FEED: frozenset({PrincipalKind.PERSON, PrincipalKind.FEED}),
+    Access.MONITOR: frozenset({PrincipalKind.PERSON, PrincipalKind.MONITOR}),
 }
 
 
@@ -105,7 +108,7 @@ class Fetch(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """One row of the API. ``answer`` is ``None`` for a file; nothing has to be sent where no body is needed; ``also`` are media types besides JSON that can be asked for.
+    """One row of the API. ``answer`` is ``None`` for a file, and for what is never JSON; nothing has to be sent where no body is needed; ``also`` are media types besides JSON that can be asked for.
 
     A row with ``raw`` media types is given its body as it came, as a :class:`Raw`.
     """
@@ -130,7 +133,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 class Rendered(Struct, frozen=True, kw_only=True):
     """An answer that is not JSON."""
 
-    content: str
+    content: str | bytes
     media_type: str
 
 

@@ -106,7 +106,7 @@ def _answered(each: Endpoint, of_type: dict[int, Any]) -> dict[str, Any]:
     if isinstance(each.does, Fetch):
         return {each.does.media_type: {}}
     also: dict[str, Any] = {media_type: {} for media_type in each.also}
-    return {"application/json": {"schema": of_type[id(each.answer)]}, **also}
+    return also if each.answer is None else {"application/json": {"schema": of_type[id(each.answer)]}, **also}
 
 
 def _path_parameters(each: Endpoint) -> list[dict[str, Any]]:
