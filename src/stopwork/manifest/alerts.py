@@ -13,6 +13,7 @@ from stopwork.manifest.parts import (
     MAX_ENTRIES,
     MAX_KEY_PARTS,
     AutoHold,
+    FieldPath,
     Count,
     KeyPart,
     Part,
@@ -90,6 +91,19 @@ class DuplicateAlert(Alert, frozen=True):
         ),
     ] = 0.9
     hold: Annotated[AutoHold, says("What is paused at once, before anyone is asked.")] = AutoHold.TOOL
+
+
+class InputAlert(Alert, frozen=True):
+    """Input that is too old, from a source nobody declared, or of somebody else's account."""
+
+    account: Annotated[
+        FieldPath | None,
+        says(
+            "Where each run works for one account: the field of arguments and of retrieved facts in which the account stands. "
+            "The first one that a run names is its own; anything of another one is wrong input.",
+            "customer_id",
+        ),
+    ] = None
 
 
 class FailureAlert(Alert, frozen=True):
@@ -204,9 +218,9 @@ class Alerts(Part, frozen=True):
     duplicate_action: Annotated[DuplicateAlert, says("An action was done twice.")] = field(
         default_factory=DuplicateAlert
     )
-    stale_input: Annotated[Alert, says("Input was older than its source allows.")] = field(
-        default_factory=Alert
-    )
+    stale_input: Annotated[
+        InputAlert, says("Input was older than its source allows, or of a source or an account that is none of the run's.")
+    ] = field(default_factory=InputAlert)
     policy_violation: Annotated[Alert, says("A call was denied by a condition or a guardrail.")] = field(
         default_factory=Alert
     )

@@ -160,7 +160,13 @@ class Story:
         )
 
     def retrieval(
-        self, source: str | None, run: str = "r1", *, old: timedelta | None = None, name: str = "export"
+        self,
+        source: str | None,
+        run: str = "r1",
+        *,
+        old: timedelta | None = None,
+        name: str = "export",
+        **facts: Any,
     ) -> Story:
         """Read a source as it was ``old`` before; ``None`` does not say how old it was."""
         return self.write(
@@ -170,6 +176,7 @@ class Story:
                 workflow=self.workflow,
                 kind=w.StepKind.RETRIEVAL,
                 name=name,
+                facts=facts,
                 source=source,
                 as_of=None if old is None else self.now - old,
             )

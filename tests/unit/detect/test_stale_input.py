@@ -128,3 +128,86 @@ def test_the_rule_says_what_is_held_and_how_grave_it_is() -> None:
 )
 def test_where_nothing_is_declared_nothing_is_wrong(rules: Callable[[str], None]) -> None:
     assert findings(DETECTOR, Story().run("r1").retrieval("wiki", old=STALE), rules) == []
+
+
+OF_ONE_ACCOUNT = rules_of(
+    manifest(sources=SOURCES, alerts={"stale_input": {"account": "customer.id", "hold": "workflow"}})
+)
+
+
+def of(account: object) -> dict[str, object]:
+    return {"id": account, "name": "the same name"}
+
+
+# Each case: its name, then story, what is found.
+ACCOUNTS: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
+    "one account": (
+        lambda s: s.call("A", effect=READ, customer=of("A-1")).call("B", customer=of("A-1")),
+        [],
+    ),
+    "a read of another": (
+        lambda s: s.call("A", customer=of("A-1")).call("B", effect=READ, customer=of("A-2")),
+        ["B"],
+    ),
+    "a write for another": (
+        lambda s: s.call("A", effect=READ, customer=of("A-1")).call("B", customer=of("A-2")),
+        ["B"],
+    ),
+    "a retrieval about another": (
+        lambda s: s.call("A", customer=of("A-1")).retrieval("inbox", customer=of("A-2")),
+        ["another account"],
+    ),
+    "each run has its own": (
+        lambda s: s.call("A", "r1", customer=of("A-1")).call("B", "r2", customer=of("A-2")),
+        [],
+    ),
+    "a retry for another": (
+        lambda s: (
+            s.call("A", customer=of("A-1")).run("r2", retry_of="r1").call("B", "r2", customer=of("A-2"))
+        ),
+        ["B"],
+    ),
+    "a number is as good as its digits": (
+        lambda s: s.call("A", customer=of(7)).call("B", customer=of("7")),
+        [],
+    ),
+    "nothing is said of an account": (
+        lambda s: s.call("A", customer=of("A-1")).call("B", customer="A-2").call("C", customer=of(None)),
+        [],
+    ),
+    "a refused call": (
+        lambda s: s.call("A", customer=of("A-1")).call("B", customer=of("A-2"), verdict=Verdict.DENY),
+        [],
+    ),
+    "again and again": (
+        lambda s: (
+            s.call("A", customer=of("A-1"))
+            .call("B", customer=of("A-2"))
+            .call("C", customer=of("A-3"))
+            .after(minutes=1)
+            .call("D", customer=of("A-2"))
+        ),
+        ["B", "D"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_finds_what_is_of_another_account_than_the_run_works_for(name: str) -> None:
+    tell, expected = ACCOUNTS[name]
+    assert signs(findings(DETECTOR, tell(Story().run("r1")), OF_ONE_ACCOUNT)) == expected
+    assert findings(DETECTOR, tell(Story().run("r1")), RULES) == []
+
+
+def test_the_words_name_both_accounts() -> None:
+    story = Story().run("r1").call("A", customer=of("A-1")).call("B", effect=READ, customer=of("A-2"))
+    finding = finding_of(DETECTOR, story, OF_ONE_ACCOUNT)
+    assert finding.summary == "crm.create_task read for A-2, while the run works for A-1"
+    assert (finding.facts["threshold"], finding.facts["value"]) == ("A-1", "A-2")
+    assert (finding.hold, finding.severity) == (ScopeKind.WORKFLOW, Severity.SEV2)
+
+
+def test_input_can_be_old_and_of_another_account() -> None:
+    story = Story().run("r1").call("A", customer=of("A-1"))
+    story.retrieval("crm_export", old=STALE, customer=of("A-2"))
+    assert signs(findings(DETECTOR, story, OF_ONE_ACCOUNT)) == ["crm_export", "another account"]
