@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from stopwork.detect.approval_bypass import ApprovalBypass
+from stopwork.detect.bad_writeback import BadWriteback
 from stopwork.detect.cost import Cost
 from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.duplicate_action import DuplicateAction
@@ -42,6 +43,7 @@ DETECTORS: tuple[Detector[Any], ...] = (
     Cost(),
     Loop(),
     WriteFailure(),
+    BadWriteback(),
     PauseTest(),
 )
 """Each serves the alert rule of its name. Findings of one entry come in this order, and the first opens the incident."""

@@ -237,6 +237,9 @@ class Alerts(Part, frozen=True):
     approval_bypass: Annotated[BypassAlert, says("Something was done that nobody approved.")] = field(
         default_factory=BypassAlert
     )
+    bad_writeback: Annotated[WritebackAlert, says("A value was written that cannot be right.")] = field(
+        default_factory=WritebackAlert
+    )
     sensitive_data: Annotated[
         ExposureAlert, says("A credential, or data of a restricted class, stood where it should not.")
     ] = field(default_factory=ExposureAlert)

@@ -12,11 +12,11 @@ from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.registry import DETECTORS, DetectorFailed, Watch, restore
 from stopwork.detect.rulebook import Rulebook
 from stopwork.ledger.events import EVENT_TYPES, Entry, Event
-from stopwork.ledger.records import Reason, Record
-from stopwork.ledger.words import EffectKind, ReasonKind, RunStatus, ScopeKind, Verdict
+from stopwork.ledger.records import Effect, Image, ObjectRef, Reason, Record
+from stopwork.ledger.words import EffectKind, Operation, ReasonKind, RunStatus, ScopeKind, Verdict
 from stopwork.manifest.model import Alerts
 from tests.unit.detect.manifests import TOOLS, manifest
-from tests.unit.detect.story import START, Story, rules_of
+from tests.unit.detect.story import START, WORKFLOW, Story, rules_of
 
 RULES = rules_of(
     manifest(
@@ -24,6 +24,7 @@ RULES = rules_of(
         sources={"inbox": {"trust": "external", "fresh_within": "1d"}},
         schedule={"cron": "0 8 * * MON", "timezone": "America/New_York", "finish_within": "45m"},
         tools=TOOLS | {"mail.send": TOOLS["mail.send"] | {"only_to": ["acme.test"]}},
+        objects={"crm/account": {"fields": {"amount": {"max": 10}}}},
         alerts={"duplicate_action": {"key": ["args.same"]}, "loop": {"repeats": 5}},
     )
 )
@@ -31,6 +32,22 @@ LOOK = START + timedelta(days=8)
 PAST_DUE = Reason(kind=ReasonKind.CONDITION, verdict=Verdict.DENY, text="denied when args.due < now")
 
 UNASKED = Reason(kind=ReasonKind.GATE, verdict=Verdict.WAIT, text="approval by business is needed")
+
+ACME = ObjectRef(system="crm", type="account", id="acme")
+WRONG = Effect(
+    id="effect-1",
+    call="W",
+    run="r1",
+    workflow=WORKFLOW,
+    tool="crm.update_account",
+    object=ACME,
+    operation=Operation.MODIFIED,
+    before=Image.present({"amount": 1}),
+    after=Image.present({"amount": 11}),
+    at=START,
+    source="declared",
+    object_key=str(ACME),
+)
 
 
 def bad_week() -> Story:
@@ -44,6 +61,7 @@ def bad_week() -> Story:
         cost_usd=1
     )
     story.call("G", tool="mail.send", reasons=(UNASKED,)).outcome("G")
+    story.call("W", tool="crm.update_account").outcome("W", effects=(WRONG,))
     return story.finished("r1", RunStatus.FAILED).run("r2", retry_of="r1").call("D", "r2", same="bolt")
 
 
