@@ -111,15 +111,17 @@ class Detection:
         rules = functools.cache(signals.rules_in_force(view, self._installation.manifests))
         entries = view.entries(after=self._at, limit=BATCH) if recent is None else recent
         watch, findings, failures = self._watch.follow(entries, rules)
-        if ticks := self._ticked_at is None or now - self._ticked_at >= TICKS_EVERY:
-            watch, found, failed = watch.tick(now, rules)
+        # While there is more to catch up with, time has come no further than the entries: what they will tell has not been missed.
+        reached = min(now, entries[-1].at) if len(entries) == BATCH else now
+        if ticks := self._ticked_at is None or abs(reached - self._ticked_at) >= TICKS_EVERY:
+            watch, found, failed = watch.tick(reached, rules)
             findings += found
             failures += failed
         return _Seen(
             watch=watch,
             at=entries[-1].seq if entries else self._at,
             entries=len(entries),
-            ticked_at=now if ticks else self._ticked_at,
+            ticked_at=reached if ticks else self._ticked_at,
             findings=findings,
             failures=failures,
         )

@@ -4,16 +4,23 @@ started anew or run beside another.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from stopwork.detect.detector import Detector, Finding
+from stopwork.detect.missed_run import MissedRun
 from stopwork.detect.registry import DETECTORS
+from stopwork.detect.rulebook import Rulebook
 from stopwork.kernel.clock import ManualClock
 from stopwork.kernel.errors import StopworkError
-from stopwork.ledger.records import Signal
-from stopwork.worker.detection import DUTY, MOST_UNSAVED, SAVED_EVERY, Detection
+from stopwork.ledger.events import Entry
+from stopwork.ledger.records import Record, Signal
+from stopwork.ledger.words import RunStatus
+from stopwork.operations import runs
+from stopwork.worker.detection import BATCH, DUTY, MOST_UNSAVED, SAVED_EVERY, Detection
 from stopwork.worker.duty import position
 from tests.support.office import MANIFEST, Office
 from tests.support.told import recording, stepped
@@ -117,3 +124,50 @@ def test_how_far_it_came_is_stored_now_and_then(office: Office, detection: Detec
     office.store.write(recording(*(stepped(f"step_{n}", run) for n in range(MOST_UNSAVED))))
     detection.follow()
     assert stored_at(office) - before >= MOST_UNSAVED
+
+
+def test_what_detectors_are_behind_with_was_not_missed(office: Office) -> None:
+    """After an outage the run of this Monday stands further on in the journal than they have come when they look at the clock."""
+    assert isinstance(office.clock, ManualClock)
+    office.clock.advance(timedelta(days=6))
+    run = office.begin(trigger="manual")
+    office.store.write(recording(*(stepped(f"step_{n}", run) for n in range(BATCH + 1))))
+    office.clock.advance(timedelta(hours=23, minutes=1))
+    on_time = office.begin("the Monday after")
+    office.store.write(lambda tx: runs.finish(tx, run=on_time, status=RunStatus.SUCCEEDED))
+    office.clock.advance(timedelta(hours=3))
+    Detection(office.inst, [MissedRun()]).follow()
+    assert signals(office) == []
+
+
+class Nothing(Record):
+    """No state."""
+
+
+class Watch(Detector[Nothing]):
+    """Notes when it was told that time has passed."""
+
+    name = "watch"
+    watches = ()
+    state_type = Nothing
+
+    def __init__(self) -> None:
+        self.told: list[datetime] = []
+
+    def step(self, state: Nothing, entry: Entry, rules: Rulebook) -> tuple[Nothing, tuple[Finding, ...]]:
+        return state, ()
+
+    def tick(self, state: Nothing, now: datetime, rules: Rulebook) -> tuple[Nothing, tuple[Finding, ...]]:
+        self.told.append(now)
+        return state, ()
+
+
+def test_detectors_go_on_looking_at_a_clock_that_was_set_back(office: Office) -> None:
+    assert isinstance(office.clock, ManualClock)
+    watch = Watch()
+    detection = Detection(office.inst, [watch])
+    began = office.clock.now()
+    for hours in (1, -1, 1):
+        detection.follow()
+        office.clock.advance(timedelta(hours=hours))
+    assert watch.told == [began, began + timedelta(hours=1), began]
