@@ -35,6 +35,7 @@ from stopwork.server.pages.builders.controls import chosen_hold
 from stopwork.server.pages.held import held
 from stopwork.server.pages.planning import approve_plan, edit_item, look_again, propose_plan
 from stopwork.server.pages.sent import Landed, Sent
+from stopwork.server.pages.sorting import SORTING
 from stopwork.storage.transaction import Tx
 
 #: A page is answered after this long; a recovery goes on by itself.
@@ -353,6 +354,7 @@ def prepare(sent: Sent) -> Landed:
 
 
 _OF_INCIDENT: Final = {
+    **SORTING,
     "note": note,
     "severity": severity,
     "handover": handover,

@@ -162,6 +162,27 @@
   const GO = { b: "/", i: "/incidents", a: "/approvals", d: "/drafts", h: "/holds", j: "/journal" };
   let going = 0;
 
+  // A decision is made on the proposal that has the focus, and on no other: without one the first is chosen and nothing is done.
+  function chosenProposal() {
+    return document.activeElement?.closest("[data-proposal]");
+  }
+
+  function chooseProposal(step) {
+    const every = [...document.querySelectorAll("[data-proposal]")];
+    const place = every.indexOf(chosenProposal());
+    every[place < 0 ? 0 : Math.min(Math.max(place + step, 0), every.length - 1)]?.focus();
+  }
+
+  function decideProposal(key) {
+    const row = chosenProposal();
+    if (!row) return chooseProposal(0);
+    const control = row.querySelector(`[data-key="${key}"]`);
+    if (!control) return;
+    if (control.tagName !== "SUMMARY") return control.click();
+    control.parentElement.open = true;
+    setTimeout(() => control.parentElement.querySelector("select, input:not([type=hidden])").focus());
+  }
+
   document.addEventListener("keydown", (event) => {
     const shortcuts = document.getElementById("shortcuts");
     if (!shortcuts || event.ctrlKey || event.metaKey || event.altKey || openTyping()) return;
@@ -174,6 +195,10 @@
       shortcuts.showModal();
     } else if (event.key === "p") {
       location.assign("/pause");
+    } else if (event.key === "j" || event.key === "k") {
+      chooseProposal(event.key === "j" ? 1 : -1);
+    } else if ("adm".includes(event.key) && document.querySelector("[data-proposal]")) {
+      decideProposal(event.key);
     } else if (event.key === "n") {
       document.querySelector("#next a")?.click();
     }

@@ -9,7 +9,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import points
 from stopwork.server.pages import contexts as c
-from stopwork.server.pages.builders.incidents import incident_row
+from stopwork.server.pages.builders.incidents import incident_row, proposals
 from stopwork.server.pages.builders.look import OPEN_STATUSES, Look, concerns, hold_row, pending_approvals
 
 MAX_SHOWN: Final = 100
@@ -29,8 +29,11 @@ def board(look: Look) -> c.BoardContext:
         workflows=tuple(_workflow(look, each, holds) for each in view.find(r.Workflow, limit=MAX_SHOWN)),
         holds=holds,
         incidents=tuple(
-            incident_row(look, each) for each in sorted(open_incidents, key=lambda it: it.severity)
+            incident_row(look, each)
+            for each in sorted(open_incidents, key=lambda it: it.severity)
+            if each.status is not w.IncidentStatus.PROPOSED
         ),
+        proposals=proposals(look),
         approvals=tuple(row for row in pending_approvals(look) if not row.why_not),
         points=tuple(points.live(view, now=look.now)),
         most=MAX_SHOWN

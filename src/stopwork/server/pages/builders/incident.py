@@ -20,7 +20,7 @@ from stopwork.operations import points, postmortems, preparedness
 from stopwork.operations.cases import gather
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.auditing import audit_panel
-from stopwork.server.pages.builders.incidents import timeline
+from stopwork.server.pages.builders.incidents import deciding, timeline
 from stopwork.server.pages.builders.look import Look, hold_row, pending_approvals
 from stopwork.server.pages.builders.plan import recover_panel
 from stopwork.server.pages.builders.workflow import ladder
@@ -50,6 +50,7 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
     return c.IncidentContext(
         frame=look.frame(known.title, "incidents", watch=f"incident:{incident_id}"),
         incident=known,
+        deciding=deciding(look, known),
         workflow=case.workflow,
         phases=phases,
         next=action,

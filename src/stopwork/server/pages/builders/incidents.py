@@ -18,6 +18,8 @@ from stopwork.server.pages.vocabulary import label
 
 INCIDENTS_A_PAGE: Final = 25
 MAX_CHOICES: Final = 100
+MAX_PROPOSALS: Final = 50
+MAX_OTHERS: Final = 20
 REPORT_ENTRIES: Final = 200
 MAX_ENTRIES: Final = 10_000
 
@@ -52,13 +54,46 @@ def incident_row(look: Look, incident: r.Incident) -> c.IncidentRow:
     )
 
 
+def proposals(look: Look) -> tuple[c.IncidentRow, ...]:
+    """Answer what is only proposed, the gravest first, with what each can be merged into and when it ought to be decided."""
+    found = look.view.find(
+        r.Incident, status=w.IncidentStatus.PROPOSED, order="opened_at", limit=MAX_PROPOSALS
+    )
+    return tuple(deciding(look, each) for each in sorted(found, key=lambda it: it.severity))
+
+
+def deciding(look: Look, incident: r.Incident) -> c.IncidentRow:
+    """Answer an incident as a line with what it can be merged into; a proposal also with when it ought to be decided."""
+    rows = [hold_row(look, hold) for hold in look.view.each(r.Hold, incident=incident.id, active=True)]
+    manifest = look.manifests.version(look.view, incident.workflow, incident.version).manifest
+    proposed = incident.status is w.IncidentStatus.PROPOSED
+    others = look.view.find(
+        r.Incident,
+        workflow=incident.workflow,
+        status=OPEN_STATUSES,
+        order="-opened_at",
+        limit=MAX_OTHERS + 1,
+    )
+    return c.IncidentRow(
+        incident=incident,
+        holds=tuple(row.hold for row in rows),
+        unsettled=c.Unsettled.of(row.pause for row in rows),
+        others=tuple(
+            c.Choice(value=other.id, label=f"{other.id}: {other.title}")
+            for other in others
+            if other.id != incident.id and other.practice == incident.practice
+        ),
+        decide_by=incident.opened_at + manifest.response.within(incident.severity) if proposed else None,
+    )
+
+
 def incidents(look: Look) -> c.IncidentsContext:
     """Answer incidents, newest first; status and workflow stand in the address."""
     view = look.view
     status = look.query.get("status", "open")
     wanted: dict[str, object] = {}
     if status == "open":
-        wanted["status"] = OPEN_STATUSES
+        wanted["status"] = tuple(each for each in OPEN_STATUSES if each is not w.IncidentStatus.PROPOSED)
     elif status in set(w.IncidentStatus):
         wanted["status"] = status
     if workflow := look.query.get("workflow"):
@@ -80,6 +115,7 @@ def incidents(look: Look) -> c.IncidentsContext:
     return c.IncidentsContext(
         frame=look.frame("Incidents", "incidents"),
         incidents=tuple(incident_row(look, each) for each in shown),
+        proposals=proposals(look) if status == "open" else (),
         filters=(
             look.chosen("status", "Status", statuses),
             look.chosen("workflow", "Workflow", [("", "any"), *((it.id, it.title) for it in workflows)]),

@@ -86,6 +86,7 @@ class BoardContext(Context):
     points: tuple[PointView, ...]
     closed_recently: tuple[r.Incident, ...] = ()
     most: int = 0
+    proposals: tuple[IncidentRow, ...] = ()
 
 
 # --- workflow and run ------------------------------------------------------------------------------

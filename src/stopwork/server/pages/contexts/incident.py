@@ -182,12 +182,13 @@ class ReenablePanel(Context):
 class IncidentContext(Context):
     """Everything that one incident asks for, phase by phase.
 
-    ``goes_on`` says what the holds leave running, ``touched`` what is known to be changed, and ``doubtful`` are the calls whose
+    ``deciding`` is what it can be merged into. ``goes_on`` says what the holds leave running, ``touched`` what is known to be changed, and ``doubtful`` are the calls whose
     outcome nobody knows.
     """
 
     frame: Frame
     incident: r.Incident
+    deciding: IncidentRow
     workflow: r.Workflow
     phases: tuple[PhaseView, ...]
     next: NextAction | None
@@ -275,12 +276,13 @@ class ObjectsContext(Context):
 
 
 class IncidentsContext(Context):
-    """Incidents, filtered and paged."""
+    """Incidents, filtered and paged; those that are only proposed are decided here."""
 
     frame: Frame
     incidents: tuple[IncidentRow, ...]
     filters: tuple[Filter, ...]
     paging: Paging
+    proposals: tuple[IncidentRow, ...] = ()
 
 
 class OpenIncidentContext(Context):

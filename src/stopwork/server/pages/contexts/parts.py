@@ -206,10 +206,15 @@ class TimelineRow(Context):
 
 
 class IncidentRow(Context):
-    """An incident, what of it is held and whether that is enforced, and the one thing to do next."""
+    """An incident, what of it is held and whether that is enforced, and the one thing to do next.
+
+    ``others`` are those that it may be merged into, and ``decide_by`` is when a proposal ought to be decided.
+    """
 
     incident: r.Incident
     holds: tuple[r.Hold, ...]
     unsettled: Unsettled
     next_title: str = ""
     next_who: str = ""
+    others: tuple[Choice, ...] = ()
+    decide_by: datetime | None = None

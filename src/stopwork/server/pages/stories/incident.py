@@ -17,6 +17,7 @@ from stopwork.server.pages import contexts as c
 from stopwork.server.pages.stories import aftermath as a
 from stopwork.server.pages.stories import panels as p
 from stopwork.server.pages.stories import world as s
+from stopwork.server.pages.stories.sorting import sorting_stories
 
 changed = msgspec.structs.replace
 PHASES = tuple(w.Phase)
@@ -105,6 +106,7 @@ def incident_stories(
     whole = c.IncidentContext(
         frame=frame(a.INCIDENT.id, "incidents", path=path, watch=f"incident:{a.INCIDENT.id}"),
         incident=a.INCIDENT,
+        deciding=c.IncidentRow(incident=a.INCIDENT, holds=(), unsettled=c.Unsettled()),
         workflow=s.WORKFLOW,
         phases=steps(w.Phase.OPEN),
         next=_next(w.Phase.OPEN),
@@ -259,6 +261,7 @@ def _list_stories(
         paging=c.Paging(shown=1),
     )
     yield "incidents", listing
+    yield from sorting_stories(whole, listing)
     yield "incidents-none", changed(listing, incidents=(), paging=c.Paging(shown=0))
     yield (
         "incident-new",

@@ -1,0 +1,74 @@
+"""Incidents that are sorted: proposed, declined, merged, for practice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace as changed
+
+from stopwork.incidents.lifecycle import NextAction
+from stopwork.ledger import words as w
+from stopwork.server.pages import contexts as c
+from stopwork.server.pages.stories import aftermath as a
+from stopwork.server.pages.stories import world as s
+
+PROPOSED = changed(
+    a.INCIDENT,
+    id="AI-INC-2026-0105-002",
+    type=w.IncidentType.PROMPT_INJECTION,
+    title=f"Weekly renewal risk prep may have followed instructions from outside {s.HOSTILE}",
+    severity=w.Severity.SEV0,
+    status=w.IncidentStatus.PROPOSED,
+    rule="prompt_injection",
+    opened_at=s.ago(minutes=21),
+    next_update_at=None,
+)
+MINOR = changed(
+    PROPOSED,
+    id="AI-INC-2026-0105-003",
+    type=w.IncidentType.POLICY_DRIFT,
+    title="Weekly renewal risk prep behaves differently since a change",
+    severity=w.Severity.SEV2,
+    rule="drift",
+    opened_at=s.ago(minutes=3),
+)
+OTHERS = (c.Choice(value=a.INCIDENT.id, label=f"{a.INCIDENT.id}: {a.INCIDENT.title}"),)
+
+
+def sorting_stories(whole: c.IncidentContext, listing: c.IncidentsContext) -> Iterator[tuple[str, c.Context]]:
+    """Answer the lists with proposals, and an incident in each state that is no phase."""
+    held = whole.holds[0]
+    grave = c.IncidentRow(
+        incident=PROPOSED,
+        holds=(held.hold,),
+        unsettled=held.unsettled,
+        others=OTHERS,
+        decide_by=s.ago(minutes=6),
+    )
+    minor = c.IncidentRow(
+        incident=MINOR,
+        holds=(),
+        unsettled=c.Unsettled(),
+        others=OTHERS,
+        decide_by=s.NOW + (s.NOW - s.ago(hours=3)),
+    )
+    yield "incidents-proposed", changed(listing, proposals=(grave, minor))
+    asks = NextAction(
+        phase=w.Phase.OPEN,
+        title="Accept the incident, decline it, or merge it into another one",
+        why="proposed by the alert rule prompt_injection",
+        who="lee@acme.test",
+    )
+    yield (
+        "incident-proposed",
+        changed(whole, incident=PROPOSED, deciding=grave, next=asks, decisions=()),
+    )
+    declined = changed(PROPOSED, status=w.IncidentStatus.DECLINED, closed_at=s.NOW)
+    merged = changed(declined, status=w.IncidentStatus.MERGED, merged_into=a.INCIDENT.id)
+    for name, ended in (("declined", declined), ("merged", merged)):
+        yield (
+            f"incident-{name}",
+            changed(whole, incident=ended, deciding=grave, next=None, holds=(), decisions=()),
+        )
+    drill = changed(a.INCIDENT, practice=True, merged=(MINOR.id,), split=(PROPOSED.id,))
+    yield "incident-practice", changed(whole, incident=drill)
