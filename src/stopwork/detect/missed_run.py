@@ -1,5 +1,8 @@
 """Notices scheduled runs that did not start, did not finish in time, or finished late.
 
+Each occasion has its window of service: it opens when the run is due, and ``start_within`` and ``finish_within`` say when it closes. Hours
+or days without service are hours and days that the schedule leaves out.
+
 The schedule is read in its own time zone: a time that daylight saving skips falls due as soon as the clock
 has jumped, one that it repeats falls due once (as cron does it). While a hold covers the workflow, or its
 schedule, nothing is missed: people decided that it should not run, and the hold counts what it costs.
@@ -7,6 +10,7 @@ schedule, nothing is missed: people decided that it should not run, and the hold
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, NamedTuple
@@ -26,7 +30,7 @@ from stopwork.manifest.model import Alert, Schedule
 
 TRIGGER = "schedule"
 EARLY = timedelta(minutes=5)
-"""A run that starts this long before its time still counts for it: clocks differ."""
+"""A run that starts this long before its time still counts for it: clocks differ. Where runs follow each other closely it is a quarter of the time between them."""
 
 MOST_WORKFLOWS = 1_024
 MOST_RUNS = 200
@@ -122,15 +126,22 @@ def occasions(schedule: Schedule, *, after: datetime) -> Iterator[datetime]:
         yield due.astimezone(UTC)
 
 
+@functools.lru_cache(maxsize=2 * MOST_WORKFLOWS)
 def next_due(schedule: Schedule, *, after: datetime) -> datetime | None:
-    """Answer when the schedule falls due next; ``None`` when it never does again."""
+    """Answer when the schedule falls due next; ``None`` when it never does again.
+
+    Every look at the clock asks this of every workflow, and the answer is another one only when an occasion has been judged.
+    """
     return next(occasions(schedule, after=after), None)
 
 
 class _Occasion(NamedTuple):
+    """One time at which the schedule falls due; runs from ``opens`` to ``closes`` are its runs."""
+
     due: datetime
-    following: datetime
     deadline: datetime
+    opens: datetime
+    closes: datetime
 
 
 class _Judge(NamedTuple):
@@ -145,7 +156,11 @@ class _Judge(NamedTuple):
     def starts(self, now: datetime) -> tuple[datetime, list[Finding]]:
         within = self.schedule.start_within
         judged = list(self._past(self.watched.started_until, within, now))
-        missing = [each for each in judged if not self._runs(each) and not self._excused(each)]
+        missing = [
+            each
+            for each in judged
+            if not any(run.at <= each.deadline for run in self._runs(each)) and not self._excused(each)
+        ]
         until = judged[-1].due if judged else self.watched.started_until
         if not missing:
             return until, []
@@ -187,20 +202,24 @@ class _Judge(NamedTuple):
 
     def _past(self, after: datetime, within: timedelta, now: datetime) -> Iterator[_Occasion]:
         """Answer the occasions after a moment whose deadline has passed."""
+        first = next_due(self.schedule, after=after)
+        if first is None or first + within > now:
+            return
         due_times = occasions(self.schedule, after=after)
-        due = next(due_times, None)
+        due, opens = next(due_times, None), None
         for _ in range(MOST_DUE):
             if due is None or due + within > now:
                 return
             following = next(due_times, None)
-            yield _Occasion(due, following or now + within, due + within)
-            due = following
+            early = min(EARLY, ((following or now + EARLY) - due) / 4)
+            closes = (following or now + within) - early
+            yield _Occasion(due, due + within, opens or due - early, closes)
+            due, opens = following, closes
 
     def _runs(self, occasion: _Occasion) -> list[Started]:
-        begin, end = occasion.due - EARLY, occasion.following - EARLY
-        return sorted(
-            (run for run in self.watched.runs.values() if begin <= run.at < end), key=lambda run: run.at
-        )
+        runs = self.watched.runs.values()
+        its = (run for run in runs if occasion.opens <= run.at < occasion.closes)
+        return sorted(its, key=lambda run: run.at)
 
     def _excused(self, occasion: _Occasion) -> bool:
         return any(hold.touches(self.workflow, occasion.due, occasion.deadline) for hold in self.holds)

@@ -58,6 +58,11 @@ def at(clock: str) -> Callable[[Story], Story]:
     return move
 
 
+def _of_another(story: Story) -> Story:
+    story.workflow = "another"
+    return story
+
+
 EVENING = MONDAY_8_NEW_YORK + timedelta(hours=10)
 # Each case: its name, then story of the week, what is said on Monday evening.
 CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
@@ -75,6 +80,30 @@ CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
     "finished late": (
         lambda s: at("8:59")(at("8:01")(s).run("r1")).finished("r1"),
         ["the run due 2026-03-02 13:00 UTC finished 14 minutes late"],
+    ),
+    "started late, and finished in time all the same": (
+        lambda s: at("8:40")(at("8:11")(s).run("r1")).finished("r1"),
+        ["the run due 2026-03-02 13:00 UTC had not started 10 minutes later"],
+    ),
+    "started and finished late": (
+        lambda s: at("9:10")(at("8:50")(s).run("r1")).finished("r1"),
+        [
+            "the run due 2026-03-02 13:00 UTC had not started 10 minutes later",
+            "the run due 2026-03-02 13:00 UTC finished 25 minutes late",
+        ],
+    ),
+    "finished in the last moment": (lambda s: at("8:45")(at("8:10")(s).run("r1")).finished("r1"), []),
+    "started twice, once in time": (
+        lambda s: at("8:30")(at("8:02")(at("7:58")(s).run("r1")).run("r2")).finished("r2"),
+        [],
+    ),
+    "told of twice": (
+        lambda s: at("8:30")(at("8:01")(s).run("r1").run("r1")).finished("r1").finished("r1"),
+        [],
+    ),
+    "of another workflow": (
+        lambda s: at("8:30")(at("8:01")(_of_another(s)).run("r1")).finished("r1"),
+        ["the run due 2026-03-02 13:00 UTC had not started 10 minutes later"],
     ),
     "failed, and its retry finished in time": (
         lambda s: at("8:40")(
@@ -190,3 +219,63 @@ def test_a_run_on_the_day_of_a_clock_change_counts(change: str, started: str) ->
     for entry in ran.run("r1").finished("r1").entries:
         state, _ = DETECTOR.step(state, entry, rules)
     assert not looked(state, due + timedelta(hours=3), rules=rules)
+
+
+def test_runs_that_follow_each_other_closely_are_each_of_their_own_time() -> None:
+    """Every five minutes, and that of 13:10 does not come: those before and after it do not stand in for it."""
+    rules = rules_of(
+        manifest(
+            schedule={"cron": "*/5 * * * *", "timezone": "UTC", "start_within": "2m", "finish_within": "3m"}
+        )
+    )
+    story = Story(MONDAY_8_NEW_YORK + timedelta(minutes=2)).applied()
+    for minute in (5, 15, 20):
+        story.now = MONDAY_8_NEW_YORK + timedelta(minutes=minute, seconds=2)
+        story.run(f"r{minute}").after(minutes=1).finished(f"r{minute}")
+    state = DETECTOR.start()
+    found: list[Finding] = []
+    for entry in story.entries:
+        state, new = DETECTOR.tick(state, entry.at, rules)
+        state, _ = DETECTOR.step(state, entry, rules)
+        found += new
+    found += looked(state, MONDAY_8_NEW_YORK + timedelta(minutes=24), rules=rules)
+    assert [finding.facts["due"] for finding in found] == [["2026-03-02T13:10:00+00:00"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "cron", "night", "runs", "missed"),
+    [
+        ("02:30 that never comes, and its run", "30 2 * * *", "2026-03-08", ["07:00"], []),
+        ("02:30 that never comes, and no run", "30 2 * * *", "2026-03-08", [], ["07:00"]),
+        ("01:30 that comes twice, its run at the first", "30 1 * * *", "2026-11-01", ["05:30"], []),
+        ("01:30 that comes twice, its run at the second", "30 1 * * *", "2026-11-01", ["06:30"], ["05:30"]),
+        ("01:30 that comes twice, a run at both", "30 1 * * *", "2026-11-01", ["05:30", "06:30"], []),
+        ("hourly through spring", "0 * * * *", "2026-03-08", ["05:00", "06:00", "07:00", "08:00"], []),
+        (
+            "hourly through autumn",
+            "0 * * * *",
+            "2026-11-01",
+            ["05:00", "06:00", "08:00"],
+            ["07:00"],
+        ),
+    ],
+)
+def test_the_night_of_a_clock_change(
+    name: str, cron: str, night: str, runs: list[str], missed: list[str]
+) -> None:
+    rules = rules_of(manifest(schedule={"cron": cron, "timezone": "America/New_York"}))
+
+    def moment_of(clock: str) -> datetime:
+        return datetime.fromisoformat(f"{night}T{clock}:00+00:00")
+
+    story = Story(moment_of("04:30")).applied()
+    for clock in runs:
+        story.now = moment_of(clock) + timedelta(minutes=1)
+        story.run(clock).finished(clock)
+    state = DETECTOR.start()
+    for entry in story.entries:
+        state, _ = DETECTOR.step(state, entry, rules)
+    found = looked(state, moment_of("08:30"), rules=rules)
+    assert [due for each in found for due in each.facts["due"]] == [
+        moment_of(clock).isoformat() for clock in missed
+    ], name
