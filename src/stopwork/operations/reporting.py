@@ -7,7 +7,7 @@ delivered twice changes nothing. What comes in masses is one cause: the first re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -173,14 +173,16 @@ class _Desk:
     def __init__(self, tx: Tx, manifests: Manifests, said: Iterable[Report]) -> None:
         self._tx = tx
         self._manifests = manifests
-        self._delivered = _delivered(tx, [each for each in map(_digest, said) if each])
+        self._delivered = delivered(
+            tx, [digest for each in said if (digest := delivery_digest(each.source, each.delivery))]
+        )
         self._new: dict[str, str] = {}
         self._standing: dict[tuple[str, str], _Standing] = {}
         self._causes: dict[tuple[str, str], set[str]] = {}
 
     def take(self, said: Report) -> Received:
         """Answer what becomes of a report; that it was counted is recorded by :meth:`settle`."""
-        digest = _digest(said)
+        digest = delivery_digest(said.source, said.delivery)
         if digest and (earlier := self._new.get(digest) or self._delivered.get(digest)):
             known = self._tx.need(r.Signal, earlier)
             return Received(
@@ -210,11 +212,7 @@ class _Desk:
                         incident=standing.incident,
                     )
                 )
-        if self._new:
-            now = self._tx.now
-            self._tx.execute(sa.delete(delivery).where(delivery.c.at < now - REMEMBERED))
-            rows = [{"digest": digest, "at": now, "signal": signal} for digest, signal in self._new.items()]
-            self._tx.execute(sa.insert(delivery), rows)
+        remember(self._tx, self._new)
 
     def _of_cause(self, finding: Finding) -> _Standing:
         cause = cause_key(finding)
@@ -388,14 +386,13 @@ def short_key(key: str) -> str:
     return f"{flat[:40]}~{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
-def _digest(said: Report) -> str:
+def delivery_digest(source: str, name: str) -> str:
     """Answer the versioned name under which a delivery is remembered; empty where the sender gives it none."""
-    if not said.delivery:
-        return ""
-    return "1:" + hashlib.sha256(f"{said.source}\0{said.delivery}".encode()).hexdigest()
+    return "1:" + hashlib.sha256(f"{source}\0{name}".encode()).hexdigest() if name else ""
 
 
-def _delivered(tx: Tx, digests: Sequence[str]) -> dict[str, str]:
+def delivered(tx: Tx, digests: Sequence[str]) -> dict[str, str]:
+    """Answer which of these were delivered lately, and the signals that they are."""
     found: dict[str, str] = {}
     for start in range(0, len(digests), _ASKED_AT_ONCE):
         asked = digests[start : start + _ASKED_AT_ONCE]
@@ -406,3 +403,13 @@ def _delivered(tx: Tx, digests: Sequence[str]) -> dict[str, str]:
         )
         found |= {row.digest: row.signal for row in rows}
     return found
+
+
+def remember(tx: Tx, new: Mapping[str, str]) -> None:
+    """Remember what was delivered, by its digest, with the signal that it is; what is older than a delivery is known is forgotten."""
+    if new:
+        tx.execute(sa.delete(delivery).where(delivery.c.at < tx.now - REMEMBERED))
+        tx.execute(
+            sa.insert(delivery),
+            [{"digest": digest, "at": tx.now, "signal": signal} for digest, signal in new.items()],
+        )

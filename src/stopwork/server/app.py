@@ -44,6 +44,7 @@ from stopwork.server.api.openapi import document
 from stopwork.server.api.routing import routes
 from stopwork.server.auth import Remembered
 from stopwork.server.intake import intake_of
+from stopwork.server.otlp import Otlp
 from stopwork.server.pages.rendering import CONTENT_SECURITY_POLICY
 from stopwork.server.problems import on_error
 from stopwork.server.pulses import Pulses
@@ -84,6 +85,7 @@ def create_app(
         intake_of(installation).ways = ways
     endpoints = all_endpoints(crew, Pulses(installation, stream.closing))
     remembered = Remembered(installation)
+    otlp = Otlp(installation, remembered)
     description = msgspec.json.encode(document(endpoints))
 
     async def openapi(_request: Request) -> Response:
@@ -101,6 +103,8 @@ def create_app(
     api = [
         *routes(endpoints, installation, remembered),
         Route("/stream", stream.serve),
+        Route("/traces", otlp.serve, methods=["POST"]),
+        *(Route(path, otlp.nothing, methods=["POST"]) for path in ("/logs", "/metrics")),
         Route("/openapi.json", openapi),
     ]
     application = Starlette(

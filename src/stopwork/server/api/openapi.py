@@ -43,6 +43,28 @@ _STREAM: dict[str, Any] = {
 }
 
 
+#: Exporters speak OTLP, which is described elsewhere.
+_TRACES: dict[str, Any] = {
+    "operationId": "export_traces",
+    "summary": "OpenTelemetry traces (OTLP over HTTP): tool calls are put on record, failed agents are signals",
+    "tags": ["signals"],
+    "parameters": [],
+    "security": _BEARER,
+    "externalDocs": {"url": "https://opentelemetry.io/docs/specs/otlp/"},
+    "requestBody": {"required": True, "content": {"application/x-protobuf": {}, "application/json": {}}},
+    "responses": {
+        "200": {
+            "description": "Taken, or taken in part.",
+            "content": {"application/x-protobuf": {}, "application/json": {}},
+        },
+        "default": {
+            "description": "Refused: a google.rpc.Status.",
+            "content": {"application/x-protobuf": {}, "application/json": {}},
+        },
+    },
+}
+
+
 def document(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
     """Answer the description of every endpoint."""
     types = [t for each in endpoints for t in (each.body, each.query, each.answer) if t is not None]
@@ -61,7 +83,7 @@ def document(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "paths": {**paths, f"{ROOT}/stream": {"get": _STREAM}},
+        "paths": {**paths, f"{ROOT}/stream": {"get": _STREAM}, f"{ROOT}/traces": {"post": _TRACES}},
         "components": {
             "schemas": {**components, "Problem": problem_schema()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
