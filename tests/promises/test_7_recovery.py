@@ -40,9 +40,14 @@ class Crash(BaseException):
 
 
 @pytest.fixture
-def trouble(tmp_path: Path) -> Iterator[Trouble]:
+def office(tmp_path: Path) -> Iterator[Office]:
     with Office(tmp_path / "data") as office:
-        yield Trouble(office)
+        yield office
+
+
+@pytest.fixture
+def trouble(office: Office) -> Trouble:
+    return Trouble(office)
 
 
 def states(trouble: Trouble, plan: Plan) -> dict[str, ItemState]:
@@ -52,7 +57,8 @@ def states(trouble: Trouble, plan: Plan) -> dict[str, ItemState]:
 # --- order -----------------------------------------------------------------------------------------
 
 
-def test_the_order_is_seal_audit_plan_approval_run(trouble: Trouble) -> None:
+def test_the_order_is_seal_audit_plan_approval_run(office: Office) -> None:
+    trouble = Trouble(office, preserved=False)
     with pytest.raises(Conflict, match="evidence is not sealed"):
         trouble.propose()
     trouble.audit()

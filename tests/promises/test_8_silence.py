@@ -35,7 +35,7 @@ from tests.support.trouble import Trouble
 
 WITHIN_S = 10.0
 
-DUTIES = {"detectors", "sealer", "housekeeping", "reconciling", "recoveries", "pause tests", "watch"}
+DUTIES = {"detectors", "sealer", "housekeeping", "reconciling", "recoveries", "pause tests", "preserving", "watch"}
 
 
 class Nothing(Record):
@@ -157,7 +157,7 @@ def test_a_duty_that_has_fallen_silent_is_not_well(office: Office) -> None:
     assert unwell(office) == {}
     assert isinstance(office.clock, ManualClock)
     office.clock.advance(SILENT_FLOOR + timedelta(seconds=10))
-    assert set(unwell(office)) == {"detectors", "sealer", "housekeeping", "recoveries"}
+    assert set(unwell(office)) == {"detectors", "sealer", "housekeeping", "recoveries", "preserving"}
     office.clock.advance(timedelta(minutes=10))
     assert set(unwell(office)) == DUTIES
 

@@ -16,19 +16,19 @@ TITLE = "Prepare the renewal"
 class Trouble:
     """The agent moves a renewal date and makes one task twice; the detectors open an incident about it."""
 
-    def __init__(self, office: Office, *, incident: str = "") -> None:
-        """Make the trouble, or go on with an ``incident`` that is there."""
+    def __init__(self, office: Office, *, incident: str = "", preserved: bool = True) -> None:
+        """Make the trouble, or go on with an ``incident`` that is there. Its evidence is sealed by itself unless it is not ``preserved``."""
         self.office = office
-        self.incident = incident or self._made()
+        self.incident = incident or self._made(without="" if preserved else "preserving")
 
-    def _made(self) -> str:
+    def _made(self, *, without: str) -> str:
         office = self.office
         self.run = office.begin()
         self.update = office.do(self.run, "crm.update_account", account_id="acme", renewal="2025-01-01")
         self.tasks: list[PermitAnswer] = [
             office.do(self.run, "crm.create_task", account_id="acme", title=TITLE, nth=nth) for nth in (1, 2)
         ]
-        office.wait(seconds=1)
+        office.wait(seconds=1, without=without)
         (opened,) = office.read(lambda view: list(view.each(Incident)))
         return opened.id
 

@@ -17,7 +17,7 @@ KEPT_BY_ITSELF: Final = (Severity.SEV0, Severity.SEV1, Severity.SEV2)
 #: Evidence is sealed again by itself when more has come, each time after twice as long as the time before, and no more often than this.
 FIRST_WAIT: Final = timedelta(minutes=5)
 MOST_BY_ITSELF: Final = 8
-_UNDER_WAY: Final = (
+UNDER_WAY: Final = (
     IncidentStatus.INVESTIGATING,
     IncidentStatus.CONTAINED,
     IncidentStatus.RECOVERING,
@@ -120,7 +120,7 @@ def due_because(
 
     ``newest`` is when something last came that belongs to the incident. Whatever is sealed again waits longer each time.
     """
-    if incident.status not in _UNDER_WAY or incident.severity not in KEPT_BY_ITSELF:
+    if incident.status not in UNDER_WAY or incident.severity not in KEPT_BY_ITSELF:
         return ""
     if not bundles:
         return f"by itself, because the incident is {incident.severity.value}"

@@ -319,6 +319,7 @@ class Phase(StrEnum):
 class CustodyDeed(StrEnum):
     """What was done with evidence."""
 
+    ADDED = "added"
     SEALED = "sealed"
     VIEWED = "viewed"
     EXPORTED = "exported"

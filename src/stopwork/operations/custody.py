@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from stopwork.ledger.events import (
     Entry,
+    EvidenceAdded,
     EvidenceSealed,
     EvidenceViewed,
     LegalHoldLifted,
@@ -30,7 +31,7 @@ ONE_LOOK: Final = timedelta(minutes=15)
 _LOOKS_READ: Final = 200
 _ENTRIES_AT_ONCE: Final = 1_000
 _KINDS: Final = tuple(
-    name_of(kind) for kind in (EvidenceSealed, EvidenceViewed, LegalHoldSet, LegalHoldLifted)
+    name_of(kind) for kind in (EvidenceAdded, EvidenceSealed, EvidenceViewed, LegalHoldSet, LegalHoldLifted)
 )
 
 
@@ -63,6 +64,8 @@ def _line(entry: Entry) -> CustodyLine:
 
 def _told(entry: Entry) -> tuple[CustodyDeed, str, str, str | None]:
     match entry.event:
+        case EvidenceAdded(blobs=blobs, why=why):
+            return CustodyDeed.ADDED, ", ".join(blob.name for blob in blobs), why, blobs[0].digest
         case EvidenceSealed(path=path, digest=digest, reason=reason):
             return CustodyDeed.SEALED, path, reason, digest
         case EvidenceViewed(what=what, exported=None):

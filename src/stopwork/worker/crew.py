@@ -21,6 +21,7 @@ from stopwork.operations import (
     outcomes,
     pause_tests,
     points,
+    preserving,
     recovering,
     retention,
     sealing,
@@ -69,6 +70,7 @@ class Crew:
             Duty(name="housekeeping", period_s=2.0, work=self._keep_house),
             Duty(name="reconciling", period_s=30.0, work=self._reconcile),
             Duty(name="recoveries", period_s=1.0, work=self._recover),
+            Duty(name="preserving", period_s=1.0, work=self._preserve),
             Duty(name="pause tests", period_s=60.0, work=self._test_pauses),
         ]
         self.anchoring = Anchoring(installation)
@@ -108,6 +110,9 @@ class Crew:
 
     def _recover(self) -> None:
         recovering.carry_on_all(self.installation, for_s=RECOVERS_FOR_S)
+
+    def _preserve(self) -> None:
+        preserving.seal_due(self.installation)
 
     def _test_pauses(self) -> None:
         pause_tests.run_due(self.installation)

@@ -25,7 +25,7 @@ REASON = "The customer has asked for the records."
 def trouble(tmp_path: Path) -> Iterator[Trouble]:
     with Office(tmp_path) as office:
         office.write(partial(credentials.issue, principal=ADMIN, administrator=True), actor=SYSTEM)
-        yield Trouble(office)
+        yield Trouble(office, preserved=False)
 
 
 def hold(trouble: Trouble, who: Principal = LEE, reason: str = REASON) -> LegalHold:

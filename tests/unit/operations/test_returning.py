@@ -129,7 +129,8 @@ def test_the_return_climbs_to_the_top_and_leaves_nothing_held(trouble: Trouble) 
     assert trouble.known.status is IncidentStatus.MONITORING
 
 
-def test_nothing_returns_before_the_evidence_is_sealed(trouble: Trouble) -> None:
+def test_nothing_returns_before_the_evidence_is_sealed(office: Office) -> None:
+    trouble = Trouble(office, preserved=False)
     with pytest.raises(Conflict, match="evidence is not sealed"):
         up(trouble)
 

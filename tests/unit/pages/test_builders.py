@@ -95,7 +95,7 @@ def flood(office: Office) -> tuple[str, str]:
     office.do(run, "crm.update_account", account_id="acme", renewal="2025-01-01")
     office.do(run, "crm.create_task", account_id="acme", title="Prepare the renewal")
     office.do(run, "crm.create_task", account_id="acme", title="Prepare the renewal", nth=2)
-    office.wait(seconds=1)
+    office.wait(seconds=1, without="preserving")
     (opened,) = office.read(lambda view: list(view.each(r.Incident)))
     return run, opened.id
 

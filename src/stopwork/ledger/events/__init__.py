@@ -82,7 +82,7 @@ from stopwork.ledger.events.incidents import (
 )
 from stopwork.ledger.events.lanes import ItemsPostponed
 from stopwork.ledger.events.pause_tests import PauseTestBegan, PauseTestFinished
-from stopwork.ledger.events.preserving import KeysKept, LegalHoldLifted, LegalHoldSet
+from stopwork.ledger.events.preserving import EvidenceAdded, KeysKept, LegalHoldLifted, LegalHoldSet
 from stopwork.ledger.events.reading_again import ItemsReadAgain
 from stopwork.ledger.events.reports import SignalAssigned, SignalRepeated, ToolsTraced
 from stopwork.ledger.events.triage import IncidentMerged, IncidentSplit
@@ -142,6 +142,7 @@ __all__ = [
     "EffectsObserved",
     "Entry",
     "Event",
+    "EvidenceAdded",
     "EvidenceSealed",
     "EvidenceViewed",
     "HoldLifted",
@@ -157,10 +158,10 @@ __all__ = [
     "ItemsPostponed",
     "ItemsReadAgain",
     "KeysExpired",
-    "LogAnchored",
     "KeysKept",
     "LegalHoldLifted",
     "LegalHoldSet",
+    "LogAnchored",
     "ManifestApplied",
     "ManifestApproved",
     "ManifestDeclined",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stopwork.ledger.events.base import Event
+from stopwork.ledger.records import BlobRef
 
 
 class LegalHoldSet(Event, tag="legal_hold.set"):
@@ -26,3 +27,12 @@ class KeysKept(Event, tag="keys.kept"):
 
     workflow: str
     keys: tuple[str, ...]
+
+
+class EvidenceAdded(Event, tag="evidence.added"):
+    """A person added files to an incident's evidence; their content lies beside the journal."""
+
+    incident: str
+    workflow: str
+    blobs: tuple[BlobRef, ...]
+    why: str

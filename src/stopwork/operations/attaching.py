@@ -1,0 +1,81 @@
+"""Attachments: a file that a person adds to an incident's evidence, a log of another system or a picture of a screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from typing import IO, Final
+
+from stopwork.kernel.errors import Invalid, NotFound
+from stopwork.ledger.events import EvidenceAdded
+from stopwork.ledger.records import BlobRef, Incident, Principal
+from stopwork.operations.custody import note_look
+from stopwork.operations.installation import Installation
+from stopwork.operations.people import refuse_agent
+from stopwork.storage.contents import named
+from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
+
+MAX_NAME_CHARACTERS: Final = 200
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}")
+
+
+def attach(
+    installation: Installation,
+    actor: Principal,
+    *,
+    incident: str,
+    name: str,
+    content: bytes | IO[bytes],
+    media_type: str = "application/octet-stream",
+    why: str = "",
+) -> BlobRef:
+    """Keep a file with the incident's evidence; it is in the next bundle. Its content is never shown as anything but a download.
+
+    ``TooLarge`` beyond the bound of blobs, ``Invalid`` for a name or media type that is none.
+    """
+    refuse_agent(actor, "add to the evidence")
+    installation.store.read(lambda view: view.need(Incident, incident))
+    name = " ".join(name.split())
+    if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
+        raise Invalid(
+            f"{name!r:.80} is no name of a file",
+            hint=f"Use 1 to {MAX_NAME_CHARACTERS} printable characters.",
+            field="name",
+        )
+    if not _MEDIA_TYPE.fullmatch(media_type):
+        raise Invalid(
+            f"{media_type!r:.80} is no media type",
+            hint="It is written text/plain, or leave it out.",
+            field="media_type",
+        )
+    kept = installation.blobs.put(content)
+    blob = BlobRef(digest=kept.digest, size_bytes=kept.size_bytes, name=name, media_type=media_type)
+    installation.store.write(partial(_record, incident=incident, blob=blob, why=why), actor=actor)
+    return blob
+
+
+def _record(tx: Tx, *, incident: str, blob: BlobRef, why: str) -> None:
+    known = tx.need(Incident, incident)
+    tx.record(EvidenceAdded(incident=incident, workflow=known.workflow, blobs=(blob,), why=why.strip()))
+
+
+def attachments(view: View, incident: str) -> list[BlobRef]:
+    """Answer what was added to the evidence, each content once, oldest first."""
+    found = {blob.digest: blob for _, blob in named(view, incident=incident)}
+    return list(found.values())
+
+
+def take(
+    installation: Installation, actor: Principal, *, incident: str, digest: str
+) -> tuple[BlobRef, Iterator[bytes]]:
+    """Answer what was added and its content, checked while it is read; that somebody took it is recorded."""
+    refuse_agent(actor, "take evidence out")
+    known = installation.store.read(lambda view: {blob.digest: blob for blob in attachments(view, incident)})
+    if digest not in known:
+        raise NotFound(
+            f"{incident} has no attachment {digest}", hint="See its list of attachments.", digest=digest
+        )
+    note_look(installation, actor, incident=incident, what=f"{known[digest].name} ({digest})")
+    return known[digest], installation.blobs.read(digest)
