@@ -27,6 +27,7 @@ from stopwork.detect.rulebook import Rulebook
 from stopwork.detect.sensitive_data import SensitiveData
 from stopwork.detect.stale_input import StaleInput
 from stopwork.detect.table import from_builtin, to_builtin
+from stopwork.detect.unusual_arguments import UnusualArguments
 from stopwork.detect.write_failure import WriteFailure
 from stopwork.ledger.events import Entry, Event
 from stopwork.ledger.records import Record
@@ -44,6 +45,7 @@ DETECTORS: tuple[Detector[Any], ...] = (
     Loop(),
     WriteFailure(),
     BadWriteback(),
+    UnusualArguments(),
     PauseTest(),
 )
 """Each serves the alert rule of its name. Findings of one entry come in this order, and the first opens the incident."""

@@ -240,6 +240,9 @@ class Alerts(Part, frozen=True):
     bad_writeback: Annotated[WritebackAlert, says("A value was written that cannot be right.")] = field(
         default_factory=WritebackAlert
     )
+    unusual_arguments: Annotated[ArgumentsAlert, says("A tool was called as it never was before.")] = field(
+        default_factory=ArgumentsAlert
+    )
     sensitive_data: Annotated[
         ExposureAlert, says("A credential, or data of a restricted class, stood where it should not.")
     ] = field(default_factory=ExposureAlert)

@@ -25,7 +25,11 @@ RULES = rules_of(
         schedule={"cron": "0 8 * * MON", "timezone": "America/New_York", "finish_within": "45m"},
         tools=TOOLS | {"mail.send": TOOLS["mail.send"] | {"only_to": ["acme.test"]}},
         objects={"crm/account": {"fields": {"amount": {"max": 10}}}},
-        alerts={"duplicate_action": {"key": ["args.same"]}, "loop": {"repeats": 5}},
+        alerts={
+            "duplicate_action": {"key": ["args.same"]},
+            "loop": {"repeats": 5},
+            "unusual_arguments": {"after": 10},
+        },
     )
 )
 LOOK = START + timedelta(days=8)
@@ -61,6 +65,8 @@ def bad_week() -> Story:
         cost_usd=1
     )
     story.call("G", tool="mail.send", reasons=(UNASKED,)).outcome("G")
+    for number in range(12):
+        story.call(f"U{number}", "r1", tool="crm.update_account", x=number if number < 11 else "eleven")
     story.call("W", tool="crm.update_account").outcome("W", effects=(WRONG,))
     return story.finished("r1", RunStatus.FAILED).run("r2", retry_of="r1").call("D", "r2", same="bolt")
 
