@@ -23,6 +23,7 @@ from stopwork.detect.loop import Loop
 from stopwork.detect.missed_run import MissedRun
 from stopwork.detect.pause_test import PauseTest
 from stopwork.detect.policy_violation import PolicyViolation
+from stopwork.detect.prompt_injection import PromptInjection
 from stopwork.detect.rulebook import Rulebook
 from stopwork.detect.sensitive_data import SensitiveData
 from stopwork.detect.stale_input import StaleInput
@@ -40,6 +41,7 @@ DETECTORS: tuple[Detector[Any], ...] = (
     SensitiveData(),
     ExternalSend(),
     ApprovalBypass(),
+    PromptInjection(),
     PolicyViolation(),
     Cost(),
     Loop(),
@@ -59,7 +61,7 @@ class DetectorFailed(Record):
 
 
 class Watch:
-    """Every detector with its state. It never changes: keep the old one until the new one is stored."""
+    """Every detector with its state. It goes on in place: whoever may have to go back keeps what :meth:`dump` answers."""
 
     def __init__(
         self, states: Mapping[str, Record] | None = None, detectors: Iterable[Detector[Any]] = DETECTORS
@@ -81,31 +83,34 @@ class Watch:
         self, entries: Iterable[Entry], rules: Rulebook
     ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
         """Answer the same after many entries, one after the other."""
-        states, found, failures = dict(self._states), list[Finding](), list[DetectorFailed]()
+        # No state is kept beyond the next one: old ones by the thousand would be gone through by every garbage collection.
+        states, found, failures = self._states, list[Finding](), list[DetectorFailed]()
         for entry in entries:
             for detector in self._watching.get(type(entry.event), ()):
+                name = detector.name
                 try:
-                    states[detector.name], new = detector.step(states[detector.name], entry, rules)
+                    states[name], new = detector.step(states[name], entry, rules)
                 # One detector's fault must not blind the others; it is told, not swallowed.
                 except Exception as error:  # noqa: BLE001
                     failures.append(_failure(detector, error))
                 else:
-                    found += new
-        return Watch(states, self._detectors), tuple(found), tuple(failures)
+                    if new:
+                        found += new
+        return self, tuple(found), tuple(failures)
 
     def tick(
         self, now: datetime, rules: Rulebook
     ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
         """Answer the watch after time has passed, in the same way."""
-        states, found, failures = dict(self._states), list[Finding](), list[DetectorFailed]()
+        found, failures = list[Finding](), list[DetectorFailed]()
         for detector in self._detectors:
             try:
-                states[detector.name], new = detector.tick(states[detector.name], now, rules)
+                self._states[detector.name], new = detector.tick(self._states[detector.name], now, rules)
             except Exception as error:  # noqa: BLE001 - as above
                 failures.append(_failure(detector, error))
             else:
                 found += new
-        return Watch(states, self._detectors), tuple(found), tuple(failures)
+        return self, tuple(found), tuple(failures)
 
     def dump(self) -> bytes:
         """Answer all states as JSON, for :func:`restore`."""

@@ -79,8 +79,13 @@ class Detection:
     def follow(self) -> None:
         """Go through everything that is committed, and record what it shows."""
         with self._one_at_a_time:
-            while self._go_on():
-                pass
+            try:
+                while self._go_on():
+                    pass
+            except BaseException:
+                # The watch is ahead of what is stored, and what it found is lost: it begins anew from there.
+                self._stored = None
+                raise
 
     def _go_on(self) -> bool:
         """Take the next entries; answer whether there are more to take at once."""
@@ -96,7 +101,7 @@ class Detection:
             self._stored, self._saved_at = stored, now
             if stored is None:
                 return True
-        self._watch, self._at, self._ticked_at = seen.watch, seen.at, seen.ticked_at
+        self._at, self._ticked_at = seen.at, seen.ticked_at
         return seen.entries == BATCH
 
     def _look(self, view: View, now: datetime, recent: list[Entry] | None) -> _Seen:
