@@ -8,6 +8,7 @@ A root or proof costs O(log n) reads. Proofs are checked by the lines that trave
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -39,14 +40,20 @@ class Nodes(Protocol):
         """Keep the nodes of one level that stand side by side from ``index`` on."""
 
 
-class MemoryNodes(dict[tuple[int, int], bytes]):
-    """Nodes in memory: for tests, and for trees that are made anew."""
+class MemoryNodes:
+    """Nodes in memory, level by level: for tests, and for trees that are made anew."""
 
-    def get(self, level: int, index: int) -> bytes:  # type: ignore[override]
-        return self[level, index]
+    def __init__(self) -> None:
+        self.levels: defaultdict[int, list[bytes]] = defaultdict(list)
+
+    def get(self, level: int, index: int) -> bytes:
+        return self.levels[level][index]
 
     def put(self, level: int, index: int, nodes: Sequence[bytes]) -> None:
-        self.update(((level, place), node) for place, node in enumerate(nodes, start=index))
+        row = self.levels[level]
+        if index != len(row):
+            raise Invalid(f"node {level}/{index} does not come after {len(row)} others", found=index)
+        row.extend(nodes)
 
 
 class Tree:

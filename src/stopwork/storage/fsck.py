@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,7 @@ from stopwork.ledger.fold import Put, changes
 from stopwork.ledger.merkle import MemoryNodes, Tree, leaf_hash
 from stopwork.ledger.notes import Checkpoint, read_checkpoint, verify
 from stopwork.ledger.records import Bundle, Record
+from stopwork.storage import statements
 from stopwork.storage.connections import cause_of, translated
 from stopwork.storage.lines import FOUND_BY, Line, pages, said_by
 from stopwork.storage.shape import misfits
@@ -36,7 +38,6 @@ from stopwork.storage.tables import (
     column_values,
     id_of,
     journal_head,
-    merkle_node,
 )
 from stopwork.storage.view import View, decode, entry_of
 
@@ -148,6 +149,7 @@ class _Examination:
         self._nodes = MemoryNodes()
         self._tree = Tree(self._nodes)
         self._state: dict[tuple[type[Record], str], Record] = {}
+        self._log_only = log_only
         self._folds = not log_only
 
     def report(self) -> Report:
@@ -189,14 +191,14 @@ class _Examination:
             self._faults.append(Fault(where=where, what=what))
 
     def _check_file(self) -> None:
-        if self._view.database != "sqlite":
-            return  # a server looks after its own files
+        if self._log_only or self._view.database != "sqlite":
+            return  # a server looks after its own files, and what is hashed needs no other check
         for (line,) in self._view.execute(sa.text(f"PRAGMA integrity_check({MAX_FAULTS})")):
             if line != "ok":
                 self._fault("database file", line)
 
     def _has_shape(self) -> bool:
-        found = list(misfits(self._view))
+        found = list(misfits(self._view, cells=not self._log_only))
         for where, what in found:
             self._fault(where, what)
         return not found
@@ -215,28 +217,29 @@ class _Examination:
         """Check some lines of the journal; answer the hashes of what is in them, up to the first that is missing."""
         leaves = []
         for seq, line in enumerate(page, start=self._tree.size + 1):
-            if line.seq != seq:
+            *found_by, body, written = line
+            if line[0] != seq:
                 self._fault(
-                    f"journal entry {seq}", f"is missing; entry {line.seq} stands in its place", fold=False
+                    f"journal entry {seq}", f"is missing; entry {line[0]} stands in its place", fold=False
                 )
                 break
-            leaf = leaf_hash(line.body)
+            leaf = leaf_hash(body)
             leaves.append(leaf)
-            if leaf != line.leaf:
+            if leaf != written:
                 self._fault(f"journal entry {seq}", "does not have the hash that it was written with")
             try:
-                said = said_by(line.body)
-                if said != line.found_by:
-                    self._tell_misplaced(line, said)
+                said = said_by(body)
+                if said != found_by:
+                    self._tell_misplaced(seq, found_by, said)
                 if self._folds:
-                    self._fold(entry_of(line.body))
+                    self._fold(entry_of(body))
             except Tampered as error:
                 self._fault(f"journal entry {seq}", f"cannot be read: {error.__cause__}", fold=False)
         return leaves
 
-    def _tell_misplaced(self, line: Line, said: tuple[int | str | None, ...]) -> None:
-        where = f"journal entry {line.seq}"
-        for name, found, written in zip(FOUND_BY, line.found_by, said, strict=True):
+    def _tell_misplaced(self, seq: int, found_by: Sequence[object], said: Sequence[object]) -> None:
+        where = f"journal entry {seq}"
+        for name, found, written in zip(FOUND_BY, found_by, said, strict=True):
             if name == "seq" and found != written:
                 self._fault(where, f"says of itself that it is entry {written}")
             elif found != written:
@@ -279,21 +282,28 @@ class _Examination:
         return sealed, len(rows)
 
     def _check_nodes(self, sealed: int) -> None:
-        stored = {(row.level, row.position): row.hash for row in self._view.execute(sa.select(merkle_node))}
-        expected = ((level, i) for level in range(1, sealed.bit_length()) for i in range(sealed >> level))
-        for level, position in expected:
-            found = stored.pop((level, position), None)
-            first, last = (position << level) + 1, (position + 1) << level
+        stored: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
+        for level, position, node in self._view.run(statements.NODES, {}):
+            stored[level][position] = bytes(node)
+        for level in range(1, sealed.bit_length()):
+            self._check_level(level, stored.pop(level, {}), self._nodes.levels[level][: sealed >> level])
+        for level, nodes in sorted(stored.items()):
+            self._check_level(level, nodes, [])
+
+    def _check_level(self, level: int, stored: dict[int, bytes], expected: Sequence[bytes]) -> None:
+        if list(stored.values()) == expected and list(stored) == list(range(len(expected))):
+            return
+        for position, node in enumerate(expected):
+            found = stored.pop(position, None)
+            where, covered = (
+                f"log node {level}/{position}",
+                f"entries {(position << level) + 1} to {(position + 1) << level}",
+            )
             if found is None:
-                self._fault(
-                    f"log node {level}/{position}", f"is missing; it covers entries {first} to {last}"
-                )
-            elif found != self._nodes.get(level, position):
-                self._fault(
-                    f"log node {level}/{position}",
-                    f"does not match entries {first} to {last}: one was changed",
-                )
-        for level, position in sorted(stored):
+                self._fault(where, f"is missing; it covers {covered}")
+            elif found != node:
+                self._fault(where, f"does not match {covered}: one was changed")
+        for position in sorted(stored):
             self._fault(f"log node {level}/{position}", "covers entries that are not there")
 
     def _check_checkpoint(self, row: sa.Row[Any]) -> None:

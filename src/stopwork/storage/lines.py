@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -21,16 +21,8 @@ PAGE: Final = 1_000
 FOUND_BY: Final = ("seq", "at", "kind", *JOURNAL_KEYS)
 
 
-class Line(NamedTuple):
-    """One row; ``found_by`` are the values of :data:`FOUND_BY`, the time in microseconds since 1970."""
-
-    found_by: tuple[int | str | None, ...]
-    body: bytes
-    leaf: bytes
-
-    @property
-    def seq(self) -> int:
-        return int(self.found_by[0] or 0)
+#: One row as the driver gives it: the values of :data:`FOUND_BY`, the time in microseconds since 1970, then the bytes and their leaf.
+Line = tuple[Any, ...]
 
 
 class _About(msgspec.Struct):
@@ -65,15 +57,15 @@ def pages(view: View) -> Iterator[list[Line]]:
     """Yield every line of the journal in order, ``PAGE`` at a time, without decoding any."""
     after = -1
     while rows := view.run(_PAGE, {"after": after}).fetchall():
-        yield [Line(row[:-2], row[-2], row[-1]) for row in rows]
+        yield rows
         after = rows[-1][0]
 
 
-def said_by(body: bytes) -> tuple[int | str | None, ...]:
+def said_by(body: bytes) -> list[int | str | None]:
     """Answer what the bytes of an entry say that it is to be found by; ``Tampered`` when they spell no entry."""
     try:
         said = _said.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise unreadable("a journal entry", error) from error
     about = said.event
-    return (said.seq, micros(said.at), about.event, about.workflow, about.run, about.call, about.incident)
+    return [said.seq, micros(said.at), about.event, about.workflow, about.run, about.call, about.incident]

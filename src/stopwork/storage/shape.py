@@ -23,9 +23,10 @@ _COLUMNS: Final = MappingProxyType(
 )
 
 
-def misfits(view: View) -> Iterator[tuple[str, str]]:
+def misfits(view: View, *, cells: bool = True) -> Iterator[tuple[str, str]]:
     """Yield where the database does not have this version's shape, and how it differs: nothing can be read there.
 
+    Without ``cells`` it is only looked at which tables and columns there are.
     Raises ``Unavailable`` when it was written by another version, which says nothing about what is in it.
     """
     there: dict[str, set[str]] = {}
@@ -42,7 +43,7 @@ def misfits(view: View) -> Iterator[tuple[str, str]]:
             yield f"table {expected.name}", "is missing"
         elif missing := [each.name for each in expected.columns if each.name not in there[expected.name]]:
             yield f"table {expected.name}", f"has no {', '.join(missing)}"
-        elif view.database == "sqlite":  # elsewhere a column takes nothing but values of its type
+        elif cells and view.database == "sqlite":  # elsewhere a column takes nothing but values of its type
             yield from _strangers(view, expected)
 
 

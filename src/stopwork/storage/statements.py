@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import psycopg
 
 from stopwork.kernel.errors import Internal
 from stopwork.storage.connections import Cursor, driver_of
-from stopwork.storage.tables import as_stored, journal, journal_head
+from stopwork.storage.tables import as_stored, journal, journal_head, merkle_node
 
 MAX_KEPT: Final = 1_024
 #: How many rows one statement writes: SQLite takes 32,766 values.
@@ -216,6 +216,24 @@ def column_of(table: sa.Table, name: str) -> sa.Column[Any]:
         raise Internal(f"{table.name} cannot be ordered by {name!r}")
     return table.c[name]
 
+
+# Cast for the same reason as the bytes of an entry.
+LEAF: Final = Statement(
+    sa.select(sa.cast(journal.c.leaf, sa.LargeBinary)).where(
+        journal.c.seq == sa.bindparam("seq", type_=sa.BigInteger)
+    )
+)
+NODE: Final = Statement(
+    sa.select(sa.cast(merkle_node.c.hash, sa.LargeBinary)).where(
+        merkle_node.c.level == sa.bindparam("level", type_=sa.Integer),
+        merkle_node.c.position == sa.bindparam("position", type_=sa.BigInteger),
+    )
+)
+NODES: Final = Statement(
+    sa.select(
+        merkle_node.c.level, merkle_node.c.position, sa.cast(merkle_node.c.hash, sa.LargeBinary)
+    ).order_by(merkle_node.c.level, merkle_node.c.position)
+)
 
 LAST_SEQ: Final = Statement(sa.select(sa.func.coalesce(sa.func.max(journal.c.seq), 0)))
 

@@ -16,7 +16,7 @@ from stopwork.ledger.records import Principal, Record
 from stopwork.storage import statements
 from stopwork.storage.connections import Cursor
 from stopwork.storage.statements import Statement
-from stopwork.storage.tables import TABLES, checkpoint, id_of, journal, merkle_node
+from stopwork.storage.tables import TABLES, checkpoint, id_of
 
 R = TypeVar("R", bound=Record)
 
@@ -207,12 +207,10 @@ class View:
     def node(self, level: int, position: int) -> bytes | None:
         """Answer a node of the Merkle log: the root of the perfect subtree at this place; leaves stand in the journal."""
         if level == 0:
-            query = sa.select(journal.c.leaf).where(journal.c.seq == position + 1)
+            found = self._run(statements.LEAF, {"seq": position + 1}).fetchone()
         else:
-            query = sa.select(merkle_node.c.hash).where(
-                merkle_node.c.level == level, merkle_node.c.position == position
-            )
-        return self.execute(query).scalar()
+            found = self._run(statements.NODE, {"level": level, "position": position}).fetchone()
+        return None if found is None else bytes(found[0])
 
     def checkpoint(self, at_least: int = 0) -> tuple[int, str] | None:
         """Answer size and signed note of the newest checkpoint, or ``None`` when none covers ``at_least`` entries."""

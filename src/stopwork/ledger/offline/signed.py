@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from stopwork.ledger.offline.broken import Broken
@@ -19,6 +19,9 @@ NOT_TEXT = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _ED25519 = b"\x01"
 _COSIGNATURE = b"\x04"
 _TIME_BYTES = 8
+
+# Tells whether a signature over a message was made by a public key: public key, message, signature.
+Verify = Callable[[bytes, bytes, bytes], bool]
 
 
 class Key(NamedTuple):
@@ -41,12 +44,12 @@ class Key(NamedTuple):
         """Whether this is the key of a witness."""
         return self.kind == _COSIGNATURE
 
-    def signed(self, text: str, signature: bytes) -> bool:
+    def signed(self, text: str, signature: bytes, verify: Verify = verify_ed25519) -> bool:
         """Tell whether ``signature`` over a note's text was made with the private half of this key."""
         if self.kind == _ED25519:
-            return verify_ed25519(self.public, text.encode(), signature)
+            return verify(self.public, text.encode(), signature)
         time, signature = signature[:_TIME_BYTES], signature[_TIME_BYTES:]
-        return verify_ed25519(self.public, cosigned_message(text, int.from_bytes(time, "big")), signature)
+        return verify(self.public, cosigned_message(text, int.from_bytes(time, "big")), signature)
 
     @property
     def fingerprint(self) -> str:
@@ -86,7 +89,7 @@ def parse_vkey(vkey: str) -> Key:
     return key
 
 
-def open_note(note: str, keys: Iterable[Key]) -> tuple[str, tuple[Key, ...]]:
+def open_note(note: str, keys: Iterable[Key], verify: Verify = verify_ed25519) -> tuple[str, tuple[Key, ...]]:
     """Answer the text of a signed note and which of ``keys`` signed it, at least one.
 
     Signatures by unknown keys are ignored; a wrong one by a known key breaks the note.
@@ -105,7 +108,7 @@ def open_note(note: str, keys: Iterable[Key]) -> tuple[str, tuple[Key, ...]]:
         key = known.get((match[1], blob[:4]))
         if key is None:
             continue
-        if not key.signed(text, blob[4:]):
+        if not key.signed(text, blob[4:], verify):
             raise Broken(f"the signature of {key.name} does not verify")
         signed_by.append(key)
     if not signed_by:
