@@ -35,7 +35,16 @@ from tests.support.trouble import Trouble
 
 WITHIN_S = 10.0
 
-DUTIES = {"detectors", "sealer", "housekeeping", "reconciling", "recoveries", "pause tests", "preserving", "watch"}
+DUTIES = {
+    "detectors",
+    "sealer",
+    "housekeeping",
+    "reconciling",
+    "recoveries",
+    "pause tests",
+    "preserving",
+    "watch",
+}
 
 
 class Nothing(Record):
@@ -224,12 +233,15 @@ def test_a_detector_that_raises_is_a_signal_at_once(office: Office) -> None:
     assert [failed.duty for failed in failures(office)] == ["detector faulty"], "said once in the journal"
 
 
-def test_how_far_the_detectors_are_behind_is_shown_and_too_far_is_not_well(office: Office) -> None:
+@pytest.mark.parametrize("name", ["detectors", "sealer"])
+def test_how_far_who_follows_the_journal_is_behind_is_shown_and_too_far_is_not_well(
+    office: Office, name: str
+) -> None:
     watching = Watching(office.store, office.crew.health)
     office.begin("one")
     office.crew.catch_up()
-    [detectors] = [duty for duty in office.crew.health() if duty.name == "detectors"]
-    assert (detectors.behind, detectors.behind_s) == (0, 0.0)
+    [reader] = [duty for duty in office.crew.health() if duty.name == name]
+    assert reader.behind_s == 0.0
 
     before = office.store.last_seq
     office.begin("two")
@@ -237,12 +249,14 @@ def test_how_far_the_detectors_are_behind_is_shown_and_too_far_is_not_well(offic
         let_pass(office, 10)
         all_well(office)
         watching.look()
-    [detectors] = [duty for duty in office.crew.health() if duty.name == "detectors"]
-    assert detectors.behind >= office.store.last_seq - before > 0
-    assert (detectors.behind_s, detectors.silent, detectors.healthy) == (80.0, False, False)
-    assert [told.partition(", ")[2] for told in signals(office)] == ["the oldest for 1 minute"]
+    [reader] = [duty for duty in office.crew.health() if duty.name == name]
+    assert reader.behind >= office.store.last_seq - before > 0
+    assert (reader.behind_s, reader.silent, reader.healthy) == (80.0, False, False)
+    assert [told.partition(", ")[2] for told in signals(office) if f"duty {name} " in told] == [
+        "the oldest for 1 minute"
+    ]
     office.crew.catch_up()
-    assert "detectors" not in unwell(office)
+    assert name not in unwell(office)
 
 
 # --- the outlet --------------------------------------------------------------------------------------------

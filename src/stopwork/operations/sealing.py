@@ -73,13 +73,14 @@ def seal(store: Store, signer: Signer) -> int:
     return size
 
 
-def _covered(view: View) -> int:
+def covered(view: View) -> int:
+    """Answer how many entries the newest checkpoint covers."""
     return (view.checkpoint() or (0, ""))[0]
 
 
 def _sealed(view: View) -> int:
     """Answer how many entries are sealed; they have to be there."""
-    size = _covered(view)
+    size = covered(view)
     if view.last_seq() < size:
         raise _tampered(view.last_seq() + 1, "is missing")
     return size
@@ -158,7 +159,7 @@ def prover(view: View, size: int) -> Callable[[int], tuple[bytes, ...]]:
 
 def unsealed_for_s(view: View, now: datetime) -> float:
     """Answer how long the oldest entry that no checkpoint covers has waited for one."""
-    waiting = view.entries(after=_covered(view), limit=1)
+    waiting = view.entries(after=covered(view), limit=1)
     return max(0.0, (now - waiting[0].at).total_seconds()) if waiting else 0.0
 
 
@@ -168,7 +169,7 @@ def tile(view: View, level: int, index: int, width: int) -> bytes:
     ``NotFound`` where the newest checkpoint does not cover all of them.
     """
     first, height = index * TILE_WIDTH, TILE_HEIGHT * level
-    if first + width > _covered(view) >> height:
+    if first + width > covered(view) >> height:
         raise NotFound(
             f"tile {level}/{index} of {width} hashes is not sealed yet", hint="Read /v1/log/checkpoint first."
         )

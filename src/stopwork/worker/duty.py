@@ -37,7 +37,7 @@ class Duty(Struct, frozen=True, kw_only=True):
     """Work that is done again and again: every ``period_s``, and at once after a commit when it ``follows`` the journal.
 
     Between two rounds it rests for ``rest_s``, so that what comes in quick succession is taken together. One that reads the journal
-    answers with ``reached`` up to which entry it has come, where it is done in this process.
+    answers with ``reached`` up to which entry it has come, as far as this process or a view knows.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Duty(Struct, frozen=True, kw_only=True):
     work: Callable[[], None]
     follows: bool = False
     rest_s: float = 0.0
-    reached: Callable[[], int] | None = None
+    reached: Callable[[View], int] | None = None
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -211,7 +211,7 @@ def _behind(view: View, duty: Duty, stored: int, now: datetime) -> tuple[int, fl
     if duty.reached is None:
         return 0, 0.0
     # What is stored may be another server's doing, and is a few seconds old.
-    reached = max(stored, duty.reached())
+    reached = max(stored, duty.reached(view))
     waiting = view.entries(after=reached, limit=1)
     if not waiting:
         return 0, 0.0
