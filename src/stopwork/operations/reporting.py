@@ -24,7 +24,6 @@ from stopwork.ledger import records as r
 from stopwork.ledger.events import SignalAssigned, SignalRaised, SignalRepeated
 from stopwork.ledger.words import (
     DetectedBy,
-    IncidentStatus,
     IncidentType,
     PrincipalKind,
     Severity,
@@ -234,7 +233,7 @@ class _Desk:
         if home is None:
             return _Standing(newest, len(recent), KEPT_ALONE)
         # What has ended takes nothing in any more: the next report is about something new.
-        kept = 0 if home.status is IncidentStatus.CLOSED else sum(each.incident == home.id for each in recent)
+        kept = 0 if home.status.ended else sum(each.incident == home.id for each in recent)
         return _Standing(newest, kept, KEPT)
 
     def _is_one_too_many(self, finding: Finding) -> bool:

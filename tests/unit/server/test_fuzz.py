@@ -116,6 +116,7 @@ class Told:
         pages = (
             "/pause",
             "/incidents/new",
+            "/report",
             f"/incidents/{story.incident}",
             f"/approvals/{self.ids['approval']}",
             f"/drafts/{self.ids['draft']}",

@@ -34,6 +34,7 @@ from stopwork.server.pages.backfilling import order_backfill, withdraw_backfill
 from stopwork.server.pages.builders.controls import chosen_hold
 from stopwork.server.pages.held import held
 from stopwork.server.pages.planning import approve_plan, edit_item, look_again, propose_plan
+from stopwork.server.pages.reporting import REPORTING
 from stopwork.server.pages.sent import Landed, Sent
 from stopwork.server.pages.sorting import SORTING
 from stopwork.storage.transaction import Tx
@@ -391,5 +392,6 @@ FORMS: Final[dict[str, Callable[[Sent], Landed]]] = {
     "/workflows/{workflow}/versions/{version}": answer_version,
     "/runs/{run}/calls/{call}": settle,
     "/incidents": open_incident,
+    **REPORTING,
     **{f"/incidents/{{incident}}/{path}": form for path, form in _OF_INCIDENT.items()},
 }

@@ -26,6 +26,7 @@ _PAGES: Final[dict[str, tuple[type[r.Record], Callable[[Any], str]]]] = {
     "bundle": (r.Bundle, lambda it: _of_incident(it, Phase.PRESERVE)),
     "run": (r.Run, lambda it: f"/runs/{it.id}"),
     "hold": (r.Hold, lambda it: f"/holds/{it.id}"),
+    "sig": (r.Signal, lambda it: f"/incidents/{it.incident}" if it.incident else f"/signals#{it.id}"),
     "appr": (r.Approval, lambda it: f"/approvals/{it.id}"),
 }
 #: The kinds of id that can be opened.

@@ -35,6 +35,8 @@ _TEMPLATES: dict[type[c.Context], str] = {
     c.ObjectsContext: "objects.html",
     c.OpenIncidentContext: "open_incident.html",
     c.ReportContext: "report.html",
+    c.ReportFormContext: "report_something.html",
+    c.SignalsContext: "signals.html",
     c.PauseContext: "pause.html",
     c.HoldsContext: "holds.html",
     c.HoldContext: "hold.html",

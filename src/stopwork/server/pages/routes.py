@@ -31,6 +31,7 @@ from stopwork.server.pages.builders import (
     incident,
     incidents,
     journal,
+    reports,
     workflow,
 )
 from stopwork.server.pages.builders.look import Look
@@ -73,6 +74,8 @@ _PAGES: Final[dict[str, Builder]] = {
     "/incidents/{incident}/objects": lambda look, path: auditing.objects(look, path["incident"]),
     "/incidents/{incident}/difference": lambda look, path: changes.of_incident(look, path["incident"]),
     "/incidents/{incident}/report": lambda look, path: incidents.incident_report(look, path["incident"]),
+    "/report": lambda look, _path: reports.report(look),
+    "/signals": lambda look, _path: reports.signals(look),
     "/journal": lambda look, _path: journal.journal(look),
 }
 

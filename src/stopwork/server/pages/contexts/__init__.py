@@ -67,6 +67,8 @@ from stopwork.server.pages.contexts.parts import (
     Visit,
 )
 
+from stopwork.server.pages.contexts.reports import ReportFormContext, SignalRow, SignalsContext
+
 __all__ = [
     "AffectedRow",
     "ApprovalContext",
@@ -116,9 +118,12 @@ __all__ = [
     "RecoverPanel",
     "ReenablePanel",
     "ReportContext",
+    "ReportFormContext",
     "RunContext",
     "SignInContext",
     "SignInState",
+    "SignalRow",
+    "SignalsContext",
     "StageStep",
     "TimelineRow",
     "ToolRow",

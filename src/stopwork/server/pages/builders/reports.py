@@ -1,0 +1,94 @@
+"""What came in: the form for people, and the list of signals."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from stopwork.ledger import records as r
+from stopwork.ledger import words as w
+from stopwork.server.pages import contexts as c
+from stopwork.server.pages.builders.look import Look
+from stopwork.server.pages.vocabulary import label
+
+A_PAGE: Final = 50
+MAX_CHOICES: Final = 100
+#: How the list of signals is asked for those without a workflow.
+UNPLACED: Final = "unplaced"
+_USUAL_ZONES: Final = (
+    "UTC",
+    "America/New_York",
+    "America/Los_Angeles",
+    "Europe/London",
+    "Europe/Berlin",
+    "Asia/Tokyo",
+)
+
+
+def report(look: Look) -> c.ReportFormContext:
+    """Answer the form; ``workflow``, ``run`` and ``text`` may stand in the address."""
+    chosen = look.query.get("workflow", "")
+    known = look.view.get(r.Workflow, chosen) if chosen else None
+    schedule = look.manifests.current(look.view, known.id).manifest.schedule if known else None
+    zone = str(schedule.timezone) if schedule else "UTC"
+    return c.ReportFormContext(
+        frame=look.frame("Report something", "incidents", watch="none"),
+        workflows=_workflows(look, chosen),
+        types=tuple(c.Choice(value=each.value, label=label(each)) for each in w.IncidentType),
+        noticed_by=tuple(
+            c.Choice(value=each.value, label=label(each))
+            for each in w.DetectedBy
+            if each not in (w.DetectedBy.ALERT, w.DetectedBy.FAILED_RUN)
+        ),
+        zones=tuple(dict.fromkeys((zone, *_USUAL_ZONES))),
+        zone=zone,
+        run=look.query.get("run", ""),
+        text=look.query.get("text", ""),
+    )
+
+
+def signals(look: Look) -> c.SignalsContext:
+    """Answer what came in, newest first; the workflow stands in the address."""
+    view = look.view
+    asked = look.query.get("workflow", "")
+    wanted: dict[str, Any] = {"workflow": "" if asked == UNPLACED else asked} if asked else {}
+    found = view.find(
+        r.Signal, order="-raised_at", limit=A_PAGE + 1, after=look.query.get("after") or None, **wanted
+    )
+    shown = found[:A_PAGE]
+    return c.SignalsContext(
+        frame=look.frame("Signals", "incidents"),
+        signals=tuple(_row(look, each) for each in shown),
+        filters=(
+            look.chosen(
+                "workflow",
+                "Workflow",
+                [
+                    ("", "any"),
+                    (UNPLACED, "not known yet"),
+                    *((each.id, each.title) for each in view.find(r.Workflow, limit=MAX_CHOICES)),
+                ],
+            ),
+        ),
+        paging=c.Paging(
+            shown=len(shown),
+            newest=look.address("/signals", after="") if look.query.get("after") else None,
+            older=look.address("/signals", after=shown[-1].id) if len(found) > len(shown) else None,
+        ),
+        workflows=_workflows(look, ""),
+        unplaced=view.count(r.Signal, workflow=""),
+    )
+
+
+def _row(look: Look, signal: r.Signal) -> c.SignalRow:
+    workflow = look.view.get(r.Workflow, signal.workflow) if signal.workflow else None
+    incident = look.view.get(r.Incident, signal.incident) if signal.incident else None
+    return c.SignalRow(
+        signal=signal, workflow=workflow.title if workflow else signal.workflow, incident=incident
+    )
+
+
+def _workflows(look: Look, chosen: str) -> tuple[c.Choice, ...]:
+    return tuple(
+        c.Choice(value=each.id, label=each.title, chosen=each.id == chosen)
+        for each in look.view.find(r.Workflow, limit=MAX_CHOICES)
+    )
