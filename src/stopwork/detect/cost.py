@@ -23,7 +23,7 @@ from stopwork.kernel.phrases import money
 from stopwork.ledger.events import CallDecided, Entry, RunFinished, StepRecorded
 from stopwork.ledger.records import Record
 from stopwork.ledger.words import EffectKind, IncidentType, ScopeKind, Severity, SignalKind, Verdict
-from stopwork.manifest.model import CostAlert
+from stopwork.manifest.model import Budget, CostAlert
 
 MOST_RUNS = 1_024
 MOST_DAYS = 256
@@ -159,34 +159,50 @@ def _spent(
     at: datetime,
     rules: Rulebook,
 ) -> tuple[State, tuple[Finding, ...]]:
-    run, day = event.run, f"{event.workflow}/{at.toordinal()}"
-    of_run = state.runs.get(run, NOTHING).plus(more)
-    of_day = state.days.get(day, NOTHING).plus(more)
-    findings: tuple[Finding, ...] = ()
     manifest = manifest_of(rules, event.workflow)
-    if manifest is not None and manifest.alerts.cost.enabled:
-        alert, budget = manifest.alerts.cost, manifest.budget
-        in_run, in_day = list[Breach](), list[Breach]()
-        for unit, for_run, for_day in units:
-            if (limit := getattr(budget, for_run)) is not None:
-                in_run += _of_budget("run", unit, of_run, limit, alert)
-            if (limit := getattr(budget, for_day)) is not None:
-                in_day += _of_budget("day", unit, of_day, limit, alert)
-        if units is BY_STEP and (usual := state.usual.get(event.workflow)):
-            for unit, known in usual.items():
-                if of_run.of(unit) > known.bound:
-                    in_run += _unusual(of_run, unit, known, alert)
-        if in_run or in_day:
-            of_run, of_day = of_run.having_told(in_run), of_day.having_told(in_day)
-            findings = tuple(
-                _finding(each, event.workflow, run, at, alert, of_run.unpriced) for each in in_run + in_day
-            )
-    state = replace(
-        state,
-        runs=state.runs.put(run, of_run, at_most=MOST_RUNS),
-        days=state.days.put(day, of_day, at_most=MOST_DAYS),
+    if manifest is None or not manifest.alerts.cost.enabled:
+        return state, ()
+    alert, budget = manifest.alerts.cost, manifest.budget
+    of_run = state.runs.get(event.run, NOTHING).plus(more)
+    breaches: tuple[Breach, ...] = ()
+    by_day = False
+    for unit, for_run, for_day in units:
+        by_day = by_day or getattr(budget, for_day) is not None
+        if (limit := getattr(budget, for_run)) is not None:
+            breaches += _of_budget("run", unit, of_run, limit, alert)
+    if units is BY_STEP and (usual := state.usual.get(event.workflow)):
+        for unit, known in usual.items():
+            if of_run.of(unit) > known.bound:
+                breaches += _unusual(of_run, unit, known, alert)
+    if breaches:
+        of_run = of_run.having_told(breaches)
+    state = replace(state, runs=state.runs.put(event.run, of_run, at_most=MOST_RUNS))
+    if by_day:
+        state, of_its_day = _of_day(state, event.workflow, more, units, at, budget, alert)
+        breaches += of_its_day
+    return state, tuple(
+        _finding(each, event.workflow, event.run, at, alert, of_run.unpriced) for each in breaches
     )
-    return state, findings
+
+
+def _of_day(
+    state: State,
+    workflow: str,
+    more: Spend,
+    units: Sequence[tuple[str, str, str]],
+    at: datetime,
+    budget: Budget,
+    alert: CostAlert,
+) -> tuple[State, tuple[Breach, ...]]:
+    """Count what was spent to its day, where anything of it has a limit."""
+    day = f"{workflow}/{at.toordinal()}"
+    spend = state.days.get(day, NOTHING).plus(more)
+    breaches: tuple[Breach, ...] = ()
+    for unit, _, for_day in units:
+        if (limit := getattr(budget, for_day)) is not None:
+            breaches += _of_budget("day", unit, spend, limit, alert)
+    spend = spend.having_told(breaches)
+    return replace(state, days=state.days.put(day, spend, at_most=MOST_DAYS)), breaches
 
 
 def _of_budget(period: str, unit: str, spend: Spend, limit: float, alert: CostAlert) -> tuple[Breach, ...]:

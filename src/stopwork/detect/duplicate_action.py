@@ -255,7 +255,9 @@ def _values(effects: Iterable[Effect]) -> Iterator[tuple[str, tuple[str, str]]]:
 
 def _mark(value: object) -> str:
     """Answer what a value is known again by: itself where it is a short text, and its digest where it is not."""
-    return f"={value}" if isinstance(value, str) and len(value) <= SHORT_CHARS else digest_of(value)
+    if isinstance(value, str) and len(value) <= SHORT_CHARS:
+        return f"={value}"
+    return repr(value) if value is None or isinstance(value, int) else digest_of(value)
 
 
 def _count(

@@ -39,7 +39,7 @@ class Table(Mapping[str, V], Generic[V]):
         """Answer the table with this line as its newest; beyond ``at_most`` the oldest is forgotten."""
         if not self._size:
             # Much begins with the one empty table, and that has nothing to hand over.
-            return Table({name: line})
+            return _of_one(name, line)
         lines = self._lines
         if lines is None:
             lines = self._own()
@@ -130,6 +130,14 @@ class Table(Mapping[str, V], Generic[V]):
 
     def __len__(self) -> int:
         return self._size
+
+
+def _of_one(name: str, line: V) -> Table[V]:
+    table: Table[V] = Table.__new__(Table)
+    table._lines = OrderedDict(((name, (1, line)),))  # noqa: SLF001 - made here, quicker than by what is made for any number of lines
+    table._size = table._age = 1  # noqa: SLF001
+    table._newer, table._changed = None, ()  # noqa: SLF001
+    return table
 
 
 def to_builtin(value: Any) -> Any:
