@@ -16,6 +16,7 @@ from stopwork.detect.approval_bypass import ApprovalBypass
 from stopwork.detect.bad_writeback import BadWriteback
 from stopwork.detect.cost import Cost
 from stopwork.detect.detector import Detector, Finding
+from stopwork.detect.drift import Drift
 from stopwork.detect.duplicate_action import DuplicateAction
 from stopwork.detect.external_send import ExternalSend
 from stopwork.detect.failed_run import FailedRun
@@ -23,7 +24,6 @@ from stopwork.detect.loop import Loop
 from stopwork.detect.missed_run import MissedRun
 from stopwork.detect.pause_test import PauseTest
 from stopwork.detect.policy_violation import PolicyViolation
-from stopwork.detect.prompt_injection import PromptInjection
 from stopwork.detect.rulebook import Rulebook
 from stopwork.detect.sensitive_data import SensitiveData
 from stopwork.detect.stale_input import StaleInput
@@ -41,13 +41,13 @@ DETECTORS: tuple[Detector[Any], ...] = (
     SensitiveData(),
     ExternalSend(),
     ApprovalBypass(),
-    PromptInjection(),
     PolicyViolation(),
     Cost(),
     Loop(),
     WriteFailure(),
     BadWriteback(),
     UnusualArguments(),
+    Drift(),
     PauseTest(),
 )
 """Each serves the alert rule of its name. Findings of one entry come in this order, and the first opens the incident."""

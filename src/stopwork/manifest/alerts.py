@@ -243,6 +243,9 @@ class Alerts(Part, frozen=True):
     unusual_arguments: Annotated[ArgumentsAlert, says("A tool was called as it never was before.")] = field(
         default_factory=ArgumentsAlert
     )
+    drift: Annotated[Alert, says("What runs the agent, or how it behaves, is not what it was.")] = field(
+        default_factory=Alert
+    )
     sensitive_data: Annotated[
         ExposureAlert, says("A credential, or data of a restricted class, stood where it should not.")
     ] = field(default_factory=ExposureAlert)

@@ -11,9 +11,9 @@ import pytest
 from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.registry import DETECTORS, DetectorFailed, Watch, restore
 from stopwork.detect.rulebook import Rulebook
-from stopwork.ledger.events import EVENT_TYPES, Entry, Event
+from stopwork.ledger.events import EVENT_TYPES, Entry, Event, StepRecorded
 from stopwork.ledger.records import Effect, Image, ObjectRef, Reason, Record
-from stopwork.ledger.words import EffectKind, Operation, ReasonKind, RunStatus, ScopeKind, Verdict
+from stopwork.ledger.words import EffectKind, Operation, ReasonKind, RunStatus, ScopeKind, StepKind, Verdict
 from stopwork.manifest.model import Alerts
 from tests.unit.detect.manifests import TOOLS, manifest
 from tests.unit.detect.story import START, WORKFLOW, Story, rules_of
@@ -24,6 +24,7 @@ RULES = rules_of(
         sources={"inbox": {"trust": "external", "fresh_within": "1d"}},
         schedule={"cron": "0 8 * * MON", "timezone": "America/New_York", "finish_within": "45m"},
         tools=TOOLS | {"mail.send": TOOLS["mail.send"] | {"only_to": ["acme.test"]}},
+        runtime={"model": "gpt-5-mini"},
         objects={"crm/account": {"fields": {"amount": {"max": 10}}}},
         alerts={
             "duplicate_action": {"key": ["args.same"]},
@@ -53,6 +54,10 @@ WRONG = Effect(
     object_key=str(ACME),
 )
 
+ANOTHER_MODEL = StepRecorded(
+    step="s", run="r1", workflow=WORKFLOW, kind=StepKind.MODEL_CALL, name="think", facts={"model": "another"}
+)
+
 
 def bad_week() -> Story:
     story = Story(START - timedelta(days=1)).applied().after(days=1).run("r1")
@@ -68,6 +73,7 @@ def bad_week() -> Story:
     for number in range(12):
         story.call(f"U{number}", "r1", tool="crm.update_account", x=number if number < 11 else "eleven")
     story.call("W", tool="crm.update_account").outcome("W", effects=(WRONG,))
+    story.write(ANOTHER_MODEL)
     return story.finished("r1", RunStatus.FAILED).run("r2", retry_of="r1").call("D", "r2", same="bolt")
 
 
