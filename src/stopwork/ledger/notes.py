@@ -30,6 +30,7 @@ __all__ = [
     "notes_in",
     "read_checkpoint",
     "read_key",
+    "text_of",
     "verify",
 ]
 
@@ -126,6 +127,11 @@ def read_checkpoint(text: str) -> Checkpoint:
         return parse_checkpoint(text)
     except Broken as broken:
         raise Invalid(f"not a checkpoint: {broken}", found=text[:200]) from broken
+
+
+def text_of(note: str) -> str:
+    """Answer the text of a note, whoever signed it: for what this server wrote itself."""
+    return note.rpartition("\n\n")[0] + "\n"
 
 
 def notes_in(text: str) -> list[str]:

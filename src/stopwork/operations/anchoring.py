@@ -13,7 +13,7 @@ from msgspec import Struct
 from stopwork.anchors.base import Anchor, Receipt
 from stopwork.ledger.events import LogAnchored, name_of
 from stopwork.ledger.merkle import Tree
-from stopwork.ledger.notes import Checkpoint, read_checkpoint
+from stopwork.ledger.notes import Checkpoint, read_checkpoint, text_of
 from stopwork.ledger.words import AnchorKind
 from stopwork.operations.sealing import StoredNodes
 from stopwork.storage.store import Store
@@ -31,7 +31,7 @@ class SealedLog:
     def __init__(self, store: Store, note: str) -> None:
         self._store = store
         self.note = note
-        self.checkpoint: Checkpoint = read_checkpoint(note.partition("\n\n")[0] + "\n")
+        self.checkpoint: Checkpoint = read_checkpoint(text_of(note))
 
     @classmethod
     def newest(cls, store: Store) -> SealedLog | None:

@@ -15,8 +15,10 @@ from msgspec import Struct
 from stopwork.anchors.base import Anchor, Receipt
 from stopwork.kernel.errors import StopworkError
 from stopwork.ledger.events import DutyFailed
+from stopwork.ledger.notes import read_checkpoint, text_of
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import AnchorKind, PrincipalKind
+from stopwork.operations import sealing
 from stopwork.operations.anchoring import SealedLog, anchored
 from stopwork.operations.installation import Installation
 from stopwork.storage.tables import duty as duties
@@ -47,6 +49,19 @@ class Standing(Struct, frozen=True, kw_only=True):
     late: bool
 
 
+class LogStanding(Struct, frozen=True, kw_only=True):
+    """How far the journal is sealed, since when the rest waits, by which key, and which places keep checkpoints of it."""
+
+    origin: str
+    key: str
+    size: int
+    entries: int
+    root: str
+    unsealed_for_s: float
+    checked_at: datetime
+    anchors: list[Standing]
+
+
 class Anchoring:
     """Every anchor of one installation."""
 
@@ -62,18 +77,33 @@ class Anchoring:
         if not self._tidy:
             store.write(lambda tx: _forget_others(tx, self._installation.anchors))
             self._tidy = True
-        for standing, anchor in zip(self.standings(), self._installation.anchors, strict=True):
+        for standing, anchor in zip(store.read(self.standings), self._installation.anchors, strict=True):
             if store.clock.now() >= self._next_at(standing):
                 self._take(anchor)
 
-    def standings(self) -> list[Standing]:
-        """Answer how each anchor is doing."""
-        store = self._installation.store
-        return store.read(
-            lambda view: standings(
-                view, self._installation.anchors, now=store.clock.now(), since=self._begun_at
-            )
+    def log(self, view: View) -> LogStanding:
+        """Answer how the log stands."""
+        now, key, newest = (
+            self._installation.store.clock.now(),
+            self._installation.signer.key,
+            view.checkpoint(),
         )
+        signed = read_checkpoint(text_of(newest[1])) if newest else None
+        return LogStanding(
+            origin=key.name,
+            key=key.vkey,
+            size=signed.size if signed else 0,
+            entries=view.last_seq(),
+            root=signed.root.hex() if signed else "",
+            unsealed_for_s=sealing.unsealed_for_s(view, now),
+            checked_at=now,
+            anchors=self.standings(view),
+        )
+
+    def standings(self, view: View) -> list[Standing]:
+        """Answer how each anchor is doing."""
+        now = self._installation.store.clock.now()
+        return standings(view, self._installation.anchors, now=now, since=self._begun_at)
 
     def _next_at(self, standing: Standing) -> datetime:
         if standing.error and standing.failed_at:

@@ -16,6 +16,7 @@ from stopwork.ledger.words import PrincipalKind, StepKind
 from stopwork.operations import runs, sealing
 from stopwork.storage.transaction import Tx
 from tests.support.office import AGENT, DANA
+from tests.unit.server.browser import Browser
 from tests.unit.server.house import House, house, is_problem
 
 MONITOR = Principal(kind=PrincipalKind.MONITOR, id="transparency")
@@ -114,3 +115,12 @@ def test_a_monitor_does_nothing_else(monitor: httpx.Client, method: str, path: s
 def test_agents_do_not_read_the_log(opened: House) -> None:
     assert is_problem(opened.as_(AGENT).get("/v1/log"))["status"] == 403
     assert opened.as_(DANA).get("/v1/log").is_success
+
+
+def test_the_page_says_how_the_log_stands_and_what_it_does_not_prove(opened: House) -> None:
+    dana = Browser.signed_in(opened, DANA)
+    assert dana.page("/journal").select('a[href="/log"]')
+    page = dana.page("/log").get_text(" ", strip=True)
+    assert opened.office.inst.signer.vkey in page
+    assert "No checkpoint leaves this server." in page
+    assert "is not found: nothing is kept elsewhere" in page

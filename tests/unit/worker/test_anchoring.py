@@ -143,7 +143,7 @@ def test_an_anchor_that_takes_nothing_is_told_once_and_stops_nobody(
     (failed,) = told(office)
     assert (failed.duty, str(fault.args[0]) in failed.error) == ("anchor often", True)
     assert [each.name for each in office.crew.health() if each.error] == ["anchor often"]
-    assert {each.name: bool(each.error) for each in anchoring.standings()} == {"often": True, "seldom": False}
+    assert {each.name: bool(each.error) for each in office.read(anchoring.standings)} == {"often": True, "seldom": False}
 
     often.fault = None
     pass_time(office, anchoring, 600)
@@ -176,7 +176,7 @@ def test_an_anchor_that_has_kept_nothing_for_long_is_late(
     pass_time(office, anchoring, 600)
     assert isinstance(office.clock, ManualClock)
     office.clock.advance(timedelta(seconds=3 * 600 + 1))
-    assert [each.late for each in anchoring.standings()] == [True, False]
+    assert [each.late for each in office.read(anchoring.standings)] == [True, False]
 
 
 def test_an_anchor_that_is_not_configured_any_more_is_not_failing_any_more(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Final
 
-from msgspec import Struct
-
 from stopwork.kernel.errors import NotFound
-from stopwork.ledger.notes import read_checkpoint
 from stopwork.operations import sealing
 from stopwork.server.api.endpoint import Access, Endpoint, Given, Read, Rendered
 from stopwork.storage.view import View
-from stopwork.worker.anchoring import Standing
+from stopwork.worker.anchoring import LogStanding
 from stopwork.worker.crew import Crew
 
 #: There are no more levels than a log of 2**62 entries has.
@@ -22,37 +18,8 @@ _LEVELS: Final = frozenset("01234567")
 _TILE: Final = re.compile(r"((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 
-class LogStanding(Struct, frozen=True, kw_only=True):
-    """How far the journal is sealed, since when the rest waits, by which key, and which places keep checkpoints of it."""
-
-    origin: str
-    key: str
-    size: int
-    entries: int
-    root: str
-    unsealed_for_s: float
-    checked_at: datetime
-    anchors: list[Standing]
-
-
 def endpoints(crew: Crew) -> tuple[Endpoint, ...]:
     """Answer the rows of the log of one installation."""
-
-    def standing(view: View, given: Given) -> LogStanding:
-        now = given.installation.store.clock.now()
-        key = given.installation.signer.key
-        newest = view.checkpoint()
-        signed = read_checkpoint(newest[1].partition("\n\n")[0] + "\n") if newest else None
-        return LogStanding(
-            origin=key.name,
-            key=key.vkey,
-            size=signed.size if signed else 0,
-            entries=view.last_seq(),
-            root=signed.root.hex() if signed else "",
-            unsealed_for_s=sealing.unsealed_for_s(view, now),
-            checked_at=now,
-            anchors=crew.anchoring.standings(),
-        )
 
     return (
         Endpoint(
@@ -60,7 +27,7 @@ def endpoints(crew: Crew) -> tuple[Endpoint, ...]:
             path="/v1/log",
             name="look_at_log",
             summary="How far the journal is sealed, and which places keep checkpoints of it",
-            does=Read(standing),
+            does=Read(lambda view, _given: crew.anchoring.log(view)),
             answer=LogStanding,
             access=Access.MONITOR,
             tag="log",

@@ -46,6 +46,7 @@ _TEMPLATES: dict[type[c.Context], str] = {
     c.DraftsContext: "drafts.html",
     c.DraftContext: "draft.html",
     c.JournalContext: "journal.html",
+    c.LogContext: "log.html",
 }
 
 

@@ -31,6 +31,7 @@ from stopwork.server.pages.builders import (
     incident,
     incidents,
     journal,
+    log,
     reports,
     workflow,
 )
@@ -86,6 +87,7 @@ def console_routes(crew: Crew, *, secure: bool = False) -> list[BaseRoute]:
     return [
         *(Route(path, console.page(build), methods=["GET"]) for path, build in _PAGES.items()),
         *(Route(path, console.form(act), methods=["POST"]) for path, act in FORMS.items()),
+        Route("/log", console.page(lambda look, _path: log.log(look, crew.anchoring.log(look.view), crew.health()))),
         Route("/incidents/{incident}/evidence", console.bundle, methods=["GET"]),
         Route("/records/{record:path}", console.record, methods=["GET"]),
         Route("/sign-in", console.sign_in_page, methods=["GET"]),

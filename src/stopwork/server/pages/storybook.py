@@ -18,6 +18,7 @@ from stopwork.server.pages.stories.backfills import backfill_stories
 from stopwork.server.pages.stories.changes import change_stories
 from stopwork.server.pages.stories.drafts import draft_stories
 from stopwork.server.pages.stories.incident import incident_stories
+from stopwork.server.pages.stories.log import log_stories
 from stopwork.server.pages.stories.reports import report_stories
 
 
@@ -31,6 +32,7 @@ def stories() -> Iterator[tuple[str, Context]]:
     yield from approval_stories(console.frame)
     yield from draft_stories(console.frame)
     yield from backfill_stories(console.frame)
+    yield from log_stories(console.frame)
     yield from report_stories(console.frame)
     yield from incident_stories(
         console.frame, console.HOLD_ROW, console.PAUSING_ROW, console.STAGES, console.PREPAREDNESS

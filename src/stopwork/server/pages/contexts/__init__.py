@@ -46,6 +46,7 @@ from stopwork.server.pages.contexts.incident import (
     ReenablePanel,
     ReportContext,
 )
+from stopwork.server.pages.contexts.log import LogContext
 from stopwork.server.pages.contexts.parts import (
     ApprovalRow,
     CallRow,
@@ -108,6 +109,7 @@ __all__ = [
     "JournalRow",
     "KindCount",
     "LearnPanel",
+    "LogContext",
     "Moment",
     "ObjectsContext",
     "OpenIncidentContext",
