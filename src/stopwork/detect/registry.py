@@ -5,9 +5,9 @@ A new detector is a file in this package, a rule among the manifest's alerts, an
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -30,7 +30,7 @@ from stopwork.detect.stale_input import StaleInput
 from stopwork.detect.table import from_builtin, to_builtin
 from stopwork.detect.unusual_arguments import UnusualArguments
 from stopwork.detect.write_failure import WriteFailure
-from stopwork.ledger.events import Entry, Event
+from stopwork.ledger.events import Entry
 from stopwork.ledger.records import Record
 
 DETECTORS: tuple[Detector[Any], ...] = (
@@ -71,7 +71,6 @@ class Watch:
         self._states = {
             each.name: known[each.name] if each.name in known else each.start() for each in self._detectors
         }
-        self._watching = _by_event(self._detectors)
 
     def step(
         self, entry: Entry, rules: Rulebook
@@ -82,21 +81,32 @@ class Watch:
     def follow(
         self, entries: Iterable[Entry], rules: Rulebook
     ) -> tuple[Watch, tuple[Finding, ...], tuple[DetectorFailed, ...]]:
-        """Answer the same after many entries, one after the other."""
-        # No state is kept beyond the next one: old ones by the thousand would be gone through by every garbage collection.
-        states, found, failures = self._states, list[Finding](), list[DetectorFailed]()
-        for entry in entries:
-            for detector in self._watching.get(type(entry.event), ()):
-                name = detector.name
+        """Answer the same after many entries, one after the other.
+
+        Each detector goes through them all before the next one begins, as no detector knows of another: so its code and its tables are at
+        hand when they are needed. What they show is answered in the order of the entries all the same.
+        """
+        every = list(entries)
+        kinds = [type(entry.event) for entry in every]
+        found: list[tuple[int, int, Finding]] = []
+        failures: list[DetectorFailed] = []
+        for place, detector in enumerate(self._detectors):
+            # No state is kept beyond the next one: old ones by the thousand would be gone through by every garbage collection.
+            state, step, watches = self._states.pop(detector.name), detector.step, frozenset(detector.watches)
+            for number, (kind, entry) in enumerate(zip(kinds, every, strict=True)):
+                if kind not in watches:
+                    continue
                 try:
-                    states[name], new = detector.step(states[name], entry, rules)
+                    state, new = step(state, entry, rules)
                 # One detector's fault must not blind the others; it is told, not swallowed.
                 except Exception as error:  # noqa: BLE001
                     failures.append(_failure(detector, error))
                 else:
                     if new:
-                        found += new
-        return self, tuple(found), tuple(failures)
+                        found += [(number, place, each) for each in new]
+            self._states[detector.name] = state
+        found.sort(key=itemgetter(0, 1))
+        return self, tuple(each for _, _, each in found), tuple(failures)
 
     def tick(
         self, now: datetime, rules: Rulebook
@@ -115,13 +125,6 @@ class Watch:
     def dump(self) -> bytes:
         """Answer all states as JSON, for :func:`restore`."""
         return msgspec.json.encode(self._states, enc_hook=to_builtin)
-
-
-@functools.lru_cache(maxsize=8)
-def _by_event(detectors: tuple[Detector[Any], ...]) -> dict[type[Event], tuple[Detector[Any], ...]]:
-    """Answer who watches each event, in the order of the detectors."""
-    kinds = {kind for each in detectors for kind in each.watches}
-    return {kind: tuple(each for each in detectors if kind in each.watches) for kind in kinds}
 
 
 def _failure(detector: Detector[Any], error: Exception) -> DetectorFailed:
