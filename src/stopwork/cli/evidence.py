@@ -11,7 +11,7 @@ from stopwork.cli.exits import Exit
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Answer, Invocation, answers, yes_option
 from stopwork.kernel.errors import NotFound
-from stopwork.kernel.phrases import count_of
+from stopwork.kernel.phrases import count_of, lasting
 
 if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
@@ -21,7 +21,7 @@ _EXITS: Final = {"verified": Exit.OK, "tampered": Exit.TAMPERED, "unreadable": E
 
 @click.group(cls=Group)
 def evidence() -> None:
-    """Evidence bundles: one file each, which anyone can verify."""
+    """The evidence log, and bundles of it: one file each, which anyone can verify."""
 
 
 def _show_exported(paper: Paper, found: Any) -> None:
@@ -46,6 +46,41 @@ def export(cli: Invocation, incident: str, out: Path | None, *, yes: bool) -> An
         cli.confirm(f"{file} exists; write over it?", yes=yes)
     size_bytes = cli.server.download("/v1/incidents/{incident}/bundle", file, incident=incident)
     return {"incident": incident, "file": str(file), "size_bytes": size_bytes}
+
+
+def _show_log(paper: Paper, found: Any) -> None:
+    waits = "" if found["size"] == found["entries"] else f", the next for {lasting(found['unsealed_for_s'])}"
+    paper.facts(
+        {
+            "log": found["origin"],
+            "sealed": f"{found['size']:,} of {count_of(found['entries'], 'entry')}{waits}",
+            "root": found["root"],
+            "key": found["key"],
+        }
+    )
+    paper.heading("Kept elsewhere")
+    paper.table(
+        ("anchor", "where", "entries", "newest", "state"),
+        [
+            (
+                each["name"],
+                each["place"],
+                f"{each['size']:,}",
+                paper.when(each["succeeded_at"]),
+                each["error"]
+                or ("late" if each["late"] else "well" if each["succeeded_at"] else "not used yet"),
+            )
+            for each in found["anchors"]
+        ],
+        empty="No checkpoint leaves this server. Start it with --anchors FILE.",
+    )
+
+
+@evidence.command("log")
+@answers(_show_log)
+def log(cli: Invocation) -> Any:
+    """Show how far the journal is sealed, and which places keep checkpoints of it."""
+    return cli.server.get("/v1/log")
 
 
 def _show_report(paper: Paper, found: Any) -> None:
