@@ -5,7 +5,8 @@ in which order the two are told. In a workflow that is only observed nobody is a
 
 A change that a system lays to the agent needs a guarded call that made it. Which one that is was looked up when the change was told; where there was
 none yet, what is told of calls in the next minutes still counts. A change of a kind that the manifest does not know, made while a
-guarded call was at work on that system, is more likely the system's own doing, and is logged.
+guarded call was at work on that system, is more likely the system's own doing, and is logged. What traces tell of the agent's tools is
+compared with when the guard was asked: see :mod:`stopwork.detect.traced`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
+from stopwork.detect import traced as traces
 from stopwork.detect.detector import Detector, Finding, is_quiet
 from stopwork.detect.explaining import can_have, same_kind
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
@@ -29,6 +31,7 @@ from stopwork.ledger.events import (
     ChangesFed,
     EffectsObserved,
     Entry,
+    ToolsTraced,
 )
 from stopwork.ledger.records import FeedChange, ObjectRef, Record
 from stopwork.ledger.words import (
@@ -84,6 +87,7 @@ class State(Record):
     consumed: Table[bool] = Table()
     changes: Table[tuple[FeedChange, ...]] = Table()
     began: Table[Began] = Table()
+    traced: traces.Traced = traces.Traced()
     told: Table[datetime] = Table()
 
 
@@ -91,13 +95,25 @@ class ApprovalBypass(Detector[State]):
     """Fires when a call ran without the approval it needed, and when a system lays a change to the agent that no guarded call made."""
 
     name: ClassVar[str] = "approval_bypass"
-    watches = (ApprovalConsumed, CallAttempted, CallDecided, CallFinished, ChangesFed, EffectsObserved)
+    watches = (
+        ApprovalConsumed,
+        CallAttempted,
+        CallDecided,
+        CallFinished,
+        ChangesFed,
+        EffectsObserved,
+        ToolsTraced,
+    )
     state_type = State
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         event = entry.event
         match event:
             case CallDecided():
+                if event.effect is not EffectKind.READ:
+                    traced = traces.asked(state.traced, event.workflow, event.tool, entry.at)
+                    if traced is not state.traced:
+                        state = replace(state, traced=traced)
                 if len(state.changes):
                     began = Began(tool=event.tool, at=entry.at)
                     state = replace(state, began=state.began.put(event.call, began, at_most=MOST_CALLS))
@@ -117,6 +133,8 @@ class ApprovalBypass(Detector[State]):
                 state = replace(state, consumed=consumed, asked=state.asked.without(call))
             case ChangesFed():
                 state = _told(state, event)
+            case ToolsTraced():
+                state = replace(state, traced=traces.told(state.traced, event, entry.at))
         return state, ()
 
     def tick(self, state: State, now: datetime, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
@@ -130,7 +148,19 @@ class ApprovalBypass(Detector[State]):
             state, due = _due(state, now)
             for group in _grouped(due, lambda each: f"{each.agents[0]}\x1f{_place(each)}"):
                 findings += _of_changes(group, rules)
+        if len(state.traced.spans):
+            traced, spans = traces.due(
+                state.traced, now, SETTLES_WITHIN, lambda workflow: _within(workflow, rules)
+            )
+            state = replace(state, traced=traced)
+            for group in _grouped(spans, lambda each: f"{each.workflow}\x1f{each.tool.tool}"):
+                findings += _of_spans(group, rules)
         return _once(state, findings)
+
+
+def _within(workflow: str, rules: Rulebook) -> timedelta | None:
+    manifest = manifest_of(rules, workflow)
+    return manifest.alerts.approval_bypass.within if manifest else None
 
 
 def _decided(state: State, event: CallDecided) -> State:
@@ -321,6 +351,43 @@ def _at(declared: Any, change: FeedChange) -> bool:
 
 def _place(change: FeedChange) -> str:
     return f"{change.object.system}/{change.object.type}"
+
+
+# --- tools that traces tell of -------------------------------------------------------------------------
+
+
+def _of_spans(spans: list[traces.Span], rules: Rulebook) -> Iterable[Finding]:
+    last = max(spans, key=lambda each: each.tool.began_at)
+    name, manifest = last.tool.tool, manifest_of(rules, last.workflow)
+    if manifest is None or not manifest.alerts.approval_bypass.enabled:
+        return
+    declared, alert = manifest.tools.get(name), manifest.alerts.approval_bypass
+    if declared is not None and not declared.writes:
+        return
+    # A tool by another name than the manifest's may be the framework's own, or one that only reads.
+    what = name if declared else f"{name}, which the manifest does not declare,"
+    yield Finding(
+        type=IncidentType.APPROVAL_BYPASS,
+        kind=SignalKind.SECURITY,
+        detector=ApprovalBypass.name,
+        key=name,
+        workflow=last.workflow,
+        summary=f"traces tell of {count_of(len(spans), 'call')} of {what} about which the guard was not asked",
+        occurred_at=last.tool.began_at,
+        facts={
+            "rule": "every call of a tool that writes asks the guard",
+            "how": "past_the_guard",
+            "threshold": alert.within.total_seconds(),
+            "value": len(spans),
+            "unit": "calls",
+            "spans": [f"{each.tool.trace}/{each.tool.span}" for each in spans[-MOST_LISTED:]],
+            "service": last.tool.service,
+        }
+        | (_tool_facts(manifest, [name]) if declared else {}),
+        hold=hold_of(alert) if declared else None,
+        severity=at_least(alert, Severity.SEV1 if declared else Severity.SEV3),
+        alarming=declared is not None or insists(alert),
+    )
 
 
 # --- what both have in common ------------------------------------------------------------------------

@@ -97,6 +97,24 @@ class Tale(Story):
         self.call(call, tool="crm.update_account", effect=w.EffectKind.UPDATE)
         return self.attempted(call, object_id).done(call, object_id)
 
+    def traced(
+        self,
+        span: str,
+        tool: str = "crm.update_account",
+        *,
+        ago: timedelta = timedelta(),
+        took: timedelta = timedelta(),
+        error: str = "",
+    ) -> Tale:
+        at = self.now - ago
+        told = r.TracedTool(trace="t", span=span, tool=tool, began_at=at, ended_at=at + took, error=error)
+        self.write(e.ToolsTraced(workflow=self.workflow, tools=(told,)))
+        return self
+
+    def asked(self, call: str, verdict: Verdict = Verdict.ALLOW) -> Tale:
+        self.call(call, tool="crm.update_account", effect=w.EffectKind.UPDATE, verdict=verdict)
+        return self
+
     def ended(self, call: str) -> Tale:
         self.gated(call).outcome(call)
         return self
@@ -166,6 +184,31 @@ CASES: dict[str, tuple[Callable[[Tale], Story], list[str]]] = {
     ),
     "told twice": (lambda s: s.fed("1").fed("1"), ["crm/account"]),
     "several changes are one finding": (lambda s: s.fed("1").fed("2", "globex"), ["crm/account"]),
+    "traced, and the guard was asked": (lambda s: s.asked("A").wait(hours=1).asked("B").traced("1"), []),
+    "traced, and nobody asked the guard": (
+        lambda s: s.asked("A").wait(hours=1).traced("1"),
+        ["crm.update_account"],
+    ),
+    "traced before the guard is heard of": (lambda s: s.asked("A").wait(hours=1).traced("1").asked("B"), []),
+    "traced, and refused": (lambda s: s.asked("A").wait(hours=1).asked("B", Verdict.DENY).traced("1"), []),
+    "traced, and failed": (lambda s: s.asked("A").wait(hours=1).traced("1", error="no"), []),
+    "traced, and only read": (lambda s: s.asked("A").wait(hours=1).traced("1", "crm.list_accounts"), []),
+    "traced, and of no declared tool": (
+        lambda s: s.asked("A").wait(hours=1).traced("1", "planner"),
+        ["planner?"],
+    ),
+    "traced hours late": (
+        lambda s: s.asked("A").wait(hours=5).asked("B").wait(hours=5).traced("1", ago=timedelta(hours=5)),
+        [],
+    ),
+    "traced, and said to have taken years": (
+        lambda s: s.asked("A").wait(hours=1).traced("1", took=timedelta(days=90_000)),
+        ["crm.update_account"],
+    ),
+    "traced, from before anything is known": (
+        lambda s: s.asked("A").wait(hours=1).traced("1", ago=timedelta(days=1)),
+        [],
+    ),
     "a call had been refused": (lambda s: s.fed("1", refused="A"), ["A"]),
 }
 
