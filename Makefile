@@ -117,6 +117,10 @@ bench-undo: $(INSTALLED) ## a thousand changes taken back, beside as many plain 
 bench-scale: $(INSTALLED) ## one incident among ten million calls (half an hour, 40 GB of disk for a while)
 	@$(BIN)/python -m benchmarks.scale --write
 
+.PHONY: bench-quiet
+bench-quiet: $(INSTALLED) ## false alarms of a quiet month, and what is noticed of eleven incidents (some minutes)
+	@$(BIN)/python -m benchmarks.quiet --write
+
 .PHONY: bench-agentdojo
 bench-agentdojo: .venv-bench/.installed ## AgentDojo through the guard: writes benchmarks/RESULTS.md
 	@.venv-bench/bin/python -m benchmarks.agentdojo --write

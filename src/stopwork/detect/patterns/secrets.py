@@ -139,7 +139,7 @@ def _self_evident(passage: Passage) -> Iterator[Sight]:
         if _is_jwt(match.group()):
             yield Sight(Kind.CREDENTIAL, "signed token (JWT)", match.group().decode(), passage.field)
     for match in _IN_ADDRESS.finditer(passage.text):
-        password = match.group(2).decode()
+        password = match.group(2).decode(errors="replace")
         if not _is_placeholder(password):
             yield Sight(Kind.CREDENTIAL, "password in an address", password, passage.field)
 
