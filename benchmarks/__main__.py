@@ -12,6 +12,7 @@ from typing import Final
 
 from benchmarks import results
 from benchmarks.timing import (
+    bundle,
     capture,
     detection,
     guard,
@@ -126,6 +127,7 @@ _MEASURED: Final[dict[str, Callable[[Path, BareDatabase], Iterator[Figure]]]] = 
     "guard": lambda folder, bare: iter(guard.measure(folder, bare)),
     "capture": _capture,
     "undo": _undo,
+    "bundle": lambda folder, bare: iter(bundle.measure(folder, bare)),
     "sealing": lambda folder, bare: iter(sealing.measure(folder, bare)),
 }
 

@@ -10,7 +10,7 @@ import click
 
 from stopwork.cli.exits import Exit
 from stopwork.cli.extras import server_extra
-from stopwork.cli.folders import data_option, database_option
+from stopwork.cli.folders import blobs_option, data_option, database_option
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Answer, Invocation, answers
 from stopwork.kernel.errors import Conflict, NotFound, Unavailable
@@ -59,7 +59,7 @@ def _show_checked(paper: Paper, found: Any) -> None:
             "checkpoints": f"{found['checkpoints']:,}",
             "signatures": "checked" if found["signatures_checked"] else "not checked: no key is known",
             "kept elsewhere": count_of(found["kept"], "checkpoint"),
-            "evidence": count_of(found["bundles"], "bundle"),
+            "evidence": f"{count_of(found['bundles'], 'bundle')}, {count_of(found['blobs'], 'blob')}",
             "records": f"{found['records']:,}",
         }
     )
@@ -73,6 +73,7 @@ def _show_checked(paper: Paper, found: Any) -> None:
 @db.command("fsck")
 @data_option("The folder of the server, which may be running.")
 @database_option("The PostgreSQL database of the servers, which may be running.")
+@blobs_option("The bucket of the servers, where they have one.")
 @click.option(
     "--key",
     "keys",
@@ -96,6 +97,7 @@ def fsck(
     _cli: Invocation,
     data: Path,
     database: str | None,
+    blobs: str | None,
     keys: tuple[str, ...],
     files: tuple[Path, ...],
     *,
@@ -109,7 +111,8 @@ def fsck(
         import msgspec
 
         from stopwork.ledger.notes import notes_in, read_key
-        from stopwork.operations.installation import EVIDENCE, KEY_FILE, read_signer
+        from stopwork.operations.installation import BLOBS, EVIDENCE, KEY_FILE, read_signer
+        from stopwork.storage.bucket import open_blobs
         from stopwork.storage.fsck import fsck as examine
 
         location, own = database or str(_database_in(data)), data / KEY_FILE
@@ -119,7 +122,14 @@ def fsck(
         kept = [
             note for file in files for note in notes_in(file.read_text(encoding="utf-8", errors="replace"))
         ]
-        report = examine(location, vkeys=known, kept=kept, evidence=data / EVIDENCE, log_only=log_only)
+        report = examine(
+            location,
+            vkeys=known,
+            kept=kept,
+            evidence=data / EVIDENCE,
+            blobs=open_blobs(blobs or data / BLOBS),
+            log_only=log_only,
+        )
     value = {"database": _shown(location), "clean": report.clean, **msgspec.to_builtins(report)}
     return value if report.clean else Answer(value=value, exit=Exit.TAMPERED)
 

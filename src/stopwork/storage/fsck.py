@@ -25,9 +25,11 @@ from stopwork.ledger.events import Entry
 from stopwork.ledger.fold import Put, changes
 from stopwork.ledger.merkle import MemoryNodes, Tree, leaf_hash
 from stopwork.ledger.notes import Checkpoint, read_checkpoint, verify
-from stopwork.ledger.records import Bundle, Record
+from stopwork.ledger.records import BlobRef, Bundle, Record
 from stopwork.storage import statements
+from stopwork.storage.blobs import Blobs
 from stopwork.storage.connections import cause_of, translated
+from stopwork.storage.contents import fault_of, named
 from stopwork.storage.lines import FOUND_BY, Line, pages, said_by
 from stopwork.storage.shape import misfits
 from stopwork.storage.sqlite_errors import is_damage
@@ -65,6 +67,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     records: int
     signatures_checked: bool
     kept: int = 0
+    blobs: int = 0
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -78,19 +81,20 @@ def fsck(
     vkeys: Sequence[str] = (),
     kept: Sequence[str] = (),
     evidence: Path | None = None,
+    blobs: Blobs | None = None,
     log_only: bool = False,
 ) -> Report:
     """Check a store, or the database of one by its file or address, which may be in use; nothing is changed.
 
     ``vkeys`` are the keys of which one must have signed each checkpoint; without any, signatures are not checked. ``kept`` are
     checkpoints that were kept where nobody who can write the database can change them: they show a database that was put back to
-    an earlier copy. ``evidence`` is the folder of the sealed bundles; without it they are not looked at. Needs memory for every
+    an earlier copy. ``evidence`` is the folder of the sealed bundles, ``blobs`` where the content lies that the journal names; without them these are not looked at. Needs memory for every
     record, but for the ``log_only``: then journal and log are compared, and neither records nor evidence are looked at.
     Raises ``Unavailable`` when the file is no database or cannot be read.
     """
 
     def examine(view: View) -> Report:
-        return _Examination(view, vkeys, kept, evidence, log_only=log_only).report()
+        return _Examination(view, vkeys, kept, evidence, blobs, log_only=log_only).report()
 
     if isinstance(source, Store):
         return source.read(examine)
@@ -138,6 +142,7 @@ class _Examination:
         vkeys: Sequence[str],
         kept: Sequence[str],
         evidence: Path | None,
+        blobs: Blobs | None,
         *,
         log_only: bool,
     ) -> None:
@@ -145,6 +150,7 @@ class _Examination:
         self._vkeys = tuple(vkeys)
         self._kept = tuple(kept)
         self._evidence = evidence
+        self._blobs = blobs
         self._faults: list[Fault] = []
         self._nodes = MemoryNodes()
         self._tree = Tree(self._nodes)
@@ -153,7 +159,7 @@ class _Examination:
         self._folds = not log_only
 
     def report(self) -> Report:
-        sealed = checkpoints = bundles = records = 0
+        sealed = checkpoints = bundles = blobs = records = 0
         try:
             self._check_file()
             if not self._has_shape():
@@ -161,7 +167,7 @@ class _Examination:
             self._check_journal()
             sealed, checkpoints = self._check_log()
             self._check_kept()
-            bundles = self._check_evidence()
+            bundles, blobs = self._check_evidence(), self._check_blobs()
             # Records of a journal that cannot be folded to its end would all differ, which says nothing new.
             records = self._check_records() if self._folds else 0
         except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
@@ -170,14 +176,19 @@ class _Examination:
             self._fault("database file", f"cannot be read further: {translated(error).__cause__}")
         except (TypeError, ValueError, OverflowError) as error:
             self._fault("database file", f"cannot be read further: {error}")
-        return self._found(sealed=sealed, checkpoints=checkpoints, bundles=bundles, records=records)
+        return self._found(
+            sealed=sealed, checkpoints=checkpoints, bundles=bundles, blobs=blobs, records=records
+        )
 
-    def _found(self, *, sealed: int = 0, checkpoints: int = 0, bundles: int = 0, records: int = 0) -> Report:
+    def _found(
+        self, *, sealed: int = 0, checkpoints: int = 0, bundles: int = 0, blobs: int = 0, records: int = 0
+    ) -> Report:
         return Report(
             entries=self._tree.size,
             sealed=sealed,
             checkpoints=checkpoints,
             bundles=bundles,
+            blobs=blobs,
             records=records,
             signatures_checked=bool(self._vkeys),
             kept=len(self._kept),
@@ -366,6 +377,17 @@ class _Examination:
                 if found != bundle.digest:
                     self._fault(where, "is not the one that was sealed")
         return len(bundles)
+
+    def _check_blobs(self) -> int:
+        if self._blobs is None or not self._folds:
+            return 0
+        first: dict[str, tuple[int, BlobRef]] = {}
+        for seq, blob in named(self._view):
+            first.setdefault(blob.digest, (seq, blob))
+        for seq, blob in first.values():
+            if fault := fault_of(self._blobs, blob):
+                self._fault(f"blob {blob.digest}", f"{fault}; journal entry {seq} names it as {blob.name!r}")
+        return len(first)
 
     # the records
 

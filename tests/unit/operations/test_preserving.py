@@ -26,6 +26,7 @@ from stopwork.operations.installation import BLOBS, EVIDENCE
 from stopwork.operations.payload import LARGE_TEXT_CHARACTERS
 from stopwork.operations.preserving import AS_PRESERVING
 from stopwork.storage.blobs import MAX_BLOB_BYTES
+from stopwork.storage.fsck import fsck
 from tests.support.office import AGENT, DANA, LEE, Office
 from tests.support.trouble import Trouble
 
@@ -193,6 +194,9 @@ def test_content_that_is_harmed_is_named_and_stops_no_sealing(trouble: Trouble, 
     path.unlink() if harm == "gone" else path.write_bytes(b"another picture")
     bundle = trouble.seal()
     assert any("screen.png" in each and digest in each for each in bundle.missing)
+    (fault,) = fsck(trouble.office.store, blobs=trouble.office.inst.blobs).faults
+    assert digest in fault.where
+    assert "screen.png" in fault.what
 
 
 def test_what_cannot_be_added_is_refused_with_the_reason(trouble: Trouble) -> None:
