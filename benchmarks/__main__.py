@@ -15,6 +15,7 @@ from benchmarks.timing import (
     bundle,
     capture,
     detection,
+    flood,
     guard,
     judging,
     pause,
@@ -107,6 +108,11 @@ def _undo(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
         yield from undo.measure(folder, database)
 
 
+def _flood(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
+    with running(folder / "flood") as server:
+        yield from asyncio.run(flood.measure(server))
+
+
 def _detection(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
     served = folder / "detection"
     with running(served) as server:
@@ -123,6 +129,7 @@ _MEASURED: Final[dict[str, Callable[[Path, BareDatabase], Iterator[Figure]]]] = 
     "points": _points,
     "reads": _reads,
     "detection": _detection,
+    "flood": _flood,
     "judging": lambda folder, bare: iter(judging.measure(folder, bare)),
     "guard": lambda folder, bare: iter(guard.measure(folder, bare)),
     "capture": _capture,

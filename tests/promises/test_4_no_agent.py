@@ -19,6 +19,7 @@ from stopwork.ledger.words import (
     Remedy,
     ScopeKind,
     Severity,
+    SignalKind,
     Stage,
 )
 from stopwork.operations import (
@@ -38,6 +39,7 @@ from stopwork.operations import (
     postmortems,
     preparedness,
     recovering,
+    reporting,
     returning,
     triage,
 )
@@ -62,6 +64,10 @@ class Prepared:
             partial(credentials.issue, principal=DANA, administrator=True),
             actor=Principal(kind=PrincipalKind.SYSTEM, id="setup"),
         ).credential
+        said = reporting.Report(source="mail", kind=SignalKind.USER_REPORT, summary="it is wrong")
+        self.reported = office.write(
+            lambda tx: reporting.report(tx, self.manifests, said), actor=LEE
+        ).signal
         self.item = self.trouble.checklist()[0]
         self.trouble.seal()
         self.trouble.audit()
@@ -107,6 +113,9 @@ DEEDS: dict[str, Deed] = {
     ),
     "settle a call": by_agent(
         outcomes.reconcile, call=lambda p: p.in_flight.call, outcome=text(Outcome.SUCCEEDED), note=text("x")
+    ),
+    "assign a signal": by_agent(
+        reporting.assign, manifests=rules, signal=lambda p: p.reported, workflow=text(WORKFLOW)
     ),
     "open an incident": by_agent(
         incidents.open_by_hand, manifests=rules, workflow=text(WORKFLOW), type=text(IncidentType.TOOL_MISUSE)

@@ -137,12 +137,12 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def _from_protobuf(body: bytes) -> Delivery:
-    from google.protobuf.message import DecodeError
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
     try:
         asked = ExportTraceServiceRequest.FromString(body)
-    except DecodeError as error:
+    # Protobuf's own error: its package comes with that of the messages.
+    except Exception as error:
         raise Malformed(f"the body is no OTLP: {error}", hint="Send an ExportTraceServiceRequest.") from error
     return _delivery(
         (

@@ -4,11 +4,13 @@ refused with the field; a message that is not signed, or not lately, is refused.
 from __future__ import annotations
 
 import base64
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from ruamel.yaml import YAML
 
 from stopwork.kernel.errors import Invalid, Unauthenticated
 from stopwork.ledger.words import IncidentType, Severity, SignalKind
@@ -16,6 +18,7 @@ from stopwork.operations.alertmanager import Alerts, reports_of
 from stopwork.operations.intake_file import ways_of
 from stopwork.operations.signatures import signature, verified
 from stopwork.operations.webhooks import MAX_ITEMS, Webhook, described
+from tests.repository.tree import ROOT
 
 NOW = datetime(2026, 3, 2, 13, 0, tzinfo=UTC)
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -236,3 +239,23 @@ def test_labels_say_what_it_is_and_odd_ones_do_no_harm() -> None:
 
 def test_what_alertmanager_left_out_is_said() -> None:
     assert "7 more" in alerts(ALERT, truncatedAlerts=7)[-1].summary
+
+
+def test_the_file_of_the_how_to_is_a_good_one() -> None:
+    page = (ROOT / "docs/how-to/report.md").read_text("utf-8")
+    [text] = [each for each in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "webhooks:" in each]
+    ways = ways_of(YAML(typ="safe").load(text), env={"DESK_WEBHOOK_SECRET": SECRET})
+    ticket = {
+        "id": "T-1",
+        "version": 2,
+        "subject": "Wrong mail",
+        "topic": "mail",
+        "tags": ["agent"],
+        "fields": {"workflow": "renewals"},
+        "created_at": 1_772_456_400,
+        "description": "It went to Globex.",
+        "requester": "jo@customer.test",
+    }
+    [report] = ways.webhooks["desk"].reports({"tickets": [ticket, ticket | {"tags": []}]}).reports
+    assert "mapping_failed" not in report.facts
+    assert (report.type, report.delivery, report.occurred_at) == (IncidentType.EXTERNAL_SEND, "T-1/2", NOW)
