@@ -118,6 +118,7 @@ def _detection(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
     with running(served) as server:
         asyncio.run(detection.provoke(server))
     yield from detection.measure(served, bare)
+    yield from detection.measure_at_rate(folder / "detection at a rate")
 
 
 #: What can be measured by itself, in the order of the table.

@@ -1,24 +1,45 @@
-"""How long a duplicate goes unnoticed: from the second permit for the same action to the hold that it leads to."""
+"""How long a duplicate goes unnoticed: from the second permit for the same action to the hold that it leads to.
+
+Once beside agents that keep a server busy, and once while the journal grows by a thousand calls a second. No two cores serve so many over
+HTTP: what they tell is then recorded straight into the store, and the duties of the same process follow it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import random
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.timing.figures import Figure, paired, percentile
+from msgspec.structs import replace
+
+from benchmarks.timing.figures import Figure, Round, paired, percentile
+from benchmarks.timing.judging import call_told
 from benchmarks.timing.load import busy
 from benchmarks.timing.permits import Work
 from benchmarks.timing.server import Address
 from benchmarks.timing.wire import connected
-from benchmarks.timing.workflow import DUPLICATED
+from benchmarks.timing.workflow import AGENT, DUPLICATED, WORKFLOW, WRITE, open_installation
 from benchmarks.timing.yardsticks import COMMIT, BareDatabase
-from stopwork.ledger.events import CallDecided, HoldSet
+from stopwork.ledger.events import CallDecided, Event, HoldSet, RunStarted
+from stopwork.ledger.words import EffectKind, Mode
 from stopwork.operations.installation import DATABASE
 from stopwork.storage.store import Store
+from stopwork.worker.crew import Crew
 
 AT_ONCE: Final = 16
 BETWEEN_S: Final = 0.15
+
+CALLS_PER_S: Final = 1_000
+#: So many calls are recorded by one transaction, as a group commit would.
+CALLS_AT_ONCE: Final = 10
+#: So many transactions are made for each duplicate; it is asked for in the first of them and again in the middle.
+TRANSACTIONS: Final = 25
+RUNS: Final = 16
+SETTLES_S: Final = 2.0
+LAG_AIM: Final = "≤ 1000"
 
 
 async def provoke(server: Address) -> None:
@@ -38,7 +59,85 @@ async def provoke(server: Address) -> None:
 
 
 def measure(folder: Path, bare: BareDatabase) -> list[Figure]:
-    """Answer what the journal of a stopped server tells: each entry is dated by the start of its transaction."""
+    """Answer what the journal of a stopped server tells."""
+    lags_ms = _lags_ms(folder)
+    commits_ms = [bare.commit_ms() for _ in range(3)]
+    return [
+        Figure(
+            name=f"duplicate permitted → tool held, {AT_ONCE} busy agents, {label}",
+            unit="ms",
+            yardstick=COMMIT,
+            rounds=paired([percentile(lags_ms, share)] * len(commits_ms), commits_ms),
+        )
+        for label, share in (("p50", 0.5), ("slowest", 1.0))
+    ]
+
+
+def measure_at_rate(folder: Path) -> list[Figure]:
+    """Answer the same while so many calls a second are recorded, and how many there were."""
+    with open_installation(folder) as installation:
+        crew = Crew(installation)
+        crew.start()
+        try:
+            recorded_per_s = _record_calls(installation.store)
+        finally:
+            crew.stop()
+    lags_ms = _lags_ms(folder)
+    lags = [
+        Figure(
+            name=f"duplicate permitted → tool held, {CALLS_PER_S:,} calls/s recorded, {label}",
+            unit="ms",
+            rounds=(Round(percentile(lags_ms, share)),),
+            aim=aim,
+        )
+        for label, share, aim in (("p50", 0.5, ""), ("p99", 0.99, LAG_AIM))
+    ]
+    rate = Figure(name="calls recorded meanwhile", unit="/s", rounds=(Round(recorded_per_s),))
+    return [*lags, rate]
+
+
+def _record_calls(store: Store) -> float:
+    """Record calls at an even rate, and a duplicate now and then; answer how many a second there were."""
+    chance, calls = random.Random(7), 0
+    runs = [f"run_{number:08d}" for number in range(RUNS)]
+    _record(store, [_begun(run) for run in runs])
+    began = time.perf_counter()
+    for number, tool in enumerate(DUPLICATED):
+        twice = next(call_told(WORKFLOW, runs[number % RUNS], -number - 1, tool, EffectKind.CREATE, chance))
+        assert isinstance(twice, CallDecided)
+        for transaction in range(TRANSACTIONS):
+            told: list[Event] = []
+            for each in range(calls, calls + CALLS_AT_ONCE):
+                told += call_told(WORKFLOW, runs[each % RUNS], each, WRITE, EffectKind.UPDATE, chance)
+            if transaction in (0, TRANSACTIONS // 2):
+                call = f"{twice.call}_{transaction}"
+                told.append(replace(twice, call=call, key=call))
+            calls += CALLS_AT_ONCE
+            _record(store, told)
+            time.sleep(max(0.0, began + calls / CALLS_PER_S - time.perf_counter()))
+    elapsed_s = time.perf_counter() - began
+    time.sleep(SETTLES_S)
+    return calls / elapsed_s
+
+
+def _record(store: Store, events: Sequence[Event]) -> None:
+    store.write(lambda tx: [tx.record(event) for event in events], actor=AGENT)
+
+
+def _begun(run: str) -> RunStarted:
+    return RunStarted(
+        run=run,
+        workflow=WORKFLOW,
+        version=1,
+        trigger="manual",
+        trigger_id=run,
+        attempt=1,
+        mode=Mode.ENFORCE,
+    )
+
+
+def _lags_ms(folder: Path) -> list[float]:
+    """Answer the lag of each duplicate; an entry is dated by the start of its transaction."""
     with Store.open(folder / DATABASE) as store:
         entries = store.read(lambda view: view.entries(kinds=("call.decided", "hold.set"), limit=100_000))
     permitted = {
@@ -53,13 +152,4 @@ def measure(folder: Path, bare: BareDatabase) -> list[Figure]:
     ]
     if len(lags_ms) != len(DUPLICATED):
         raise ValueError(f"{len(lags_ms)} of {len(DUPLICATED)} duplicates were held")
-    commits_ms = [bare.commit_ms() for _ in range(3)]
-    return [
-        Figure(
-            name=f"duplicate permitted → tool held, {AT_ONCE} busy agents, {label}",
-            unit="ms",
-            yardstick=COMMIT,
-            rounds=paired([percentile(lags_ms, share)] * len(commits_ms), commits_ms),
-        )
-        for label, share in (("p50", 0.5), ("slowest", 1.0))
-    ]
+    return lags_ms

@@ -162,7 +162,7 @@ def _run(number: int, chance: random.Random) -> Iterator[tuple[str, Event]]:
     yield workflow, _step(workflow, run, "retrieval", source="crm_export", as_of=BEGIN - timedelta(hours=1))
     for nth, (tool, effect) in enumerate(CALLS):
         yield workflow, _step(workflow, run, f"model-{nth}", tokens=chance.randint(900, 1100))
-        for event in _call(workflow, run, nth, tool, effect, chance):
+        for event in call_told(workflow, run, nth, tool, effect, chance):
             yield workflow, event
     yield workflow, RunFinished(run=run, workflow=workflow, status=RunStatus.SUCCEEDED)
 
@@ -190,9 +190,10 @@ def _step(
     )
 
 
-def _call(
+def call_told(
     workflow: str, run: str, nth: int, tool: str, effect: EffectKind, chance: random.Random
 ) -> Iterator[Event]:
+    """Yield what the journal tells of one call: decided, attempted where it is a write, and finished."""
     call, account = f"call_{run}_{nth}", f"account-{run[4:]}-{nth}"
     args = _args(effect, account, chance)
     yield CallDecided(
