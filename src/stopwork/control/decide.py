@@ -18,8 +18,9 @@ from msgspec.structs import replace
 
 from stopwork.control import backfilling, budget, gates, holds, stages
 from stopwork.control.keys import KeyStanding, KeyState
+from stopwork.control.steering import reason as steered
 from stopwork.control.verdicts import strictest
-from stopwork.ledger.records import Approval, Hold, Principal, Reason, Record, Run, Workflow
+from stopwork.ledger.records import Approval, Hold, Principal, Reason, Record, Run, Suspicion, Workflow
 from stopwork.ledger.words import (
     ApprovalState,
     EffectKind,
@@ -84,6 +85,7 @@ class Controls(Record):
 
     ``lifted`` are the holds that were set since the approval was asked for and have been lifted again. ``draft_decided`` is why a call
     that was drafted is not to run by itself any more. ``backfill`` is how the order of a run that makes up for a missed one stands.
+    ``suspicion`` is why the call may follow something that its run has read.
     """
 
     workflow: Workflow | None = None
@@ -96,6 +98,7 @@ class Controls(Record):
     lifted: tuple[Hold, ...] = ()
     draft_decided: Reason | None = None
     backfill: backfilling.BackfillStanding | None = None
+    suspicion: Suspicion | None = None
 
 
 class Decided(Record):
@@ -219,6 +222,8 @@ def _reasons(
         manifest = controls.rules.manifest
         limited = manifest.stages.limited if controls.workflow.stage is Stage.LIMITED else None
         yield from budget.reasons(controls.usage, manifest.budget, limited, tool.effect)
+        if controls.suspicion is not None:
+            yield steered.reason(controls.suspicion, manifest.alerts.prompt_injection.gate)
 
 
 def _registration(request: CallRequest, controls: Controls) -> Iterator[Reason]:

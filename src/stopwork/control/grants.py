@@ -15,7 +15,7 @@ from stopwork.control.decide import CallRequest, Controls, Rules, decide
 from stopwork.control.protocol import ReadLease
 from stopwork.ledger.records import Hold, Principal, Run, Workflow
 from stopwork.ledger.words import EffectKind, PrincipalKind, RunStatus, ScopeKind, Verdict
-from stopwork.manifest.model import Manifest
+from stopwork.manifest.model import Manifest, Tool, Trust
 
 #: How many reads a guard may decide by itself before it is given the next lease, where no budget says less.
 MAX_READS: Final = 10_000
@@ -72,7 +72,17 @@ def _depends_on_call(manifest: Manifest, name: str) -> bool:
         tool.effect is not EffectKind.READ
         or manifest.gate_of(name) is not None
         or any((tool.deny_when, tool.args_schema, tool.destination, tool.recipients))
+        or (manifest.alerts.prompt_injection.enabled and _touches_the_outside(manifest, tool))
     )
+
+
+def _touches_the_outside(manifest: Manifest, tool: Tool) -> bool:
+    """Answer whether a read takes something in from outside, or carries something there.
+
+    What it takes in has to be on record before the next call is decided, and where it goes depends on its arguments.
+    """
+    source = manifest.sources.get(tool.source) if tool.source else None
+    return tool.external or (source is not None and source.trust is not Trust.INTERNAL)
 
 
 def _depends_on_run(hold: Hold, workflow: str) -> bool:

@@ -46,6 +46,9 @@ MAX_ITEMS_SIFTED: Final = 10_000
 OBSERVED_AT_ONCE: Final = 1_000
 OBSERVED_BYTES_AT_ONCE: Final = 4 * 1024 * 1024
 
+#: What a run is asked to do is told in so many letters.
+MAX_TASK_CHARS: Final = 20_000
+
 #: What an enforcement point calls its runs and calls: it stands in addresses as it is.
 Id = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=200)]
 #: Numbers that JSON keeps whole; a larger one could be recorded and never be read again.
@@ -262,7 +265,7 @@ def _path_fields(request: Request[Any]) -> tuple[str, ...]:
 
 
 class StartRun(Request[RunTicket]):
-    """Begin a run. ``trigger_id`` names the occasion: the same for every attempt at it."""
+    """Begin a run. ``trigger_id`` names the occasion: the same for every attempt at it; ``task`` says what it is asked to do."""
 
     path = "/v1/runs"
     answer = RunTicket
@@ -274,6 +277,7 @@ class StartRun(Request[RunTicket]):
     attempt: Ordinal = 1
     retry_of: str | None = None
     runtime: dict[str, Any] = {}
+    task: Annotated[str, Meta(max_length=MAX_TASK_CHARS)] = ""
 
 
 class FinishRun(Request[RunFinished]):

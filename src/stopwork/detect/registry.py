@@ -24,6 +24,7 @@ from stopwork.detect.loop import Loop
 from stopwork.detect.missed_run import MissedRun
 from stopwork.detect.pause_test import PauseTest
 from stopwork.detect.policy_violation import PolicyViolation
+from stopwork.detect.prompt_injection import PromptInjection
 from stopwork.detect.rulebook import Rulebook
 from stopwork.detect.sensitive_data import SensitiveData
 from stopwork.detect.stale_input import StaleInput
@@ -41,6 +42,7 @@ DETECTORS: tuple[Detector[Any], ...] = (
     SensitiveData(),
     ExternalSend(),
     ApprovalBypass(),
+    PromptInjection(),
     PolicyViolation(),
     Cost(),
     Loop(),

@@ -53,6 +53,7 @@ class Clue(StrEnum):
     ADDRESS_IN_TEXT = "address_in_text"
     ADDRESS_IN_DATA = "address_in_data"
     CONTROL_IN_TEXT = "control_in_text"
+    AMOUNT_IN_TEXT = "amount_in_text"
     TEXT_CARRIED = "text_carried"
     DICTATED = "dictated"
     DEED_NAMED = "deed_named"

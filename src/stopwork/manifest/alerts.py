@@ -13,8 +13,9 @@ from stopwork.manifest.parts import (
     MAX_ENTRIES,
     MAX_KEY_PARTS,
     AutoHold,
-    FieldPath,
     Count,
+    FieldPath,
+    InjectionGate,
     KeyPart,
     Part,
     Pattern,
@@ -208,6 +209,21 @@ class SendAlert(Alert, frozen=True):
     ] = AutoHold.TOOL
 
 
+class InjectionAlert(Alert, frozen=True):
+    """Calls that follow what the agent has read from a source outside, instead of its task."""
+
+    gate: Annotated[
+        InjectionGate,
+        says(
+            "What is done with such a call: ask has people approve it, deny refuses it, off only raises the alert."
+        ),
+    ] = InjectionGate.ASK
+    score: Annotated[
+        float,
+        says("From which sum of clues on: less asks more often, more misses more.", ge=0.5, le=20),
+    ] = 2.5
+
+
 class Alerts(Part, frozen=True):
     """The alert rules. All are on from the start; write one only to change it."""
 
@@ -219,7 +235,10 @@ class Alerts(Part, frozen=True):
         default_factory=DuplicateAlert
     )
     stale_input: Annotated[
-        InputAlert, says("Input was older than its source allows, or of a source or an account that is none of the run's.")
+        InputAlert,
+        says(
+            "Input was older than its source allows, or of a source or an account that is none of the run's."
+        ),
     ] = field(default_factory=InputAlert)
     policy_violation: Annotated[Alert, says("A call was denied by a condition or a guardrail.")] = field(
         default_factory=Alert
@@ -230,6 +249,9 @@ class Alerts(Part, frozen=True):
     loop: Annotated[LoopAlert, says("A run repeats the same calls and learns nothing.")] = field(
         default_factory=LoopAlert
     )
+    prompt_injection: Annotated[
+        InjectionAlert, says("A call seems to follow what was read from outside, instead of the task.")
+    ] = field(default_factory=InjectionAlert)
     write_failure: Annotated[Alert, says("A write failed, or did not take hold.")] = field(
         default_factory=Alert
     )

@@ -21,6 +21,7 @@ from stopwork.ledger.words import EffectKind, Risk, Severity, Stage
 from stopwork.manifest.alerts import Opening
 from stopwork.manifest.duration import Duration
 from stopwork.manifest.model import AutoHold, Criticality, Manifest, Trust
+from stopwork.manifest.parts import InjectionGate
 from stopwork.manifest.problems import Path, field_name
 
 MAX_SHOWN_CHARS = 120
@@ -288,6 +289,8 @@ _JUDGES: dict[str, Judge] = {
     "tools/*/external": _safeguard,
     "alerts/*/enabled": _safeguard,
     "alerts/*/severity": _rank(Severity),
+    "alerts/*/gate": _rank(InjectionGate),
+    "alerts/*/score": _limit,
     "alerts/*/hold": _hold,
     "alerts/*/open": _rank(Opening),
     "alerts/*/threshold": _freedom,

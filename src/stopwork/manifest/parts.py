@@ -110,7 +110,16 @@ class AutoHold(StrEnum):
     TOOL = "tool"
     PERMISSION = "permission"
     TRIGGER = "trigger"
+    SOURCE = "source"
     WORKFLOW = "workflow"
+
+
+class InjectionGate(StrEnum):
+    """What is done with a call that seems to follow what the agent has read."""
+
+    DENY = "deny"
+    ASK = "ask"
+    OFF = "off"
 
 
 class DuplicateRule(StrEnum):

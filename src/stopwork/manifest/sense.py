@@ -27,7 +27,10 @@ SCHEDULE = "schedule"
 SHORTEST_LEASE = Duration(seconds=2)
 LONGEST_LEASE = Duration(seconds=60)
 _BY_TOOL_ONLY = (Ruled.RESEND, Ruled.REGENERATE)
+_OF_ANY_ALERT = (AutoHold.NONE, AutoHold.TRIGGER, AutoHold.WORKFLOW)
+_ALERTS_ABOUT_A_SOURCE = ("prompt_injection", "stale_input")
 _ALERTS_ABOUT_A_CALL = (
+    "prompt_injection",
     "duplicate_action",
     "policy_violation",
     "write_failure",
@@ -164,7 +167,14 @@ def _alert_holds(manifest: Manifest, document: Document) -> Iterator[Problem]:
             yield document.problem(
                 ("alerts", name, "hold"),
                 f'this alert is about a run, so it knows no "{hold}" to pause',
-                one_of(word for word in AutoHold if word not in (AutoHold.TOOL, AutoHold.PERMISSION)),
+                one_of(word for word in AutoHold if word in _OF_ANY_ALERT),
+                value=hold,
+            )
+        if hold is AutoHold.SOURCE and name not in _ALERTS_ABOUT_A_SOURCE:
+            yield document.problem(
+                ("alerts", name, "hold"),
+                "this alert is not about what was read, so it knows no source to pause",
+                one_of(word for word in AutoHold if word in _OF_ANY_ALERT),
                 value=hold,
             )
 

@@ -48,7 +48,7 @@ from stopwork.ledger.records import (
 from stopwork.ledger.words import EffectKind, Outcome, Verdict
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
-from stopwork.operations import backfills, claims, probes
+from stopwork.operations import backfills, claims, probes, steering
 from stopwork.operations.holds import lifted_since
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.points import current_epoch
@@ -126,6 +126,7 @@ def ask(
         lifted=tuple(lifted_since(tx, approval.epoch)) if approval is not None else (),
         draft_decided=claims.decided_about(tx, call_id) if earlier is not None else None,
         backfill=backfills.standing(tx, manifests, known_run, tx.now) if known_run.backfill else None,
+        suspicion=steering.suspect(tx, rules, request) if known_run.foreign else None,
     )
     decided = decide(request, controls, tx.now)
     approval_id = _approval(tx, request, controls, decided)
@@ -167,6 +168,7 @@ def ask(
             point=point,
             renewed=earlier is not None and earlier.permitted_at is not None,
             draft=draft,
+            suspicion=controls.suspicion,
         )
     )
     claims.settle(tx, carried, earlier, request, decided)

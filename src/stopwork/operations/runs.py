@@ -42,11 +42,12 @@ def start(
     retry_of: str | None = None,
     runtime: dict[str, Any] | None = None,
     run: str | None = None,
+    task: str = "",
 ) -> RunTicket:
     """Begin a run and answer under what rules it runs.
 
     A run may begin while its workflow is held: its calls are then refused one by one, and that is recorded. ``run`` may be chosen by
-    the caller; saying the same start twice gives the same run.
+    the caller; saying the same start twice gives the same run. ``task`` is what it was asked to do, word by word.
     """
     require_own_workflow(tx, workflow)
     declared = known_workflow(tx, workflow)
@@ -68,6 +69,7 @@ def start(
                 runtime=runtime or {},
                 digests=dict(manifests.digests(tx, workflow, declared.version)),
                 backfill=_ordered(tx, workflow, run_id, trigger, trigger_id),
+                task=task,
             )
         )
     elif before.workflow != workflow:

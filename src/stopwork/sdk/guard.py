@@ -181,15 +181,15 @@ class Stopwork(MakesUp, Recovers):
         retry_of: str | None = None,
         runtime: Mapping[str, Any] | None = None,
         run: str | None = None,
+        task: str = "",
     ) -> GuardedRun:
-        """Answer a run, to be entered with ``with`` or ``async with``.
+        """Answer a run, to be entered with ``with`` or ``async with``; ``task`` is what it is to do, in the words of whoever asks for it.
 
-        ``trigger_id`` names the occasion, for example ``2026-W10``: give the same one to every attempt at the same occasion, and
-        what an earlier attempt has done is not done again. Left out, the run is an occasion of its own.
-
-        ``runtime`` says what runs, to tell runs apart by: ``agent``, ``framework``, ``model``, ``prompt`` (its digest, see
-        :func:`~stopwork.sdk.digests.prompt_digest`), ``connectors`` (a version or digest for each), and whatever else changes. The
-        digests of the tools that are guarded by now are added as ``tools``. ``run`` is its id where an order gives it one.
+        ``trigger_id`` names the occasion, for example ``2026-W10``: give the same one to every attempt at it, and what an earlier
+        one has done is not done again. Left out, the run is an occasion of its own. ``runtime`` says what runs, to tell runs
+        apart by: ``agent``, ``framework``, ``model``, ``prompt`` (its digest, see :func:`~stopwork.sdk.digests.prompt_digest`),
+        ``connectors`` (a version or digest for each), and whatever else changes; the digests of the tools that are guarded by
+        now are added as ``tools``. ``run`` is its id where an order gives it one.
         """
         run = run or self._ids.new("run")
         start = StartRun(
@@ -200,6 +200,7 @@ class Stopwork(MakesUp, Recovers):
             attempt=attempt,
             retry_of=retry_of,
             runtime=runtime_of(runtime or {}, self._digests, self._systems),
+            task=task,
         )
         before_end = None if self._reads is None else self._reads.settle
         made = GuardedRun(self.desk, self._adesk, start, self._heartbeat.watch, before_end)

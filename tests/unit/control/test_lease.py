@@ -15,8 +15,10 @@ from stopwork.control.lease import Lease
 from stopwork.control.protocol import ReadLease
 from stopwork.ledger.words import HoldMode, Mode, ScopeKind, Stage, Verdict
 from stopwork.manifest.compiled import CompiledManifest
-from tests.unit.control.world import NOW, RULES, compiled, controls, hold, request, run, workflow
+from tests.unit.control.world import MANIFEST, NOW, compiled, controls, hold, request, run, workflow
 
+#: What comes from the inbox may be acted on before it is on record.
+RULES = compiled(MANIFEST + "alerts: {prompt_injection: {enabled: false}}\n")
 PLAIN = ("crm.read", "inbox.read")
 
 BOUNDED = """
@@ -31,6 +33,8 @@ tools:
   shaped: {effect: read, args_schema: {type: object}}
   blocked: {effect: read, risk: blocked}
   abroad: {effect: read, destination: args.host}
+  mail: {effect: read, source: inbox}
+  web: {effect: read, external: true}
   write: {effect: update}
 """
 
@@ -44,6 +48,11 @@ def free(
 def test_plain_reads_are_free_and_nothing_else() -> None:
     assert free() == PLAIN
     assert free(compiled(BOUNDED)) == ("plain",)
+
+
+def test_what_is_read_from_outside_is_asked_for_so_that_it_is_on_record_before_the_next_call() -> None:
+    off = BOUNDED + "alerts: {prompt_injection: {enabled: false}}\n"
+    assert free(compiled(off)) == ("plain", "mail", "web")
 
 
 @pytest.mark.parametrize("stage", Stage)

@@ -87,6 +87,7 @@ class Story:
         reasons: tuple[r.Reason, ...] = (),
         source: str | None = None,
         approval: str | None = None,
+        suspicion: r.Suspicion | None = None,
         **args: Any,
     ) -> Story:
         event = e.CallDecided(
@@ -110,6 +111,7 @@ class Story:
             not_after=None,
             source=source,
             approval=approval,
+            suspicion=suspicion,
         )
         self._calls[call] = event
         return self.write(event)

@@ -12,8 +12,17 @@ from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.registry import DETECTORS, DetectorFailed, Watch, restore
 from stopwork.detect.rulebook import Rulebook
 from stopwork.ledger.events import EVENT_TYPES, Entry, Event, StepRecorded
-from stopwork.ledger.records import Effect, Image, ObjectRef, Reason, Record
-from stopwork.ledger.words import EffectKind, Operation, ReasonKind, RunStatus, ScopeKind, StepKind, Verdict
+from stopwork.ledger.records import Effect, Image, ObjectRef, Reason, Record, Suspicion
+from stopwork.ledger.words import (
+    Clue,
+    EffectKind,
+    Operation,
+    ReasonKind,
+    RunStatus,
+    ScopeKind,
+    StepKind,
+    Verdict,
+)
 from stopwork.manifest.model import Alerts
 from tests.unit.detect.manifests import TOOLS, manifest
 from tests.unit.detect.story import START, WORKFLOW, Story, rules_of
@@ -36,6 +45,7 @@ RULES = rules_of(
 LOOK = START + timedelta(days=8)
 PAST_DUE = Reason(kind=ReasonKind.CONDITION, verdict=Verdict.DENY, text="denied when args.due < now")
 
+STEERED = Suspicion(score=4.0, clues=(Clue.DICTATED,), record="P", source="inbox")
 UNASKED = Reason(kind=ReasonKind.GATE, verdict=Verdict.WAIT, text="approval by business is needed")
 
 ACME = ObjectRef(system="crm", type="account", id="acme")
@@ -70,8 +80,10 @@ def bad_week() -> Story:
         cost_usd=1
     )
     story.call("G", tool="mail.send", reasons=(UNASKED,)).outcome("G")
+    story.call("I", tool="mail.send", suspicion=STEERED)
     for number in range(12):
         story.call(f"U{number}", "r1", tool="crm.update_account", x=number if number < 11 else "eleven")
+    story.call("I", tool="mail.send", suspicion=STEERED)
     story.call("W", tool="crm.update_account").outcome("W", effects=(WRONG,))
     story.write(ANOTHER_MODEL)
     return story.finished("r1", RunStatus.FAILED).run("r2", retry_of="r1").call("D", "r2", same="bolt")

@@ -31,6 +31,7 @@ triggers: [manual]
 sources:
   inbox: {trust: external}
   wiki: {trust: internal}
+alerts: {prompt_injection: {enabled: false}} # the agent does follow the mail here
 tools:
   mail.read: {effect: read, source: inbox}
   mail.list: {effect: read, source: inbox}

@@ -7,7 +7,7 @@ many items, each with its own names, so that what one of them says is not laid t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,8 @@ MAX_DATA_WORDS: Final = 3
 MAX_DATA_CHARS: Final = 80
 MIN_NAME_CHARS: Final = 4
 MAX_NAME_CHARS: Final = 120
+#: What an item is known by where it was read, the surest first. The last is the key it stood under.
+_IDS: Final = ("id", "uid", "uuid", "key", "path", "url", "file", "filename", "name", "subject", "title", "")
 
 
 class Foreign(Record):
@@ -34,8 +36,9 @@ class Foreign(Record):
 
 
 class Item(NamedTuple):
-    """One thing of several: what it can be called by, its texts, and its data in the spelling that is compared."""
+    """One thing of several: what it can be called by, best first, its texts, and its data in the spelling that is compared."""
 
+    id: str | None
     names: tuple[str, ...]
     texts: tuple[Text, ...]
     data: frozenset[str]
@@ -50,6 +53,7 @@ def items(foreign: Foreign) -> Iterator[Item]:
         texts = [value for value in values if is_text(value)]
         data = [str(value) for value in values if not is_text(value) and not isinstance(value, bool)]
         yield Item(
+            id=_id_of(part) or next(iter(asked_by), None),
             names=tuple(
                 dict.fromkeys(
                     plain(name)
@@ -60,6 +64,11 @@ def items(foreign: Foreign) -> Iterator[Item]:
             texts=tuple(each for text in texts for each in spelled(text)),
             data=frozenset(plain(value) for value in data),
         )
+
+
+def name_of(item: Item, *, but_for: Collection[str] = ()) -> str | None:
+    """Answer what the item can be told from others by; ``but_for`` are values that may stand in it because of the call."""
+    return item.id or next((name for name in item.names if name not in but_for), None)
 
 
 def is_text(value: Any) -> bool:
@@ -92,6 +101,17 @@ def _leaves(content: Any, depth: int) -> Iterator[Any]:
             yield from _leaves(value, depth + 1)
     elif content is not None:
         yield content
+
+
+def _id_of(part: Any) -> str | None:
+    """Answer the id of an item, or what stands for one, so that the item can be put in quarantine by it."""
+    if not isinstance(part, dict):
+        return None
+    by_name = {str(key).strip("_").lower(): value for key, value in part.items()}
+    named = (by_name.get(name) for name in _IDS)
+    return next(
+        (str(each)[:MAX_NAME_CHARS] for each in named if isinstance(each, str | int) and str(each)), None
+    )
 
 
 def _parts(content: Any, depth: int) -> Iterator[Any]:

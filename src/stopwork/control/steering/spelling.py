@@ -112,7 +112,7 @@ def find(value: str, text: Text, *, whole_word: bool = False, pieces: bool = Fal
 
     With ``pieces`` it may also have been taken to pieces, which stand near each other.
     """
-    wanted, squeezed = _needle(value)
+    wanted, squeezed, rotated = _needle(value)
     if not wanted:
         return None
     flat = text.flat
@@ -127,7 +127,7 @@ def find(value: str, text: Text, *, whole_word: bool = False, pieces: bool = Fal
     for needle, how in (
         (squeezed, text.disguise or Disguise.SPACED),
         (squeezed[::-1], Disguise.REVERSED),
-        (codecs.encode(squeezed, "rot13"), Disguise.ROTATED),
+        (rotated, Disguise.ROTATED),
     ):
         # What is told by its digits alone reads the same in rotated letters.
         if needle in text.squeezed and (how is not Disguise.ROTATED or needle != squeezed):
@@ -149,10 +149,11 @@ def squeezed(text: str) -> str:
 
 
 @lru_cache(maxsize=1_024)
-def _needle(value: str) -> tuple[str, str]:
-    """Answer what is looked for in a text: the value in one line, and its letters and digits alone."""
+def _needle(value: str) -> tuple[str, str, str]:
+    """Answer what is looked for in a text: the value in one line, its letters and digits alone, and these rotated."""
     wanted = plain(value).replace("\n", " ").strip()
-    return wanted, _BETWEEN.sub("", wanted)
+    letters = _BETWEEN.sub("", wanted)
+    return wanted, letters, codecs.encode(letters, "rot13")
 
 
 def _text(text: str, disguise: Disguise) -> Text:

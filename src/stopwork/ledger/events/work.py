@@ -89,6 +89,7 @@ class RunStarted(Event, tag="run.started"):
     runtime: dict[str, Any] = {}
     digests: dict[str, str] = {}
     backfill: str | None = None
+    task: str = ""
 
 
 class RunFinished(Event, tag="run.finished"):
@@ -118,7 +119,7 @@ class CallDecided(Event, tag="call.decided"):
     ``session`` is the guard's one way through the call, ``point`` the guard. ``asked_args`` are what the agent gave where a
     reviewer's ``args`` take their place, ``draft`` the drafted call that this one carries out. ``destination`` is how older
     journals name all ``destinations`` in one text. ``began_at`` is when a read began that the guard decided itself, on a lease,
-    and reported afterwards.
+    and reported afterwards. ``suspicion`` is why it may follow a text that its run has read.
     """
 
     call: str
@@ -151,6 +152,7 @@ class CallDecided(Event, tag="call.decided"):
     asked_args: dict[str, Any] | None = None
     draft: str | None = None
     began_at: datetime | None = None
+    suspicion: r.Suspicion | None = None
 
 
 class CallAttempted(Event, tag="call.attempted"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import Final
 
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
@@ -146,10 +147,12 @@ def _run_finished(entry: e.Entry, event: e.RunFinished) -> Iterator[Change]:
 def _step_recorded(entry: e.Entry, event: e.StepRecorded) -> Iterator[Change]:
     yield Put(same_fields(r.Step, event, id=event.step, at=entry.at))
     unpriced = 1 if event.tokens and event.cost_usd is None else 0
+    taken_in = event.source is not None and event.kind in (w.StepKind.RETRIEVAL, w.StepKind.MESSAGE)
 
     def evolve(run: r.Run) -> r.Run:
         return replace(
             run,
+            foreign=_with(run.foreign, event.step) if taken_in else run.foreign,
             tokens=run.tokens + event.tokens,
             cost_usd=run.cost_usd + (event.cost_usd or 0.0),
             unpriced=run.unpriced + unpriced,
@@ -165,6 +168,11 @@ def _step_recorded(entry: e.Entry, event: e.StepRecorded) -> Iterator[Change]:
     )
 
 
+def _with(foreign: tuple[str, ...], record: str) -> tuple[str, ...]:
+    """Answer what a run has read from outside, with one thing more; the newest are kept."""
+    return foreign if record in foreign else (*foreign, record)[-MOST_FOREIGN:]
+
+
 def _on_this_day(entry: e.Entry, workflow: str, **more: float) -> Upsert:
     day_id = r.Day.id_of(workflow, entry.at)
 
@@ -173,6 +181,11 @@ def _on_this_day(entry: e.Entry, workflow: str, **more: float) -> Upsert:
         return replace(day, **{name: getattr(day, name) + count for name, count in more.items()})
 
     return Upsert(r.Day, day_id, evolve)
+
+
+#: Of what a run has read from outside so many things are looked at when it wants to change something.
+MOST_FOREIGN: Final = 64
+_OUTSIDE: Final = ("external", "partner")
 
 
 @on(e.CallDecided)
@@ -194,13 +207,19 @@ def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
     yield Upsert(r.Call, event.call, evolve)
     if event.verdict is w.Verdict.DRAFT and event.draft is None:
         yield drafts.drafted(entry, event)
+    if event.suspicion is not None:
+        yield to(r.Run, event.run, steered=True)
     if permitted:
         # A permit that is asked for again is still one call.
         calls = 0 if event.renewed else 1
         writes = 0 if event.effect is w.EffectKind.READ else calls
-        yield Update(
-            r.Run, event.run, lambda run: replace(run, calls=run.calls + calls, writes=run.writes + writes)
-        )
+        outside = event.source_class in _OUTSIDE
+
+        def counted(run: r.Run) -> r.Run:
+            foreign = _with(run.foreign, event.call) if outside else run.foreign
+            return replace(run, calls=run.calls + calls, writes=run.writes + writes, foreign=foreign)
+
+        yield Update(r.Run, event.run, counted)
         yield _on_this_day(entry, event.workflow, calls=calls, writes=writes)
 
         def taken(known: r.Key | None) -> r.Key | None:

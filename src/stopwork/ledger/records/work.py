@@ -14,6 +14,7 @@ from stopwork.ledger.records.parts import (
     Record,
 )
 from stopwork.ledger.records.pause_tests import PauseTest
+from stopwork.ledger.records.steering import Suspicion
 from stopwork.ledger.words import (
     EffectKind,
     Mode,
@@ -80,7 +81,9 @@ class Run(Record):
 
     ``trigger_id`` names the occasion (the same for a retry of the same occasion); ``runtime`` holds what ran:
     prompt and model versions, agent name, connector versions, as the agent says. ``digests`` are what the server knows itself: of
-    the manifest and of the schedule in it. ``backfill`` is the order by which it makes up for a missed run.
+    the manifest and of the schedule in it. ``backfill`` is the order by which it makes up for a missed run. ``task`` is what it was asked to do,
+    in the words it was asked in. ``foreign`` are the newest calls and steps that read from a source outside, and it was ``steered`` once a
+    call was found to follow one of them.
     """
 
     id: str
@@ -97,8 +100,11 @@ class Run(Record):
     runtime: dict[str, Any] = {}
     digests: dict[str, str] = {}
     backfill: str | None = None
+    task: str = ""
     finished_at: datetime | None = None
     error: str | None = None
+    foreign: tuple[str, ...] = ()
+    steered: bool = False
     calls: int = 0
     writes: int = 0
     tokens: int = 0
@@ -147,7 +153,8 @@ class Call(Record):
     ``None`` where the manifest names them and they could not be read. ``asked_args`` are what the agent gave where a reviewer's
     ``args`` take their place, and ``draft`` is the drafted call that this one carries out. ``began_at`` is set for a read that the
     guard decided itself, on a lease, and reported afterwards. ``exceeding`` of its ``effects`` go further than the manifest declares.
-    ``unseen`` are the systems in which nobody could look what it changed, with why.
+    ``unseen`` are the systems in which nobody could look what it changed, with why. ``suspicion`` is why it may follow a text that its
+    run has read.
     """
 
     id: str
@@ -191,6 +198,7 @@ class Call(Record):
     asked_args: dict[str, Any] | None = None
     draft: str | None = None
     began_at: datetime | None = None
+    suspicion: Suspicion | None = None
 
     @property
     def destination(self) -> str | None:
