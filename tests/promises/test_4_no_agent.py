@@ -29,6 +29,7 @@ from stopwork.operations import (
     credentials,
     drifting,
     evidence,
+    feeds,
     holds,
     incidents,
     manifests,
@@ -132,6 +133,9 @@ DEEDS: dict[str, Deed] = {
         incident=incident,
         severity=text(Severity.SEV0),
         reason=text("x"),
+    ),
+    "tell what changed in a system": by_agent(
+        feeds.feed, manifests=rules, system=text("crm"), changes=text(())
     ),
     "write a note": by_agent(incidents.add_note, incident=incident, text=text("all is well")),
     "record the root cause": by_agent(incidents.record_root_cause, incident=incident, text=text("people")),

@@ -9,7 +9,7 @@ several objects of one tool, or one of a tool of high risk, are alarming. What a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -52,11 +52,13 @@ MOST_TOOLS = 1_024
 MOST_TOLD = 1_024
 MOST_LISTED = 50
 MOST_SEEN = 1_024
+MOST_SYSTEMS = 100
 
 
 class Write(Record):
     """What a call left in an object, by field: before and after. An empty ``fields`` is an object that it made."""
 
+    effect: str
     call: str
     run: str
     workflow: str
@@ -78,12 +80,14 @@ class Revert(Record):
 
 
 class State(Record):
-    """``habits`` are of the fields by type of object; ``writes`` of each object, ``reverts`` of each tool. ``seen`` are effects that were judged."""
+    """``habits`` are of the fields by type of object; ``writes`` of each object, ``reverts`` of each tool. ``seen`` are effects that were told,
+    ``fed`` the systems that tell of changes."""
 
     habits: Table[dict[str, Habit]] = Table()
     writes: Table[tuple[Write, ...]] = Table()
     reverts: Table[tuple[Revert, ...]] = Table()
     seen: Table[bool] = Table()
+    fed: tuple[str, ...] = ()
     told: Table[datetime] = Table()
 
 
@@ -99,6 +103,8 @@ class BadWriteback(Detector[State]):
             case CallFinished() | EffectsObserved() as event:
                 return _written(state, event.effects, entry.at, rules) if event.effects else (state, ())
             case ChangesFed() as event:
+                if event.system not in state.fed:
+                    state = replace(state, fed=(*state.fed, event.system)[-MOST_SYSTEMS:])
                 return _put_back(state, event.changes, rules)
             case ItemAttempted() | ItemFinished() as event if state.writes:
                 return replace(state, writes=state.writes.without(str(event.object))), ()
@@ -118,38 +124,61 @@ def _written(
         made = effect.operation is Operation.CREATED
         if compiled is None or effect.id in state.seen or not (fields or made):
             continue
-        last, manifest = effect, compiled.manifest
-        place = f"{effect.object.system}/{effect.object.type}"
-        declared = manifest.objects[place].fields if place in manifest.objects else NOTHING
-        known = state.habits.get(place, {})
-        tool = manifest.tools.get(effect.tool)
-        found = [
-            *against_the_rules(effect, fields, declared),
-            *against_habit(effect, fields, known, risky=tool is not None and tool.risk is Risk.HIGH),
-        ]
-        odd += found
-        habits = learned(effect, known, {each.field: each for each in found})
-        if habits is not known:
-            state = replace(state, habits=state.habits.put(place, habits, at_most=MOST_PLACES))
-        write = Write(
-            call=effect.call,
-            run=effect.run,
-            workflow=effect.workflow,
-            tool=effect.tool,
-            at=at,
-            fields={} if made else {name: (short(old), short(new)) for name, (old, new) in fields.items()},
-        )
-        earlier = state.writes.get(effect.object_key, ())
-        state = replace(
-            state,
-            writes=state.writes.put(
-                effect.object_key, (*earlier, write)[-MOST_OF_AN_OBJECT:], at_most=MOST_OBJECTS
-            ),
-            seen=state.seen.put(effect.id, True, at_most=MOST_SEEN),
-        )
+        found = _odd(effect, fields, state, compiled.manifest)
+        state = _learned(state, effect, found)
+        if found:
+            last, manifest = effect, compiled.manifest
+            odd += found
+            state = replace(state, seen=state.seen.put(effect.id, True, at_most=MOST_SEEN))
+        # Where no feed tells of a system, nobody will be heard to put anything back.
+        if effect.object.system in compiled.manifest.identities or effect.object.system in state.fed:
+            state = _remembered(state, effect, {} if made else fields, at)
     if not odd or last is None or manifest is None or not manifest.alerts.bad_writeback.enabled:
         return state, ()
     return _once(state, _impossible(odd, last, at, manifest))
+
+
+def _odd(
+    effect: Effect, fields: Mapping[str, tuple[Any, Any]], state: State, manifest: Manifest
+) -> list[Oddity]:
+    place, tool = _place(effect), manifest.tools.get(effect.tool)
+    declared = manifest.objects[place].fields if place in manifest.objects else NOTHING
+    habits = state.habits.get(place, {})
+    risky = tool is not None and tool.risk is Risk.HIGH
+    return [
+        *against_the_rules(effect, fields, declared),
+        *against_habit(effect, fields, habits, risky=risky),
+    ]
+
+
+def _learned(state: State, effect: Effect, odd: Iterable[Oddity]) -> State:
+    place = _place(effect)
+    known = state.habits.get(place, {})
+    habits = learned(effect, known, {each.field: each for each in odd})
+    if habits is known:
+        return state
+    return replace(state, habits=state.habits.put(place, habits, at_most=MOST_PLACES))
+
+
+def _remembered(state: State, effect: Effect, fields: Mapping[str, tuple[Any, Any]], at: datetime) -> State:
+    earlier = state.writes.get(effect.object_key, ())
+    if any(each.effect == effect.id for each in earlier):
+        return state
+    write = Write(
+        effect=effect.id,
+        call=effect.call,
+        run=effect.run,
+        workflow=effect.workflow,
+        tool=effect.tool,
+        at=at,
+        fields={name: (short(old), short(new)) for name, (old, new) in fields.items()},
+    )
+    writes = (*earlier, write)[-MOST_OF_AN_OBJECT:]
+    return replace(state, writes=state.writes.put(effect.object_key, writes, at_most=MOST_OBJECTS))
+
+
+def _place(effect: Effect) -> str:
+    return f"{effect.object.system}/{effect.object.type}"
 
 
 def _impossible(odd: list[Oddity], effect: Effect, at: datetime, manifest: Manifest) -> Finding:

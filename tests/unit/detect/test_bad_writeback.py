@@ -30,9 +30,12 @@ FIELDS = {
     "iban": {"never": ["changes"]},
 }
 RULES = rules_of(manifest(tools=TOOLS, objects={"crm/account": {"fields": FIELDS}}))
-PLAIN = rules_of(manifest(tools=TOOLS))
+FED = {"crm": ["agent@acme.test"]}
+PLAIN = rules_of(manifest(tools=TOOLS, identities=FED))
 RISKY = rules_of(
-    manifest(tools=TOOLS | {"crm.update_account": TOOLS["crm.update_account"] | {"risk": "high"}})
+    manifest(
+        tools=TOOLS | {"crm.update_account": TOOLS["crm.update_account"] | {"risk": "high"}}, identities=FED
+    )
 )
 TOOL = "crm.update_account"
 
@@ -297,11 +300,28 @@ def test_what_was_judged_is_not_judged_again() -> None:
     assert signs(found_in(told, RULES)) == ["A"]
 
 
+def test_without_a_feed_nothing_is_kept_of_what_was_written() -> None:
+    rules, told = rules_of(manifest(tools=TOOLS)), Tale().wrote("A", {"amount": 1}, {"amount": 2})
+    state = DETECTOR.start()
+    for entry in told.entries:
+        state, _ = DETECTOR.step(state, entry, rules)
+    assert not state.writes
+    # From the first that a system tells on, it is.
+    told = (
+        Tale()
+        .fed("0", {"name": ("a", "b")})
+        .wrote("A", {"amount": 1}, {"amount": 2})
+        .fed("1", {"amount": (2, 1)})
+    )
+    assert signs(found_in(told, rules)) == ["A?"]
+
+
 def test_a_rule_that_is_off_finds_nothing() -> None:
     rules = rules_of(
         manifest(
             tools=TOOLS,
             objects={"crm/account": {"fields": FIELDS}},
+            identities=FED,
             alerts={"bad_writeback": {"enabled": False}},
         )
     )
