@@ -66,9 +66,14 @@ class Watch:
     """Every detector with its state. It goes on in place: whoever may have to go back keeps what :meth:`dump` answers."""
 
     def __init__(
-        self, states: Mapping[str, Record] | None = None, detectors: Iterable[Detector[Any]] = DETECTORS
+        self,
+        states: Mapping[str, Record] | None = None,
+        detectors: Iterable[Detector[Any]] = DETECTORS,
+        *,
+        forgot: Iterable[DetectorFailed] = (),
     ) -> None:
         self._detectors = tuple(detectors)
+        self._forgot = tuple(forgot)
         known = states or {}
         self._states = {
             each.name: known[each.name] if each.name in known else each.start() for each in self._detectors
@@ -91,7 +96,7 @@ class Watch:
         every = list(entries)
         kinds = [type(entry.event) for entry in every]
         found: list[tuple[int, int, Finding]] = []
-        failures: list[DetectorFailed] = []
+        failures, self._forgot = list(self._forgot), ()
         for place, detector in enumerate(self._detectors):
             # No state is kept beyond the next one: old ones by the thousand would be gone through by every garbage collection.
             state, step, watches = self._states.pop(detector.name), detector.step, frozenset(detector.watches)
@@ -134,12 +139,21 @@ def _failure(detector: Detector[Any], error: Exception) -> DetectorFailed:
 
 
 def restore(stored: bytes, detectors: Iterable[Detector[Any]] = DETECTORS) -> Watch:
-    """Answer the watch that was dumped; a detector that was not known then starts afresh."""
+    """Answer the watch that was dumped; a detector that was not known then starts afresh.
+
+    So does one whose state another version has written in a way that cannot be read here: what it had seen is lost, and the watch tells so
+    when it goes on.
+    """
     every = tuple(detectors)
     raw = msgspec.json.decode(stored, type=dict[str, msgspec.Raw])
-    states = {
-        each.name: msgspec.json.decode(raw[each.name], type=each.state_type, dec_hook=from_builtin)
-        for each in every
-        if each.name in raw
-    }
-    return Watch(states, every)
+    states: dict[str, Record] = {}
+    forgot: list[DetectorFailed] = []
+    for each in every:
+        if each.name in raw:
+            try:
+                states[each.name] = msgspec.json.decode(
+                    raw[each.name], type=each.state_type, dec_hook=from_builtin
+                )
+            except msgspec.ValidationError as error:
+                forgot.append(_failure(each, error))
+    return Watch(states, every, forgot=forgot)

@@ -119,6 +119,16 @@ def test_a_detector_the_store_does_not_know_starts_afresh() -> None:
     assert restore(b"{}").dump() == Watch().dump()
 
 
+def test_a_state_that_another_version_wrote_is_begun_anew_and_that_is_told_once() -> None:
+    entries = bad_week().entries
+    watch = restore(b'{"cost":{"runs":"of another kind"},"loop":{}}')
+    watch, found, failures = watch.follow(entries, RULES)
+    assert [each.detector for each in failures] == ["cost"]
+    assert "of another kind" not in failures[0].error
+    assert {"cost", "loop"} <= {finding.detector for finding in found}
+    assert watch.follow((), RULES)[2] == ()
+
+
 class Nothing(Record):
     """No state."""
 
