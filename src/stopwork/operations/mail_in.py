@@ -49,16 +49,18 @@ def report_of(raw: bytes) -> Report:
         "by_is": "what the mail says, and unverified",
         "when": _header(message, "date"),
     }
+    workflow, name = _workflow(message, subject), _header(message, "message-id")
     if attached:
         facts["attachments"] = f"{len(attached)}, not kept: " + ", ".join(attached[:MAX_NAMES])
     return Report(
         source="mail",
         kind=SignalKind.USER_REPORT,
         summary=shortened(_IN_SUBJECT.sub("", subject).strip() or seen, MAX_SUMMARY),
-        workflow=_workflow(message, subject),
+        workflow=workflow,
         occurred_at=_date(message),
         facts={name: value for name, value in facts.items() if value},
-        delivery=_header(message, "message-id"),
+        # One mail to the addresses of two workflows is a report of each.
+        delivery=f"{name}/{workflow}" if name else "",
     )
 
 

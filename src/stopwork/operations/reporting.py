@@ -228,7 +228,8 @@ class _Desk:
             order="-raised_at",
             limit=KEPT_ALONE,
         )
-        newest = recent[0] if recent else None
+        # Of those of one transaction the one that counts already goes on counting.
+        newest = max(recent, key=lambda each: (each.raised_at, each.repeats, each.id), default=None)
         home = self._tx.get(r.Incident, newest.incident) if newest and newest.incident else None
         if home is None:
             return _Standing(newest, len(recent), KEPT_ALONE)
@@ -253,7 +254,7 @@ class _Desk:
     def _counted(self, finding: Finding, standing: _Standing) -> Received | None:
         if standing.kept < standing.most:
             return None
-        standing.counted.append(self._tx.now)
+        standing.counted.append(finding.occurred_at)
         return Received(
             signal=standing.signal,
             reception=Reception.COUNTED,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from stopwork.ledger.records import Call, Effect, Record, Run
+from stopwork.ledger.records import Call, Effect, Record, Run, Signal
 from stopwork.storage import statements
 from stopwork.storage.statements import Statement
 from stopwork.storage.store import Store
@@ -34,6 +34,9 @@ LISTS: list[tuple[type[Record], str, dict[str, Any]]] = [
     (Run, "-started_at", {"workflow": "x"}),
     (Run, "-started_at", {"status": "x"}),
     (Run, "-started_at", {"workflow": "x", "status": "x"}),
+    (Signal, "-raised_at", {}),
+    (Signal, "-raised_at", {"workflow": "x"}),
+    (Signal, "-raised_at", {"key": "x"}),
     (Effect, "at", {"run": "x"}),
     (Effect, "at", {"object_key": "x"}),
 ]

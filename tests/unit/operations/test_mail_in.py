@@ -29,7 +29,7 @@ def test_it_says_what_when_and_by_whom_unverified() -> None:
     report = report_of(
         bytes(mail(Date="Mon, 02 Mar 2026 08:00:00 -0500", **{"Message-ID": "<1@customer.test>"}))
     )
-    assert (report.summary, report.delivery) == ("Wrong date", "<1@customer.test>")
+    assert (report.summary, report.delivery) == ("Wrong date", "<1@customer.test>/")
     assert report.occurred_at == datetime(2026, 3, 2, 13, 0, tzinfo=UTC)
     assert report.facts["seen"] == "The date is wrong."
     assert "jo@customer.test" in report.facts["by"]

@@ -105,6 +105,7 @@ def test_every_signal_says_what_became_of_it_and_what_nobody_could_place_is_assi
     assert "1 signal about no known workflow" in text
     assert "and 5 more" in text
     assert "Wrong renewal <b>" in text
+    assert "1 report about no known workflow" in kim.page("/").get_text(" ", strip=True)
     [unplaced] = kim.page("/signals?workflow=unplaced").select("li.row")
     form = unplaced.select_one("form")
     assert form is not None

@@ -11,11 +11,11 @@ from stopwork.ledger.fold.change import Change, Update, on, replace, to
 
 @on(e.SignalRepeated)
 def _signal_repeated(_entry: e.Entry, event: e.SignalRepeated) -> Iterator[Change]:
-    yield Update(
-        r.Signal,
-        event.signal,
-        lambda signal: replace(signal, repeats=signal.repeats + event.times, repeated_at=event.last_at),
-    )
+    def counted(signal: r.Signal) -> r.Signal:
+        last_at = max(signal.repeated_at or event.last_at, event.last_at)
+        return replace(signal, repeats=signal.repeats + event.times, repeated_at=last_at)
+
+    yield Update(r.Signal, event.signal, counted)
 
 
 @on(e.SignalAssigned)

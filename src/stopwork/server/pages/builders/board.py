@@ -34,6 +34,7 @@ def board(look: Look) -> c.BoardContext:
             if each.status is not w.IncidentStatus.PROPOSED
         ),
         proposals=proposals(look),
+        unplaced=view.count(r.Signal, workflow=""),
         approvals=tuple(row for row in pending_approvals(look) if not row.why_not),
         points=tuple(points.live(view, now=look.now)),
         most=MAX_SHOWN

@@ -75,7 +75,8 @@ class WorkflowRow(Context):
 class BoardContext(Context):
     """What needs somebody now: incidents, approvals, holds, guards that are silent.
 
-    Of more than ``most`` workflows, incidents or holds the first are shown; it is 0 where all are.
+    Of more than ``most`` workflows, incidents or holds the first are shown; it is 0 where all are. ``unplaced`` counts the signals of which
+    nobody has said yet which workflow they are about.
     """
 
     frame: Frame
@@ -87,6 +88,7 @@ class BoardContext(Context):
     closed_recently: tuple[r.Incident, ...] = ()
     most: int = 0
     proposals: tuple[IncidentRow, ...] = ()
+    unplaced: int = 0
 
 
 # --- workflow and run ------------------------------------------------------------------------------

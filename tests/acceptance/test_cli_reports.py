@@ -1,0 +1,74 @@
+"""Contract: what people see and other tools notice is reported at the command line alone, tried before it is sent, and assigned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stopwork.cli.exits import Exit
+from tests.acceptance.office import OWNER, TECHNICAL, WORKFLOW, Office
+
+INTAKE = f"""\
+webhooks:
+  desk:
+    summary: item.title
+    workflow: {WORKFLOW}
+    kind: user_report
+    when: item.title != "spam"
+    secret: env:NOT_SET_HERE
+"""
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+@pytest.fixture
+def running(office: Office) -> Iterator[dict[str, Any]]:
+    """A server at which two people are signed in, and the workflow is declared."""
+    with office.server() as serving:
+        office.ask("login", serving["sign_in"], person="admin")
+        for person in (OWNER, TECHNICAL):
+            office.ask("login", office.ask("user", "link", person, person="admin")["link"], person=person)
+        office.ask("apply", "--reason", "first version", "--yes", person=TECHNICAL)
+        yield serving
+
+
+def test_people_and_tools_report_and_somebody_assigns(office: Office, running: dict[str, Any]) -> None:
+    told = office.read(
+        "signals", "report", "Acme has it twice.", "--workflow", WORKFLOW, "--where", "the CRM"
+    )
+    assert "It is recorded as sig_" in told
+    mail = "From: jo@customer.test\nTo: reports@acme.test\nSubject: It is wrong\n\nLook at it.\n"
+    piped = office.command("signals", "report", "--mail", stdin=mail)
+    assert piped.returncode == 0, piped.stderr
+    assert "Nobody could tell which workflow" in piped.stdout
+    (unplaced,) = office.ask("signals", "--workflow", "")
+    assert unplaced["facts"]["by"] == "jo@customer.test"
+    assert WORKFLOW in office.read("signals", "assign", unplaced["id"], WORKFLOW)
+    assert office.ask("signals", "--workflow", "") == []
+    made = office.ask("token", "create", "--reporter", "prometheus", person="admin")
+    assert made["credential"]["principal"] == {"kind": "reporter", "id": "prometheus"}
+    assert "not known" not in office.read("signals")
+    late = office.ask("signals", "report", "x", "--when", "soon", code=Exit.USAGE)
+    assert "2026-03-02T08:00+01:00" in late["detail"]
+
+
+def test_a_mapping_is_tried_without_a_server_or_a_secret(office: Office) -> None:
+    (office.folder / "intake.yaml").write_text(INTAKE)
+    (office.folder / "sample.json").write_text(json.dumps({"title": "Acme has it twice"}))
+    tried = ["webhook", "test", "desk", str(office.folder / "sample.json"), "--intake"]
+    found = office.ask(*tried, str(office.folder / "intake.yaml"))
+    assert found["reports"][0]["summary"] == "Acme has it twice"
+    assert "1 report would come in" in office.read(*tried, str(office.folder / "intake.yaml"))
+    assert office.ask(
+        "webhook", "test", "till", *tried[3:], str(office.folder / "intake.yaml"), code=Exit.NOT_FOUND
+    )
+    (office.folder / "intake.yaml").write_text(INTAKE.replace("item.title !=", "item.title ="))
+    refused = office.ask(*tried, str(office.folder / "intake.yaml"), code=Exit.INVALID)
+    assert "webhooks.desk.when" in refused["detail"]
