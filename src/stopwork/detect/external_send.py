@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from stopwork.detect.detector import Detector, Finding, is_quiet
 from stopwork.detect.outside import domain_of, leaves, matches, receivers_of
-from stopwork.detect.rulebook import Rulebook, at_least, hold_of
+from stopwork.detect.rulebook import Rulebook, at_least, hold_of, weighs
 from stopwork.detect.table import Table
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.events import CallDecided, Entry, RunFinished
@@ -332,5 +332,5 @@ def _finding(sending: Sending, unusual: Unusual, alert: SendAlert) -> Finding:
         call=event.call,
         hold=hold_of(alert) if unusual.sure else None,
         severity=at_least(alert, Severity.SEV1) if unusual.sure else alert.severity,
-        alarming=unusual.alarming,
+        alarming=unusual.alarming or (weighs(alert) and event.approval is None),
     )

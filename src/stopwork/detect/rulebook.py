@@ -20,7 +20,12 @@ def hold_of(alert: Alert) -> ScopeKind | None:
 
 def insists(alert: Alert) -> bool:
     """Answer whether the rule asks for more than a note even where nothing came of it: a severity, or a hold."""
-    return alert.severity not in (None, Severity.SEV3) or alert.hold is not AutoHold.NONE
+    return weighs(alert) or alert.hold is not AutoHold.NONE
+
+
+def weighs(alert: Alert) -> bool:
+    """Answer whether the rule asks for an incident by its severity, where a hold of its own says nothing of that."""
+    return alert.severity not in (None, Severity.SEV3)
 
 
 def at_least(alert: Alert, severity: Severity) -> Severity:

@@ -22,7 +22,7 @@ from stopwork.detect.detector import Detector, Finding, is_quiet
 from stopwork.detect.looks import Look, Looked, Place, content_of, look_at
 from stopwork.detect.outside import company_of
 from stopwork.detect.patterns import Doubt, Kind, Sight, sights
-from stopwork.detect.rulebook import Rulebook, at_least, hold_of
+from stopwork.detect.rulebook import Rulebook, at_least, hold_of, weighs
 from stopwork.detect.table import Table
 from stopwork.kernel.phrases import listed
 from stopwork.ledger.events import CallDecided, CallFinished, Entry, StepRecorded
@@ -227,7 +227,7 @@ def _finding(
         call=look.call,
         hold=hold_of(alert) if left and grave else None,
         severity=at_least(alert, Severity.SEV1 if left else Severity.SEV2) if grave else alert.severity,
-        alarming=grave,
+        alarming=grave or (weighs(alert) and look.refused is None and not any(s.doubt for s, _ in values)),
     )
 
 

@@ -24,6 +24,7 @@ JWT: Final = ".".join(
         "c2lnbmF0dXJlLW9mLXRoaXMtdG9rZW4",
     )
 )
+PEM: Final = "PRIVATE KEY"
 CARD: Final = "4929123456789015"
 IBAN: Final = "DE44500105175407324931"
 
@@ -35,10 +36,7 @@ SEEN: Final[dict[str, tuple[Any, list[str]]]] = {
     "a key of Stripe": ("sk_" + "live_" + RANDOM, ["Stripe key"]),
     "a token of Slack": ("xox" + "b-2314567890-2314567891-" + RANDOM, ["Slack token"]),
     "a private key": (
-        "-----BEGIN RSA "
-        + "PRIVATE KEY-----\n"
-        + "MIIEpAIBAAKCAQEA7bq2" * 8
-        + "\n-----END RSA PRIVATE KEY-----",
+        f"-----BEGIN RSA {PEM}-----\n{'MIIEpAIBAAKCAQEA7bq2' * 8}\n-----END RSA {PEM}-----",
         ["private key"],
     ),
     "a signed token": ({"headers": [f"Bearer {JWT}"]}, ["signed token (JWT)"]),
@@ -85,6 +83,7 @@ ORDINARY: Final[dict[str, Any]] = {
     "an order number that is no card": "4929123456789018",
     "a page token": {"next_page_token": "CAUQAA4kd93kfJd83kFj39sLdk", "token": "abc"},
     "a reference to a vault": {"password": "vault:crm/readonly", "api_key": "${CRM_API_KEY}"},
+    "a folder": "PWD=/srv/app2/Build9/x",
     "a mask": "password: ********",
     "talk about passwords": "The password is expired; please reset it. Password: required",
     "an address without a password": "https://crm.acme.test/accounts/A-17?from=2026-03-02",

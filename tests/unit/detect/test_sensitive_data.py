@@ -232,6 +232,18 @@ def test_an_entry_that_comes_late_is_first_by_its_time() -> None:
     assert found[-1].facts["first_seen"]["record"] == "late"
 
 
+def test_a_rule_with_a_severity_opens_for_what_is_only_logged_otherwise() -> None:
+    rules = rules_of(
+        manifest(sources=SOURCES, tools=SENDING, alerts={"sensitive_data": {"severity": "sev2"}})
+    )
+    read = Story().run("r1").noted("read", source="tickets", text=f"pay to {IBAN}")
+    assert signs(findings(DETECTOR, read, rules)) == ["from tickets"]
+    refused = (
+        Story().run("r1").call("A", tool="mail.send", effect=SEND, verdict=Verdict.DENY, to=OUT, body=KEY)
+    )
+    assert signs(findings(DETECTOR, refused, rules)) == ["A?"]
+
+
 def test_what_is_known_survives_a_restart() -> None:
     entries = leak().entries
     watch, before, _ = Watch(detectors=(DETECTOR,)).follow(entries[:2], RULES)

@@ -166,7 +166,7 @@ def _assigned(passage: Passage) -> Iterator[Sight]:
 
 def _looks_random(value: str) -> bool:
     """Answer whether a value is a key or a good password: long, of several kinds of character, and no word."""
-    if len(value) < _LEAST_CHARS or _is_placeholder(value) or "://" in value:
+    if len(value) < _LEAST_CHARS or _is_placeholder(value) or "://" in value or _is_path(value):
         return False
     kinds = (
         any(character.islower() for character in value)
@@ -180,6 +180,11 @@ def _looks_random(value: str) -> bool:
         and any(c.isdigit() for c in value)
         and _bits(value) >= min(_LEAST_BITS, log2(len(value)) * 0.8)
     )
+
+
+def _is_path(value: str) -> bool:
+    """Answer whether this is the place of a file: ``PWD=/srv/app`` assigns no password."""
+    return value.startswith(("/", "./", "../", "~/")) and len(value) < 40
 
 
 def _bits(value: str) -> float:
