@@ -39,6 +39,7 @@ from stopwork.operations import (
     planning,
     postmortems,
     preparedness,
+    privacy,
     recovering,
     reporting,
     returning,
@@ -126,6 +127,10 @@ DEEDS: dict[str, Deed] = {
     "merge an incident": by_agent(
         triage.merge, manifests=rules, incident=incident, into=incident, reason=text("x")
     ),
+    "make an incident private": by_agent(
+        privacy.restrict, incident=incident, readers=text(()), reason=text("x")
+    ),
+    "open a private incident up": by_agent(privacy.open_up, incident=incident, reason=text("x")),
     "split an incident": by_agent(triage.split, manifests=rules, incident=incident, reason=text("x")),
     "change the severity": by_agent(
         incidents.change_severity,

@@ -52,6 +52,9 @@ def _show_incident(paper: Paper, found: Any) -> None:
             "severity": found["severity"],
             "status": found["status"],
             "practice": "yes: it counts nowhere" if found["practice"] else None,
+            "private": f"seen by {listed(found['readers'], most=9)} and by administrators"
+            if found["private"]
+            else None,
             "went on in": found["merged_into"],
             "merged into it": ", ".join(found["merged"]),
             "split off from": found["split_from"],

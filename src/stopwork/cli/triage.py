@@ -91,4 +91,37 @@ def split(
     return cli.server.post("/v1/incidents/{incident}/split", body, incident=incident_id)
 
 
-COMMANDS = (accept, decline, merge, split)
+def _show_readers(paper: Paper, found: Any) -> None:
+    if found["private"]:
+        paper.line(f"{found['id']} is seen by {listed(found['readers'], most=9)} and by administrators only.")
+    else:
+        paper.line(f"{found['id']} is seen by everybody.")
+
+
+@click.command()
+@_INCIDENT
+@click.option(
+    "--reader", "readers", multiple=True, metavar="ADDRESS", help="Who sees it; give it once for each."
+)
+@reason_option("Why; asked for when it is left out.")
+@answers(_show_readers)
+def restrict(cli: Invocation, incident_id: str, readers: tuple[str, ...], reason: str | None) -> Any:
+    """Make INCIDENT private: for whoever is not named, there is none.
+
+    You and its commander always see it, and so do administrators.
+    """
+    body = {"readers": list(readers), "reason": cli.ask(reason, "Why is it private?", option="--reason")}
+    return cli.server.post("/v1/incidents/{incident}/restrict", body, incident=incident_id)
+
+
+@click.command("open-up")
+@_INCIDENT
+@reason_option("Why; asked for when it is left out.")
+@answers(_show_readers)
+def open_up(cli: Invocation, incident_id: str, reason: str | None) -> Any:
+    """Let everybody see the private INCIDENT again."""
+    body = {"reason": cli.ask(reason, "Why is it not private any more?", option="--reason")}
+    return cli.server.post("/v1/incidents/{incident}/open-up", body, incident=incident_id)
+
+
+COMMANDS = (accept, decline, merge, split, restrict, open_up)

@@ -20,10 +20,12 @@ from starlette.types import Receive, Scope, Send
 from stopwork.kernel.errors import Denied, Invalid, StopworkError, Unavailable
 from stopwork.ledger.events import Entry, name_of
 from stopwork.ledger.words import PrincipalKind
+from stopwork.operations import privacy
 from stopwork.operations.installation import Installation
 from stopwork.server.api.endpoint import MAX_NUMBER, Access
 from stopwork.server.auth import identify_request
 from stopwork.server.problems import problem_response
+from stopwork.storage.view import View
 
 KEEP_ALIVE_S: Final = 15.0
 BATCH: Final = 500
@@ -99,10 +101,20 @@ class Stream:
     def _look(self, request: Request, after: int) -> tuple[list[Entry], list[Entry]]:
         """Answer the next entries, and those of them that this listener hears of."""
         listener = identify_request(self._installation, request)
-        entries = self._installation.store.read(lambda view: view.entries(after=after, limit=BATCH))
+        store = self._installation.store
+
+        def look(view: View) -> tuple[list[Entry], list[Entry]]:
+            entries = view.entries(after=after, limit=BATCH)
+            seen = privacy.seen_by(view, listener, store.clock.now())
+            if seen is view or not entries:
+                return entries, entries
+            heard = seen.entries(after=after, limit=BATCH)
+            return entries, [each for each in heard if each.seq <= entries[-1].seq]
+
+        entries, heard = store.read(look)
         if listener.kind is not PrincipalKind.AGENT:
-            return entries, entries
-        return entries, [each for each in entries if _about(each)["workflow"] in (None, listener.id)]
+            return entries, heard
+        return entries, [each for each in heard if _about(each)["workflow"] in (None, listener.id)]
 
     async def _wait(self, news: asyncio.Event) -> bool:
         """Wait for news or the end; answer whether there is any."""

@@ -135,7 +135,8 @@ class Condition(NamedTuple):
 def shape_of(asked: dict[str, Any]) -> tuple[tuple[Condition, ...], dict[str, Any]]:
     """Answer what is asked in general, which a statement is made for, and the values of this time.
 
-    A condition is ``column=value``, ``column=(a, b)`` for any of these, ``column_from=`` (inclusive) or ``column_before=`` (exclusive).
+    A condition is ``column=value``, ``column=(a, b)`` for any of these, ``column_from=`` (inclusive), ``column_before=`` (exclusive)
+    or ``column_not=(a, b)`` for none of these.
     """
     shape: list[Condition] = []
     values: dict[str, Any] = {}
@@ -266,6 +267,8 @@ def _tests(table: sa.Table, shape: Iterable[Condition]) -> Iterator[sa.ColumnEle
 
 def _bound(table: sa.Table, name: str, values: list[sa.BindParameter[Any]]) -> sa.ColumnElement[bool]:
     column, _, end = name.rpartition("_")
-    if column not in table.c or end not in ("from", "before") or len(values) != 1:
+    if column not in table.c or end not in ("from", "before", "not") or (end != "not" and len(values) != 1):
         raise Internal(f"{table.name} cannot be searched by {name!r}")
+    if end == "not":
+        return sa.or_(table.c[column].is_(None), table.c[column].not_in(values))
     return table.c[column] >= values[0] if end == "from" else table.c[column] < values[0]

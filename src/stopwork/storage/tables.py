@@ -187,7 +187,7 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.Draft: ("state+requested_at", "workflow+requested_at", "key", "run"),
         r.Backfill: ("workflow+ordered_at", "state", "incident"),
         r.Signal: ("incident", "workflow+raised_at", "key+raised_at", "raised_at"),
-        r.Incident: ("status+opened_at", "workflow+opened_at", "cause"),
+        r.Incident: ("status+opened_at", "workflow+opened_at", "cause", "private", "practice"),
         r.Bundle: ("incident",),
         r.LegalHold: ("active",),
         r.ContainmentItem: ("incident",),

@@ -113,7 +113,11 @@ class View:
     def get(self, kind: type[R], record_id: str) -> R | None:
         """Answer the record with this id, or ``None``."""
         row = self._run(statements.by_id(TABLES[kind]), {"id": record_id}).fetchone()
-        return None if row is None else decode(kind, row[0])
+        return None if row is None else self.decoded(kind, row[0])
+
+    def decoded(self, kind: type[R], body: bytes) -> R | None:
+        """Answer the record that these bytes spell; ``None`` where this reader is not to see it."""
+        return decode(kind, body)
 
     def need(self, kind: type[R], record_id: str) -> R:
         """Answer the record with this id; ``NotFound`` when there is none."""
@@ -151,7 +155,8 @@ class View:
 
     def search(self, kind: type[R], statement: Statement, values: dict[str, Any]) -> list[R]:
         """Answer the records that a statement of :mod:`stopwork.storage.statements` finds."""
-        return [decode(kind, body) for (body,) in self._run(statement, values)]
+        found = (self.decoded(kind, body) for (body,) in self._run(statement, values))
+        return [record for record in found if record is not None]
 
     def first(self, kind: type[R], *, order: str = "id", **conditions: Any) -> R | None:
         """Answer the first record that meets every condition, or ``None``."""

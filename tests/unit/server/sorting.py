@@ -17,5 +17,7 @@ def sort_out(story: Story) -> None:
     assert (part["split_from"], part["runs"]) == (drill, ["run-0"])
     whole = story.post(f"/v1/incidents/{part['id']}/merge", into=drill, reason="the same after all")
     assert (whole["merged"], sorted(whole["runs"])) == ([part["id"]], ["run-0", "run-1"])
+    assert story.post(f"{at}/restrict", readers=["dana@acme.test"], reason="it names people")["private"]
+    assert story.post(f"{at}/open-up", reason="it names nobody any more")["readers"] == []
     declined = story.post(f"{at}/decline", reason="it was only a drill")
     assert (declined["incident"]["status"], declined["lifted"]) == ("declined", [])

@@ -17,6 +17,16 @@ class IncidentMerged(Event, tag="incident.merged"):
     holds: tuple[str, ...] = ()
 
 
+class ReadersChanged(Event, tag="incident.readers_changed"):
+    """Only ``readers`` and administrators see the incident while it is ``private``."""
+
+    incident: str
+    workflow: str
+    private: bool
+    readers: tuple[str, ...]
+    reason: str
+
+
 class IncidentSplit(Event, tag="incident.split"):
     """These signals and runs left ``incident`` for ``into``, which was opened for them."""
 

@@ -78,7 +78,14 @@ def _status_changed(entry: e.Entry, event: e.StatusChanged) -> Iterator[Change]:
 
 @on(e.RoleHandedOver)
 def _role_handed_over(entry: e.Entry, event: e.RoleHandedOver) -> Iterator[Change]:
-    yield Update(r.Incident, event.incident, lambda incident: replace(incident, **{event.role: event.after}))
+    def handed(incident: r.Incident) -> r.Incident:
+        # Whoever gets a role of a private incident has to see it.
+        readers = incident.readers
+        if incident.private and event.after not in readers:
+            readers = (*readers, event.after)
+        return replace(incident, readers=readers, **{event.role: event.after})
+
+    yield Update(r.Incident, event.incident, handed)
 
 
 @on(e.NoteAdded)

@@ -63,6 +63,7 @@ class Incident(Record):
 
     ``rule`` is the alert rule that opened or proposed it by itself. ``merged`` are the incidents that went into this one, ``split`` those
     that came out of it. A ``practice`` one is a drill: it counts nowhere, and nobody outside hears of it.
+    A ``private`` one is seen by its ``readers`` and by administrators, and for everybody else there is none.
     """
 
     id: str
@@ -110,6 +111,8 @@ class Incident(Record):
     split_from: str | None = None
     split: tuple[str, ...] = ()
     practice: bool = False
+    private: bool = False
+    readers: tuple[str, ...] = ()
 
 
 class Bundle(Record):

@@ -14,10 +14,10 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive
 
-from stopwork.kernel.errors import Denied, Invalid, Malformed, TooLarge
+from stopwork.kernel.errors import Denied, Invalid, Malformed, StopworkError, TooLarge
 from stopwork.ledger.records import Credential, Principal
 from stopwork.ledger.words import PrincipalKind
-from stopwork.operations import credentials
+from stopwork.operations import credentials, privacy
 from stopwork.operations.installation import Installation
 from stopwork.server.api.endpoint import (
     ROOT,
@@ -37,6 +37,7 @@ from stopwork.server.auth import NOBODY, Remembered, identify_request, shown
 from stopwork.server.problems import TooSlow, UnsupportedMediaType, as_stopwork_error, problem_response
 from stopwork.server.waiting import written
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -74,6 +75,7 @@ def _handler(endpoint: Endpoint, installation: Installation, remembered: Remembe
     decoder = msgspec.json.Decoder(endpoint.body) if endpoint.body else None
 
     async def handle(request: Request) -> Response:
+        actor = NOBODY
         try:
             actor, credential = _asking(endpoint, request, installation, remembered)
             query = _query(endpoint, request)
@@ -87,7 +89,8 @@ def _handler(endpoint: Endpoint, installation: Installation, remembered: Remembe
             )
             answer = await _perform(endpoint.does, given, credential)
         except Exception as error:  # noqa: BLE001 - the boundary: everything becomes an answer
-            return problem_response(as_stopwork_error(error))
+            problem = as_stopwork_error(error)
+            return problem_response(await run_in_threadpool(_told, installation, actor, problem))
         if isinstance(endpoint.does, Fetch):
             return FileResponse(
                 answer, media_type=endpoint.does.media_type, filename=answer.name, headers=_NOT_KEPT
@@ -125,9 +128,36 @@ async def _perform(
         case Write() | Attend():
             return await write(does, given, credential)
         case Read(read):
-            return await run_in_threadpool(given.installation.store.read, lambda view: read(view, given))
+            return await run_in_threadpool(
+                given.installation.store.read, lambda view: read(_seen(view, given), given)
+            )
         case Act(act) | Fetch(act, _):
-            return await run_in_threadpool(act, given)
+            return await run_in_threadpool(_act, act, given)
+
+
+def _told(installation: Installation, actor: Principal, problem: StopworkError) -> StopworkError:
+    return privacy.told(installation.store, actor, problem)
+
+
+def _act(act: Callable[[Given], Any], given: Given) -> Any:
+    given.installation.store.read(lambda view: _require_seen(view, given))
+    return act(given)
+
+
+def _seen(view: View, given: Given) -> View:
+    return privacy.seen_by(view, given.actor, given.installation.store.clock.now())
+
+
+def _require_seen(view: View, given: Given) -> None:
+    """Raise ``NotFound`` where a person names what is kept from them; agents name nothing of an incident."""
+    if given.actor.kind is PrincipalKind.PERSON:
+        named = given.path | {
+            name: getattr(said, name)
+            for said in (given.query, given.body)
+            if isinstance(said, msgspec.Struct)
+            for name in said.__struct_fields__
+        }
+        privacy.require_seen(view, given.actor, given.installation.store.clock.now(), named=named)
 
 
 async def write(does: Write | Attend, given: Given, credential: Credential | None) -> Any:
@@ -138,6 +168,7 @@ async def write(does: Write | Attend, given: Given, credential: Credential | Non
     def work(tx: Tx) -> Any:
         if credential is not None:
             credentials.confirm(tx, credential.id)
+        _require_seen(tx, given)
         return does.work(tx, given)
 
     return await written(

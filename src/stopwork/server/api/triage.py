@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from stopwork.ledger import records as r
-from stopwork.operations import triage
+from stopwork.operations import privacy, triage
 from stopwork.server.api.controls import Reason
 from stopwork.server.api.endpoint import Write
 from stopwork.server.api.incidents import incident_of, of_incident
@@ -35,7 +35,40 @@ class Split(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     title: Annotated[str, Meta(max_length=300)] = ""
 
 
+class Restrict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whoever asks for it and the commander are always among the ``readers``."""
+
+    readers: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=50)] = ()
+    reason: Reason
+
+
+class OpenUp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    reason: Reason
+
+
 ENDPOINTS = (
+    of_incident(
+        "POST",
+        "/restrict",
+        "restrict_incident",
+        "Let only these people and administrators see it; for everybody else there is none",
+        Write(
+            lambda tx, g: privacy.restrict(
+                tx, incident=incident_of(g), readers=g.body.readers, reason=g.body.reason
+            )
+        ),
+        r.Incident,
+        body=Restrict,
+    ),
+    of_incident(
+        "POST",
+        "/open-up",
+        "open_up_incident",
+        "Let everybody see a private incident again",
+        Write(lambda tx, g: privacy.open_up(tx, incident=incident_of(g), reason=g.body.reason)),
+        r.Incident,
+        body=OpenUp,
+    ),
     of_incident(
         "POST",
         "/accept",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -17,9 +17,9 @@ from starlette.routing import BaseRoute, Route
 from stopwork.kernel.errors import Denied, NotFound, StopworkError, Unauthenticated
 from stopwork.ledger.records import Credential, Principal
 from stopwork.ledger.words import PrincipalKind
-from stopwork.operations import credentials, evidence
+from stopwork.operations import credentials, evidence, privacy
 from stopwork.server.api.routing import read_body
-from stopwork.server.auth import COOKIE, check_csrf, csrf_token, identify
+from stopwork.server.auth import COOKIE, NOBODY, check_csrf, csrf_token, identify
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders import (
     auditing,
@@ -87,7 +87,10 @@ def console_routes(crew: Crew, *, secure: bool = False) -> list[BaseRoute]:
     return [
         *(Route(path, console.page(build), methods=["GET"]) for path, build in _PAGES.items()),
         *(Route(path, console.form(act), methods=["POST"]) for path, act in FORMS.items()),
-        Route("/log", console.page(lambda look, _path: log.log(look, crew.anchoring.log(look.view), crew.health()))),
+        Route(
+            "/log",
+            console.page(lambda look, _path: log.log(look, crew.anchoring.log(look.view), crew.health())),
+        ),
         Route("/incidents/{incident}/evidence", console.bundle, methods=["GET"]),
         Route("/records/{record:path}", console.record, methods=["GET"]),
         Route("/sign-in", console.sign_in_page, methods=["GET"]),
@@ -134,7 +137,7 @@ class _Console:
     ) -> Response:
         def work(view: View) -> c.Context:
             look = Look(
-                view=view,
+                view=self._seen(view, person),
                 manifests=self._installation.manifests,
                 now=self._installation.store.clock.now(),
                 visit=self._visit(request, session, person, flash),
@@ -148,7 +151,15 @@ class _Console:
         return HTMLResponse(self._pages.render(context), status, headers={"Cache-Control": "no-store"})
 
     def _error(self, request: Request, session: str, person: Principal, error: StopworkError) -> Response:
-        return self._render(request, session, person, None, lambda look, _path: journal.error(look, error))
+        told = privacy.told(self._installation.store, person, error)
+        return self._render(request, session, person, None, lambda look, _path: journal.error(look, told))
+
+    def _seen(self, view: View, person: Principal) -> View:
+        return privacy.seen_by(view, person, self._installation.store.clock.now())
+
+    def _require_seen(self, person: Principal, named: dict[str, Any]) -> None:
+        store = self._installation.store
+        store.read(lambda view: privacy.require_seen(view, person, store.clock.now(), named=named))
 
     def _visit(self, request: Request, session: str, person: Principal, flash: c.Flash | None) -> c.Visit:
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -178,7 +189,8 @@ class _Console:
         record = str(request.path_params["record"])
         try:
             return RedirectResponse(
-                self._installation.store.read(lambda view: page_of(view, record)), status_code=303
+                self._installation.store.read(lambda view: page_of(self._seen(view, person), record)),
+                status_code=303,
             )
         except StopworkError as error:
             return self._error(request, session, person, error)
@@ -191,6 +203,7 @@ class _Console:
         except Unauthenticated:
             return RedirectResponse("/sign-in", status_code=303)
         try:
+            await run_in_threadpool(self._require_seen, person, dict(request.path_params))
             path = await run_in_threadpool(
                 lambda: evidence.fetch(
                     self._installation, person, incident=str(request.path_params["incident"])
@@ -209,6 +222,7 @@ class _Console:
 
         async def handle(request: Request) -> Response:
             session = request.cookies.get(COOKIE, "")
+            person = NOBODY
             try:
                 person = await run_in_threadpool(self._person, session)
                 fields = await _fields(request)
@@ -219,11 +233,13 @@ class _Console:
                     path=dict(request.path_params),
                     fields=fields,
                 )
+                await run_in_threadpool(self._require_seen, person, {**fields, **sent.path})
                 landed = await run_in_threadpool(act, sent)
             except Unauthenticated:
                 return RedirectResponse("/sign-in", status_code=303)
             except Exception as error:  # noqa: BLE001 - the boundary: everything becomes words on a page
                 problem = as_stopwork_error(error)
+                problem = await run_in_threadpool(privacy.told, self._installation.store, person, problem)
                 said = c.Flash(kind=c.FlashKind.PROBLEM, text=problem.detail, hint=problem.hint)
                 return self._lead(_came_from(request), said)
             return self._lead(landed.to, c.Flash(kind=c.FlashKind.DONE, text=landed.said))

@@ -92,6 +92,11 @@ _SENTENCES: dict[type[Event], Sentence] = {
         f"{f' by the rule {it.rule}' if it.rule else ''}: {it.title}"
     ),
     e.IncidentMerged: lambda it: f"{it.incident} merged into {it.into}: {it.reason}",
+    e.ReadersChanged: lambda it: (
+        f"Private: only {listed(it.readers, most=9)} and administrators see it: {it.reason}"
+        if it.private
+        else f"No longer private: {it.reason}"
+    ),
     e.IncidentSplit: lambda it: (
         f"{counted(len(it.signals), 'signal')} and {counted(len(it.runs), 'run')} split off into {it.into}: {it.reason}"
     ),
@@ -171,7 +176,9 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.CredentialIssued: lambda it: f"Credential issued to {it.principal}",
     e.CredentialUsed: lambda it: f"One-time link {short(it.credential)} used",
     e.CredentialRevoked: lambda it: f"Credential {short(it.credential)} revoked: {it.reason}",
-    e.LogAnchored: lambda it: f"The log of {it.size:,} entries is kept by {it.anchor} ({it.place}): {it.said}",
+    e.LogAnchored: lambda it: (
+        f"The log of {it.size:,} entries is kept by {it.anchor} ({it.place}): {it.said}"
+    ),
     e.DutyFailed: lambda it: f"Background duty {it.duty} failed: {it.error}",
 }
 

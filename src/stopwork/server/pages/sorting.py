@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from stopwork.kernel.phrases import count_of
-from stopwork.operations import triage
+from stopwork.kernel.phrases import count_of, listed
+from stopwork.ledger.words import Phase
+from stopwork.operations import privacy, triage
 from stopwork.server.pages.sent import Landed, Sent
 
 
@@ -59,5 +60,27 @@ def split(sent: Sent) -> Landed:
     return Landed(f"{new.id} is open for what was split off.", f"/incidents/{new.id}")
 
 
+def restrict(sent: Sent) -> Landed:
+    """Say who sees it."""
+    readers = [each.strip() for each in sent.get("readers").split(",") if each.strip()]
+    found = sent.write(
+        lambda tx: privacy.restrict(tx, incident=sent.incident, readers=readers, reason=sent.get("reason"))
+    )
+    return Landed(f"Only {listed(found.readers, most=9)} and administrators see it now.", sent.at(Phase.OPEN))
+
+
+def open_up(sent: Sent) -> Landed:
+    """Let everybody see it again."""
+    sent.write(lambda tx: privacy.open_up(tx, incident=sent.incident, reason=sent.get("reason")))
+    return Landed("Everybody sees it now.", sent.at(Phase.OPEN))
+
+
 #: The forms by the last part of their address.
-SORTING = {"accept": accept, "decline": decline, "merge": merge, "split": split}
+SORTING = {
+    "accept": accept,
+    "decline": decline,
+    "merge": merge,
+    "split": split,
+    "restrict": restrict,
+    "open-up": open_up,
+}

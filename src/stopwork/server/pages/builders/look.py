@@ -58,7 +58,7 @@ class Look(Struct, frozen=True, kw_only=True):
             seq=self.view.last_seq(),
             watch=watch,
             counts=c.Counts(
-                incidents=self.view.count(r.Incident, status=OPEN_STATUSES),
+                incidents=self.view.count(r.Incident, status=OPEN_STATUSES, practice=False),
                 approvals=sum(not row.why_not for row in pending_approvals(self)),
                 drafts=self.view.count(r.Draft, state=w.DraftState.OPEN),
                 holds=self.view.count(r.Hold, active=True),
