@@ -29,7 +29,7 @@ from stopwork.operations import messages
 from stopwork.operations.installation import DATABASE
 from stopwork.worker.crew import Crew
 from stopwork.worker.duty import SILENT_FLOOR, note_health
-from stopwork.worker.watching import Watching
+from stopwork.worker.watching import Watching, raised, standing_still
 from tests.support.office import DANA, Office
 from tests.support.trouble import Trouble
 
@@ -203,9 +203,13 @@ def test_detectors_that_hang_are_a_signal_once_until_they_are_well_again(office:
             "the background duty detectors does not do its work: nothing was heard of it for 15 seconds"
         ]
         assert failures(office)[-1].duty == "detectors"
+        assert [told.facts["duty"] for told in office.read(standing_still)] == ["detectors"]
         office.crew.catch_up()
+        let_pass(office, 1)
         all_well(office)
         watching.look()
+        assert office.read(standing_still) == []
+    assert office.read(raised) == 2
 
 
 def test_what_has_only_just_begun_is_given_a_moment(office: Office) -> None:

@@ -10,15 +10,22 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+import sqlalchemy as sa
+
 from stopwork.kernel.phrases import count_of, lasting
 from stopwork.ledger.events import DutyFailed, SignalRaised
 from stopwork.ledger.records import Principal, Signal
 from stopwork.ledger.words import IncidentType, PrincipalKind, SignalKind
 from stopwork.storage.store import Store
+from stopwork.storage.tables import duty as duties
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 from stopwork.worker.duty import SILENT_FLOOR, Health
 
 DUTY: Final = "watch"
+MOST_SHOWN: Final = 50
+_KEYS: Final = "duty "
+_BEYOND_KEYS: Final = "duty!"
 AS_WATCH: Final = Principal(kind=PrincipalKind.SYSTEM, id=DUTY)
 
 
@@ -48,8 +55,27 @@ class Watching:
             self._told |= {each.name for each in news}
 
 
+def raised(view: View) -> int:
+    """Answer how many signals are about duties, and so about no workflow."""
+    return view.count(Signal, workflow="", key_from=_KEYS, key_before=_BEYOND_KEYS)
+
+
+def standing_still(view: View) -> list[Signal]:
+    """Answer the newest signal about each duty that has not been well since."""
+    about = view.find(
+        Signal, workflow="", key_from=_KEYS, key_before=_BEYOND_KEYS, order="-raised_at", limit=MOST_SHOWN
+    )
+    newest = {each.key: each for each in reversed(about)}
+    return [each for each in newest.values() if not _is_well_since(view, each)]
+
+
+def _is_well_since(view: View, signal: Signal) -> bool:
+    row = view.execute(sa.select(duties.c.succeeded_at).where(duties.c.name == signal.facts["duty"])).first()
+    return row is not None and row.succeeded_at is not None and row.succeeded_at > signal.raised_at
+
+
 def _key(duty: str) -> str:
-    return f"duty {duty}"
+    return f"{_KEYS}{duty}"
 
 
 def _was_told(tx: Tx, unwell: Health) -> bool:

@@ -11,6 +11,7 @@ from stopwork.operations import points
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.incidents import incident_row, proposals
 from stopwork.server.pages.builders.look import OPEN_STATUSES, Look, concerns, hold_row, pending_approvals
+from stopwork.worker import watching
 
 MAX_SHOWN: Final = 100
 RECENTLY_CLOSED: Final = 3
@@ -34,7 +35,8 @@ def board(look: Look) -> c.BoardContext:
             if each.status is not w.IncidentStatus.PROPOSED
         ),
         proposals=proposals(look),
-        unplaced=view.count(r.Signal, workflow=""),
+        unplaced=view.count(r.Signal, workflow="") - watching.raised(view),
+        standing_still=tuple(watching.standing_still(view)),
         approvals=tuple(row for row in pending_approvals(look) if not row.why_not),
         points=tuple(points.live(view, now=look.now)),
         most=MAX_SHOWN

@@ -9,6 +9,7 @@ from stopwork.ledger import words as w
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.look import Look
 from stopwork.server.pages.vocabulary import label
+from stopwork.worker import watching
 
 A_PAGE: Final = 50
 MAX_CHOICES: Final = 100
@@ -75,7 +76,7 @@ def signals(look: Look) -> c.SignalsContext:
             older=look.address("/signals", after=shown[-1].id) if len(found) > len(shown) else None,
         ),
         workflows=_workflows(look, ""),
-        unplaced=view.count(r.Signal, workflow=""),
+        unplaced=view.count(r.Signal, workflow="") - watching.raised(view),
     )
 
 

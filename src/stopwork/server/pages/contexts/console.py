@@ -76,7 +76,7 @@ class BoardContext(Context):
     """What needs somebody now: incidents, approvals, holds, guards that are silent.
 
     Of more than ``most`` workflows, incidents or holds the first are shown; it is 0 where all are. ``unplaced`` counts the signals of which
-    nobody has said yet which workflow they are about.
+    nobody has said yet which workflow they are about, ``standing_still`` are those about background duties that are not done.
     """
 
     frame: Frame
@@ -89,6 +89,7 @@ class BoardContext(Context):
     most: int = 0
     proposals: tuple[IncidentRow, ...] = ()
     unplaced: int = 0
+    standing_still: tuple[r.Signal, ...] = ()
 
 
 # --- workflow and run ------------------------------------------------------------------------------

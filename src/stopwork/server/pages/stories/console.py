@@ -212,6 +212,20 @@ def entrance_stories() -> Iterator[tuple[str, c.Context]]:
     )
 
 
+STANDING_STILL = r.Signal(
+    id="sig_still",
+    kind=w.SignalKind.ALERT,
+    type=w.IncidentType.POLICY_DRIFT,
+    detector="watch",
+    key="duty detectors",
+    workflow="",
+    summary="the background duty detectors does not do its work: nothing was heard of it for 15 seconds",
+    occurred_at=s.ago(minutes=12),
+    raised_at=s.ago(minutes=12),
+    facts={"duty": "detectors"},
+)
+
+
 def board_stories() -> Iterator[tuple[str, c.Context]]:
     """Answer the board for a newcomer, on a calm day and on a bad one."""
     calm_rows = (
@@ -248,6 +262,18 @@ def board_stories() -> Iterator[tuple[str, c.Context]]:
                     closed_at=s.ago(days=17),
                 ),
             ),
+        ),
+    )
+    yield (
+        "board-standing-still",
+        c.BoardContext(
+            frame=changed(frame("Board", "board"), counts=c.Counts()),
+            workflows=calm_rows,
+            holds=(),
+            incidents=(),
+            approvals=(),
+            points=(s.POINT,),
+            standing_still=(STANDING_STILL,),
         ),
     )
     yield (
