@@ -17,9 +17,9 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
+from stopwork.detect import fed as feeds
 from stopwork.detect import traced as traces
 from stopwork.detect.detector import Detector, Finding, is_quiet
-from stopwork.detect.explaining import can_have, same_kind
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
 from stopwork.detect.table import Table
 from stopwork.kernel.phrases import count_of, listed
@@ -31,13 +31,14 @@ from stopwork.ledger.events import (
     ChangesFed,
     EffectsObserved,
     Entry,
+    ItemAttempted,
+    ItemFinished,
     ToolsTraced,
 )
-from stopwork.ledger.records import FeedChange, ObjectRef, Record
+from stopwork.ledger.records import FeedChange, Record
 from stopwork.ledger.words import (
     EffectKind,
     IncidentType,
-    Operation,
     Outcome,
     ReasonKind,
     Severity,
@@ -50,8 +51,6 @@ SETTLES_WITHIN = timedelta(minutes=2)
 """What belongs to a call or a change, and is still to be told, has been told by then."""
 
 MOST_CALLS = 2_048
-MOST_OBJECTS = 4_096
-MOST_OF_AN_OBJECT = 50
 MOST_TOLD = 1_024
 MOST_LISTED = 50
 
@@ -72,21 +71,12 @@ class Asked(Record):
     ended: datetime | None = None
 
 
-class Began(Record):
-    """When a call began, and of which tool it is."""
-
-    tool: str
-    at: datetime
-
-
 class State(Record):
-    """``asked`` are calls without a consumed approval, ``consumed`` those with one. ``changes`` are the unexplained changes by object, and
-    ``began`` are the calls since there are any. ``told`` says when each cause was reported last."""
+    """``asked`` are calls without a consumed approval, ``consumed`` those with one. ``told`` says when each cause was reported last."""
 
     asked: Table[Asked] = Table()
     consumed: Table[bool] = Table()
-    changes: Table[tuple[FeedChange, ...]] = Table()
-    began: Table[Began] = Table()
+    fed: feeds.Fed = feeds.Fed()
     traced: traces.Traced = traces.Traced()
     told: Table[datetime] = Table()
 
@@ -102,6 +92,8 @@ class ApprovalBypass(Detector[State]):
         CallFinished,
         ChangesFed,
         EffectsObserved,
+        ItemAttempted,
+        ItemFinished,
         ToolsTraced,
     )
     state_type = State
@@ -114,25 +106,26 @@ class ApprovalBypass(Detector[State]):
                     traced = traces.asked(state.traced, event.workflow, event.tool, entry.at)
                     if traced is not state.traced:
                         state = replace(state, traced=traced)
-                if len(state.changes):
-                    began = Began(tool=event.tool, at=entry.at)
-                    state = replace(state, began=state.began.put(event.call, began, at_most=MOST_CALLS))
+                if feeds.waits(state.fed):
+                    state = replace(state, fed=feeds.began(state.fed, event, entry.at))
                 if event.reasons or event.call in state.asked:
                     state = _decided(state, event)
-            case CallAttempted() if len(state.changes):
+            case CallAttempted() if feeds.waits(state.fed):
                 seen = [(each.object, None) for each in event.before]
-                state = _explained(state, event.call, entry.at, seen, rules)
+                state = replace(state, fed=feeds.explained(state.fed, event.call, entry.at, seen, rules))
             case CallFinished() | EffectsObserved():
                 if event.call in state.asked:
                     state = _ended(state, event, entry.at)
-                if event.effects and len(state.changes):
+                if event.effects and feeds.waits(state.fed):
                     done = [(each.object, each.operation) for each in event.effects]
-                    state = _explained(state, event.call, entry.at, done, rules)
+                    state = replace(state, fed=feeds.explained(state.fed, event.call, entry.at, done, rules))
             case ApprovalConsumed(call=str(call)):
                 consumed = state.consumed.put(call, True, at_most=MOST_CALLS)
                 state = replace(state, consumed=consumed, asked=state.asked.without(call))
+            case ItemAttempted() | ItemFinished():
+                state = replace(state, fed=feeds.repaired(state.fed, str(event.object), entry.at, rules))
             case ChangesFed():
-                state = _told(state, event)
+                state = replace(state, fed=feeds.told(state.fed, event, rules))
             case ToolsTraced():
                 state = replace(state, traced=traces.told(state.traced, event, entry.at))
         return state, ()
@@ -144,23 +137,19 @@ class ApprovalBypass(Detector[State]):
             state = replace(state, asked=state.asked.without_any(each.call for each in ran))
             for calls in _grouped(ran, lambda each: f"{each.workflow}\x1f{each.tool}"):
                 findings += _of_calls(calls, rules)
-        if len(state.changes):
-            state, due = _due(state, now)
-            for group in _grouped(due, lambda each: f"{each.agents[0]}\x1f{_place(each)}"):
+        if feeds.waits(state.fed):
+            fed, changes = feeds.due(state.fed, now, SETTLES_WITHIN)
+            state = replace(state, fed=fed)
+            for group in _grouped(changes, lambda each: f"{each.agents[0]}\x1f{_place(each)}"):
                 findings += _of_changes(group, rules)
         if len(state.traced.spans):
             traced, spans = traces.due(
-                state.traced, now, SETTLES_WITHIN, lambda workflow: _within(workflow, rules)
+                state.traced, now, SETTLES_WITHIN, lambda workflow: feeds.within(workflow, rules)
             )
             state = replace(state, traced=traced)
             for group in _grouped(spans, lambda each: f"{each.workflow}\x1f{each.tool.tool}"):
                 findings += _of_spans(group, rules)
         return _once(state, findings)
-
-
-def _within(workflow: str, rules: Rulebook) -> timedelta | None:
-    manifest = manifest_of(rules, workflow)
-    return manifest.alerts.approval_bypass.within if manifest else None
 
 
 def _decided(state: State, event: CallDecided) -> State:
@@ -232,59 +221,6 @@ def _of_calls(calls: list[Asked], rules: Rulebook) -> Iterable[Finding]:
 
 
 # --- changes that a system tells of ------------------------------------------------------------------
-
-
-def _told(state: State, event: ChangesFed) -> State:
-    changes = state.changes
-    for each in event.changes:
-        if each.agents and each.call is None:
-            known = changes.get(each.object_key, ())
-            if each.id not in {other.id for other in known}:
-                light = replace(each, fields=dict.fromkeys(each.fields, (None, None)))
-                changes = changes.put(
-                    each.object_key, (*known, light)[:MOST_OF_AN_OBJECT], at_most=MOST_OBJECTS
-                )
-    return replace(state, changes=changes)
-
-
-def _due(state: State, now: datetime) -> tuple[State, list[FeedChange]]:
-    """Answer the changes for which nobody has had an explanation in time, and the state without them."""
-    left, due = state.changes, []
-    for key, changes in state.changes.items():
-        waiting = tuple(each for each in changes if now - each.told_at < SETTLES_WITHIN)
-        due += [each for each in changes if each not in waiting]
-        left = left.put(key, waiting, at_most=MOST_OBJECTS) if waiting else left.without(key)
-    return replace(state, changes=left, began=state.began if len(left) else Table()), due
-
-
-def _explained(
-    state: State, call: str, at: datetime, done: Iterable[tuple[ObjectRef, Operation | None]], rules: Rulebook
-) -> State:
-    """Answer the state without the changes that a call made: it was at that object then, and did what can be called so."""
-    changes = state.changes
-    for ref, operation in done:
-        known = changes.get(str(ref), ())
-        left = tuple(each for each in known if not _is_of(each, operation, state.began.get(call), at, rules))
-        if len(left) < len(known):
-            key = str(ref)
-            changes = changes.put(key, left, at_most=MOST_OBJECTS) if left else changes.without(key)
-    return replace(state, changes=changes)
-
-
-def _is_of(
-    change: FeedChange, operation: Operation | None, began: Began | None, at: datetime, rules: Rulebook
-) -> bool:
-    manifest = manifest_of(rules, change.agents[0])
-    if manifest is None:
-        return False
-    within = manifest.alerts.approval_bypass.within
-    if at < change.at - within or (began is not None and began.at > change.at + within):
-        return False
-    if operation is not None:
-        return same_kind(change.operation, operation)
-    # Only that it is about to run is known; without its tool this is believed.
-    tool = manifest.tools.get(began.tool) if began else None
-    return tool is None or can_have(tool, change)
 
 
 def _of_changes(changes: list[FeedChange], rules: Rulebook) -> Iterable[Finding]:

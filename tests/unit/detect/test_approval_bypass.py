@@ -115,6 +115,11 @@ class Tale(Story):
         self.call(call, tool="crm.update_account", effect=w.EffectKind.UPDATE, verdict=verdict)
         return self
 
+    def repaired(self, object_id: str = "acme") -> Tale:
+        ref = r.ObjectRef(system="crm", type="account", id=object_id)
+        self.write(e.ItemAttempted(incident="i", workflow=self.workflow, plan="p", item="x", object=ref))
+        return self
+
     def ended(self, call: str) -> Tale:
         self.gated(call).outcome(call)
         return self
@@ -209,6 +214,12 @@ CASES: dict[str, tuple[Callable[[Tale], Story], list[str]]] = {
         lambda s: s.asked("A").wait(hours=1).traced("1", ago=timedelta(days=1)),
         [],
     ),
+    "a recovery under the agent's name, told before": (lambda s: s.fed("1").wait(minutes=1).repaired(), []),
+    "a recovery under the agent's name, told after": (
+        lambda s: s.repaired().wait(days=2).fed("1", ago=timedelta(days=2)),
+        [],
+    ),
+    "a recovery of another day": (lambda s: s.repaired().wait(days=2).fed("1"), ["crm/account"]),
     "a call had been refused": (lambda s: s.fed("1", refused="A"), ["A"]),
 }
 
@@ -275,7 +286,7 @@ def test_a_flood_of_changes_keeps_the_state_bounded() -> None:
     state = DETECTOR.start()
     for entry in told.entries:
         state, _ = DETECTOR.step(state, entry, RULES)
-    assert sum(len(each) for each in state.changes.values()) <= 150
+    assert sum(len(each) for each in state.fed.changes.values()) <= 150
     [found] = found_in(told)
     assert len(found.facts["changes"]) == 50
 
