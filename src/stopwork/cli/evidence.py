@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,7 +85,9 @@ def log(cli: Invocation) -> Any:
 
 
 def _show_report(paper: Paper, found: Any) -> None:
-    paper.line(found["outcome"].upper())
+    facts = found["facts"] or {}
+    withheld = facts.get("withheld_entries") or facts.get("withheld_files")
+    paper.line(found["outcome"].upper() + (", parts of it withheld" if withheld else ""))
     paper.line()
     paper.table(
         ("check", "result", "found", "where"),
@@ -125,3 +128,57 @@ def verify(_cli: Invocation, file: Path, keys: tuple[str, ...]) -> Any:
     except Broken as error:
         raise click.UsageError(f"--key: {error}") from error
     return Answer(value={"file": str(file), **report}, exit=_EXITS[report["outcome"]])
+
+
+def _show_redacted(paper: Paper, found: Any) -> None:
+    paper.line(
+        f"{found['file']} is written: {count_of(found['entries'], 'entry')} and {count_of(len(found['files']), 'file')} are withheld."
+    )
+    paper.line(f"What is left is proven as before. See: stopwork evidence verify {found['file']}")
+
+
+def _many(name: str, metavar: str, help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(f"--{name}", f"{name}s", multiple=True, metavar=metavar, help=help_text)
+
+
+@evidence.command("redact")
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="The new file.",
+)
+@_many("call", "CALL", "Withhold the entries of this call.")
+@_many("run", "RUN", "Withhold the entries of this run.")
+@click.option(
+    "--entry", "entries", type=int, multiple=True, metavar="SEQ", help="Withhold the entry with this number."
+)
+@_many("event", "NAME", "Withhold the entries of this kind, for example call.decided.")
+@_many("field", "NAME", "Withhold the entries that have a field of this name, at any depth.")
+@_many("text", "TEXT", "Withhold the entries in which this text stands.")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="FILE",
+    help="Pass this file of the payload on; all but journal and proofs are withheld otherwise, because they retell the entries.",
+)
+@answers(_show_redacted, remote=False)
+def redact(
+    _cli: Invocation, bundle: Path, out: Path, entries: tuple[int, ...], keep: tuple[str, ...], **named: Any
+) -> Any:
+    """Write BUNDLE anew without what must not be passed on; the proofs of what is left stay as they are."""
+    import msgspec
+
+    from stopwork.ledger.redaction import Rules
+    from stopwork.ledger.redaction import redact as write
+
+    texts = named.pop("texts")
+    rules = Rules(
+        entries=frozenset(entries),
+        keep=frozenset(keep),
+        texts=texts,
+        **{name: frozenset(values) for name, values in named.items()},
+    )
+    return {"file": str(out), **msgspec.to_builtins(write(bundle, out, rules))}

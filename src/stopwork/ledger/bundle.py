@@ -8,39 +8,28 @@ file of the bundle.
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple
+from typing import IO, BinaryIO
 
 import msgspec
 
 from stopwork.kernel.canonical import canonical_bytes
 from stopwork.kernel.clock import in_utc
-from stopwork.kernel.errors import Conflict, Invalid, Tampered, TooLarge
+from stopwork.kernel.errors import Invalid, Tampered, TooLarge
 from stopwork.ledger.merkle import leaf_hash, verify_inclusion
 from stopwork.ledger.notes import Checkpoint, Signer, read_checkpoint, verify
 from stopwork.ledger.offline import bag, standalone
-from stopwork.ledger.offline.container import (
-    MAX_CONTAINER_BYTES,
-    MAX_MEMBERS,
-    MAX_NAME_BYTES,
-    SAFE_NAME,
-    Member,
-    directory,
-)
+from stopwork.ledger.offline.container import MAX_NAME_BYTES, SAFE_NAME
+from stopwork.ledger.packing import Content, File, Sink, replacing, write_container
 from stopwork.ledger.statement import bundle_statement
 
-_CHUNK_BYTES = 1024 * 1024
 _SPOOL_BYTES = 8 * 1024 * 1024
 _MAX_LABEL_CHARACTERS = 1000
 
-#: What a file holds: bytes, the file that has them, or a function that answers them in pieces, each time the same.
-Content = bytes | Path | IO[bytes] | Callable[[], Iterator[bytes]]
 Payload = Mapping[str, Content]
 
 
@@ -100,7 +89,7 @@ def write_bundle(
         contents: dict[str, Content] = {bag.JOURNAL: journal, bag.PROOFS: proofs}
         files_of_payload = payload() if callable(payload) else payload
         contents.update({_payload_name(name): content for name, content in files_of_payload.items()})
-        files = [_File.measured(name, contents[name]) for name in sorted(contents)]
+        files = [File.measured(name, contents[name]) for name in sorted(contents)]
         oxum = f"{sum(file.size for file in files)}.{len(files)}"
         tags: dict[str, bytes] = {
             bag.BAG_INFO: _lines(f"{label}: {value}" for label, value in labels.items() if value)
@@ -110,7 +99,7 @@ def write_bundle(
             bag.MANIFEST: _manifest(files),
             bag.VERIFIER: standalone().encode(),
         }
-        files += [_File.measured(name, content) for name, content in tags.items()]
+        files += [File.measured(name, content) for name, content in tags.items()]
         tag_manifest = _manifest(file for file in files if file.name in tags)
         statement = bundle_statement(
             external_id=labels["External-Identifier"],
@@ -126,73 +115,15 @@ def write_bundle(
             raise TooLarge(
                 "the entries are scattered over too many places", hint="Export unbroken rows of them."
             )
-        files += [_File.measured(bag.TAG_MANIFEST, tag_manifest), _File.measured(bag.STATEMENT, statement)]
-        sink = _Sink(stack.enter_context(_replacing(target)) if isinstance(target, Path) else target)
-        _write_container(sink, sorted(files, key=lambda file: file.name))
+        files += [File.measured(bag.TAG_MANIFEST, tag_manifest), File.measured(bag.STATEMENT, statement)]
+        sink = Sink(stack.enter_context(replacing(target)) if isinstance(target, Path) else target)
+        write_container(sink, sorted(files, key=lambda file: file.name))
     return BundleFacts(
         digest=f"sha256:{sink.sha256.hexdigest()}",
         size_bytes=sink.size_bytes,
         entries=sum(last - first + 1 for first, last in ranges),
         files=len(files),
     )
-
-
-class _File(NamedTuple):
-    """One file of the bundle, measured before it is written."""
-
-    name: str
-    content: Content
-    sha256: str
-    crc: int
-    size: int
-
-    @classmethod
-    def measured(cls, name: str, content: Content) -> _File:
-        sha256, crc, size = hashlib.sha256(), 0, 0
-        for chunk in _chunks(content):
-            sha256.update(chunk)
-            crc = zlib.crc32(chunk, crc)
-            size += len(chunk)
-        return cls(name, content, sha256.hexdigest(), crc, size)
-
-
-class _Sink:
-    """Where the container is written, with the digest and size of all that was."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.sha256 = hashlib.sha256()
-        self.size_bytes = 0
-
-    def write(self, data: bytes) -> None:
-        self._file.write(data)
-        self.sha256.update(data)
-        self.size_bytes += len(data)
-
-
-def _write_container(sink: _Sink, files: list[_File]) -> None:
-    members, offset = [], 0
-    for file in files:
-        members.append(Member(file.name, file.crc, file.size, offset))
-        offset = members[-1].end
-    if len(members) > MAX_MEMBERS or offset > MAX_CONTAINER_BYTES:
-        raise TooLarge(
-            f"{len(members)} files and {offset} bytes are more than a bundle can hold",
-            hint="Export fewer entries, or keep large inputs elsewhere and name their digests.",
-            expected={"files": MAX_MEMBERS, "bytes": MAX_CONTAINER_BYTES},
-        )
-    for file, member in zip(files, members, strict=True):
-        sink.write(member.local_header())
-        # What is written now must be what was measured: the manifest is signed over that.
-        written = hashlib.sha256()
-        for chunk in _chunks(file.content):
-            written.update(chunk)
-            sink.write(chunk)
-        if written.hexdigest() != file.sha256:
-            raise Conflict(
-                f"{file.name} changed while the bundle was written", hint="Try again.", file=file.name
-            )
-    sink.write(directory(members))
 
 
 def _spool(
@@ -224,39 +155,6 @@ def _spool(
     return ranges
 
 
-def _chunks(content: Content) -> Iterator[bytes]:
-    if isinstance(content, bytes):
-        yield content
-    elif isinstance(content, Path):
-        with content.open("rb") as file:
-            yield from _chunks(file)
-    elif callable(content):
-        yield from content()
-    else:
-        content.seek(0)
-        while chunk := content.read(_CHUNK_BYTES):
-            yield chunk
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of ``path``, durably, when all went well, and vanishes otherwise."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _payload_name(name: str) -> str:
     full = f"data/{name}"
     if full in (bag.JOURNAL, bag.PROOFS) or len(full) > MAX_NAME_BYTES or not SAFE_NAME.fullmatch(full):
@@ -281,7 +179,7 @@ def _label(text: str) -> str:
     return line
 
 
-def _manifest(files: Iterable[_File]) -> bytes:
+def _manifest(files: Iterable[File]) -> bytes:
     return _lines(f"{file.sha256}  {file.name}" for file in files)
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any, Final, Self
 
 import msgspec
 
-from stopwork.ledger.bundle import Content
+from stopwork.ledger.packing import Content
 
 #: A text from this length on stands in a file of its own.
 LARGE_TEXT_CHARACTERS: Final = 8 * 1024

@@ -11,7 +11,7 @@ import ast
 from functools import cache
 from importlib import resources
 
-PARTS = ("broken", "bag", "inclusion", "ed25519", "signed", "container", "report", "checks")
+PARTS = ("broken", "bag", "inclusion", "ed25519", "signed", "container", "redaction", "report", "checks")
 
 
 @cache

@@ -37,6 +37,7 @@ from stopwork.ledger.offline.broken import Broken
 from stopwork.ledger.offline.container import MAX_NAME_BYTES, Window, directory, read_at, read_members
 from stopwork.ledger.offline.ed25519 import verify_ed25519
 from stopwork.ledger.offline.inclusion import leaf_hash, verify_inclusion
+from stopwork.ledger.offline.redaction import NOTHING_WITHHELD, REDACTION, parse_redaction, stands_for
 from stopwork.ledger.offline.report import Check, Facts, Outcome, Report, limits_of, proven_by
 from stopwork.ledger.offline.signed import (
     NOT_TEXT,
@@ -67,6 +68,7 @@ class Inspection:
         self._statement: Any = None
         self._key: Key | None = None
         self._whole_log = False
+        self._withheld = NOTHING_WITHHELD
 
     def checks(self) -> Iterator[Check]:
         checks = [
@@ -111,8 +113,10 @@ class Inspection:
 
     def bag(self) -> str:
         """The bag has the files it must have and no others, and its oxum is right."""
+        if REDACTION in self._members:
+            self._withheld = parse_redaction(self._text(REDACTION))
         payload = [member for name, member in self._members.items() if name.startswith("data/")]
-        names = {name for name in self._members if not name.startswith("data/")}
+        names = {name for name in self._members if not name.startswith("data/") and name != REDACTION}
         for name in sorted(names.symmetric_difference(TAG_FILES)):
             raise Broken(
                 f"{name} {'does not belong in' if name in names else 'is missing from'} the bag", name
@@ -122,15 +126,21 @@ class Inspection:
                 raise Broken(f"{name} is missing from the bag", name)
         if self._text(BAGIT_TXT) != BAGIT:
             raise Broken("bagit.txt does not declare BagIt 1.0", BAGIT_TXT)
-        oxum = f"Payload-Oxum: {sum(member.size for member in payload)}.{len(payload)}".encode()
-        if oxum not in self._text(BAG_INFO).split(b"\n"):
+        for name in sorted(self._withheld.files.intersection(self._members)):
+            raise Broken(f"{name} is said to be withheld, and is there", name)
+        count = len(payload) + len(self._withheld.files)
+        oxum = f"{sum(member.size for member in payload)}.{count}".encode()
+        counted = [line[14:] for line in self._text(BAG_INFO).split(b"\n") if line[:14] == b"Payload-Oxum: "]
+        if self._withheld != NOTHING_WITHHELD:  # then nobody knows how large everything was
+            oxum, counted = b"%d" % count, [each.rpartition(b".")[2] for each in counted]
+        if counted != [oxum]:
             raise Broken("bag-info.txt counts other bytes or files than there are", BAG_INFO)
-        return f"{len(payload)} payload files, as counted"
+        return f"{count} payload files, as counted{self._so_many_withheld(len(self._withheld.files))}"
 
     def payload(self) -> str:
         """Every file under data/ is the one in the manifest."""
         covered = [name for name in self._members if name.startswith("data/")]
-        return self._compare_manifest(MANIFEST, covered)
+        return self._compare_manifest(MANIFEST, sorted([*covered, *self._withheld.files]))
 
     def tag_files(self) -> str:
         """Every tag file is the one in the tag manifest."""
@@ -146,9 +156,19 @@ class Inspection:
                 raise Broken(f"{listed} is in {manifest} but not in the bag", listed)
             if listed != name:
                 raise Broken(f"{name} is in the bag but not in {manifest}", name)
+            if self._is_withheld(name):
+                continue
             if digest != self._sha256[name]:
                 raise Broken(f"{name} was changed: its SHA-256 is not the one in {manifest}", name)
-        return f"{len(covered)} files have the digests in {manifest}"
+        known = sum(not self._is_withheld(name) for name in covered)
+        return f"{known} files have the digests in {manifest}"
+
+    def _is_withheld(self, name: str) -> bool:
+        """Whether a file is not as it was signed because something of it is withheld; of the journal each line is checked by itself."""
+        return name in self._withheld.files or (name == JOURNAL and bool(self._withheld.entries))
+
+    def _so_many_withheld(self, count: int) -> str:
+        return f", {count} of them withheld" if count else ""
 
     def statement(self) -> str:
         """The statement is signed, and is about these two manifests."""
@@ -187,7 +207,7 @@ class Inspection:
 
     def entries(self) -> str:
         """Every entry is in the log under the checkpoint's root, and none that the statement names is missing."""
-        log, count = self._log(), 0
+        log, count, withheld = self._log(), 0, 0
         named = itertools.chain.from_iterable(range(first, last + 1) for first, last in self._ranges())
         bodies, proofs = self._lines(JOURNAL, MAX_ENTRY_BYTES), self._lines(PROOFS, MAX_PROOF_LINE_BYTES)
         for line, (body, proof_line) in enumerate(itertools.zip_longest(bodies, proofs), start=1):
@@ -197,7 +217,13 @@ class Inspection:
                 raise Broken(f"entry {expected} is missing", f"entry {expected}")
             if index != expected:
                 raise Broken(f"entry {index} is not one that the statement names here", f"entry {index}")
-            if index is None or body is None or leaf_hash(body) != leaf:
+            is_withheld = index in self._withheld.entries
+            withheld += is_withheld
+            if (
+                index is None
+                or body is None
+                or not (body == stands_for(leaf) if is_withheld else leaf_hash(body) == leaf)
+            ):
                 raise self._explained(line, index, leaf, body)
             if not verify_inclusion(index, log.size, leaf, proof, log.root):
                 raise Broken(
@@ -207,8 +233,10 @@ class Inspection:
         absent = next(named, None)
         if absent is not None:
             raise Broken(f"entry {absent} is missing", f"entry {absent}")
+        if withheld != len(self._withheld.entries):
+            raise Broken(f"{REDACTION} names entries that are not in the bundle", REDACTION)
         self._whole_log = count == log.size
-        return f"{count} entries are in the log, unchanged and in order"
+        return f"{count} entries are in the log, unchanged and in order{self._so_many_withheld(withheld)}"
 
     def key(self) -> str:
         """The key is one of those that the user trusts."""
@@ -223,7 +251,11 @@ class Inspection:
         facts, compared = self._facts(), bool(self._expected_keys)
         if facts is None or not all(check.passed for check in checks):
             return Report(Outcome.TAMPERED, checks, facts, compared)
-        limits = limits_of(key_compared=compared, whole_log=self._whole_log)
+        limits = limits_of(
+            key_compared=compared,
+            whole_log=self._whole_log,
+            redacted=self._withheld != NOTHING_WITHHELD,
+        )
         return Report(Outcome.VERIFIED, checks, facts, compared, proven_by(facts), limits)
 
     def _facts(self) -> Facts | None:
@@ -241,6 +273,8 @@ class Inspection:
                 entries=sum(last - first + 1 for first, last in self._ranges()),
                 files=len(self._members),
                 digest=f"sha256:{self._digest}",
+                withheld_entries=len(self._withheld.entries),
+                withheld_files=len(self._withheld.files),
             )
         except Broken:
             return None

@@ -40,6 +40,8 @@ class Facts:
     entries: int
     files: int
     digest: str
+    withheld_entries: int = 0
+    withheld_files: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Report:
 
     def as_text(self) -> str:
         """Answer the report for a person."""
-        lines = [self.outcome.name, ""]
+        redacted = self.facts and (self.facts.withheld_entries or self.facts.withheld_files)
+        lines = [self.outcome.name + (", parts of it withheld" if redacted else ""), ""]
         lines += [f"  {'ok    ' if c.passed else 'FAILED'}  {c.name:<10}  {c.detail}" for c in self.checks]
         if self.facts:
             lines += [
@@ -79,21 +82,40 @@ class Report:
 
 def proven_by(facts: Facts) -> tuple[str, ...]:
     """Answer what holds of a bundle that passed every check."""
+    if facts.withheld_entries or facts.withheld_files:
+        return _proven_although_redacted(facts)
     signed = f"The holder of the key {facts.fingerprint} signed exactly these {facts.files} files: nothing was added, removed or changed since."
     sealed = f"Each of the {facts.entries} entries stands, unchanged, at its place among the first {facts.log_size} entries of the log {facts.origin}."
     return (signed, sealed)
 
 
-def limits_of(*, key_compared: bool, whole_log: bool) -> tuple[str, ...]:
+def _proven_although_redacted(facts: Facts) -> tuple[str, ...]:
+    kept = (
+        f"The holder of the key {facts.fingerprint} signed what this bundle held when it was sealed. What is here of it was not "
+        f"changed since; {facts.withheld_files} files are withheld, and of them the digests are known."
+    )
+    shown = (
+        f"Each of the {facts.entries - facts.withheld_entries} entries that are shown stands, unchanged, at its place among the first "
+        f"{facts.log_size} entries of the log {facts.origin}; of the {facts.withheld_entries} that are withheld the places and the "
+        "digests are proven."
+    )
+    return (kept, shown)
+
+
+def limits_of(*, key_compared: bool, whole_log: bool, redacted: bool = False) -> tuple[str, ...]:
     """Answer what no bundle proves, and what this one does not."""
     limits = [_ANYONES_KEY] if not key_compared else []
-    limits += [_TRUTH, _TIME, _BEFORE]
+    limits += [_WITHHELD] * redacted + [_TRUTH, _TIME, _BEFORE]
     return tuple(limits if whole_log else [*limits, _SELECTION])
 
 
 _ANYONES_KEY = (
     "Whose key it is: anyone can sign a bundle with a key of their own. "
     "Get the key from somewhere else than this bundle and give it with --key."
+)
+_WITHHELD = (
+    "What the withheld entries and files say, and that they do not matter: whoever passed this on chose them. "
+    "The signer knows the whole bundle; ask for it where it matters."
 )
 _TRUTH = "That what was recorded is true: entries hold what agents, tools and people reported."
 _TIME = "When it happened: the times are those of the recording server's own clock."

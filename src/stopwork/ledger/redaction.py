@@ -1,0 +1,176 @@
+"""Redaction: a bundle passed on without some of its entries and files, with every proof of what is left.
+
+Whole entries and whole files are withheld, never single fields of one: an entry's digest covers all of it, so whoever was given the rest
+could try out what the field may have held until the digest fits.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Final
+
+from msgspec import Struct
+
+from stopwork.kernel.errors import Conflict, Invalid, Tampered
+from stopwork.ledger.offline import bag
+from stopwork.ledger.offline.broken import Broken
+from stopwork.ledger.offline.container import Member, read_at, read_members
+from stopwork.ledger.offline.redaction import (
+    NOTHING_WITHHELD,
+    REDACTION,
+    Redaction,
+    parse_redaction,
+    stands_for,
+)
+from stopwork.ledger.packing import Content, File, Sink, replacing, write_container
+from stopwork.ledger.verify import Outcome, verify_bundle
+
+_CHUNK_BYTES: Final = 1024 * 1024
+#: What tells no more than that something happened. Everything else beside the entries retells them, and is withheld unless it is asked for.
+TELLS_LITTLE: Final = frozenset({bag.JOURNAL, bag.PROOFS})
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """Which entries are withheld: those that match any of these. ``keep`` are the files beside them that are passed on all the same.
+
+    ``texts`` are looked for in what an entry says, ``fields`` are names of fields at any depth, ``events`` names such as ``call.decided``.
+    """
+
+    calls: frozenset[str] = frozenset()
+    runs: frozenset[str] = frozenset()
+    entries: frozenset[int] = frozenset()
+    events: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
+    texts: tuple[str, ...] = ()
+    keep: frozenset[str] = frozenset()
+
+    def withholds(self, entry: dict[str, Any]) -> bool:
+        """Tell whether an entry is withheld."""
+        event = entry.get("event")
+        told = event if isinstance(event, dict) else {}
+        return (
+            entry.get("seq") in self.entries
+            or told.get("event") in self.events
+            or told.get("call") in self.calls
+            or told.get("run") in self.runs
+            or (bool(self.fields or self.texts) and any(map(self._is_meant, _parts(entry))))
+        )
+
+    def _is_meant(self, part: tuple[str, Any]) -> bool:
+        name, value = part
+        return name in self.fields or (isinstance(value, str) and any(text in value for text in self.texts))
+
+
+class Redacted(Struct, frozen=True, kw_only=True):
+    """What was written, and how much of the bundle is withheld in it."""
+
+    digest: str
+    size_bytes: int
+    entries: int
+    files: tuple[str, ...]
+
+
+def redact(source: Path, target: Path, rules: Rules) -> Redacted:
+    """Write ``source`` without what the rules withhold into ``target``, which must not exist; memory does not grow with either.
+
+    ``Tampered`` when the source does not verify, ``Invalid`` when it is no bundle, when a file to keep is not in it, and when nothing
+    would be withheld.
+    """
+    if target.exists():
+        raise Conflict(f"{target} exists", hint="Name a new file.", file=str(target))
+    report = verify_bundle(source)
+    if report.outcome is Outcome.UNREADABLE:
+        raise Invalid(
+            f"{source} is not a bundle", hint="Give the .zip file as it was exported.", field="file"
+        )
+    if report.outcome is Outcome.TAMPERED:
+        raise Tampered(
+            f"{source} does not verify: {report.failure.detail if report.failure else ''}",
+            hint="Take the bundle out again, and redact that.",
+        )
+    with source.open("rb") as file, tempfile.TemporaryFile(dir=target.parent) as journal:
+        members = {member.name: member for member in read_members(file)}
+        before = (
+            parse_redaction(_whole(file, members[REDACTION])) if REDACTION in members else NOTHING_WITHHELD
+        )
+        withheld = Redaction(
+            before.files | _files_withheld(members, rules),
+            _write_journal(file, members, rules, before.entries, journal),
+        )
+        if withheld == before:
+            raise Invalid(
+                "the rules withhold nothing",
+                hint="Name calls, runs, entries, events, fields or texts that are in the bundle.",
+            )
+        contents: dict[str, Content] = {
+            name: partial(_pieces, file, member)
+            for name, member in members.items()
+            if name not in withheld.files
+        }
+        contents |= {bag.JOURNAL: journal, REDACTION: withheld.spelled}
+        with replacing(target) as written:
+            sink = Sink(written)
+            write_container(sink, [File.measured(name, contents[name]) for name in sorted(contents)])
+    return Redacted(
+        digest=f"sha256:{sink.sha256.hexdigest()}",
+        size_bytes=sink.size_bytes,
+        entries=len(withheld.entries),
+        files=tuple(sorted(withheld.files)),
+    )
+
+
+def _files_withheld(members: dict[str, Member], rules: Rules) -> frozenset[str]:
+    payload = {name for name in members if name.startswith("data/")}
+    keep = {f"data/{name.removeprefix('data/')}" for name in rules.keep}
+    if missing := sorted(keep - payload):
+        raise Invalid(
+            f"the bundle has no file {missing[0]}", hint="See its manifest-sha256.txt.", field="keep"
+        )
+    return frozenset(payload - keep - TELLS_LITTLE)
+
+
+def _write_journal(
+    file: BinaryIO, members: dict[str, Member], rules: Rules, before: frozenset[int], journal: IO[bytes]
+) -> frozenset[int]:
+    """Write the entries that are left, and a line in the place of each other; answer the indexes of those."""
+    withheld = set(before)
+    for body, line in zip(_lines(file, members[bag.JOURNAL]), _lines(file, members[bag.PROOFS]), strict=True):
+        proof = json.loads(line)
+        index = proof["index"]
+        if index not in withheld and rules.withholds(json.loads(body)):
+            withheld.add(index)
+        journal.write((stands_for(bytes.fromhex(proof["leaf"])) if index in withheld else body) + b"\n")
+    return frozenset(withheld)
+
+
+def _parts(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Answer everything in a JSON value with the name of its field."""
+    yield name, value
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _parts(each, key)
+    elif isinstance(value, list):
+        yield from itertools.chain.from_iterable(_parts(each, name) for each in value)
+
+
+def _lines(file: BinaryIO, member: Member) -> Iterator[bytes]:
+    rest = b""
+    for piece in _pieces(file, member):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    if rest:
+        raise Broken(f"{member.name} has a line without an end", member.name)
+
+
+def _pieces(file: BinaryIO, member: Member) -> Iterator[bytes]:
+    for at in range(member.start, member.end, _CHUNK_BYTES):
+        yield read_at(file, at, min(_CHUNK_BYTES, member.end - at))
+
+
+def _whole(file: BinaryIO, member: Member) -> bytes:
+    return read_at(file, member.start, member.size)
