@@ -5,7 +5,9 @@ that was put back is told by the anchors while the server runs, as a signal; and
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,18 +52,7 @@ class Server:
     def work(self, *, first_run: int, count: int) -> None:
         """Start some runs, seal them and let the anchors keep that."""
         with self.opened() as installation:
-            store = installation.store
-            for number in range(first_run, first_run + count):
-                store.write(
-                    lambda tx, number=number: runs.start(
-                        tx,
-                        installation.manifests,
-                        workflow=WORKFLOW,
-                        trigger="manual",
-                        trigger_id=f"{number}",
-                    ),
-                    actor=AGENT,
-                )
+            begin(installation, range(first_run, first_run + count))
             self.anchor(installation)
 
     def anchor(self, installation: Installation) -> list[str]:
@@ -83,6 +74,19 @@ class Server:
         for rest in self.folder.glob(f"{DATABASE}*"):
             rest.unlink()
         shutil.copy(copy, self.folder / DATABASE)
+
+
+def begin(installation: Installation, numbers: Iterable[int]) -> None:
+    """Start one run for each number."""
+    for number in numbers:
+        start = partial(
+            runs.start,
+            manifests=installation.manifests,
+            workflow=WORKFLOW,
+            trigger="manual",
+            trigger_id=f"{number}",
+        )
+        installation.store.write(start, actor=AGENT)
 
 
 @pytest.fixture
@@ -109,17 +113,7 @@ def test_a_database_that_was_put_back_is_a_signal(server: Server, tmp_path: Path
 
     with server.opened() as installation:
         store = installation.store
-        for number in range(since):
-            store.write(
-                lambda tx, number=number: runs.start(
-                    tx,
-                    installation.manifests,
-                    workflow=WORKFLOW,
-                    trigger="manual",
-                    trigger_id=f"new {number}",
-                ),
-                actor=AGENT,
-            )
+        begin(installation, range(100, 100 + since))
         [error] = server.anchor(installation)
         assert error.startswith("Tampered: ")
         assert ("other ones now" if since else "the database was put back") in error

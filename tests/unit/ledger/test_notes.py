@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from stopwork.kernel.errors import Invalid, Tampered
 from stopwork.ledger.notes import (
@@ -15,6 +16,8 @@ from stopwork.ledger.notes import (
     read_key,
     verify,
 )
+from stopwork.ledger.offline.broken import Broken
+from stopwork.ledger.offline.signed import Key, open_note, parse_vkey
 from tests.unit.ledger.evidence import SIGNER, STRANGER
 
 PUBLISHED_VKEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
@@ -130,3 +133,23 @@ def test_a_signer_refuses_what_would_not_verify() -> None:
 
 def test_a_signer_does_not_show_its_private_half() -> None:
     assert repr(SIGNER) == f"Signer({SIGNER.vkey!r})"
+
+
+def test_a_witness_signs_the_time_with_the_checkpoint() -> None:
+    witness = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    key = Key("witness.acme.test", witness.public_key().public_bytes_raw(), b"\x04")
+    assert parse_vkey(key.vkey) == key
+    text, when = "log.acme.test\n8\n" + "A" * 43 + "=\n", 1_772_456_400
+    signature = witness.sign(f"cosignature/v1\ntime {when}\n{text}".encode())
+
+    def note(signed: bytes) -> str:
+        return f"{text}\n— {key.name} {base64.b64encode(key.id + signed).decode()}\n"
+
+    good = note(when.to_bytes(8, "big") + signature)
+    assert verify(good, [key.vkey]) == text
+    assert open_note(good, [key]) == (text, (key,)), "what travels in a bundle agrees with what is quick here"
+    for bad in (signature, (when + 1).to_bytes(8, "big") + signature, b""):
+        with pytest.raises(Tampered, match="does not verify"):
+            verify(note(bad), [key.vkey])
+        with pytest.raises(Broken, match="does not verify"):
+            open_note(note(bad), [key])
