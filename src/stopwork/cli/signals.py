@@ -62,10 +62,18 @@ _BECAME: Final = {
 }
 
 
+_HOW: Final = {
+    (True, False): "was opened for it",
+    (True, True): "is proposed for it; a person accepts or declines it",
+    (False, False): "has it",
+    (False, True): "has it, and is only proposed",
+}
+
+
 def _show_received(paper: Paper, found: Any) -> None:
     paper.line(_BECAME[found["reception"]].format(signal=found["signal"]))
     if found["incident"]:
-        paper.line(f"{found['incident']} {'was opened for it' if found['opened'] else 'has it'}.")
+        paper.line(f"{found['incident']} {_HOW[found['opened'], found['proposed']]}.")
 
 
 @signals.command("report")

@@ -31,6 +31,7 @@ class Finding(Record):
     for; ``severity`` is the least that should be proposed. A finding that is not ``alarming`` is logged as a signal
     and joins an incident that is open about its cause, but opens none by itself. ``title`` is what an incident that it opens is called,
     where the words for its type do not fit. ``noticed_by`` is given where the kind of the signal does not say it.
+    What is not ``verified``, because anybody could have said it, proposes an incident and opens none.
     """
 
     type: IncidentType
@@ -48,6 +49,7 @@ class Finding(Record):
     alarming: bool = True
     title: str = ""
     noticed_by: DetectedBy | None = None
+    verified: bool = True
 
 
 class Detector(ABC, Generic[S]):

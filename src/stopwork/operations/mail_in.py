@@ -59,6 +59,7 @@ def report_of(raw: bytes) -> Report:
         workflow=workflow,
         occurred_at=_date(message),
         facts={name: value for name, value in facts.items() if value},
+        verified=False,
         # One mail to the addresses of two workflows is a report of each.
         delivery=f"{name}/{workflow}" if name else "",
     )

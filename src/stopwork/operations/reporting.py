@@ -24,6 +24,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger.events import SignalAssigned, SignalRaised, SignalRepeated
 from stopwork.ledger.words import (
     DetectedBy,
+    IncidentStatus,
     IncidentType,
     PrincipalKind,
     Severity,
@@ -67,7 +68,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """What somebody noticed. ``source`` is the way it came in, ``delivery`` the sender's own name for it: twice is once.
 
     ``key`` names the cause, as far as the sender can tell: reports of one key, about one workflow, belong together. What is not
-    ``alarming`` joins an incident that is open about its cause, and opens none.
+    ``alarming`` joins an incident that is open about its cause, and opens none. What is not ``verified``, because anybody could have said
+    it, only proposes one.
     """
 
     source: str
@@ -83,6 +85,7 @@ class Report(Struct, frozen=True, kw_only=True):
     run: str | None = None
     delivery: str = ""
     alarming: bool = True
+    verified: bool = True
 
 
 class Reception(StrEnum):
@@ -95,13 +98,17 @@ class Reception(StrEnum):
 
 
 class Received(Struct, frozen=True, kw_only=True):
-    """What became of a report. ``signal`` is the one that it is, or the one that counts it."""
+    """What became of a report. ``signal`` is the one that it is, or the one that counts it.
+
+    ``opened`` tells that the incident is new, ``proposed`` that a person has still to accept it.
+    """
 
     signal: str
     reception: Reception
     workflow: str
     incident: str | None = None
     opened: bool = False
+    proposed: bool = False
 
 
 def report(tx: Tx, manifests: Manifests, said: Report) -> Received:
@@ -277,7 +284,11 @@ class _Desk:
             workflow=finding.workflow,
             incident=raised.incident,
             opened=raised.opened,
+            proposed=self._is_proposed(raised.incident),
         )
+
+    def _is_proposed(self, incident: str | None) -> bool:
+        return incident is not None and self._tx.need(r.Incident, incident).status is IncidentStatus.PROPOSED
 
 
 def _keep_unassigned(tx: Tx, finding: Finding) -> str:
@@ -342,6 +353,7 @@ def _finding(tx: Tx, said: Report) -> Finding:
         title=_title(said.kind, summary),
         noticed_by=noticed_by,
         alarming=said.alarming,
+        verified=said.verified,
     )
 
 

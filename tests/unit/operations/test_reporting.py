@@ -75,6 +75,14 @@ def test_who_noticed_it_is_on_the_incident(office: Office, by: DetectedBy) -> No
     assert [each.detected_by for each in incidents(office)] == [by]
 
 
+def test_what_anybody_could_have_said_only_proposes_an_incident(office: Office) -> None:
+    [mailed] = tell(office, said(source="mail", kind=SignalKind.USER_REPORT, verified=False))
+    assert (mailed.opened, mailed.proposed) == (True, True)
+    assert [each.status for each in incidents(office)] == [IncidentStatus.PROPOSED]
+    [seen] = tell(office, said(source="report", kind=SignalKind.USER_REPORT, key="another"), actor=KIM)
+    assert (seen.opened, seen.proposed) == (True, False)
+
+
 def test_a_report_of_no_known_workflow_waits_until_somebody_assigns_it(office: Office) -> None:
     [one] = tell(office, said(workflow="renewal", kind=SignalKind.USER_REPORT))
     assert (one.reception, one.workflow, one.incident) == (Reception.UNASSIGNED, "", None)

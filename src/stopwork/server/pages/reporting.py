@@ -60,6 +60,8 @@ def _landed(received: Received) -> Landed:
         why = "" if received.workflow else "; somebody will say which workflow it is about"
         return Landed(f"{thanks}{why}.", "/signals")
     how = "was opened for it" if received.opened else "has it"
+    if received.opened and received.proposed:
+        how = "is proposed for it"
     return Landed(f"{thanks}; {received.incident} {how}.", f"/incidents/{received.incident}")
 
 
