@@ -23,42 +23,48 @@ _GONE: Final[Any] = object()
 class Table(Mapping[str, V], Generic[V]):
     """Lines by name, the oldest first. It never changes: whatever is put in or taken out makes another table."""
 
-    __slots__ = ("_age", "_changed", "_lines", "_newer", "_size")
+    __slots__ = ("_age", "_lines", "_since")
 
     def __init__(self, lines: Mapping[str, V] | None = None) -> None:
         # Each line with its age, which is what an older table finds its order by.
         self._lines: OrderedDict[str, tuple[int, V]] | None = OrderedDict(
             (name, (age, line)) for age, (name, line) in enumerate((lines or {}).items())
         )
-        self._size = self._age = len(self._lines)
+        self._age = len(self._lines)
         # Where the lines have gone to a newer table: that one, and what these names were before it came of this one.
-        self._newer: Table[V] | None = None
-        self._changed: tuple[tuple[str, Any], ...] = ()
+        self._since: tuple[Table[V], tuple[tuple[str, Any], ...]] | None = None
 
     def put(self, name: str, line: V, *, at_most: int) -> Table[V]:
         """Answer the table with this line as its newest; beyond ``at_most`` the oldest is forgotten."""
-        if not self._size:
-            # Much begins with the one empty table, and that has nothing to hand over.
-            return _of_one(name, line)
         lines = self._lines
         if lines is None:
             lines = self._own()
+        newer: Table[V] = Table.__new__(Table)
+        newer._since = None
+        if not lines:
+            # Much begins with the one empty table, and that has nothing to hand over.
+            newer._lines, newer._age = OrderedDict(((name, (1, line)),)), 1
+            return newer
         before = lines.get(name, _GONE)
-        age = self._age + 1
-        lines[name] = (age, line)
+        newer._lines, newer._age = lines, self._age + 1
+        lines[name] = (newer._age, line)
         if before is not _GONE:
             lines.move_to_end(name)
-        elif self._size >= at_most:
-            oldest, forgotten = lines.popitem(last=False)
-            return self._hand_over(lines, age, ((name, before), (oldest, forgotten)))
-        return self._hand_over(lines, age, ((name, before),))
+        elif len(lines) > at_most:
+            self._lines, self._since = None, (newer, ((name, before), lines.popitem(last=False)))
+            return newer
+        self._lines, self._since = None, (newer, ((name, before),))
+        return newer
 
     def without(self, name: str) -> Table[V]:
         """Answer the table without this line."""
         lines = self._own()
         if name not in lines:
             return self
-        return self._hand_over(lines, self._age, ((name, lines.pop(name)),))
+        newer: Table[V] = Table.__new__(Table)
+        newer._lines, newer._age, newer._since = lines, self._age, None
+        self._lines, self._since = None, (newer, ((name, lines.pop(name)),))
+        return newer
 
     def without_any(self, names: Iterable[str]) -> Table[V]:
         """Answer the table without these lines."""
@@ -67,24 +73,15 @@ class Table(Mapping[str, V], Generic[V]):
             left = left.without(name)
         return left
 
-    def _hand_over(
-        self, lines: OrderedDict[str, tuple[int, V]], age: int, changed: tuple[tuple[str, Any], ...]
-    ) -> Table[V]:
-        newer: Table[V] = Table.__new__(Table)
-        newer._lines, newer._age, newer._size = lines, age, len(lines)
-        newer._newer, newer._changed = None, ()
-        self._lines, self._newer, self._changed = None, newer, changed
-        return newer
-
     def _own(self) -> OrderedDict[str, tuple[int, V]]:
         """Answer this table's lines; where they have gone to a newer one, make them anew from what was changed."""
         if self._lines is not None:
             return self._lines
         changes: list[tuple[tuple[str, Any], ...]] = []
         newest: Table[V] = self
-        while newest._newer is not None:
-            changes.append(newest._changed)
-            newest = newest._newer
+        while newest._since is not None:
+            newest, changed = newest._since
+            changes.append(changed)
         lines: dict[str, tuple[int, V]] = dict(newest._lines or {})  # noqa: SLF001 - one of its own kind
         for name, before in chain.from_iterable(reversed(changes)):
             if before is _GONE:
@@ -92,7 +89,7 @@ class Table(Mapping[str, V], Generic[V]):
             else:
                 lines[name] = before
         self._lines = OrderedDict(sorted(lines.items(), key=lambda item: item[1][0]))
-        self._newer, self._changed = None, ()
+        self._since = None
         return self._lines
 
     @overload
@@ -129,15 +126,7 @@ class Table(Mapping[str, V], Generic[V]):
         return reversed(list(self._own()))
 
     def __len__(self) -> int:
-        return self._size
-
-
-def _of_one(name: str, line: V) -> Table[V]:
-    table: Table[V] = Table.__new__(Table)
-    table._lines = OrderedDict(((name, (1, line)),))  # noqa: SLF001 - made here, quicker than by what is made for any number of lines
-    table._size = table._age = 1  # noqa: SLF001
-    table._newer, table._changed = None, ()  # noqa: SLF001
-    return table
+        return len(self._own())
 
 
 def to_builtin(value: Any) -> Any:
