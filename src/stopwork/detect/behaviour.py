@@ -52,14 +52,13 @@ def counted(counts: Mapping[str, float], tool: str, args: Mapping[str, Any]) -> 
     more: Counts = dict(counts)
     _add(more, _CALLS + tool, 1)
     for name, value in args.items():
-        if isinstance(value, bool):
-            continue
-        where = f"{tool}.{name}"
-        if isinstance(value, int | float) and math.isfinite(value):
-            _add(more, _SUM + where, value)
-            _add(more, _COUNT + where, 1)
-        elif isinstance(value, str) and is_word(value):
-            _add(more, f"{_WORD}{where}={value}", 1)
+        kind = type(value)
+        if kind is str:
+            if is_word(value):
+                _add(more, f"{_WORD}{tool}.{name}={value}", 1)
+        elif (kind is int or kind is float) and math.isfinite(value):
+            _add(more, f"{_SUM}{tool}.{name}", value)
+            _add(more, f"{_COUNT}{tool}.{name}", 1)
     return more
 
 

@@ -39,6 +39,7 @@ MOST_AHEAD: Final = timedelta(minutes=5)
 LONGEST_CALL: Final = timedelta(hours=1)
 #: How many calls of one tool around a change are looked at.
 MOST_CALLS: Final = 100
+MINUTE: Final = timedelta(minutes=1)
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS)]
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
@@ -75,6 +76,7 @@ def feed(tx: Tx, manifests: Manifests, *, system: str, changes: Sequence[Told]) 
     """Record what a system tells of the changes in it, and with each the guarded call that made it."""
     _require_feed(tx, system)
     identities = _identities(tx, manifests, system)
+    calls = _Calls(tx)
     taken: dict[str, FeedChange] = {}
     differing: list[str] = []
     known = 0
@@ -83,7 +85,7 @@ def feed(tx: Tx, manifests: Manifests, *, system: str, changes: Sequence[Told]) 
         earlier = taken.get(change.id) or tx.get(FeedChange, change.id)
         if earlier is None:
             agents = identities.get(each.by.casefold(), {})
-            taken[change.id] = _explained(tx, replace(change, agents=tuple(agents)), agents)
+            taken[change.id] = _explained(calls, replace(change, agents=tuple(agents)), agents)
         elif _content(earlier) == _content(change):
             known += 1
         else:
@@ -177,26 +179,57 @@ def _content(change: FeedChange) -> bytes:
 # --- which call made it ----------------------------------------------------------------------------
 
 
-def _explained(view: View, change: FeedChange, agents: Mapping[str, Manifest]) -> FeedChange:
+class _Calls:
+    """The calls around changes, each tool's calls of one minute looked up once: the changes of a batch lie close together."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self._found: dict[tuple[str, datetime, timedelta], list[Call]] = {}
+
+    def around(
+        self, change: FeedChange, workflow: str, tools: Iterable[str], within: timedelta
+    ) -> Iterator[Call]:
+        """Yield the workflow's calls of these tools around a change, the newest first, tool by tool."""
+        minute = change.at.replace(second=0, microsecond=0)
+        for name in tools:
+            about = (name, minute, within)
+            if about not in self._found:
+                self._found[about] = self.view.find(
+                    Call,
+                    tool=name,
+                    requested_at_from=minute - LONGEST_CALL,
+                    requested_at_before=minute + MINUTE + within,
+                    order="-requested_at",
+                    limit=MOST_CALLS,
+                )
+            yield from (call for call in self._found[about] if call.workflow == workflow)
+
+
+def _explained(calls: _Calls, change: FeedChange, agents: Mapping[str, Manifest]) -> FeedChange:
     """Answer the change with the call that made it, or with those that come nearest."""
     for workflow, manifest in agents.items():
         within = manifest.alerts.approval_bypass.within
-        for effect in _effects(view, change, within):
-            call = view.get(Call, effect.call) if effect.workflow == workflow else None
+        for effect in _effects(calls.view, change, within):
+            call = calls.view.get(Call, effect.call) if effect.workflow == workflow else None
             if call is not None and was_going_on(call, change.at, within) and made(effect, change):
                 return replace(change, call=call.id)
         tools = [name for name, tool in manifest.tools.items() if can_have(tool, change)]
-        for call in _calls(view, change, workflow, tools, within):
+        for call in calls.around(change, workflow, tools, within):
             if explains(call, manifest.tools[call.tool], change, within):
                 return replace(change, call=call.id, refused=None, beside=None)
-            if call.verdict is not Verdict.ALLOW:
+            if call.verdict is not Verdict.ALLOW and _names(call, change):
                 change = replace(change, refused=change.refused or call.id)
         if not tools:
             others = [name for name, tool in manifest.tools.items() if writes_to(tool, change.system)]
-            for call in _calls(view, change, workflow, others, within):
+            for call in calls.around(change, workflow, others, within):
                 if call.verdict is Verdict.ALLOW and was_going_on(call, change.at, within):
                     change = replace(change, beside=change.beside or call.id)
     return change
+
+
+def _names(call: Call, change: FeedChange) -> bool:
+    """Answer whether a call that was not permitted was about what was changed; one that would make an object cannot name it."""
+    return change.operation is Operation.CREATED or change.object.id in map(str, call.args.values())
 
 
 def _effects(view: View, change: FeedChange, within: timedelta) -> Iterable[Effect]:
@@ -208,19 +241,3 @@ def _effects(view: View, change: FeedChange, within: timedelta) -> Iterable[Effe
         order="at",
         limit=MOST_CALLS,
     )
-
-
-def _calls(
-    view: View, change: FeedChange, workflow: str, tools: Iterable[str], within: timedelta
-) -> Iterator[Call]:
-    """Answer the workflow's calls of these tools around a change, the newest first, tool by tool."""
-    for name in tools:
-        found = view.find(
-            Call,
-            tool=name,
-            requested_at_from=change.at - LONGEST_CALL,
-            requested_at_before=change.at + within,
-            order="-requested_at",
-            limit=MOST_CALLS,
-        )
-        yield from (call for call in found if call.workflow == workflow)
