@@ -31,7 +31,8 @@ from stopwork.notify.outlet import Outlet
 from stopwork.systems.load import resolved
 
 MAX_ANCHORS: Final = 20
-SHORTEST_S: Final = 10.0
+#: The duty looks at every anchor so often.
+SHORTEST_S: Final = 15.0
 #: How often a place is used that says nothing else. Between two visits the history since the first can still be written anew.
 EVERY: Final[MappingProxyType[AnchorKind, str]] = MappingProxyType(
     {

@@ -49,6 +49,7 @@ def upgrade(_cli: Invocation, data: Path, database: str | None) -> Any:
 
 
 def _show_checked(paper: Paper, found: Any) -> None:
+    not_asked = "not compared: only the log was asked for" if found["log_only"] else ""
     paper.facts(
         {
             "database": found["database"],
@@ -59,8 +60,9 @@ def _show_checked(paper: Paper, found: Any) -> None:
             "checkpoints": f"{found['checkpoints']:,}",
             "signatures": "checked" if found["signatures_checked"] else "not checked: no key is known",
             "kept elsewhere": count_of(found["kept"], "checkpoint"),
-            "evidence": f"{count_of(found['bundles'], 'bundle')}, {count_of(found['blobs'], 'blob')}",
-            "records": f"{found['records']:,}",
+            "evidence": not_asked
+            or f"{count_of(found['bundles'], 'bundle')}, {count_of(found['blobs'], 'blob')}",
+            "records": not_asked or f"{found['records']:,}",
         }
     )
     if found["faults"]:
@@ -130,7 +132,12 @@ def fsck(
             blobs=open_blobs(blobs or data / BLOBS),
             log_only=log_only,
         )
-    value = {"database": _shown(location), "clean": report.clean, **msgspec.to_builtins(report)}
+    value = {
+        "database": _shown(location),
+        "clean": report.clean,
+        "log_only": log_only,
+        **msgspec.to_builtins(report),
+    }
     return value if report.clean else Answer(value=value, exit=Exit.TAMPERED)
 
 
