@@ -7,12 +7,11 @@ delivered twice changes nothing. What comes in masses is one cause: the first re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-import sqlalchemy as sa
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -31,9 +30,9 @@ from stopwork.ledger.words import (
     SignalKind,
 )
 from stopwork.operations import signals
+from stopwork.operations.deliveries import delivered, delivery_digest, remember
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import require_person
-from stopwork.storage.tables import delivery
 from stopwork.storage.transaction import Tx
 
 #: In this time so many reports of one cause are kept one by one, with an open incident and without; the others are counted.
@@ -43,14 +42,11 @@ KEPT_ALONE: Final = 100
 #: A source that names more causes than this in that time, about one workflow, names no causes any more.
 MOST_CAUSES: Final = 20
 MANY: Final = "many"
-#: For so long a delivery is known when it comes again.
-REMEMBERED: Final = timedelta(days=7)
 MAX_SUMMARY: Final = 300
 MAX_TEXT: Final = 10_000
 MAX_FACTS: Final = 40
 MAX_FACT_CHARS: Final = 2_000
 MAX_KEY: Final = 64
-_ASKED_AT_ONCE: Final = 400
 
 #: What a report is about where it does not say.
 USUAL_TYPE: Final = {
@@ -396,32 +392,3 @@ def short_key(key: str) -> str:
     if len(flat) <= MAX_KEY:
         return flat
     return f"{flat[:40]}~{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-
-
-def delivery_digest(source: str, name: str) -> str:
-    """Answer the versioned name under which a delivery is remembered; empty where the sender gives it none."""
-    return "1:" + hashlib.sha256(f"{source}\0{name}".encode()).hexdigest() if name else ""
-
-
-def delivered(tx: Tx, digests: Sequence[str]) -> dict[str, str]:
-    """Answer which of these were delivered lately, and the signals that they are."""
-    found: dict[str, str] = {}
-    for start in range(0, len(digests), _ASKED_AT_ONCE):
-        asked = digests[start : start + _ASKED_AT_ONCE]
-        rows = tx.execute(
-            sa.select(delivery.c.digest, delivery.c.signal).where(
-                delivery.c.digest.in_(asked), delivery.c.at >= tx.now - REMEMBERED
-            )
-        )
-        found |= {row.digest: row.signal for row in rows}
-    return found
-
-
-def remember(tx: Tx, new: Mapping[str, str]) -> None:
-    """Remember what was delivered, by its digest, with the signal that it is; what is older than a delivery is known is forgotten."""
-    if new:
-        tx.execute(sa.delete(delivery).where(delivery.c.at < tx.now - REMEMBERED))
-        tx.execute(
-            sa.insert(delivery),
-            [{"digest": digest, "at": tx.now, "signal": signal} for digest, signal in new.items()],
-        )

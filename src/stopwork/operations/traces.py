@@ -17,6 +17,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger.events import ToolsTraced
 from stopwork.ledger.words import PrincipalKind, SignalKind
 from stopwork.operations import reporting
+from stopwork.operations.deliveries import delivered, delivery_digest, remember
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.reporting import Report, shortened
 from stopwork.storage.transaction import Tx
@@ -71,8 +72,8 @@ class _Of(Struct, frozen=True, kw_only=True):
 def take(tx: Tx, manifests: Manifests, spans: Sequence[Span], *, agents: Mapping[str, str]) -> Taken:
     """Put what these spans tell on record, each once. ``agents`` says which workflow is meant by an agent's or a service's name."""
     said = {(each.trace, each.span): each for each in spans if _tells(each)}
-    digests = {reporting.delivery_digest(_SOURCE, f"{trace}/{span}"): (trace, span) for trace, span in said}
-    known = reporting.delivered(tx, list(digests))
+    digests = {delivery_digest(_SOURCE, f"{trace}/{span}"): (trace, span) for trace, span in said}
+    known = delivered(tx, list(digests))
     every = {(each.trace, each.span): each for each in spans}
     found: dict[str, _Of] = {}
     unmapped: dict[str, int] = {}
@@ -97,7 +98,7 @@ def take(tx: Tx, manifests: Manifests, spans: Sequence[Span], *, agents: Mapping
         _record(tx, workflow, of.tools)
         if of.failures:
             reporting.report_all(tx, manifests, of.failures)
-    reporting.remember(tx, new)
+    remember(tx, new)
     return Taken(
         tools=sum(len(of.tools) for of in found.values()),
         failures=sum(len(of.failures) for of in found.values()),
