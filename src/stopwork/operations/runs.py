@@ -11,7 +11,13 @@ from msgspec.structs import replace
 from stopwork.control import budget
 from stopwork.control.backfilling import BACKFILL
 from stopwork.control.budget import Usage
-from stopwork.control.protocol import RunRejoined, RunTicket, ToolFacts, WaitingCall
+from stopwork.control.protocol import (
+    MAX_TASK_CHARS,
+    RunRejoined,
+    RunTicket,
+    ToolFacts,
+    WaitingCall,
+)
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Denied, Invalid
@@ -55,6 +61,12 @@ def start(
         raise Invalid("attempt counts from 1", hint="The first try is 1.", field="attempt", found=attempt)
     run_id = run or tx.new_id("run")
     before = tx.get(Run, run_id)
+    if len(task) > MAX_TASK_CHARS:
+        raise Invalid(
+            f"the task is told in {len(task):,} letters, where {MAX_TASK_CHARS:,} are allowed",
+            hint="Say what is asked for; what it is about is read by the run.",
+            field="task",
+        )
     if before is None:
         tx.record(
             RunStarted(

@@ -14,7 +14,7 @@ DELETE = deed_of("delete_file", EffectKind.DELETE)
 
 
 def test_a_name_is_taken_apart_into_what_is_done_and_to_what() -> None:
-    assert (SEND.own, DELETE.own, DELETE.nouns) == ({"send"}, {"delete"}, {"file"})
+    assert [set(words) for words in (SEND.own, DELETE.own, DELETE.nouns)] == [{"send"}, {"delete"}, {"file"}]
     assert deed_of("crm.updateAccount", EffectKind.UPDATE).nouns == {"crm", "account"}
 
 
