@@ -212,20 +212,6 @@ def entrance_stories() -> Iterator[tuple[str, c.Context]]:
     )
 
 
-STANDING_STILL = r.Signal(
-    id="sig_still",
-    kind=w.SignalKind.ALERT,
-    type=w.IncidentType.POLICY_DRIFT,
-    detector="watch",
-    key="duty detectors",
-    workflow="",
-    summary="the background duty detectors does not do its work: nothing was heard of it for 15 seconds",
-    occurred_at=s.ago(minutes=12),
-    raised_at=s.ago(minutes=12),
-    facts={"duty": "detectors"},
-)
-
-
 def board_stories() -> Iterator[tuple[str, c.Context]]:
     """Answer the board for a newcomer, on a calm day and on a bad one."""
     calm_rows = (
@@ -273,7 +259,7 @@ def board_stories() -> Iterator[tuple[str, c.Context]]:
             incidents=(),
             approvals=(),
             points=(s.POINT,),
-            standing_still=(STANDING_STILL,),
+            standing_still=(s.STANDING_STILL,),
         ),
     )
     yield (

@@ -451,3 +451,16 @@ APPROVAL = r.Approval(
     run=RUN.id,
     call=WAITING_CALL.id,
 )
+
+STANDING_STILL = r.Signal(
+    id="sig_still",
+    kind=w.SignalKind.ALERT,
+    type=w.IncidentType.POLICY_DRIFT,
+    detector="watch",
+    key="duty detectors",
+    workflow="",
+    summary="the background duty detectors does not do its work: nothing was heard of it for 15 seconds",
+    occurred_at=ago(minutes=12),
+    raised_at=ago(minutes=12),
+    facts={"duty": "detectors"},
+)
