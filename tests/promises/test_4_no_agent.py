@@ -24,6 +24,7 @@ from stopwork.ledger.words import (
 )
 from stopwork.operations import (
     approvals,
+    attaching,
     audits,
     containment,
     credentials,
@@ -32,6 +33,7 @@ from stopwork.operations import (
     feeds,
     holds,
     incidents,
+    legal_hold,
     manifests,
     messages,
     outcomes,
@@ -152,6 +154,11 @@ DEEDS: dict[str, Deed] = {
     ),
     "seal the evidence": lambda p: evidence.seal(p.office.inst, AGENT, incident=p.incident),
     "take the evidence out": lambda p: evidence.fetch(p.office.inst, AGENT, incident=p.incident),
+    "add to the evidence": lambda p: attaching.attach(
+        p.office.inst, AGENT, incident=p.incident, name="log.txt", content=b"all was well"
+    ),
+    "set a legal hold": by_agent(legal_hold.hold, incident=incident, reason=text("x")),
+    "lift a legal hold": by_agent(legal_hold.lift, incident=incident, reason=text("x")),
     "propose containment": by_agent(containment.checklist, manifests=rules, incident=incident),
     "record containment": by_agent(
         containment.record,

@@ -21,7 +21,7 @@ from stopwork.ledger.events import (
     name_of,
 )
 from stopwork.ledger.records import Incident, LegalHold, Principal
-from stopwork.ledger.words import CustodyDeed
+from stopwork.ledger.words import CustodyDeed, PrincipalKind
 from stopwork.operations.installation import Installation
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -113,3 +113,11 @@ def sensitive_incident(view: View, run: str) -> str | None:
         if incident is not None and incident.data_classes and run in incident.runs:
             return incident.id
     return None
+
+
+def note_reading(installation: Installation, actor: Principal, *, run: str, what: str) -> None:
+    """Record that a person reads what a run's calls hold, where that is evidence of a sensitive incident."""
+    if actor.kind is PrincipalKind.PERSON:
+        incident = installation.store.read(lambda view: sensitive_incident(view, run))
+        if incident is not None:
+            note_look(installation, actor, incident=incident, what=what)

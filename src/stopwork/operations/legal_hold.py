@@ -5,6 +5,8 @@ Nothing in the journal is ever removed. What runs out is what is kept beside it 
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.events import LegalHoldLifted, LegalHoldSet
 from stopwork.ledger.records import Audit, Incident, LegalHold, Workflow
@@ -30,8 +32,7 @@ def lift(tx: Tx, *, incident: str, reason: str) -> LegalHold:
     person = require_person(tx, "lift a legal hold")
     reason = _given(reason, "lifted")
     held, known = tx.need(LegalHold, incident), tx.need(Incident, incident)
-    legal = tx.need(Workflow, known.workflow).owners.get(Role.LEGAL)
-    may = [each for each in (legal, *administrators(tx, tx.now)) if each]
+    may = _may_lift(tx, known, tx.now)
     if person not in may:
         raise Denied(
             "only the legal owner or an administrator can lift a legal hold",
@@ -43,6 +44,16 @@ def lift(tx: Tx, *, incident: str, reason: str) -> LegalHold:
         raise Conflict(f"the legal hold of {incident} is lifted already", hint="There is nothing to do.")
     tx.record(LegalHoldLifted(incident=incident, workflow=known.workflow, reason=reason))
     return tx.need(LegalHold, incident)
+
+
+def may_lift(view: View, incident: Incident, person: str, now: datetime) -> bool:
+    """Tell whether a person may lift the legal hold of an incident."""
+    return person in _may_lift(view, incident, now)
+
+
+def _may_lift(view: View, incident: Incident, now: datetime) -> list[str]:
+    legal = view.need(Workflow, incident.workflow).owners.get(Role.LEGAL)
+    return [each for each in (legal, *administrators(view, now)) if each]
 
 
 def held_runs(view: View, workflow: str) -> frozenset[str]:

@@ -31,6 +31,7 @@ from stopwork.server.api import (
     incidents,
     log,
     plans,
+    preserving,
     records,
     reports,
     running,
@@ -123,6 +124,7 @@ def create_app(
 AFTER_THE_GUARD: Final = (
     *controls.ENDPOINTS,
     *incidents.ENDPOINTS,
+    *preserving.ENDPOINTS,
     *triage.ENDPOINTS,
     *auditing.ENDPOINTS,
     *aftermath.ENDPOINTS,

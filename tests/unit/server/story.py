@@ -334,6 +334,11 @@ class Story:
         taken = self.house.as_(LEE).get(self.at("/bundle"))
         assert taken.is_success, taken.text
         assert taken.content.startswith(b"PK")
+        assert self.get(self.at("/bundles"))[-1]["incident"] == self.get(self.at("/legal-hold"))["id"]
+        assert self.get(self.at("/custody"))[-1]["deed"] == "exported"
+        assert self.get(self.at("/attachments")) == []
+        self.post(self.at("/legal-hold/lift"), who=ADMIN, reason="The story asks for it.")
+        assert self.post(self.at("/legal-hold"), reason="The customer asked for the records.")["active"]
 
     def contained(self) -> None:
         for item in self.post(self.at("/containment")):

@@ -12,8 +12,9 @@ from stopwork.ledger import records as r
 from stopwork.ledger.events import Entry, name_of
 from stopwork.ledger.words import Outcome, PrincipalKind, RunStatus, Verdict
 from stopwork.operations import credentials, points
+from stopwork.server.api import looking
 from stopwork.server.api.controls import Reason, page_of
-from stopwork.server.api.endpoint import MAX_NUMBER, Access, Endpoint, Given, Page, Read, Write
+from stopwork.server.api.endpoint import MAX_NUMBER, Access, Act, Endpoint, Given, Page, Read, Write
 from stopwork.storage.view import View
 
 MAX_LINES: Final = 1000
@@ -188,7 +189,7 @@ ENDPOINTS = (
         path="/v1/calls/{call}",
         name="get_call",
         summary="One call",
-        does=Read(lambda view, g: view.need(r.Call, g.path["call"])),
+        does=Act(looking.read_call),
         answer=r.Call,
         tag="records",
     ),

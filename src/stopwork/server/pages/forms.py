@@ -34,6 +34,7 @@ from stopwork.server.pages.backfilling import order_backfill, withdraw_backfill
 from stopwork.server.pages.builders.controls import chosen_hold
 from stopwork.server.pages.held import held
 from stopwork.server.pages.planning import approve_plan, edit_item, look_again, propose_plan
+from stopwork.server.pages.preserving import PRESERVING
 from stopwork.server.pages.reporting import REPORTING
 from stopwork.server.pages.sent import Landed, Sent
 from stopwork.server.pages.sorting import SORTING
@@ -355,6 +356,7 @@ def prepare(sent: Sent) -> Landed:
 
 
 _OF_INCIDENT: Final = {
+    **PRESERVING,
     **SORTING,
     "note": note,
     "severity": severity,

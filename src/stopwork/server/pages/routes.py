@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from stopwork.kernel.errors import Denied, NotFound, StopworkError, Unauthenticated
 from stopwork.ledger.records import Credential, Principal
 from stopwork.ledger.words import PrincipalKind
-from stopwork.operations import credentials, evidence, privacy
+from stopwork.operations import credentials, custody, evidence, privacy
 from stopwork.server.api.routing import read_body
 from stopwork.server.auth import COOKIE, NOBODY, check_csrf, csrf_token, identify
 from stopwork.server.pages import contexts as c
@@ -147,6 +147,8 @@ class _Console:
             return build(look, request.path_params)
 
         context = self._installation.store.read(work)
+        if run := request.path_params.get("run"):
+            custody.note_reading(self._installation, person, run=run, what=f"run {run}")
         status = context.status if isinstance(context, c.ErrorContext) else 200
         return HTMLResponse(self._pages.render(context), status, headers={"Cache-Control": "no-store"})
 

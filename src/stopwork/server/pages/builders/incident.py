@@ -15,8 +15,9 @@ from stopwork.incidents import (
 )
 from stopwork.incidents.case import Case
 from stopwork.kernel.phrases import listed
+from stopwork.ledger import records as r
 from stopwork.ledger import words as w
-from stopwork.operations import points, postmortems, preparedness
+from stopwork.operations import custody, legal_hold, points, postmortems, preparedness
 from stopwork.operations.cases import gather
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.auditing import audit_panel
@@ -28,6 +29,7 @@ from stopwork.server.pages.held import goes_on
 from stopwork.server.pages.vocabulary import label
 
 TIMELINE_LINES: Final = 150
+CUSTODY_LINES: Final = 50
 _STATES_WITH_TASKS: Final = (lifecycle.PhaseState.NOW, lifecycle.PhaseState.LATER)
 #: What nobody needs to be called for while the incident is young.
 _AFTERWARDS: Final = (w.Phase.LEARN, w.Phase.PREPARE)
@@ -62,7 +64,7 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
         doubtful=tuple(call for call in case.calls if call.outcome is w.Outcome.UNKNOWN),
         points=len(points.live(view, now=look.now, workflow=known.workflow)),
         proposed_pause=_proposed_pause(case),
-        evidence=_evidence(case),
+        evidence=_evidence(look, case),
         containment=case.containment,
         audit=audit_panel(look, case),
         recover=recover_panel(look, case),
@@ -114,7 +116,8 @@ def _proposed_pause(case: Case) -> str:
     return f"Proposed: {smallest.scope}. It stops {smallest.stops}; {smallest.keeps_running} goes on."
 
 
-def _evidence(case: Case) -> c.EvidencePanel:
+def _evidence(look: Look, case: Case) -> c.EvidencePanel:
+    view, incident = look.view, case.incident
     collected = preserve.collect(case)
     bundle = case.bundle
     counts = {
@@ -125,6 +128,10 @@ def _evidence(case: Case) -> c.EvidencePanel:
         missing=bundle.missing if bundle else tuple(each.missing for each in collected if each.missing),
         bundle=bundle,
         verify_command=f"stopwork evidence verify {bundle.path}" if bundle else "",
+        earlier=tuple(each for each in view.each(r.Bundle, incident=incident.id) if each != bundle),
+        custody=tuple(custody.custody(view, incident.id))[-CUSTODY_LINES:],
+        legal_hold=view.get(r.LegalHold, incident.id),
+        may_lift=legal_hold.may_lift(view, incident, look.visit.person, look.now),
     )
 
 

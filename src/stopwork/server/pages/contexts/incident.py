@@ -12,6 +12,7 @@ from stopwork.incidents.prepare import Preparedness
 from stopwork.incidents.reenable import GOOD, CheckView
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.operations.custody import CustodyLine
 from stopwork.operations.similarities import SimilarCalls
 from stopwork.server.pages.contexts.parts import (
     Choice,
@@ -52,6 +53,10 @@ class EvidencePanel(Context):
     missing: tuple[str, ...]
     bundle: r.Bundle | None = None
     verify_command: str = ""
+    earlier: tuple[r.Bundle, ...] = ()
+    custody: tuple[CustodyLine, ...] = ()
+    legal_hold: r.LegalHold | None = None
+    may_lift: bool = False
 
 
 class AffectedRow(Context):

@@ -17,6 +17,7 @@ from stopwork.server.pages import contexts as c
 from stopwork.server.pages.stories import aftermath as a
 from stopwork.server.pages.stories import panels as p
 from stopwork.server.pages.stories import world as s
+from stopwork.server.pages.stories.custody import CUSTODY, LEGAL_HOLD
 from stopwork.server.pages.stories.sorting import sorting_stories
 
 changed = msgspec.structs.replace
@@ -205,6 +206,9 @@ def _learned_before(
         sealed = changed(
             whole.evidence,
             bundle=a.BUNDLE,
+            custody=CUSTODY,
+            legal_hold=LEGAL_HOLD,
+            may_lift=True,
             verify_command="stopwork evidence verify AI-INC-2026-0105-001.zip",
         )
         return {"evidence": sealed, "containment": a.CONTAINMENT}
