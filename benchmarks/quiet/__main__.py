@@ -49,18 +49,15 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print every signal")
     options = parser.parse_args()
     started = time.perf_counter()
-    quiet = [_live(seed, with_mishaps=False) for seed in options.seeds]
-    eventful = [_live(seed, with_mishaps=True) for seed in options.seeds]
+    quiet = [_live(seed, with_mishaps=False, show=options.show) for seed in options.seeds]
+    eventful = [_live(seed, with_mishaps=True, show=options.show) for seed in options.seeds]
     text = _section(quiet, eventful, time.perf_counter() - started)
-    if options.show:
-        for told in (*quiet, *eventful):
-            print(*(_line(signal) for signal in told.signals), "", sep="\n")
     print(text)
     if options.write:
         results.write(SECTION, text)
 
 
-def _live(seed: int, *, with_mishaps: bool) -> Told:
+def _live(seed: int, *, with_mishaps: bool, show: bool) -> Told:
     folder = _IN_MEMORY if _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="stopwork-quiet-", dir=folder) as path:
         company = Company(Path(path) / "data", month.BEGIN, seed)
@@ -70,7 +67,10 @@ def _live(seed: int, *, with_mishaps: bool) -> Told:
             if with_mishaps:
                 plan_mishaps(company)
             company.live_until(month.BEGIN + timedelta(days=month.DAYS))
-            return Told(seed, company.calls, company.signals(), company.incidents())
+            told = Told(seed, company.calls, company.signals(), company.incidents())
+            if show:
+                print(*(_line(signal) for signal in told.signals), "", sep="\n", flush=True)
+            return told
         finally:
             company.close()
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.quiet.manifests import TASKS
 from stopwork.detect.registry import DETECTORS
 from stopwork.kernel.clock import ManualClock
 from stopwork.kernel.errors import Conflict
@@ -157,6 +158,7 @@ class Agent:
     """The process of one workflow's agent, with its guard."""
 
     def __init__(self, company: Company, workflow: str, model: str = "large-3") -> None:
+        self.task = TASKS[workflow]
         self.company = company
         self.workflow = workflow
         self.model = model
@@ -176,6 +178,7 @@ class Agent:
                 trigger_id=occasion,
                 attempt=attempt,
                 retry_of=retry_of,
+                task=self.task,
                 runtime={"agent": self.workflow, "model": self.model},
             ),
             actor=self._as,

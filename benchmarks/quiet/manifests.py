@@ -145,6 +145,16 @@ tools:
     idempotency: [run.trigger_id]
 """
 
+TASKS: Final = {
+    "renewals": "Look at every account, set its renewal risk, and create a task for each that we may lose.",
+    "invoices": "Read each invoice that has come in, record it with its number, supplier, amount and IBAN, and pay it. Where something is "
+    "unclear, ask the supplier.",
+    "support": "Read the ticket, set its priority and team, and reply to the customer.",
+    "recruiting": "For everybody who applied, find a free time, book the interview and invite them.",
+    "report": "Write the summary of yesterday's sales, post it to #sales, and on Mondays send it to our partners.",
+}
+"""What each agent is asked to do, word by word."""
+
 
 def report(model: str) -> str:
     """Answer the manifest of the report, which changes its model in the middle of the month."""

@@ -202,7 +202,7 @@ def invoices_hour(agent: Agent, day: date, hour: int) -> Story:
 
 def _tickets(company: Company, agent: Agent, day: date) -> None:
     chance = company.chance
-    for nth in range(chance.randint(30, 50) if day.weekday() else chance.randint(50, 80)):
+    for nth in range(chance.randint(15, 25) if day.weekday() else chance.randint(25, 40)):
         at = _at(day, 7, 0, BERLIN) + timedelta(seconds=chance.betavariate(2, 3) * 11 * 3_600)
         company.later(at, ticket(agent, f"S-{day:%m%d}-{nth:03d}", chance.choice(SUBJECTS)))
 
