@@ -67,7 +67,6 @@ from stopwork.server.pages.contexts.parts import (
     Unsettled,
     Visit,
 )
-
 from stopwork.server.pages.contexts.reports import ReportFormContext, SignalRow, SignalsContext
 
 __all__ = [
