@@ -8,8 +8,8 @@ language asks for nothing here; the values that it holds are found all the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Final, NamedTuple
 
 from stopwork.ledger.words import EffectKind
@@ -75,6 +75,8 @@ _SAYS_SOMETHING: Final = re.compile(
 _NAME_PARTS: Final = re.compile(r"[A-Za-z][a-z]*|[A-Z]+(?![a-z])")
 _WORDLESS: Final = "by to of for the and from with in on at get set new recent most all info data api tool"
 MIN_NOUN_CHARS: Final = 3
+#: So many orders are looked at in one text.
+MAX_ORDERS: Final = 20
 
 
 class Deed(NamedTuple):
@@ -111,12 +113,15 @@ def deed_of(tool: str, effect: EffectKind) -> Deed:
     return Deed(verbs, own, nouns, order)
 
 
-def orders(deed: Deed, text: str) -> Iterator[Order]:
-    """Yield the places where the text, in the spelling that is compared, asks for the deed."""
-    for match in deed.order.finditer(text):
+@lru_cache(maxsize=512)
+def orders(deed: Deed, text: str) -> tuple[Order, ...]:
+    """Answer the places where the text, in the spelling that is compared, asks for the deed; at most :data:`MAX_ORDERS`."""
+    found = []
+    for match in islice(deed.order.finditer(text), MAX_ORDERS):
         sentence = text[match.start("verb") : _sentence_end(text, match.end())]
         objects = any(noun in sentence for noun in deed.nouns)
-        yield Order(match.start("verb"), match.end(), objects)
+        found.append(Order(match.start("verb"), match.end(), objects))
+    return tuple(found)
 
 
 def asks_for(deed: Deed, task: str) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
@@ -24,7 +23,6 @@ from stopwork.ledger.records import Suspicion
 from stopwork.ledger.words import Clue, EffectKind
 
 MAX_FOREIGN: Final = 64
-MAX_ORDERS: Final = 20
 #: An order and what it is about stand no further apart than this.
 TOGETHER_CHARS: Final = 400
 
@@ -157,7 +155,7 @@ def _following(read: Foreign, wanted: _Wanted) -> Iterator[Suspicion]:
 def _in_text(text: Text, wanted: _Wanted, *, relieved: bool) -> _Match | None:
     """Answer the passage of the text that has most in common with the call; ``None`` where none has anything."""
     here = [(value, place) for value in wanted.values if (place := place_of(value, text)) is not None]
-    asks = list(islice(orders(wanted.deed, text.plain), MAX_ORDERS))
+    asks = orders(wanted.deed, text.plain)
     anchors = [place for _, place in here] or [Place(order.start, order.end) for order in asks]
     found = [_around(anchor, here, asks, text, wanted, relieved=relieved) for anchor in anchors]
     return max(found, key=lambda each: score(each.clues), default=None)

@@ -69,6 +69,7 @@ def suspicion(
 def _quoted(text: Text, place: Place) -> str:
     """Answer the passage around the place, in one line, without anything that does not print."""
     start = max(0, min(place.start - MAX_QUOTE_CHARS // 2, len(text.shown) - MAX_QUOTE_CHARS))
-    cut = text.shown[start : start + MAX_QUOTE_CHARS]
-    shown = " ".join("".join(char if char.isprintable() else " " for char in cut).split())
+    shown = " ".join(text.shown[start : start + MAX_QUOTE_CHARS].split())
+    if not shown.isprintable():
+        shown = " ".join("".join(char if char.isprintable() else " " for char in shown).split())
     return f"{'…' if start else ''}{shown}{'…' if start + MAX_QUOTE_CHARS < len(text.shown) else ''}"
