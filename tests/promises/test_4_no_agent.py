@@ -69,9 +69,7 @@ class Prepared:
             actor=Principal(kind=PrincipalKind.SYSTEM, id="setup"),
         ).credential
         said = reporting.Report(source="mail", kind=SignalKind.USER_REPORT, summary="it is wrong")
-        self.reported = office.write(
-            lambda tx: reporting.report(tx, self.manifests, said), actor=LEE
-        ).signal
+        self.reported = office.write(lambda tx: reporting.report(tx, self.manifests, said), actor=LEE).signal
         self.item = self.trouble.checklist()[0]
         self.trouble.seal()
         self.trouble.audit()
@@ -129,6 +127,7 @@ DEEDS: dict[str, Deed] = {
     "merge an incident": by_agent(
         triage.merge, manifests=rules, incident=incident, into=incident, reason=text("x")
     ),
+    "tag an incident": by_agent(incidents.tag, incident=incident, tags=text(())),
     "make an incident private": by_agent(
         privacy.restrict, incident=incident, readers=text(()), reason=text("x")
     ),

@@ -75,6 +75,7 @@ def _show_incident(paper: Paper, found: Any) -> None:
             "data classes": ", ".join(found["data_classes"]),
             "affected parties": ", ".join(found["affected_parties"]),
             "runs": ", ".join(found["runs"]),
+            "tags": ", ".join(found["tags"]),
             "root cause": found["root_cause"],
         }
     )

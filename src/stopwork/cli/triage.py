@@ -124,4 +124,17 @@ def open_up(cli: Invocation, incident_id: str, reason: str | None) -> Any:
     return cli.server.post("/v1/incidents/{incident}/open-up", body, incident=incident_id)
 
 
-COMMANDS = (accept, decline, merge, split, restrict, open_up)
+def _show_tags(paper: Paper, found: Any) -> None:
+    paper.line(f"{found['id']}: {', '.join(found['tags']) or 'no tag'}")
+
+
+@click.command()
+@_INCIDENT
+@click.argument("tags", nargs=-1, metavar="[TAG]...")
+@answers(_show_tags)
+def tag(cli: Invocation, incident_id: str, tags: tuple[str, ...]) -> Any:
+    """Give INCIDENT these TAGs and no others: ids of OWASP's and MITRE ATLAS's lists, such as ASI01 or AML.T0051.001."""
+    return cli.server.post("/v1/incidents/{incident}/tags", {"tags": list(tags)}, incident=incident_id)
+
+
+COMMANDS = (accept, decline, merge, split, restrict, open_up, tag)

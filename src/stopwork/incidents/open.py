@@ -136,6 +136,7 @@ def opening(
     status: w.IncidentStatus = w.IncidentStatus.INVESTIGATING,
     rule: str = "",
     practice: bool = False,
+    tags: tuple[str, ...] = (),
 ) -> IncidentOpened:
     """Answer the event that opens or proposes an incident, with everything the manifest can fill in.
 
@@ -174,6 +175,7 @@ def opening(
         status=status,
         rule=rule,
         practice=practice,
+        tags=tags,
     )
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
 from stopwork.incidents import open as opening
 from stopwork.incidents.lifecycle import require_open
 from stopwork.incidents.severity import assess, check_change, of_case
+from stopwork.incidents.tags import chosen as chosen_tags
+from stopwork.incidents.tags import proposed as proposed_tags
 from stopwork.kernel.addresses import one_address
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger import records as r
 from stopwork.ledger.events import (
+    IncidentTagged,
     NoteAdded,
     RoleHandedOver,
     RootCauseRecorded,
@@ -101,6 +105,7 @@ def open_by_hand(
             tools=opening.tools_of(source) if source else (),
             title=title,
             practice=practice,
+            tags=proposed_tags(type, source.kind if source else None),
         )
     )
     if source is not None:
@@ -193,6 +198,16 @@ def hand_over(tx: Tx, *, incident: str, role: str, to: str, note: str = "") -> r
                 note=note.strip(),
             )
         )
+    return tx.need(r.Incident, incident)
+
+
+def tag(tx: Tx, *, incident: str, tags: Iterable[str]) -> r.Incident:
+    """Say what the incident is called in the lists that security teams share; these tags and no others."""
+    require_person(tx, "tag an incident")
+    known = _open(tx, incident)
+    wanted = chosen_tags(tags)
+    if wanted != known.tags:
+        tx.record(IncidentTagged(incident=incident, workflow=known.workflow, tags=wanted))
     return tx.need(r.Incident, incident)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from stopwork.incidents.communicate import (
     Draft,
     check_approval,
@@ -22,12 +24,15 @@ from stopwork.ledger.events import (
     UpdateScheduled,
 )
 from stopwork.ledger.records import Incident, Message, Principal
-from stopwork.ledger.words import MessageState
+from stopwork.ledger.words import Audience, MessageState
 from stopwork.operations.cases import gather
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import require_person
 from stopwork.storage.transaction import Tx
+
+#: What the subject of a message about a drill begins with.
+PRACTICE = "[Practice]"
 
 _OPEN = (MessageState.DRAFT, MessageState.APPROVED, MessageState.FAILED)
 
@@ -110,6 +115,12 @@ def send(installation: Installation, actor: Principal, *, message: str) -> Messa
         require_person(tx, "send a message")
         known = tx.need(Message, message)
         check_sending(known)
+        if tx.need(Incident, known.incident).practice and known.audience is Audience.EXTERNAL_PARTIES:
+            raise Conflict(
+                f"{known.incident} is for practice, and nobody outside is told of it",
+                hint="Discard the message; that it was written is what was to be practised.",
+                message=message,
+            )
         tx.record(
             MessageAttempted(
                 incident=known.incident, workflow=_workflow(tx, known), message=message, digest=known.digest
@@ -148,6 +159,10 @@ def settle(tx: Tx, manifests: Manifests, *, message: str, arrived: bool, note: s
 def _record(tx: Tx, incident: Incident, message: str, each: Draft) -> None:
     if incident.status.ended:
         raise Conflict(f"{incident.id} is {incident.status}", hint="A closed incident does not change.")
+    if incident.practice and not each.subject.startswith(PRACTICE):
+        subject = f"{PRACTICE} {each.subject}"
+        digest = text_digest(each.audience, each.recipients, subject, each.body)
+        each = replace(each, subject=subject, digest=digest)
     tx.record(
         MessageDrafted(
             incident=incident.id,

@@ -13,17 +13,20 @@ from stopwork.detect.rulebook import Rulebook
 from stopwork.incidents import open as opening
 from stopwork.incidents.pause import scope_asked_for
 from stopwork.incidents.severity import ORDER, Assessment, Circumstances, assess, of_case
+from stopwork.incidents.tags import proposed as proposed_tags
 from stopwork.ledger import records as r
 from stopwork.ledger.events import IncidentOpened, SeverityChanged, SignalJoined, SignalRaised
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import (
     UNENDED,
+    EffectKind,
     HoldMode,
     IncidentStatus,
     IncidentType,
     PrincipalKind,
     Severity,
     Stage,
+    Verdict,
 )
 from stopwork.manifest.alerts import Alert, Opening, Threshold
 from stopwork.manifest.compiled import CompiledManifest
@@ -210,9 +213,17 @@ def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment
         title=finding.title,
         status=IncidentStatus.PROPOSED if proposed else IncidentStatus.INVESTIGATING,
         rule=finding.detector,
+        tags=proposed_tags(finding.type, finding.kind, sent=_sent(tx, _runs(finding))),
     )
     tx.record(event)
     return incident
+
+
+def _sent(view: View, runs: tuple[str, ...]) -> bool:
+    return bool(runs) and any(
+        call.effect is EffectKind.SEND and call.verdict is Verdict.ALLOW
+        for call in view.each(r.Call, run=runs, order="requested_at")
+    )
 
 
 def _hold(tx: Tx, manifests: Manifests, finding: Finding, incident: str) -> str | None:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from stopwork.incidents import open as opening
 from stopwork.incidents.lifecycle import require_move, require_open
 from stopwork.incidents.severity import assess
+from stopwork.incidents.tags import proposed as proposed_tags
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.kernel.phrases import listed
 from stopwork.ledger import records as r
@@ -206,6 +207,7 @@ def split(
             tools=[tool for each in moved for tool in opening.tools_of(each)],
             title=title,
             practice=known.practice,
+            tags=proposed_tags(kind, first.kind if first else None),
         )
     )
     tx.record(

@@ -17,6 +17,8 @@ def sort_out(story: Story) -> None:
     assert (part["split_from"], part["runs"]) == (drill, ["run-0"])
     whole = story.post(f"/v1/incidents/{part['id']}/merge", into=drill, reason="the same after all")
     assert (whole["merged"], sorted(whole["runs"])) == ([part["id"]], ["run-0", "run-1"])
+    tag = next(iter(story.get("/v1/tags")))
+    assert story.post(f"{at}/tags", tags=[tag])["tags"] == [tag]
     assert story.post(f"{at}/restrict", readers=["dana@acme.test"], reason="it names people")["private"]
     assert story.post(f"{at}/open-up", reason="it names nobody any more")["readers"] == []
     declined = story.post(f"{at}/decline", reason="it was only a drill")

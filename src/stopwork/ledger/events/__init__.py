@@ -85,7 +85,7 @@ from stopwork.ledger.events.pause_tests import PauseTestBegan, PauseTestFinished
 from stopwork.ledger.events.preserving import EvidenceAdded, KeysKept, LegalHoldLifted, LegalHoldSet
 from stopwork.ledger.events.reading_again import ItemsReadAgain
 from stopwork.ledger.events.reports import SignalAssigned, SignalRepeated, ToolsTraced
-from stopwork.ledger.events.triage import IncidentMerged, IncidentSplit, ReadersChanged
+from stopwork.ledger.events.triage import IncidentMerged, IncidentSplit, IncidentTagged, ReadersChanged
 from stopwork.ledger.events.work import (
     CallAttempted,
     CallDecided,
@@ -153,6 +153,7 @@ __all__ = [
     "IncidentPaused",
     "IncidentReenabled",
     "IncidentSplit",
+    "IncidentTagged",
     "ItemAttempted",
     "ItemFinished",
     "ItemsPostponed",

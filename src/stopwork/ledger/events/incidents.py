@@ -50,6 +50,7 @@ class IncidentOpened(Event, tag="incident.opened"):
     status: w.IncidentStatus = w.IncidentStatus.INVESTIGATING
     rule: str = ""
     practice: bool = False
+    tags: tuple[str, ...] = ()
 
 
 class SignalJoined(Event, tag="incident.signal_joined"):

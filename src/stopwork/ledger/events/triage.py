@@ -17,6 +17,12 @@ class IncidentMerged(Event, tag="incident.merged"):
     holds: tuple[str, ...] = ()
 
 
+class IncidentTagged(Event, tag="incident.tagged"):
+    incident: str
+    workflow: str
+    tags: tuple[str, ...]
+
+
 class ReadersChanged(Event, tag="incident.readers_changed"):
     """Only ``readers`` and administrators see the incident while it is ``private``."""
 

@@ -43,6 +43,11 @@ def _incident_merged(entry: e.Entry, event: e.IncidentMerged) -> Iterator[Change
     yield Update(r.Workflow, event.workflow, pointing)
 
 
+@on(e.IncidentTagged)
+def _incident_tagged(_entry: e.Entry, event: e.IncidentTagged) -> Iterator[Change]:
+    yield to(r.Incident, event.incident, tags=event.tags)
+
+
 @on(e.ReadersChanged)
 def _readers_changed(_entry: e.Entry, event: e.ReadersChanged) -> Iterator[Change]:
     yield to(r.Incident, event.incident, private=event.private, readers=event.readers)

@@ -113,6 +113,7 @@ class Incident(Record):
     practice: bool = False
     private: bool = False
     readers: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 class Bundle(Record):

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from stopwork.incidents.tags import NAMES
 from stopwork.ledger import records as r
-from stopwork.operations import privacy, triage
+from stopwork.operations import incidents, privacy, triage
 from stopwork.server.api.controls import Reason
-from stopwork.server.api.endpoint import Write
+from stopwork.server.api.endpoint import Endpoint, Read, Write
 from stopwork.server.api.incidents import incident_of, of_incident
 
 Chosen = Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=1000)]
@@ -35,6 +36,12 @@ class Split(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     title: Annotated[str, Meta(max_length=300)] = ""
 
 
+class Tags(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The tags that it has from now on, by their ids."""
+
+    tags: Annotated[tuple[Annotated[str, Meta(max_length=40)], ...], Meta(max_length=100)] = ()
+
+
 class Restrict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whoever asks for it and the commander are always among the ``readers``."""
 
@@ -47,6 +54,24 @@ class OpenUp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/v1/tags",
+        name="list_tags",
+        summary="The tags that an incident can have, with their names in OWASP's and MITRE's lists",
+        does=Read(lambda _view, _g: NAMES),
+        answer=dict[str, str],
+        tag="incidents",
+    ),
+    of_incident(
+        "POST",
+        "/tags",
+        "tag_incident",
+        "Say what it is called in the lists that security teams share",
+        Write(lambda tx, g: incidents.tag(tx, incident=incident_of(g), tags=g.body.tags)),
+        r.Incident,
+        body=Tags,
+    ),
     of_incident(
         "POST",
         "/restrict",

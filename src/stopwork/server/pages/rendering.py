@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stopwork.incidents.lifecycle import PhaseState
+from stopwork.incidents.tags import NAMES
 from stopwork.ledger import words as w
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages import formatting, held, vocabulary
@@ -70,6 +71,7 @@ class Pages:
         }
         self._environment.filters |= {
             "label": vocabulary.label,
+            "tag_name": NAMES.get,
             "tone": vocabulary.tone,
             "icon_name": vocabulary.icon_name,
             "plural": formatting.plural,

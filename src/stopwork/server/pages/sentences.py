@@ -92,6 +92,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
         f"{f' by the rule {it.rule}' if it.rule else ''}: {it.title}"
     ),
     e.IncidentMerged: lambda it: f"{it.incident} merged into {it.into}: {it.reason}",
+    e.IncidentTagged: lambda it: f"Tagged {listed(it.tags, most=20)}" if it.tags else "Tags removed",
     e.ReadersChanged: lambda it: (
         f"Private: only {listed(it.readers, most=9)} and administrators see it: {it.reason}"
         if it.private

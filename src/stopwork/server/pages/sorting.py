@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.words import Phase
-from stopwork.operations import privacy, triage
+from stopwork.operations import incidents, privacy, triage
 from stopwork.server.pages.sent import Landed, Sent
 
 
@@ -75,6 +75,12 @@ def open_up(sent: Sent) -> Landed:
     return Landed("Everybody sees it now.", sent.at(Phase.OPEN))
 
 
+def tag(sent: Sent) -> Landed:
+    """Change the tags."""
+    found = sent.write(lambda tx: incidents.tag(tx, incident=sent.incident, tags=sent.get("tags").split(",")))
+    return Landed(f"Tagged {', '.join(found.tags)}." if found.tags else "It has no tag.", sent.at(Phase.OPEN))
+
+
 #: The forms by the last part of their address.
 SORTING = {
     "accept": accept,
@@ -83,4 +89,5 @@ SORTING = {
     "split": split,
     "restrict": restrict,
     "open-up": open_up,
+    "tags": tag,
 }
