@@ -101,7 +101,16 @@ class Stage:
     def environment(self, pair: Pair) -> TaskEnvironment:
         """Answer a fresh environment for the pair, poisoned where its arm says so."""
         template = pair.arm.template
-        injected = self._attacks[template].attack(pair.user, pair.injection) if template else {}
+        return self.injected(
+            pair, self._attacks[template].attack(pair.user, pair.injection) if template else {}
+        )
+
+    def places(self, pair: Pair) -> list[str]:
+        """Answer the places that an attacker can write in and the user's task looks at."""
+        return list(next(iter(self._attacks.values())).get_injection_candidates(pair.user))
+
+    def injected(self, pair: Pair, injected: dict[str, str]) -> TaskEnvironment:
+        """Answer a fresh environment for the pair with these texts in these places."""
         key = hashlib.sha256(json.dumps(injected, sort_keys=True).encode()).hexdigest()
         if key not in self._environments:
             self._environments[key] = self.suite.load_and_inject_default_environment(injected)
