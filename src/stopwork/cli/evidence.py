@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from stopwork.cli.custody import custody, hold, release
 from stopwork.cli.exits import Exit
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Answer, Invocation, answers, yes_option
@@ -23,6 +24,10 @@ _EXITS: Final = {"verified": Exit.OK, "tampered": Exit.TAMPERED, "unreadable": E
 @click.group(cls=Group)
 def evidence() -> None:
     """The evidence log, and bundles of it: one file each, which anyone can verify."""
+
+
+for command in (custody, hold, release):
+    evidence.add_command(command)
 
 
 def _show_exported(paper: Paper, found: Any) -> None:
