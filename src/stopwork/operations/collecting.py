@@ -18,6 +18,7 @@ from stopwork.ledger.bundle import SealedEntry
 from stopwork.ledger.events import Entry, name_of
 from stopwork.ledger.records import BlobRef, Principal
 from stopwork.ledger.words import CustodyDeed
+from stopwork.operations.anchoring import receipts
 from stopwork.operations.custody import CustodyLine, custody
 from stopwork.operations.installation import Installation
 from stopwork.operations.payload import Payload
@@ -42,6 +43,7 @@ class Collection:
         by: Principal,
         why: str,
         bundle: str,
+        size: int,
         prover: Callable[[int], tuple[bytes, ...]],
         files: Payload,
     ) -> None:
@@ -49,6 +51,7 @@ class Collection:
         self.left_out: tuple[str, ...] = ()
         self._blobs = installation.blobs
         self._case, self._evidence, self._prover = case, evidence, prover
+        self._size = size
         self._by, self._why, self._bundle = by, why, bundle
         self._written = files
         self._timeline = files.line_file("timeline.jsonl")
@@ -77,6 +80,7 @@ class Collection:
         collected = CustodyLine(
             at=self.now, by=self._by, deed=CustodyDeed.SEALED, what=self._bundle, why=self._why
         )
+        self._written.lines("anchors.jsonl", receipts(view, self._size))
         self._written.lines("custody.jsonl", (*custody(view, self._case.incident.id), collected))
         self._add_contents()
         self._written.files["index.html"] = self._index().encode()
@@ -118,7 +122,8 @@ class Collection:
             "<p>Every file here is covered by a signature. To check it: <code>python3 verify.py FILE.zip</code>, "
             "with the verify.py of this file or one you trust more.</p>"
             '<p><a href="report.md">Report</a> · <a href="timeline.jsonl">Timeline</a> · '
-            '<a href="custody.jsonl">Who handled it</a> · <a href="blobs.jsonl">Contents</a> · '
+            '<a href="custody.jsonl">Who handled it</a> · <a href="anchors.jsonl">Where the log was known</a> · '
+            '<a href="blobs.jsonl">Contents</a> · '
             '<a href="journal.jsonl">Journal entries</a> · <a href="proofs.jsonl">Proofs</a></p>'
             f"<h2>Evidence</h2><ul>{kinds}{gone}</ul><h2>What was done about the incident</h2><table>{lines}</table></html>\n"
         )

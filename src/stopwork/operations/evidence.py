@@ -88,6 +88,7 @@ def _write(
                 by=actor,
                 why=reason,
                 bundle=path.name,
+                size=size,
                 prover=prover(view, size),
                 files=files,
             )

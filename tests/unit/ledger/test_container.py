@@ -9,12 +9,14 @@ import io
 import struct
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from stopwork.ledger.offline.broken import Broken
 from stopwork.ledger.offline.container import MAX_MEMBERS, Member, directory, read_members
-from tests.unit.ledger.evidence import packed, unpacked
+from stopwork.ledger.verify import Outcome
+from tests.unit.ledger.evidence import good_bundle, packed, unpacked, verified
 
 FILES = {"a.txt": b"alpha", "data/b": b"", "data/c/d.json": b"{}" * 1000}
 
@@ -95,6 +97,25 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 def test_a_hostile_container_is_refused(data: bytes, message: str) -> None:
     with pytest.raises(Broken, match=message):
         read_members(io.BytesIO(data))
+
+
+def _as_others_zip(how: str) -> bytes:
+    """Answer the files of a bundle as another tool would pack them."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        for name, content in sorted(unpacked(good_bundle()).items()):
+            info = zipfile.ZipInfo(name)
+            info.external_attr = (0o120777 if how == "links" else 0o100644) << 16
+            with packed.open(info, "w", force_zip64=how == "zip64") as member:
+                member.write(content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("how", ["links", "zip64"])
+def test_a_bundle_that_others_packed_again_is_refused(tmp_path: Path, how: str) -> None:
+    report = verified(tmp_path, _as_others_zip(how))
+    assert report.outcome is not Outcome.VERIFIED
+    assert report.failure is not None
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

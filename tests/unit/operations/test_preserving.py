@@ -153,6 +153,11 @@ def test_every_kind_has_items_or_says_what_to_do(trouble: Trouble) -> None:
     assert all(". " in each["missing"] or "but yes" in each["missing"] for each in kinds if each["missing"])
 
 
+def test_what_anchors_keep_of_the_log_is_in_it(trouble: Trouble) -> None:
+    trouble.seal()
+    assert content(trouble, "anchors.jsonl") == []  # this installation has none
+
+
 def test_a_large_text_stands_in_a_file_of_its_own(trouble: Trouble) -> None:
     office = trouble.office
     text = "The whole page. " * (LARGE_TEXT_CHARACTERS // 8)
