@@ -127,6 +127,9 @@ DEEDS: dict[str, Deed] = {
     "merge an incident": by_agent(
         triage.merge, manifests=rules, incident=incident, into=incident, reason=text("x")
     ),
+    "answer a question": by_agent(
+        incidents.answer_question, incident=incident, item=text("pause/1"), answer=text("x")
+    ),
     "tag an incident": by_agent(incidents.tag, incident=incident, tags=text(())),
     "make an incident private": by_agent(
         privacy.restrict, incident=incident, readers=text(()), reason=text("x")

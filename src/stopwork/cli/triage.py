@@ -137,4 +137,28 @@ def tag(cli: Invocation, incident_id: str, tags: tuple[str, ...]) -> Any:
     return cli.server.post("/v1/incidents/{incident}/tags", {"tags": list(tags)}, incident=incident_id)
 
 
-COMMANDS = (accept, decline, merge, split, restrict, open_up, tag)
+def _show_checklist(paper: Paper, found: Any) -> None:
+    paper.table(
+        ("item", "question", "answer", "by", "when"),
+        [
+            (each["id"], each["question"], each["answer"] or None, each["by"] or None, paper.when(each["at"]))
+            for each in found["checklist"]
+        ],
+        empty="Its workflow asked no questions of its own when it was opened.",
+    )
+
+
+@click.command()
+@_INCIDENT
+@click.argument("item", required=False)
+@click.option("--answer", metavar="TEXT", help="The answer; asked for when it is left out.")
+@answers(_show_checklist)
+def checklist(cli: Invocation, incident_id: str, item: str | None, answer: str | None) -> Any:
+    """Show the questions of INCIDENT's own checklist, or answer the ITEM of it in your name."""
+    if item is None:
+        return cli.server.get("/v1/incidents/{incident}", incident=incident_id)
+    body = {"item": item, "answer": cli.ask(answer, "What is the answer?", option="--answer")}
+    return cli.server.post("/v1/incidents/{incident}/checklist", body, incident=incident_id)
+
+
+COMMANDS = (accept, decline, merge, split, restrict, open_up, tag, checklist)

@@ -16,7 +16,7 @@ from stopwork.incidents.severity import Assessment
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger import words as w
 from stopwork.ledger.events import IncidentOpened
-from stopwork.ledger.records import Incident, Principal, Signal
+from stopwork.ledger.records import Asked, Incident, Principal, Signal
 from stopwork.manifest.model import Manifest
 
 FIRST_UPDATE: Final = {
@@ -176,6 +176,10 @@ def opening(
         rule=rule,
         practice=practice,
         tags=tags,
+        checklist=tuple(
+            Asked(id=f"{each.phase}/{number}", phase=each.phase, question=each.question)
+            for number, each in enumerate(manifest.checklist, 1)
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from msgspec import field
 from msgspec.structs import force_setattr
 
 from stopwork.ledger.records import ObjectRef
-from stopwork.ledger.words import Mode, Role, Severity, Stage
+from stopwork.ledger.words import Mode, Phase, Role, Severity, Stage
 from stopwork.manifest.alerts import (
     Alert,
     Alerts,
@@ -280,6 +280,13 @@ class Downstream(Part, frozen=True):
     does: Annotated[Words | None, says("What it does.", "Mails the customer when a task is overdue.")] = None
 
 
+class Ask(Part, frozen=True):
+    """A question of your own, asked in a phase of every incident of this workflow."""
+
+    phase: Annotated[Phase, says("The phase it is asked in.", "pause")]
+    question: Annotated[Words, says("The question.", "Is the mailer of the CRM stopped as well?")]
+
+
 class Runtime(Part, frozen=True):
     """What runs the agent. A run that reports something else is drift."""
 
@@ -388,6 +395,13 @@ class Manifest(Part, frozen=True):
     downstream: Annotated[
         tuple[Downstream, ...],
         says("Automations that react to what it changes.", max_length=MAX_ENTRIES),
+    ] = ()
+    checklist: Annotated[
+        tuple[Ask, ...],
+        says(
+            "Your own questions for its incidents. An incident keeps those that stood here when it was opened.",
+            max_length=MAX_ENTRIES,
+        ),
     ] = ()
 
     @property

@@ -18,6 +18,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger.events import (
     IncidentTagged,
     NoteAdded,
+    QuestionAnswered,
     RoleHandedOver,
     RootCauseRecorded,
     SeverityChanged,
@@ -208,6 +209,22 @@ def tag(tx: Tx, *, incident: str, tags: Iterable[str]) -> r.Incident:
     wanted = chosen_tags(tags)
     if wanted != known.tags:
         tx.record(IncidentTagged(incident=incident, workflow=known.workflow, tags=wanted))
+    return tx.need(r.Incident, incident)
+
+
+def answer_question(tx: Tx, *, incident: str, item: str, answer: str) -> r.Incident:
+    """Answer a question of the incident's checklist, in one's own name; the newest answer counts, and every one is on the timeline."""
+    require_person(tx, "answer a question")
+    known = _open(tx, incident)
+    if item not in {each.id for each in known.checklist}:
+        raise Invalid(
+            f"{item[:80]!r} is no question of {incident}",
+            hint=f"Its checklist: stopwork incident checklist {incident}",
+            field="item",
+        )
+    if not answer.strip():
+        raise Invalid("the answer is empty", hint="One sentence is enough.", field="answer")
+    tx.record(QuestionAnswered(incident=incident, workflow=known.workflow, item=item, answer=answer.strip()))
     return tx.need(r.Incident, incident)
 
 

@@ -36,6 +36,7 @@ OTHER_MANIFEST: Final = """\
 workflow: invoices
 owners: {business: jo@acme.test, technical: lee@acme.test}
 triggers: [manual]
+checklist: [{phase: open, question: Who pays?}]
 tools:
   pay.invoice: {effect: pay, risk: high, permission: pay, external: true, undo: {none: Money is gone.}}
 """

@@ -17,6 +17,10 @@ def sort_out(story: Story) -> None:
     assert (part["split_from"], part["runs"]) == (drill, ["run-0"])
     whole = story.post(f"/v1/incidents/{part['id']}/merge", into=drill, reason="the same after all")
     assert (whole["merged"], sorted(whole["runs"])) == ([part["id"]], ["run-0", "run-1"])
+    asked = story.post("/v1/incidents", workflow="invoices", practice=True)
+    item = asked["checklist"][0]["id"]
+    told = story.post(f"/v1/incidents/{asked['id']}/checklist", item=item, answer="Jo does.")
+    assert told["checklist"][0]["answer"] == "Jo does."
     tag = next(iter(story.get("/v1/tags")))
     assert story.post(f"{at}/tags", tags=[tag])["tags"] == [tag]
     assert story.post(f"{at}/restrict", readers=["dana@acme.test"], reason="it names people")["private"]

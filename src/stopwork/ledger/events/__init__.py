@@ -85,7 +85,13 @@ from stopwork.ledger.events.pause_tests import PauseTestBegan, PauseTestFinished
 from stopwork.ledger.events.preserving import EvidenceAdded, KeysKept, LegalHoldLifted, LegalHoldSet
 from stopwork.ledger.events.reading_again import ItemsReadAgain
 from stopwork.ledger.events.reports import SignalAssigned, SignalRepeated, ToolsTraced
-from stopwork.ledger.events.triage import IncidentMerged, IncidentSplit, IncidentTagged, ReadersChanged
+from stopwork.ledger.events.triage import (
+    IncidentMerged,
+    IncidentSplit,
+    IncidentTagged,
+    QuestionAnswered,
+    ReadersChanged,
+)
 from stopwork.ledger.events.work import (
     CallAttempted,
     CallDecided,
@@ -189,6 +195,7 @@ __all__ = [
     "PostmortemClosed",
     "PostmortemSaved",
     "PreparednessReviewed",
+    "QuestionAnswered",
     "ReadersChanged",
     "RoleHandedOver",
     "RootCauseRecorded",

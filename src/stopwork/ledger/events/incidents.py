@@ -51,6 +51,7 @@ class IncidentOpened(Event, tag="incident.opened"):
     rule: str = ""
     practice: bool = False
     tags: tuple[str, ...] = ()
+    checklist: tuple[r.Asked, ...] = ()
 
 
 class SignalJoined(Event, tag="incident.signal_joined"):

@@ -23,6 +23,15 @@ class IncidentTagged(Event, tag="incident.tagged"):
     tags: tuple[str, ...]
 
 
+class QuestionAnswered(Event, tag="incident.question_answered"):
+    """A person answered a question of the incident's checklist."""
+
+    incident: str
+    workflow: str
+    item: str
+    answer: str
+
+
 class ReadersChanged(Event, tag="incident.readers_changed"):
     """Only ``readers`` and administrators see the incident while it is ``private``."""
 

@@ -48,6 +48,22 @@ def _incident_tagged(_entry: e.Entry, event: e.IncidentTagged) -> Iterator[Chang
     yield to(r.Incident, event.incident, tags=event.tags)
 
 
+@on(e.QuestionAnswered)
+def _question_answered(entry: e.Entry, event: e.QuestionAnswered) -> Iterator[Change]:
+    def answered(incident: r.Incident) -> r.Incident:
+        return replace(
+            incident,
+            checklist=tuple(
+                replace(each, answer=event.answer, by=entry.actor.id, at=entry.at)
+                if each.id == event.item
+                else each
+                for each in incident.checklist
+            ),
+        )
+
+    yield Update(r.Incident, event.incident, answered)
+
+
 @on(e.ReadersChanged)
 def _readers_changed(_entry: e.Entry, event: e.ReadersChanged) -> Iterator[Change]:
     yield to(r.Incident, event.incident, private=event.private, readers=event.readers)

@@ -16,6 +16,7 @@ from stopwork.ledger.records.audits import (
 )
 from stopwork.ledger.records.backfills import Backfill, BackfillCheck, BackfillFinding
 from stopwork.ledger.records.blobs import BlobRef
+from stopwork.ledger.records.checklists import Asked
 from stopwork.ledger.records.controls import Approval, Credential, Hold, Nag
 from stopwork.ledger.records.drafts import Claim, Draft, Release
 from stopwork.ledger.records.feeds import FeedChange
@@ -72,6 +73,7 @@ from stopwork.ledger.records.work import (
 __all__ = [
     "Answer",
     "Approval",
+    "Asked",
     "Audit",
     "AuditCompleteness",
     "AuditFollowed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from stopwork.ledger.records.checklists import Asked
 from stopwork.ledger.records.parts import (
     Factor,
     Image,
@@ -114,6 +115,7 @@ class Incident(Record):
     private: bool = False
     readers: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    checklist: tuple[Asked, ...] = ()
 
 
 class Bundle(Record):

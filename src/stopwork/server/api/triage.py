@@ -42,6 +42,13 @@ class Tags(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tags: Annotated[tuple[Annotated[str, Meta(max_length=40)], ...], Meta(max_length=100)] = ()
 
 
+class AnswerQuestion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``item`` is the id of a question of the incident's ``checklist``."""
+
+    item: Annotated[str, Meta(min_length=1, max_length=200)]
+    answer: Annotated[str, Meta(min_length=1, max_length=2_000)]
+
+
 class Restrict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whoever asks for it and the commander are always among the ``readers``."""
 
@@ -62,6 +69,19 @@ ENDPOINTS = (
         does=Read(lambda _view, _g: NAMES),
         answer=dict[str, str],
         tag="incidents",
+    ),
+    of_incident(
+        "POST",
+        "/checklist",
+        "answer_question",
+        "Answer a question of its checklist, in your name",
+        Write(
+            lambda tx, g: incidents.answer_question(
+                tx, incident=incident_of(g), item=g.body.item, answer=g.body.answer
+            )
+        ),
+        r.Incident,
+        body=AnswerQuestion,
     ),
     of_incident(
         "POST",

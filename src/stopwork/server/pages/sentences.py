@@ -93,6 +93,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
     ),
     e.IncidentMerged: lambda it: f"{it.incident} merged into {it.into}: {it.reason}",
     e.IncidentTagged: lambda it: f"Tagged {listed(it.tags, most=20)}" if it.tags else "Tags removed",
+    e.QuestionAnswered: lambda it: f"Question {it.item} answered: {it.answer}",
     e.ReadersChanged: lambda it: (
         f"Private: only {listed(it.readers, most=9)} and administrators see it: {it.reason}"
         if it.private

@@ -81,6 +81,15 @@ def tag(sent: Sent) -> Landed:
     return Landed(f"Tagged {', '.join(found.tags)}." if found.tags else "It has no tag.", sent.at(Phase.OPEN))
 
 
+def answer(sent: Sent) -> Landed:
+    """Answer a question of the checklist."""
+    item = sent.get("question")
+    sent.write(
+        lambda tx: incidents.answer_question(tx, incident=sent.incident, item=item, answer=sent.get("answer"))
+    )
+    return Landed("Answered in your name.", sent.at(item.partition("/")[0]))
+
+
 #: The forms by the last part of their address.
 SORTING = {
     "accept": accept,
@@ -90,4 +99,5 @@ SORTING = {
     "restrict": restrict,
     "open-up": open_up,
     "tags": tag,
+    "checklist": answer,
 }

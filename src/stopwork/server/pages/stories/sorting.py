@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace as changed
 
 from stopwork.incidents.lifecycle import NextAction
+from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.stories import aftermath as a
@@ -72,3 +73,20 @@ def sorting_stories(whole: c.IncidentContext, listing: c.IncidentsContext) -> It
         )
     drill = changed(a.INCIDENT, practice=True, merged=(MINOR.id,), split=(PROPOSED.id,))
     yield "incident-practice", changed(whole, incident=drill)
+    asked = r.Asked(id="open/1", phase=w.Phase.OPEN, question="Is the mailer of the CRM stopped as well?")
+    told = changed(
+        asked,
+        id="open/2",
+        question="Who has told the account team?",
+        answer="Kim, by phone.",
+        by="kim@acme.test",
+        at=s.ago(minutes=2),
+    )
+    questions = changed(
+        a.INCIDENT,
+        checklist=(asked, told),
+        tags=("ASI01", "AML.T0051.001"),
+        private=True,
+        readers=("dana@acme.test",),
+    )
+    yield "incident-asked", changed(whole, incident=questions)
