@@ -138,7 +138,7 @@ def _origins(
         calls=[each for each in calls if each.finished_at is not None and each.finished_at <= asked_at],
         steps=[each for each in steps if each.at <= asked_at],
         edits=known.edits,
-        untrusted={name for name, source in sources.items() if source.trust is Trust.EXTERNAL},
+        untrusted={name for name, source in sources.items() if source.trust is not Trust.INTERNAL},
     )
 
 
