@@ -124,13 +124,11 @@ def test_of_two_merges_into_each_other_one_is_made(servers: list[Replica]) -> No
 
 def test_signals_that_come_while_incidents_are_declined_are_never_lost(servers: list[Replica]) -> None:
     proposed = proposals(servers, 1)[0]
-    raised = []
-    for n in range(20):
-        raised.append(noticed(servers[n % len(servers)], "cause-0"))
-        if n == 10:
-            declined = servers[0].store.submit(
-                partial(triage.decline, incident=proposed, reason="a test"), actor=DANA
-            )
+    raised = [noticed(servers[n % len(servers)], "cause-0") for n in range(10)]
+    declined = servers[0].store.submit(
+        partial(triage.decline, incident=proposed, reason="a test"), actor=DANA
+    )
+    raised += [noticed(servers[n % len(servers)], "cause-0") for n in range(10)]
     declined.result(30)
     homes = {str(each.result(30).incident) for each in raised}
     assert homes <= set(incidents(servers))
