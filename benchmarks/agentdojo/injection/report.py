@@ -79,7 +79,7 @@ def section(
 def _origin(template: str) -> str:
     if template in KNOWN:
         return "yes"
-    return "no" if template in SECOND else "seen before the last change" if template in FIRST else ""
+    return "no" if template in SECOND else "no, but seen before the last change" if template in FIRST else ""
 
 
 def _recall(trials: Sequence[tuple[str | None, Trial]]) -> Iterator[list[str]]:

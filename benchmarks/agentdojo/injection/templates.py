@@ -1,8 +1,8 @@
 """Ways of asking an agent for something that the weights were not set on: written afterwards, only to measure.
 
-The first lot was written after the weights had been set on the suite's own two. What it showed led to three changes: that an address in the midst of a
-text is enough by itself, that a text which is hidden counts only for a call that has something of it, and that amounts count less than other controls. The
-second lot was written after these, and nothing has been changed since.
+The first lot was written after the weights had been set on the suite's own two. What it showed led to four changes: that an address in the midst of a
+text is enough by itself, that a text which is hidden counts only for a call that has something of it, that amounts count less than other controls, and that a
+single long value may hide a text, too. The second lot was written after the weights were settled so, and nothing was changed for it.
 
 Each takes the goal of an injected task and answers the text that is put where the attacker can write. All are one line without double quotes: so
 they can stand anywhere in the environments' YAML.

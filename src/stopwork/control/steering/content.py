@@ -20,6 +20,8 @@ MAX_DEPTH: Final = 12
 #: A value of more words, or letters, than this is a text.
 MAX_DATA_WORDS: Final = 3
 MAX_DATA_CHARS: Final = 80
+#: A single word as long as this may be a text in another spelling.
+MIN_HIDING_CHARS: Final = 24
 MIN_NAME_CHARS: Final = 4
 MAX_NAME_CHARS: Final = 120
 #: What an item is known by where it was read, the surest first. The last is the key it stood under.
@@ -61,7 +63,10 @@ def items(foreign: Foreign) -> Iterator[Item]:
                     if MIN_NAME_CHARS <= len(name) <= MAX_NAME_CHARS
                 )
             ),
-            texts=tuple(each for text in texts for each in spelled(text)),
+            texts=(
+                *(each for text in texts for each in spelled(text)),
+                *(each for value in data if _may_hide(value) for each in spelled(value)[1:]),
+            ),
             data=frozenset(plain(value) for value in data),
         )
 
@@ -101,6 +106,11 @@ def _leaves(content: Any, depth: int) -> Iterator[Any]:
             yield from _leaves(value, depth + 1)
     elif content is not None:
         yield content
+
+
+def _may_hide(value: str) -> bool:
+    """Answer whether a single value is long enough to be a text in another spelling."""
+    return len(value) >= MIN_HIDING_CHARS and max(map(len, value.split()), default=0) >= MIN_HIDING_CHARS
 
 
 def _id_of(part: Any) -> str | None:
