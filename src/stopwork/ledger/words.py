@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from stopwork.ledger.words_of_containment import ContainmentArea as ContainmentArea
+from stopwork.ledger.words_of_containment import ContainmentProof as ContainmentProof
+from stopwork.ledger.words_of_containment import ContainmentState as ContainmentState
+from stopwork.ledger.words_of_containment import HookKind as HookKind
+from stopwork.ledger.words_of_containment import PlaceKind as PlaceKind
 from stopwork.ledger.words_of_recovery import AuditLinkKind as AuditLinkKind
 from stopwork.ledger.words_of_recovery import DriftState as DriftState
 from stopwork.ledger.words_of_recovery import ItemState as ItemState
@@ -339,25 +344,6 @@ class EvidenceKind(StrEnum):
     CONNECTOR_LOG = "connector_log"
     GUARDRAIL_RESULTS = "guardrail_results"
     ALERTS_AND_CHAT = "alerts_and_chat"
-
-
-class ContainmentArea(StrEnum):
-    SECRETS = "secrets"
-    OAUTH_GRANTS = "oauth_grants"
-    BROWSER_SESSIONS = "browser_sessions"
-    QUEUES = "queues"
-    WEBHOOKS = "webhooks"
-    RETRIEVAL = "retrieval"
-    WRITE_TOOLS = "write_tools"
-    NOTIFICATIONS = "notifications"
-    DOWNSTREAM_AUTOMATIONS = "downstream_automations"
-
-
-class ContainmentState(StrEnum):
-    PROPOSED = "proposed"
-    DONE = "done"
-    NOT_APPLICABLE = "not_applicable"
-    FAILED = "failed"
 
 
 class Audience(StrEnum):

@@ -17,6 +17,14 @@ from stopwork.ledger.events.backfills import (
     BackfillWithdrawn,
 )
 from stopwork.ledger.events.base import Entry, Event, name_of
+from stopwork.ledger.events.containment import (
+    ContainmentAssigned,
+    ContainmentLooked,
+    ContainmentProposed,
+    ContainmentRecorded,
+    HookEnded,
+    HookStarted,
+)
 from stopwork.ledger.events.controls import (
     ApprovalConsumed,
     ApprovalDecided,
@@ -44,8 +52,6 @@ from stopwork.ledger.events.feeds import ChangesFed
 from stopwork.ledger.events.incidents import (
     AuditCompleted,
     CheckAnswered,
-    ContainmentProposed,
-    ContainmentRecorded,
     DriftLooked,
     EvidenceSealed,
     EvidenceViewed,
@@ -132,6 +138,8 @@ __all__ = [
     "CallFinished",
     "ChangesFed",
     "CheckAnswered",
+    "ContainmentAssigned",
+    "ContainmentLooked",
     "ContainmentProposed",
     "ContainmentRecorded",
     "CredentialIssued",
@@ -154,6 +162,8 @@ __all__ = [
     "HoldLifted",
     "HoldNagged",
     "HoldSet",
+    "HookEnded",
+    "HookStarted",
     "IncidentMerged",
     "IncidentOpened",
     "IncidentPaused",

@@ -138,21 +138,6 @@ class EvidenceViewed(Event, tag="evidence.viewed"):
     exported: str | None = None
 
 
-class ContainmentProposed(Event, tag="containment.proposed"):
-    incident: str
-    workflow: str
-    items: tuple[r.ContainmentItem, ...]
-
-
-class ContainmentRecorded(Event, tag="containment.recorded"):
-    incident: str
-    workflow: str
-    item: str
-    state: w.ContainmentState
-    verified_how: str
-    complete: bool
-
-
 class AuditCompleted(Event, tag="audit.completed"):
     """The audit goes by the first ``tree_size`` entries of the journal."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from stopwork.ledger.events import Entry
 from stopwork.ledger.fold import (
     backfills,
+    containment,
     controls,
     drafts,
     feeds,
@@ -33,6 +34,7 @@ __all__ = [
     "Upsert",
     "backfills",
     "changes",
+    "containment",
     "controls",
     "drafts",
     "feeds",

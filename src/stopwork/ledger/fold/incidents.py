@@ -109,25 +109,6 @@ def _evidence_sealed(entry: e.Entry, event: e.EvidenceSealed) -> Iterator[Change
     yield to(r.Incident, event.incident, sealed_at=entry.at, bundle=event.bundle)
 
 
-@on(e.ContainmentProposed)
-def _containment_proposed(entry: e.Entry, event: e.ContainmentProposed) -> Iterator[Change]:
-    yield from (Put(item) for item in event.items)
-
-
-@on(e.ContainmentRecorded)
-def _containment_recorded(entry: e.Entry, event: e.ContainmentRecorded) -> Iterator[Change]:
-    yield to(
-        r.ContainmentItem,
-        event.item,
-        state=event.state,
-        verified_how=event.verified_how,
-        by=entry.actor,
-        at=entry.at,
-    )
-    if event.complete:
-        yield to(r.Incident, event.incident, contained_at=entry.at)
-
-
 @on(e.AuditCompleted)
 def _audit_completed(entry: e.Entry, event: e.AuditCompleted) -> Iterator[Change]:
     yield Put(same_fields(r.Audit, event, id=event.audit, at=entry.at, by=entry.actor))

@@ -17,13 +17,13 @@ from stopwork.ledger.records.audits import (
 from stopwork.ledger.records.backfills import Backfill, BackfillCheck, BackfillFinding
 from stopwork.ledger.records.blobs import BlobRef
 from stopwork.ledger.records.checklists import Asked
+from stopwork.ledger.records.containment import ContainmentItem, ContainmentPlace
 from stopwork.ledger.records.controls import Approval, Credential, Hold, Nag
 from stopwork.ledger.records.drafts import Claim, Draft, Release
 from stopwork.ledger.records.feeds import FeedChange
 from stopwork.ledger.records.incidents import (
     Bundle,
     Check,
-    ContainmentItem,
     Drift,
     Drifted,
     FollowUp,
@@ -89,6 +89,7 @@ __all__ = [
     "Check",
     "Claim",
     "ContainmentItem",
+    "ContainmentPlace",
     "Control",
     "Credential",
     "Day",

@@ -16,8 +16,6 @@ from stopwork.ledger.records.parts import (
 from stopwork.ledger.words import (
     Audience,
     CheckState,
-    ContainmentArea,
-    ContainmentState,
     DetectedBy,
     DriftState,
     IncidentStatus,
@@ -134,21 +132,6 @@ class Bundle(Record):
     by: Principal
     reason: str = ""
     automatic: bool = False
-
-
-class ContainmentItem(Record):
-    """One thing to make safe. ``id`` is ``incident/area/n``."""
-
-    id: str
-    incident: str
-    area: ContainmentArea
-    what: str
-    why: str
-    state: ContainmentState
-    automatic: bool = False
-    by: Principal | None = None
-    at: datetime | None = None
-    verified_how: str = ""
 
 
 class Drifted(Record):

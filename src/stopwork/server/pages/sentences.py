@@ -118,6 +118,10 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.KeysKept: lambda it: f"{counted(len(it.keys), 'idempotency key')} kept by a legal hold",
     e.ContainmentProposed: lambda it: f"Containment checklist made: {counted(len(it.items), 'item')}",
     e.ContainmentRecorded: lambda it: f"Containment item {_low(it.state)}: {it.verified_how}",
+    e.ContainmentAssigned: lambda it: f"Containment item given to {it.to}",
+    e.ContainmentLooked: lambda it: f"Containment item: the records confirm {_of(it.places)}",
+    e.HookStarted: lambda it: f"Hook {it.hook} begun{_before_capture(it)}",
+    e.HookEnded: lambda it: f"Hook {it.hook} {_low(it.state)}: {it.note}",
     e.AuditCompleted: lambda it: f"Side effects audited: {counted(it.objects, 'object')}",
     e.DriftLooked: lambda it: (
         f"Looked at {counted(len(it.objects), 'object')}: "
@@ -190,7 +194,32 @@ _WITH_RECORD: dict[type[Event], tuple[type[r.Record], str, Callable[[Any, Any], 
     e.ContainmentRecorded: (
         r.ContainmentItem,
         "item",
-        lambda it, item: f"{item.what}: {_low(it.state)}. {it.verified_how}",
+        lambda it, item: (
+            f"{item.what}: {_low(it.state)}. {it.verified_how}"
+            + (" (attested)" if it.proof is w.ContainmentProof.ATTESTATION else "")
+        ),
+    ),
+    e.ContainmentAssigned: (
+        r.ContainmentItem,
+        "item",
+        lambda it, item: (
+            f"{item.what}: given to {it.to}" + (f", due {it.due_at:%Y-%m-%d %H:%M} UTC" if it.due_at else "")
+        ),
+    ),
+    e.ContainmentLooked: (
+        r.ContainmentItem,
+        "item",
+        lambda it, item: f"{item.what}: the records confirm {_of(it.places)}",
+    ),
+    e.HookStarted: (
+        r.ContainmentItem,
+        "item",
+        lambda it, item: f"{item.what}: hook {it.hook} begun{_before_capture(it)}",
+    ),
+    e.HookEnded: (
+        r.ContainmentItem,
+        "item",
+        lambda it, item: f"{item.what}: hook {it.hook} {_low(it.state)}. {it.note}",
     ),
     e.MessageApproved: (
         r.Message,
@@ -302,6 +331,16 @@ def _unstopped(it: e.PauseTestFinished) -> str:
 
 def _in_flight(it: e.PlanPaused | e.PlanCancelled) -> str:
     return f"; {counted(len(it.in_flight), 'item')} still in flight" if it.in_flight else ""
+
+
+def _before_capture(it: e.HookStarted) -> str:
+    """Say that a hook did not wait for the evidence, and why."""
+    return f", before the evidence was sealed, because {it.before_capture}" if it.before_capture else ""
+
+
+def _of(places: tuple[r.ContainmentPlace, ...]) -> str:
+    done = sum(each.state is w.ContainmentState.DONE for each in places)
+    return f"{done} of {counted(len(places), 'place')}"
 
 
 def _change(it: e.SeverityChanged | e.StatusChanged) -> str:

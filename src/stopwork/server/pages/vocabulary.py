@@ -74,6 +74,7 @@ _LABELS: dict[type[StrEnum], dict[StrEnum, str]] = {
     },
     w.ContainmentState: {
         w.ContainmentState.PROPOSED: "To do",
+        w.ContainmentState.PARTIAL: "Partly done",
     },
     w.Remedy: {
         w.Remedy.RESTORE: "Put back",
@@ -201,6 +202,9 @@ _TONES: dict[type[StrEnum], dict[StrEnum, Tone]] = {
     },
     w.ContainmentState: {
         w.ContainmentState.PROPOSED: Tone.CAUTION,
+        w.ContainmentState.IN_PROGRESS: Tone.ACCENT,
+        w.ContainmentState.PARTIAL: Tone.CAUTION,
+        w.ContainmentState.IN_DOUBT: Tone.CAUTION,
         w.ContainmentState.DONE: Tone.GOOD,
         w.ContainmentState.FAILED: Tone.BAD,
     },
