@@ -93,7 +93,7 @@ def test_one_cause_that_everybody_notices_at_once_is_one_incident(servers: list[
 def test_of_an_acceptance_and_a_refusal_at_once_one_is_made(servers: list[Replica]) -> None:
     """What is accepted may be declined still; what is declined is not accepted any more."""
     for n, proposed in enumerate(proposals(servers, 10)):
-        decided = [
+        decided: list[Future[Any]] = [
             servers[n % len(servers)].store.submit(partial(triage.accept, incident=proposed), actor=KIM),
             servers[(n + 1) % len(servers)].store.submit(
                 partial(triage.decline, incident=proposed, reason="a test"), actor=DANA

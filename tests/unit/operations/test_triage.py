@@ -6,6 +6,7 @@ and what has ended absorbs nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -299,8 +300,12 @@ def test_a_split_leaves_something_and_names_what_it_does_not_know(desk: Office) 
         with pytest.raises((Conflict, Invalid), match=problem):
             does(
                 desk,
-                lambda tx, chosen=signals: triage.split(
-                    tx, desk.inst.manifests, incident=home, signals=chosen, reason="another"
+                partial(
+                    triage.split,
+                    manifests=desk.inst.manifests,
+                    incident=home,
+                    signals=signals,
+                    reason="another",
                 ),
             )
 
