@@ -20,6 +20,7 @@ from stopwork.manifest.alerts import (
     DuplicateAlert,
     FailureAlert,
 )
+from stopwork.manifest.credentials import Credential
 from stopwork.manifest.duration import Duration
 from stopwork.manifest.objects import ObjectRule
 from stopwork.manifest.parts import (
@@ -396,6 +397,14 @@ class Manifest(Part, frozen=True):
         tuple[Downstream, ...],
         says("Automations that react to what it changes.", max_length=MAX_ENTRIES),
     ] = ()
+    credentials: Annotated[
+        dict[Slug, Credential],
+        says(
+            "The credentials its agent works with, by name and never by value: what an incident may ask to be revoked.",
+            {"crm-token": {"kind": "secret", "system": "crm", "permissions": ["crm.write"]}},
+            max_length=MAX_ENTRIES,
+        ),
+    ] = {}
     checklist: Annotated[
         tuple[Ask, ...],
         says(

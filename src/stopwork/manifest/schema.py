@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 from msgspec import NODEFAULT, Struct, structs
 
-from stopwork.manifest import alerts, model, objects, parts, tools
+from stopwork.manifest import alerts, credentials, model, objects, parts, tools
 from stopwork.manifest.duration import PATTERN, Duration
 from stopwork.manifest.model import Manifest
 
-_KINDS = vars(parts) | vars(alerts) | vars(objects) | vars(tools) | vars(model)
+_KINDS = vars(parts) | vars(alerts) | vars(credentials) | vars(objects) | vars(tools) | vars(model)
 SCHEMA_ID = "urn:stopwork:manifest:1"
 _DURATION = {
     "type": "string",

@@ -48,6 +48,7 @@ def contradictions(manifest: Manifest, document: Document) -> Iterator[Problem]:
     yield from _approvers(manifest, document)
     yield from _alert_holds(manifest, document)
     yield from _downstream(manifest, document)
+    yield from _credentials(manifest, document)
     yield from _demotion(manifest, document)
     yield from _signer(manifest, document)
     yield from _read_lease(manifest, document)
@@ -204,6 +205,26 @@ def _downstream(manifest: Manifest, document: Document) -> Iterator[Problem]:
     for index, automation in enumerate(manifest.downstream):
         for place, tool in enumerate(automation.tools):
             yield from _declared_tool(manifest, document, ("downstream", index, "tools", place), tool)
+
+
+def _credentials(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    """What a credential opens has to be there: containment goes by it."""
+    carried = {tool.permission for tool in manifest.tools.values() if tool.permission}
+    for name, credential in manifest.credentials.items():
+        for index, tool in enumerate(credential.tools):
+            yield from _declared_tool(manifest, document, ("credentials", name, "tools", index), tool)
+        for field, words, known in (
+            ("permissions", credential.permissions, carried),
+            ("triggers", credential.triggers, manifest.accepted_triggers),
+        ):
+            for index, word in enumerate(words):
+                if word not in known:
+                    path: Path = ("credentials", name, field, index)
+                    message = (
+                        f'no tool uses "{word}"' if field == "permissions" else f'"{word}" is no trigger'
+                    )
+                    expected = one_of(sorted(known), word) if known else f"{field} that are declared"
+                    yield document.problem(path, message, expected, value=word)
 
 
 def _declared_tool(manifest: Manifest, document: Document, path: Path, tool: str) -> Iterator[Problem]:

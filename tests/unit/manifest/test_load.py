@@ -271,6 +271,9 @@ CONTRADICTIONS = {
     "schema of a list": ("risk: medium", "risk: medium\n    args_schema: {type: array}", 21, "tools[crm.create_task].args_schema", "mapping"),
     "schema that is elsewhere": ("risk: medium", "risk: medium\n    args_schema: {$ref: 'https://x.test/s'}", 21, "tools[crm.create_task].args_schema", "nothing is fetched"),
     "downstream of an unknown tool": ("tools: [crm.create_task]", "tools: [crm.make_task]", 35, "downstream[0].tools[0]", "crm.make_task"),
+    "credential of an unknown permission": ("downstream:", "credentials: {t: {kind: secret, permissions: [crm.rite]}}\ndownstream:", 34, "credentials.t.permissions[0]", "crm.rite"),
+    "credential of an unknown tool": ("downstream:", "credentials: {t: {kind: secret, tools: [crm.gone]}}\ndownstream:", 34, "credentials.t.tools[0]", "crm.gone"),
+    "credential of an unknown trigger": ("downstream:", "credentials: {t: {kind: secret, triggers: [hook]}}\ndownstream:", 34, "credentials.t.triggers[0]", "no trigger"),
 }  # fmt: skip
 
 
