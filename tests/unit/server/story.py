@@ -124,9 +124,15 @@ class Story:
         for number in (1, 2):
             self.call("run-1", f"call-{number}", nth=number)
         self.call("run-1", "call-mail", tool="mail.send", to="someone@example.test")
-        found = wait_for(lambda: self.get("/v1/incidents"))
-        self.incident = found[0]["id"]
-        self.held = wait_for(lambda: self.get("/v1/holds", active=True))[0]["id"]
+        # Other rules may have noticed something of this run too, before this one or after.
+        [found] = wait_for(
+            lambda: [each for each in self.get("/v1/incidents") if each["type"] == "duplicate_work"]
+        )
+        self.incident = found["id"]
+        [held] = wait_for(
+            lambda: [each for each in self.get("/v1/holds", active=True) if each["incident"] == self.incident]
+        )
+        self.held = held["id"]
         self.post(f"/v1/points/{point['point']}/heartbeat", who=AGENT, epoch=point["epoch"], lease=True)
         read = {
             "call": "call-read",
