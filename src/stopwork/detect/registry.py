@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -31,7 +32,7 @@ from stopwork.detect.stale_input import StaleInput
 from stopwork.detect.table import from_builtin, to_builtin
 from stopwork.detect.unusual_arguments import UnusualArguments
 from stopwork.detect.write_failure import WriteFailure
-from stopwork.ledger.events import Entry
+from stopwork.ledger.events import Entry, Event
 from stopwork.ledger.records import Record
 
 DETECTORS: tuple[Detector[Any], ...] = (
@@ -94,23 +95,23 @@ class Watch:
         hand when they are needed. What they show is answered in the order of the entries all the same.
         """
         every = list(entries)
-        kinds = [type(entry.event) for entry in every]
+        places: dict[type[Event], list[int]] = {}
+        for place, entry in enumerate(every):
+            places.setdefault(type(entry.event), []).append(place)
         found: list[tuple[int, int, Finding]] = []
         failures, self._forgot = list(self._forgot), ()
-        for place, detector in enumerate(self._detectors):
+        for rank, detector in enumerate(self._detectors):
             # No state is kept beyond the next one: old ones by the thousand would be gone through by every garbage collection.
-            state, step, watches = self._states.pop(detector.name), detector.step, frozenset(detector.watches)
-            for number, (kind, entry) in enumerate(zip(kinds, every, strict=True)):
-                if kind not in watches:
-                    continue
+            state, step = self._states.pop(detector.name), detector.step
+            for place in sorted(chain.from_iterable(places.get(kind, ()) for kind in detector.watches)):
                 try:
-                    state, new = step(state, entry, rules)
+                    state, new = step(state, every[place], rules)
                 # One detector's fault must not blind the others; it is told, not swallowed.
                 except Exception as error:  # noqa: BLE001
                     failures.append(_failure(detector, error))
                 else:
                     if new:
-                        found += [(number, place, each) for each in new]
+                        found += [(place, rank, each) for each in new]
             self._states[detector.name] = state
         found.sort(key=itemgetter(0, 1))
         return self, tuple(each for _, _, each in found), tuple(failures)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
-from itertools import chain
 from typing import Any, Final, Generic, TypeVar, get_args, overload
 
 import msgspec
@@ -18,12 +17,13 @@ V = TypeVar("V")
 D = TypeVar("D")
 
 _GONE: Final[Any] = object()
+_blank: Final[Any] = object.__new__
 
 
 class Table(Mapping[str, V], Generic[V]):
     """Lines by name, the oldest first. It never changes: whatever is put in or taken out makes another table."""
 
-    __slots__ = ("_age", "_lines", "_since")
+    __slots__ = ("_age", "_before", "_forgotten", "_lines", "_name", "_newer")
 
     def __init__(self, lines: Mapping[str, V] | None = None) -> None:
         # Each line with its age, which is what an older table finds its order by.
@@ -31,39 +31,40 @@ class Table(Mapping[str, V], Generic[V]):
             (name, (age, line)) for age, (name, line) in enumerate((lines or {}).items())
         )
         self._age = len(self._lines)
-        # Where the lines have gone to a newer table: that one, and what these names were before it came of this one.
-        self._since: tuple[Table[V], tuple[tuple[str, Any], ...]] | None = None
 
     def put(self, name: str, line: V, *, at_most: int) -> Table[V]:
         """Answer the table with this line as its newest; beyond ``at_most`` the oldest is forgotten."""
         lines = self._lines
         if lines is None:
             lines = self._own()
-        newer: Table[V] = Table.__new__(Table)
-        newer._since = None
+        newer: Table[V] = _blank(Table)
+        newer._age = age = self._age + 1
         if not lines:
             # Much begins with the one empty table, and that has nothing to hand over.
-            newer._lines, newer._age = OrderedDict(((name, (1, line)),)), 1
+            newer._lines = OrderedDict(((name, (age, line)),))
             return newer
+        newer._lines = lines
         before = lines.get(name, _GONE)
-        newer._lines, newer._age = lines, self._age + 1
-        lines[name] = (newer._age, line)
+        lines[name] = (age, line)
+        self._forgotten = None
         if before is not _GONE:
             lines.move_to_end(name)
         elif len(lines) > at_most:
-            self._lines, self._since = None, (newer, ((name, before), lines.popitem(last=False)))
-            return newer
-        self._lines, self._since = None, (newer, ((name, before),))
+            self._forgotten = lines.popitem(last=False)
+        self._lines, self._newer, self._name, self._before = None, newer, name, before
         return newer
 
     def without(self, name: str) -> Table[V]:
         """Answer the table without this line."""
-        lines = self._own()
+        lines = self._lines
+        if lines is None:
+            lines = self._own()
         if name not in lines:
             return self
-        newer: Table[V] = Table.__new__(Table)
-        newer._lines, newer._age, newer._since = lines, self._age, None
-        self._lines, self._since = None, (newer, ((name, lines.pop(name)),))
+        newer: Table[V] = _blank(Table)
+        newer._lines, newer._age = lines, self._age
+        self._before, self._forgotten = lines.pop(name), None
+        self._lines, self._newer, self._name = None, newer, name
         return newer
 
     def without_any(self, names: Iterable[str]) -> Table[V]:
@@ -77,20 +78,27 @@ class Table(Mapping[str, V], Generic[V]):
         """Answer this table's lines; where they have gone to a newer one, make them anew from what was changed."""
         if self._lines is not None:
             return self._lines
-        changes: list[tuple[tuple[str, Any], ...]] = []
+        older: list[Table[V]] = []
         newest: Table[V] = self
-        while newest._since is not None:
-            newest, changed = newest._since
-            changes.append(changed)
-        lines: dict[str, tuple[int, V]] = dict(newest._lines or {})  # noqa: SLF001 - one of its own kind
-        for name, before in chain.from_iterable(reversed(changes)):
-            if before is _GONE:
-                del lines[name]
-            else:
-                lines[name] = before
+        while newest._lines is None:
+            older.append(newest)
+            newest = newest._newer
+        lines = dict(newest._lines)  # noqa: SLF001 - one of its own kind
+        for each in reversed(older):
+            each._undo(lines)  # noqa: SLF001 - another one
         self._lines = OrderedDict(sorted(lines.items(), key=lambda item: item[1][0]))
-        self._since = None
+        del self._newer
         return self._lines
+
+    def _undo(self, lines: dict[str, tuple[int, V]]) -> None:
+        """Make a newer table's lines those of this one, out of their order."""
+        if self._before is _GONE:
+            del lines[self._name]
+        else:
+            lines[self._name] = self._before
+        if self._forgotten is not None:
+            name, aged = self._forgotten
+            lines[name] = aged
 
     @overload
     def get(self, name: str, /) -> V | None: ...
@@ -117,7 +125,8 @@ class Table(Mapping[str, V], Generic[V]):
         return self._own()[name][1]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._own()
+        lines = self._lines
+        return name in (self._own() if lines is None else lines)
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._own()))
@@ -126,7 +135,8 @@ class Table(Mapping[str, V], Generic[V]):
         return reversed(list(self._own()))
 
     def __len__(self) -> int:
-        return len(self._own())
+        lines = self._lines
+        return len(self._own() if lines is None else lines)
 
 
 def to_builtin(value: Any) -> Any:
