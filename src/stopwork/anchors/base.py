@@ -6,7 +6,7 @@ this log is not the one it was: then somebody has put the database back, or has 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from msgspec import Struct
 from stopwork.kernel.errors import Tampered
 from stopwork.ledger.notes import Checkpoint
 from stopwork.ledger.words import AnchorKind
+from stopwork.notify.web import Answer, ask
 
 #: No receipt is larger: it stands in the journal.
 MAX_RECEIPT_BYTES: Final = 64 * 1024
@@ -52,6 +53,11 @@ class Anchor(Protocol):
 
     def take(self, log: Log, message_id: str) -> Receipt:
         """Take the newest checkpoint there; the same ``message_id`` when it is tried again."""
+
+
+def post(url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+    """Send something and answer what came back, no larger than a receipt; ``Unavailable`` when nothing did in time."""
+    return ask("POST", url, content, headers, within_s=WITHIN_S, most_bytes=MAX_RECEIPT_BYTES)
 
 
 def require_grown_from(log: Log, earlier: Checkpoint, *, place: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from stopwork.anchors.base import Log, Receipt
-from stopwork.anchors.web import host_of, post, refused, require_address
+from stopwork.anchors.base import Log, Receipt, post
 from stopwork.kernel.errors import Invalid, Tampered, Unavailable
 from stopwork.kernel.phrases import moment
 from stopwork.ledger.words import AnchorKind
+from stopwork.notify.web import host_of, refused, require_address
 
 QUERY: Final = "application/timestamp-query"
 REPLY: Final = "application/timestamp-reply"

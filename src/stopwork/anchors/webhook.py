@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-
-from stopwork.anchors.base import Log, Receipt
-from stopwork.anchors.web import host_of, post, refused, require_address
+from stopwork.anchors.base import Log, Receipt, post
 from stopwork.kernel.canonical import canonical_bytes
 from stopwork.kernel.clock import Clock
-from stopwork.kernel.errors import Invalid
 from stopwork.ledger.words import AnchorKind
-
-_PREFIX = "whsec_"
+from stopwork.notify.signing import secret_of, signed_headers
+from stopwork.notify.web import host_of, refused, require_address
 
 
 class WebhookAnchor:
@@ -42,28 +36,3 @@ class WebhookAnchor:
         if not 200 <= answer.status < 300:
             raise refused(self._url, answer)
         return Receipt(said=f"message {message_id} answered with {answer.status}")
-
-
-def secret_of(text: str) -> bytes:
-    """Answer the bytes of a secret; ``Invalid`` when it is not written as one, without repeating it."""
-    try:
-        secret = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
-    except ValueError:
-        secret = b""
-    if not text.startswith(_PREFIX) or not 24 <= len(secret) <= 64:
-        raise Invalid(
-            "this is no webhook secret",
-            hint=f"It is {_PREFIX} and the base64 of 24 to 64 random bytes; the receiving side shows it.",
-            field="secret",
-        )
-    return secret
-
-
-def signed_headers(secret: bytes, message_id: str, unix_s: int, body: bytes) -> dict[str, str]:
-    """Answer the headers by which the receiver knows who sent a message, and that it is no old one (symmetric, v1)."""
-    mac = hmac.new(secret, f"{message_id}.{unix_s}.".encode() + body, hashlib.sha256).digest()
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(unix_s),
-        "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
-    }

@@ -6,11 +6,11 @@ import base64
 from collections.abc import Sequence
 from typing import Final
 
-from stopwork.anchors.base import Log, Receipt, gone_back
-from stopwork.anchors.web import Answer, host_of, post, refused, require_address
+from stopwork.anchors.base import Log, Receipt, gone_back, post
 from stopwork.kernel.errors import Invalid, Tampered
 from stopwork.ledger.notes import read_key, verify
 from stopwork.ledger.words import AnchorKind
+from stopwork.notify.web import Answer, host_of, refused, require_address
 
 SIZE: Final = "text/x.tlog.size"
 COSIGNED: Final = "text/plain"

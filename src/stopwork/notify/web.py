@@ -1,15 +1,19 @@
-"""Asking a place over HTTP: what is waited for, and how much of an answer is read, is bounded."""
+"""Asking a place over HTTP: how long it is waited for as a whole, and how much of its answer is read, is bounded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import monotonic
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 
-from stopwork.anchors.base import MAX_RECEIPT_BYTES, WITHIN_S
 from stopwork.kernel.errors import Invalid, Unavailable
+
+
+class Unreached(Unavailable):
+    """The place has not been told anything."""
 
 
 class Answer(NamedTuple):
@@ -25,23 +29,45 @@ class Answer(NamedTuple):
         return " ".join(self.content.decode(errors="replace").split())[:200]
 
 
-def post(url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
-    """Send something and answer what came back; ``Unavailable`` when nothing did."""
+def ask(
+    method: str,
+    url: str,
+    content: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    within_s: float,
+    most_bytes: int,
+) -> Answer:
+    """Ask once, following no redirect, and answer what came back.
+
+    ``Unreached`` when the place was told nothing, ``Unavailable`` when it may have been told and no whole answer came in time.
+    """
+    until = monotonic() + within_s
     try:
-        with httpx.stream("POST", url, content=content, headers=dict(headers), timeout=WITHIN_S) as response:
+        with httpx.stream(
+            method, url, content=content, headers=dict(headers), timeout=within_s, follow_redirects=False
+        ) as response:
             found = b""
             for chunk in response.iter_bytes():
                 found += chunk
-                if len(found) > MAX_RECEIPT_BYTES:
+                if len(found) > most_bytes:
                     raise Unavailable(
-                        f"{host_of(url)} answered more than {MAX_RECEIPT_BYTES} bytes",
-                        hint="Check its address.",
+                        f"{host_of(url)} answered more than {most_bytes} bytes", hint="Check its address."
+                    )
+                if monotonic() > until:
+                    raise Unavailable(
+                        f"{host_of(url)} has not answered whole within {within_s:g} s",
+                        hint="Look into its log.",
                     )
             media_type = response.headers.get("content-type", "").partition(";")[0].strip()
             return Answer(response.status_code, media_type, found)
-    except httpx.HTTPError as error:
-        raise Unavailable(
-            f"{host_of(url)} cannot be reached: {str(error) or type(error).__name__}",
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        early = httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL
+        kind = Unreached if isinstance(error, early) else Unavailable
+        raise kind(
+            f"{host_of(url)} cannot be reached: {str(error) or type(error).__name__}"
+            if kind is Unreached
+            else f"{host_of(url)} did not answer: {str(error) or type(error).__name__}",
             hint="It is tried again. Check its address, and that this machine may reach it.",
         ) from error
 
