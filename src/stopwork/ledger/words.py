@@ -18,6 +18,8 @@ from stopwork.ledger.words_of_recovery import RecoverySituation as RecoverySitua
 from stopwork.ledger.words_of_recovery import Remedy as Remedy
 from stopwork.ledger.words_of_recovery import Reversibility as Reversibility
 from stopwork.ledger.words_of_recovery import SystemSight as SystemSight
+from stopwork.ledger.words_of_telling import TellingState as TellingState
+from stopwork.ledger.words_of_telling import TellingStep as TellingStep
 
 
 class Verdict(StrEnum):

@@ -200,6 +200,9 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.Postmortem: ("incident",),
         r.Check: ("incident",),
         r.Note: ("incident",),
+        r.Mark: ("incident",),
+        r.Response: ("incident",),
+        r.Telling: ("incident+planned_at", "state+next_at"),
         r.Credential: ("secret_digest",),
         r.Control: (),
     }

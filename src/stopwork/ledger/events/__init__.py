@@ -91,6 +91,19 @@ from stopwork.ledger.events.pause_tests import PauseTestBegan, PauseTestFinished
 from stopwork.ledger.events.preserving import EvidenceAdded, KeysKept, LegalHoldLifted, LegalHoldSet
 from stopwork.ledger.events.reading_again import ItemsReadAgain
 from stopwork.ledger.events.reports import SignalAssigned, SignalRepeated, ToolsTraced
+from stopwork.ledger.events.telling import (
+    AcknowledgementLapsed,
+    IncidentAcknowledged,
+    ResponseBegan,
+    ResponseEscalated,
+    ResponseRaised,
+    TellingAttempted,
+    TellingDropped,
+    TellingFailed,
+    TellingPlanned,
+    TellingSucceeded,
+)
+from stopwork.ledger.events.timeline import EntryCorrected, EntryPinned, EntryUnpinned
 from stopwork.ledger.events.triage import (
     IncidentMerged,
     IncidentSplit,
@@ -122,6 +135,7 @@ EVENT_TYPES: tuple[type[Event], ...] = tuple(
 
 __all__ = [
     "EVENT_TYPES",
+    "AcknowledgementLapsed",
     "ApprovalConsumed",
     "ApprovalDecided",
     "ApprovalEdited",
@@ -155,6 +169,9 @@ __all__ = [
     "DutyFailed",
     "EffectsObserved",
     "Entry",
+    "EntryCorrected",
+    "EntryPinned",
+    "EntryUnpinned",
     "Event",
     "EvidenceAdded",
     "EvidenceSealed",
@@ -164,6 +181,7 @@ __all__ = [
     "HoldSet",
     "HookEnded",
     "HookStarted",
+    "IncidentAcknowledged",
     "IncidentMerged",
     "IncidentOpened",
     "IncidentPaused",
@@ -207,6 +225,9 @@ __all__ = [
     "PreparednessReviewed",
     "QuestionAnswered",
     "ReadersChanged",
+    "ResponseBegan",
+    "ResponseEscalated",
+    "ResponseRaised",
     "RoleHandedOver",
     "RootCauseRecorded",
     "RunFinished",
@@ -219,6 +240,11 @@ __all__ = [
     "StageChanged",
     "StatusChanged",
     "StepRecorded",
+    "TellingAttempted",
+    "TellingDropped",
+    "TellingFailed",
+    "TellingPlanned",
+    "TellingSucceeded",
     "ToolsTraced",
     "UpdateScheduled",
     "name_of",

@@ -22,6 +22,8 @@ from stopwork.ledger.fold import (
     preserving,
     reading_again,
     reports,
+    telling,
+    timeline,
     triage,
     work,
 )
@@ -44,6 +46,8 @@ __all__ = [
     "preserving",
     "reading_again",
     "reports",
+    "telling",
+    "timeline",
     "triage",
     "work",
 ]

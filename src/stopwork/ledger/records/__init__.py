@@ -57,6 +57,8 @@ from stopwork.ledger.records.pause_tests import LevelTest, PauseTest
 from stopwork.ledger.records.preserving import LegalHold
 from stopwork.ledger.records.reports import TracedTool
 from stopwork.ledger.records.steering import Suspicion
+from stopwork.ledger.records.telling import Response, Telling
+from stopwork.ledger.records.timeline import Correction, Mark
 from stopwork.ledger.records.work import (
     Call,
     Control,
@@ -91,6 +93,7 @@ __all__ = [
     "ContainmentItem",
     "ContainmentPlace",
     "Control",
+    "Correction",
     "Credential",
     "Day",
     "Decision",
@@ -112,6 +115,7 @@ __all__ = [
     "LegalHold",
     "LevelTest",
     "ManifestVersion",
+    "Mark",
     "Message",
     "Nag",
     "Note",
@@ -125,6 +129,7 @@ __all__ = [
     "Reason",
     "Record",
     "Release",
+    "Response",
     "Rest",
     "Run",
     "Scope",
@@ -132,6 +137,7 @@ __all__ = [
     "Step",
     "Suspicion",
     "SystemSeen",
+    "Telling",
     "TracedTool",
     "Way",
     "Workflow",

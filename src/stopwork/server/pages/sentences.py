@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from stopwork.kernel.phrases import lasting, listed
@@ -174,6 +175,36 @@ _SENTENCES: dict[type[Event], Sentence] = {
     ),
     e.MessageFailed: lambda it: f"Message not delivered: {it.error}",
     e.MessageDiscarded: lambda it: f"Message discarded: {it.reason}",
+    e.ResponseBegan: lambda it: (
+        f"{it.taken_by} has taken the incident"
+        if it.taken_by
+        else _asked("Asked to take it", it.told, it.due_at)
+    ),
+    e.ResponseRaised: lambda it: (
+        f"Told that it is {it.severity.value.upper()} now: {listed(it.told, most=9)}"
+    ),
+    e.IncidentAcknowledged: lambda it: f"Acknowledged by {it.person}" + (f": {it.note}" if it.note else ""),
+    e.AcknowledgementLapsed: lambda it: (
+        f"Nothing has happened since {it.since:%H:%M} UTC, so the acknowledgement of {it.person} has lapsed"
+    ),
+    e.ResponseEscalated: lambda it: _asked(
+        f"Escalated to {_low(it.role)}, because {it.why}", it.to, it.due_at
+    ),
+    e.TellingPlanned: lambda it: f"{it.person} is to be told: {it.subject}",
+    e.TellingAttempted: lambda it: f"Telling {it.person}" + (f", try {it.attempt}" if it.attempt > 1 else ""),
+    e.TellingSucceeded: lambda it: f"{it.person} was told: {it.said}",
+    e.TellingFailed: lambda it: (
+        f"{it.person} could not be told: {it.error}"
+        + (f"; next try at {it.again_at:%H:%M} UTC" if it.again_at else "; that was the last try")
+    ),
+    e.TellingDropped: lambda it: f"{it.person} is not told any more: {it.why}",
+    e.EntryPinned: lambda it: f"Entry {it.entry} pinned",
+    e.EntryUnpinned: lambda it: f"Entry {it.entry} unpinned",
+    e.EntryCorrected: lambda it: (
+        f"Entry {it.entry} corrected ({it.reason})"
+        + (f": {it.text}" if it.text else "")
+        + (f", it happened at {it.occurred_at:%Y-%m-%d %H:%M:%S} UTC" if it.occurred_at else "")
+    ),
     e.PostmortemSaved: lambda _: "Postmortem saved",
     e.PostmortemClosed: lambda _: "Postmortem closed",
     e.CheckAnswered: lambda it: f"{label(it.check)}: {_low(it.state)}. {it.note}",
@@ -312,6 +343,10 @@ def address(event: Event) -> str:
     if workflow := getattr(event, "workflow", None):
         return f"/workflows/{workflow}"
     return ""
+
+
+def _asked(what: str, people: tuple[str, ...], due_at: datetime) -> str:
+    return f"{what} by {due_at:%Y-%m-%d %H:%M} UTC: {listed(people, most=9)}"
 
 
 def _low(word: Any) -> str:
