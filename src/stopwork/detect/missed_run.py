@@ -6,6 +6,9 @@ or days without service are hours and days that the schedule leaves out.
 The schedule is read in its own time zone: a time that daylight saving skips falls due as soon as the clock
 has jumped, one that it repeats falls due once (as cron does it). While a hold covers the workflow, or its
 schedule, nothing is missed: people decided that it should not run, and the hold counts what it costs.
+
+Another schedule, or the rule switched on again, counts from when the manifest that says so was applied: what would have been due before
+was nobody's to run.
 """
 
 from __future__ import annotations
@@ -51,11 +54,14 @@ class Watched(Record):
     """One workflow: the occasions up to ``started_until`` were judged for a start, up to ``ended_until`` for
     an end.
 
+    ``plan`` is the schedule that they were judged by, and ``applied_at`` when a version came into force that may have another one.
     ``ends`` keeps the ends of runs whose start has not been seen: entries may come out of order.
     """
 
     started_until: datetime
     ended_until: datetime
+    plan: str | None = None
+    applied_at: datetime | None = None
     runs: Table[Started] = Table()
     ends: Table[datetime] = Table()
 
@@ -88,11 +94,12 @@ class MissedRun(Detector[State]):
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
-            case ManifestApplied() as event if event.workflow not in state.watched:
-                # What fell due before anybody watched was not missed.
-                return _put(state, event.workflow, Watched(started_until=entry.at, ended_until=entry.at)), ()
-            case RunStarted(trigger="schedule") as event:
-                return _started(state, event, entry.at), ()
+            case ManifestApplied() as event:
+                state = _watched(state, event.workflow, entry.at)
+                applied = replace(state.watched[event.workflow], applied_at=entry.at)
+                return _put(state, event.workflow, applied), ()
+            case RunStarted() as event:
+                return _started(_watched(state, event.workflow, entry.at), event, entry.at), ()
             case RunFinished() as event:
                 return _ended(state, event, entry.at), ()
             case HoldSet(mode=HoldMode.BLOCK) as event:
@@ -107,17 +114,38 @@ class MissedRun(Detector[State]):
         findings: list[Finding] = []
         for workflow, watched in state.watched.items():
             manifest = manifest_of(rules, workflow)
-            if manifest is None or manifest.schedule is None or not manifest.alerts.missed_run.enabled:
+            if manifest is None:
                 continue
-            excuses = tuple(state.holds.values())
-            judge = _Judge(workflow, watched, manifest.schedule, manifest.alerts.missed_run, excuses)
-            started_until, not_started = judge.starts(now)
-            ended_until, not_ended = judge.ends(now)
-            findings += [*not_started, *not_ended]
-            after = replace(watched, started_until=started_until, ended_until=ended_until)
+            schedule = manifest.schedule if manifest.alerts.missed_run.enabled else None
+            plan = f"{schedule.cron} {schedule.timezone}" if schedule else ""
+            after = _under(plan, watched)
+            if schedule is not None and after.plan == plan:
+                excuses = tuple(state.holds.values())
+                judge = _Judge(workflow, after, schedule, manifest.alerts.missed_run, excuses)
+                started_until, not_started = judge.starts(now)
+                ended_until, not_ended = judge.ends(now)
+                findings += [*not_started, *not_ended]
+                after = replace(after, started_until=started_until, ended_until=ended_until)
             if after != watched:
                 state = _put(state, workflow, after)
         return state, tuple(findings)
+
+
+def _under(plan: str, watched: Watched) -> Watched:
+    """Answer the workflow under the plan in force; as it was, while the entry that brought another plan has not been read yet."""
+    if watched.plan == plan and watched.applied_at is None:
+        return watched
+    if watched.plan in (plan, None):
+        return replace(watched, plan=plan, applied_at=None)
+    if watched.applied_at is None:
+        return watched
+    return replace(
+        watched,
+        started_until=max(watched.started_until, watched.applied_at),
+        ended_until=max(watched.ended_until, watched.applied_at),
+        plan=plan,
+        applied_at=None,
+    )
 
 
 def occasions(schedule: Schedule, *, after: datetime) -> Iterator[datetime]:
@@ -254,9 +282,16 @@ def _put(state: State, workflow: str, watched: Watched) -> State:
     return replace(state, watched=state.watched.put(workflow, watched, at_most=MOST_WORKFLOWS))
 
 
+def _watched(state: State, workflow: str, at: datetime) -> State:
+    """Answer the state in which a workflow is watched: what fell due before anybody did was not missed."""
+    if workflow in state.watched:
+        return state
+    return _put(state, workflow, Watched(started_until=at, ended_until=at))
+
+
 def _started(state: State, event: RunStarted, at: datetime) -> State:
-    watched = state.watched.get(event.workflow)
-    if watched is None or event.run in watched.runs:
+    watched = state.watched[event.workflow]
+    if event.trigger != TRIGGER or event.run in watched.runs:
         return state
     run = Started(run=event.run, at=at, ended_at=watched.ends.get(event.run))
     runs = watched.runs.put(event.run, run, at_most=MOST_RUNS)

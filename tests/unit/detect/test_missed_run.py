@@ -15,7 +15,7 @@ from stopwork.detect.missed_run import MissedRun, State, next_due, occasions
 from stopwork.detect.rulebook import Rulebook
 from stopwork.ledger.words import IncidentType, ScopeKind
 from stopwork.manifest.duration import Duration
-from stopwork.manifest.model import Schedule
+from stopwork.manifest.model import Manifest, Schedule
 from tests.unit.detect.manifests import manifest
 from tests.unit.detect.story import Story, rules_of
 
@@ -279,3 +279,55 @@ def test_the_night_of_a_clock_change(
     assert [due for each in found for due in each.facts["due"]] == [
         moment_of(clock).isoformat() for clock in missed
     ], name
+
+
+DAILY = WEEKLY | {"cron": "0 8 * * *"}
+FRIDAY_NOON = datetime(2026, 3, 6, 17, tzinfo=UTC)
+
+
+def applied_anew(state: State, rules: Rulebook, at: datetime) -> State:
+    for entry in Story(at).applied().entries:
+        state, _ = DETECTOR.step(state, entry, rules)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("another schedule", manifest(schedule=WEEKLY)),
+        ("no schedule before", manifest()),
+        (
+            "the rule was off",
+            manifest(schedule=DAILY, alerts={"missed_run": {"enabled": False}}),
+        ),
+    ],
+)
+def test_what_was_not_due_before_a_change_was_not_missed(name: str, before: Manifest) -> None:
+    old, new = rules_of(before), rules_of(manifest(schedule=DAILY))
+    state = watched(lambda s: at("8:30")(at("8:01")(s).run("r1")).finished("r1"), old)
+    state, found = DETECTOR.tick(state, FRIDAY_NOON - timedelta(seconds=1), old)
+    assert not found, name
+    # The manifest is in force a moment before its entry is read.
+    state, found = DETECTOR.tick(state, FRIDAY_NOON, new)
+    assert not found, name
+    state = applied_anew(state, new, FRIDAY_NOON)
+    assert not looked(
+        state, FRIDAY_NOON + timedelta(seconds=1), FRIDAY_NOON + timedelta(hours=12), rules=new
+    ), name
+    [missed] = looked(state, FRIDAY_NOON + timedelta(days=1), rules=new)
+    assert missed.facts["due"] == ["2026-03-07T13:00:00+00:00"], name
+
+
+def test_a_version_with_the_same_schedule_excuses_nothing() -> None:
+    state, _ = DETECTOR.tick(watched(lambda s: s), MONDAY_8_NEW_YORK, RULES)
+    state = applied_anew(state, RULES, MONDAY_8_NEW_YORK + timedelta(minutes=5))
+    [missed] = looked(state, EVENING, rules=RULES)
+    assert missed.facts["due"] == ["2026-03-02T13:00:00+00:00"]
+
+
+def test_a_workflow_whose_state_was_lost_is_watched_again_from_its_next_run_on() -> None:
+    state = DETECTOR.start()
+    for entry in Story(SUNDAY).run("r0", trigger="manual").entries:
+        state, _ = DETECTOR.step(state, entry, RULES)
+    [missed] = looked(state, EVENING)
+    assert missed.facts["due"] == ["2026-03-02T13:00:00+00:00"]
