@@ -1,0 +1,139 @@
+"""A command: a program with its arguments, without a shell, with hardly any environment, and not for longer than it may.
+
+The facts of the item are on its standard input as JSON as well, so that a script needs no arguments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from stopwork.hooks.base import MAX_ANSWER_BYTES, Answer, Ended, Facts
+from stopwork.hooks.filling import argument
+from stopwork.hooks.redacting import Redactor
+from stopwork.kernel.errors import Invalid
+
+#: What a command sees of this server's environment.
+_ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+_READ_BYTES: Final = 64 * 1024
+#: How long the rest of an output is waited for once its program has ended: somebody else may keep the pipe open.
+_DRAINED_WITHIN_S: Final = 1.0
+
+
+class Command:
+    """Runs a program in a session of its own; whatever it started ends with it."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        folder: Path,
+        within_s: float,
+        redactor: Redactor,
+    ) -> None:
+        self.within_s = within_s
+        self._argv, self._folder, self._redactor = tuple(argv), folder, redactor
+        self._env = _ENVIRONMENT | dict(env)
+        self._name = Path(argv[0]).name
+
+    def do(self, facts: Facts) -> Answer:
+        """Run it once and wait for its end."""
+        try:
+            argv = [argument(each, facts) for each in self._argv]
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=self._env,
+                cwd=self._folder,
+                start_new_session=True,
+            )
+        except Invalid as error:
+            return Answer(ended=Ended.NO, said=f"{self._name} was not run: {error.detail}")
+        except OSError as error:
+            return Answer(ended=Ended.NO, said=f"{self._name} cannot be run: {error.strerror}")
+        with process:
+            return self._ended(process, msgspec.json.encode(facts))
+
+    def _ended(self, process: subprocess.Popen[bytes], given: bytes) -> Answer:
+        output, errors = _Tail(process.stdout), _Tail(process.stderr)
+        _give(process.stdin, given)
+        try:
+            code = process.wait(self.within_s)
+        except subprocess.TimeoutExpired:
+            return Answer(ended=Ended.UNKNOWN, said=f"{self._name} was cut off after {self.within_s:g} s")
+        finally:
+            _end(process)
+            output.close()
+            errors.close()
+        if code == 0:
+            return Answer(
+                ended=Ended.YES, said=f"{self._name} ended with 0", code=0, content=_json(output.found)
+            )
+        last = self._redactor.last_line((output.text, errors.text))
+        said = f"{self._name} ended with {code}" + (f": {last}" if last else "")
+        if code < 0:
+            return Answer(ended=Ended.UNKNOWN, said=said)
+        return Answer(ended=Ended.NO, said=said, code=code, content=_json(output.found))
+
+
+class _Tail:
+    """Reads a pipe to its end, so that its writer never waits, and keeps as much of it as may be kept.
+
+    It has a handle of its own: a program that has left its session may keep the pipe open for longer than it is waited for.
+    """
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        self.found = b""
+        self._handle = os.dup(pipe.fileno()) if pipe is not None else -1
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    @property
+    def text(self) -> str:
+        return self.found.decode(errors="replace")
+
+    def close(self) -> None:
+        self._thread.join(_DRAINED_WITHIN_S)
+
+    def _read(self) -> None:
+        if self._handle < 0:
+            return
+        try:
+            while chunk := os.read(self._handle, _READ_BYTES):
+                self.found = (self.found + chunk)[:MAX_ANSWER_BYTES]
+        finally:
+            os.close(self._handle)
+
+
+def _give(pipe: IO[bytes] | None, content: bytes) -> None:
+    """Write what the command is told; one that does not read it is none the worse."""
+    if pipe is None:
+        return
+    with contextlib.suppress(BrokenPipeError):
+        pipe.write(content)
+        pipe.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the program and everything that it started in its session."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _json(content: bytes) -> object:
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        return None
