@@ -34,10 +34,11 @@ class Found(NamedTuple):
 
 
 def jobs(folder: str) -> Iterator[Job]:
-    """Yield every job, the longest first."""
+    """Yield every job, those that take an installation first."""
     for suite in SUITES:
         yield Job(True, suite, KNOWN[0], KNOWN[0], True, folder)
         yield Job(True, suite, CLEAN, None, True, folder)
+    for suite in SUITES:
         yield Job(False, suite, CLEAN, None, True, folder)
         yield Job(False, suite, CLEAN, None, False, folder)
         for template in TEMPLATES:
