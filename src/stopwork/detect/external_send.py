@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from stopwork.detect.detector import Detector, Finding, is_quiet
-from stopwork.detect.outside import domain_of, leaves, matches, receivers_of
+from stopwork.detect.outside import domain_of, leaves, matches, receivers_of, shown
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, weighs
 from stopwork.detect.table import Table
 from stopwork.kernel.phrases import count_of, listed
@@ -185,16 +185,12 @@ def _what_is_unusual(sending: Sending, habit: Habit, sent: Sent, manifest: Manif
 
 def _not_allowed(sending: Sending, allowed: tuple[str, ...]) -> Iterator[Unusual]:
     patterns = [pattern.lower() for pattern in allowed]
-    others = [
-        each
-        for each in sending.receivers
-        if not any(matches(pattern, each.strip().lower()) for pattern in patterns)
-    ]
+    others = [each for each in sending.receivers if not any(matches(pattern, each) for pattern in patterns)]
     if others:
         approved = sending.event.approval is not None
         yield Unusual(
             rule=f"tools.{sending.event.tool}.only_to",
-            summary=f"{sending.event.tool} writes to {listed(others)}, and may write only to {listed(allowed)}"
+            summary=f"{sending.event.tool} writes to {listed(map(shown, others))}, and may write only to {listed(allowed)}"
             + ("; a person approved it" if approved else ""),
             threshold=list(allowed),
             value=others[:MOST_NAMED],
@@ -212,7 +208,7 @@ def _first_time(sending: Sending, habit: Habit, after: int) -> Iterator[Unusual]
     if not habit.companies:
         yield Unusual(
             rule="first message outside",
-            summary=f"{tool} writes to {listed(new)}: the first of {habit.messages + 1} messages that leaves the company",
+            summary=f"{tool} writes to {listed(map(shown, new))}: the first of {habit.messages + 1} messages that leaves the company",
             threshold=0,
             value=sending.outside[:MOST_NAMED],
             about="outside",
@@ -222,7 +218,7 @@ def _first_time(sending: Sending, habit: Habit, after: int) -> Iterator[Unusual]
     if once <= RARELY_NEW * habit.messages:
         yield Unusual(
             rule="first message to a company",
-            summary=f"{tool} writes to {listed(new)} for the first time; its last {habit.messages} messages went to "
+            summary=f"{tool} writes to {listed(map(shown, new))} for the first time; its last {habit.messages} messages went to "
             f"{count_of(len(habit.companies), 'other company', 'other companies')}",
             threshold=RARELY_NEW,
             value=sending.outside[:MOST_NAMED],

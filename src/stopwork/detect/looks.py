@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any, TypeAlias
 
-from stopwork.detect.outside import company_of, goes_out, leaves, receivers_of
+from stopwork.detect.outside import (
+    MOST_RECEIVERS,
+    addressed,
+    company_of,
+    goes_out,
+    leaves,
+    receivers_in,
+    receivers_of,
+)
 from stopwork.ledger.events import CallDecided, CallFinished, StepRecorded
 from stopwork.ledger.records import Record
 from stopwork.ledger.words import EffectKind, StepKind, Verdict
@@ -125,10 +134,9 @@ def _addressed_to(event: StepRecorded, manifest: Manifest) -> tuple[str, ...]:
     """Answer the people outside that a message of the agent names as its receivers."""
     if event.kind is not StepKind.MESSAGE:
         return ()
-    named = [event.facts.get(name) for name in ("to", "recipients", "recipient", "cc")]
     company = company_of(manifest)
-    every = [text for each in named for text in (each if isinstance(each, list) else (each,))]
-    return tuple(text for text in every if isinstance(text, str) and "@" in text and not company.has(text))
+    every = (each for text in addressed(event.facts) for each in receivers_in(text))
+    return tuple(each for each in islice(dict.fromkeys(every), MOST_RECEIVERS) if not company.has(each))
 
 
 def _item(event: StepRecorded) -> str | None:

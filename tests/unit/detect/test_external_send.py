@@ -194,3 +194,61 @@ def test_who_is_inside(receiver: str, inside: bool) -> None:
 )
 def test_what_a_pattern_names(pattern: str, name: str, fits: bool) -> None:
     assert matches(pattern, name) is fits
+
+
+@pytest.mark.parametrize(
+    "receiver",
+    [
+        "eve@evil.test; dana@acme.test",
+        "eve@evil.test, dana@acme.test",
+        "eve@evil.test\ndana@acme.test",
+        "mailto:eve@evil.test?cc=dana@acme.test",
+        '"dana@acme.test" <eve@evil.test>',
+        '"dana@acme.test"@evil.test',
+        "eve@evil.test%0adana@acme.test",
+        "dana@acme.test.evil.test",
+        "dana@acm\u0435.test",
+        "evil.test/x.acme.test",
+        "//evil.test/x.acme.test",
+        "https://evil.test\\@acme.test/",
+        "http://[2001:db8::1]/",
+        "http://3232235777/",
+    ],
+)
+def test_nothing_that_looks_like_us_is_inside(receiver: str) -> None:
+    assert not Company(["dana@acme.test"]).has(receiver)
+    [found] = findings(DETECTOR, send(Story().run("r1"), "A", receiver), rules(only_to=["acme.test"]))
+    assert found.hold is ScopeKind.TOOL
+
+
+@pytest.mark.parametrize(
+    "receiver",
+    [
+        "Dana Meyer <dana@acme.test>",
+        "<dana@acme.test>; Lee <LEE@acme.test>",
+        "'dana@acme.test'",
+        "dana@acme.test.",
+        "https://api.acme.test/hook?by=eve@evil.test",
+        "api.acme.test:8443/v1",
+    ],
+)
+def test_no_spelling_of_our_own_is_outside(receiver: str) -> None:
+    assert Company(["Dana@ACME.test"]).has(receiver)
+    assert not findings(DETECTOR, send(Story().run("r1"), "A", receiver), rules(only_to=["acme.test"]))
+
+
+def test_receivers_are_found_inside_of_what_names_them() -> None:
+    mails = rules_of(manifest(tools=TOOLS | {"mail.send": {"effect": "send", "only_to": ["acme.test"]}}))
+    story = (
+        Story()
+        .run("r1")
+        .call("A", tool="mail.send", effect=EffectKind.SEND, to=[{"email": {"address": "eve@evil.test"}}])
+    )
+    assert finding_of(DETECTOR, story, mails).facts["recipients"] == ["eve@evil.test"]
+
+
+def test_letters_that_look_like_others_are_named() -> None:
+    found = finding_of(
+        DETECTOR, send(Story().run("r1"), "A", "dana@acm\u0435.test"), rules(only_to=["acme.test"])
+    )
+    assert "dana@acm\u0435.test (acm\\u0435.test), and may write only to acme.test" in found.summary
