@@ -116,7 +116,11 @@ def _show_report(paper: Paper, found: Any) -> None:
 @evidence.command("verify")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--key", "keys", multiple=True, metavar="VKEY", help="A key you trust, got on another way than the file."
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="VKEY",
+    help="A key you trust, of the server or of a witness, got on another way than the file.",
 )
 @answers(_show_report, remote=False)
 def verify(_cli: Invocation, file: Path, keys: tuple[str, ...]) -> Any:

@@ -13,7 +13,13 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from stopwork.kernel.errors import Invalid
-from stopwork.ledger.offline.inclusion import leaf_hash, node_hash, verify_inclusion
+from stopwork.ledger.offline.inclusion import (
+    EMPTY_ROOT,
+    leaf_hash,
+    node_hash,
+    verify_consistency,
+    verify_inclusion,
+)
 
 __all__ = [
     "EMPTY_ROOT",
@@ -25,8 +31,6 @@ __all__ = [
     "verify_consistency",
     "verify_inclusion",
 ]
-
-EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 
 _sha256: Final = hashlib.sha256
 
@@ -139,36 +143,6 @@ class Tree:
         if not 0 <= size <= self._size:
             raise Invalid(f"the log has {self._size} entries, not {size}", found=size, expected=self._size)
         return size
-
-
-def verify_consistency(
-    earlier: int, size: int, earlier_root: bytes, root: bytes, proof: Sequence[bytes]
-) -> bool:
-    """Tell whether the log of ``size`` entries begins with the log of ``earlier`` entries (RFC 9162, 2.1.4.2)."""
-    if not 0 <= earlier <= size:
-        return False
-    if earlier == size:
-        return not proof and earlier_root == root
-    if earlier == 0:
-        return not proof and earlier_root == EMPTY_ROOT
-    path = [earlier_root, *proof] if earlier & (earlier - 1) == 0 else list(proof)
-    if not path:
-        return False
-    place, last = earlier - 1, size - 1
-    while place & 1:
-        place, last = place >> 1, last >> 1
-    before = after = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            return False
-        if place & 1 or place == last:
-            before, after = node_hash(sibling, before), node_hash(sibling, after)
-            while place and not place & 1:
-                place, last = place >> 1, last >> 1
-        else:
-            after = node_hash(after, sibling)
-        place, last = place >> 1, last >> 1
-    return last == 0 and before == earlier_root and after == root
 
 
 def _split(width: int) -> int:

@@ -32,7 +32,7 @@ from stopwork.ledger.verify import Outcome, verify_bundle
 
 _CHUNK_BYTES: Final = 1024 * 1024
 #: What tells no more than that something happened. Everything else beside the entries retells them, and is withheld unless it is asked for.
-TELLS_LITTLE: Final = frozenset({bag.JOURNAL, bag.PROOFS})
+TELLS_LITTLE: Final = frozenset({bag.JOURNAL, bag.PROOFS, bag.ANCHORS})
 
 
 class Rules(Struct, frozen=True, kw_only=True):

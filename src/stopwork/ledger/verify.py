@@ -11,7 +11,8 @@ A bundle is a BagIt 1.0 bag (RFC 8493) in a zip file whose every byte is prescri
        ├─ checkpoint.txt             signed note (C2SP): origin, size and root of the log
        └─ manifest-sha256.txt        which covers every file under data/, among them
           ├─ data/journal.jsonl          the sealed entries, one per line
-          └─ data/proofs.jsonl           for each, its place in the log's Merkle tree (RFC 6962)
+          ├─ data/proofs.jsonl           for each, its place in the log's Merkle tree (RFC 6962)
+          └─ data/anchors.jsonl          checkpoints kept elsewhere, with proof that the log grew from them
 
 A copy of this file is in every bundle; whoever distrusts a bundle uses a copy from somewhere else.
 """
@@ -69,7 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Verify a Stopwork evidence bundle, offline.")
     parser.add_argument("bundle", help="the .zip file as it was exported")
     parser.add_argument(
-        "--key", action="append", default=[], metavar="VKEY", help="a key you trust: name+id+base64"
+        "--key",
+        action="append",
+        default=[],
+        metavar="VKEY",
+        help="a key you trust, of a signer or a witness: name+id+base64",
     )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     options = parser.parse_args(arguments)

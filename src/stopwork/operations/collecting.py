@@ -80,7 +80,9 @@ class Collection:
         collected = CustodyLine(
             at=self.now, by=self._by, deed=CustodyDeed.SEALED, what=self._bundle, why=self._why
         )
-        self._written.lines("anchors.jsonl", receipts(view, self._size))
+        # Whole: the verifier reads the receipts, however large they are.
+        kept = self._written.line_file("anchors.jsonl")
+        kept.writelines(msgspec.json.encode(each) + b"\n" for each in receipts(view, self._size))
         self._written.lines("custody.jsonl", (*custody(view, self._case.incident.id), collected))
         self._add_contents()
         self._written.files["index.html"] = self._index().encode()

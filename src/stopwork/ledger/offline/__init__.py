@@ -11,7 +11,18 @@ import ast
 from functools import cache
 from importlib import resources
 
-PARTS = ("broken", "bag", "inclusion", "ed25519", "signed", "container", "redaction", "report", "checks")
+PARTS = (
+    "broken",
+    "bag",
+    "inclusion",
+    "ed25519",
+    "signed",
+    "container",
+    "redaction",
+    "elsewhere",
+    "report",
+    "checks",
+)
 
 
 @cache

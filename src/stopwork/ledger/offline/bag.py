@@ -6,7 +6,7 @@ BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 BAG_INFO, BAGIT_TXT, CHECKPOINT, VERIFIER = "bag-info.txt", "bagit.txt", "checkpoint.txt", "verify.py"
 MANIFEST, TAG_MANIFEST, STATEMENT = "manifest-sha256.txt", "tagmanifest-sha256.txt", "statement.dsse.json"
-JOURNAL, PROOFS = "data/journal.jsonl", "data/proofs.jsonl"
+JOURNAL, PROOFS, ANCHORS = "data/journal.jsonl", "data/proofs.jsonl", "data/anchors.jsonl"
 
 COVERED_TAG_FILES = (BAG_INFO, BAGIT_TXT, CHECKPOINT, MANIFEST, VERIFIER)
 TAG_FILES = (*COVERED_TAG_FILES, STATEMENT, TAG_MANIFEST)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from stopwork.ledger.offline.bag import (
+    ANCHORS,
     BAG_INFO,
     BAGIT,
     BAGIT_TXT,
@@ -36,6 +37,7 @@ from stopwork.ledger.offline.bag import (
 from stopwork.ledger.offline.broken import Broken
 from stopwork.ledger.offline.container import MAX_NAME_BYTES, Window, directory, read_at, read_members
 from stopwork.ledger.offline.ed25519 import verify_ed25519
+from stopwork.ledger.offline.elsewhere import MAX_ANCHOR_LINE_BYTES, MAX_PLACES, Elsewhere, read_place
 from stopwork.ledger.offline.inclusion import leaf_hash, verify_inclusion
 from stopwork.ledger.offline.redaction import NOTHING_WITHHELD, REDACTION, parse_redaction, stands_for
 from stopwork.ledger.offline.report import Check, Facts, Outcome, Report, limits_of, proven_by
@@ -61,7 +63,8 @@ class Inspection:
 
     def __init__(self, file: BinaryIO, expected_keys: Sequence[Key]) -> None:
         self._file = file
-        self._expected_keys = expected_keys
+        self._expected_keys = [key for key in expected_keys if not key.cosigns]
+        self._witnesses = [key for key in expected_keys if key.cosigns]
         self._members = {member.name: member for member in read_members(file)}
         self._sha256: dict[str, str] = {}
         self._digest = ""
@@ -69,6 +72,7 @@ class Inspection:
         self._key: Key | None = None
         self._whole_log = False
         self._withheld = NOTHING_WITHHELD
+        self._elsewhere: tuple[Elsewhere, ...] = ()
 
     def checks(self) -> Iterator[Check]:
         checks = [
@@ -79,8 +83,10 @@ class Inspection:
             self.statement,
             self.checkpoint,
             self.entries,
+            *([self.anchors] if ANCHORS in self._members else []),
+            *([self.key] if self._expected_keys else []),
         ]
-        for check in [*checks, self.key] if self._expected_keys else checks:
+        for check in checks:
             try:
                 yield Check(check.__name__, True, check())
             except Broken as broken:
@@ -238,6 +244,15 @@ class Inspection:
         self._whole_log = count == log.size
         return f"{count} entries are in the log, unchanged and in order{self._so_many_withheld(withheld)}"
 
+    def anchors(self) -> str:
+        """The log grew from every checkpoint that is said to be kept elsewhere, and witnesses whose keys are known signed theirs."""
+        lines = list(itertools.islice(self._lines(ANCHORS, MAX_ANCHOR_LINE_BYTES), MAX_PLACES + 1))
+        if len(lines) > MAX_PLACES:
+            raise Broken(f"{ANCHORS} names more than {MAX_PLACES} places", ANCHORS)
+        log, signer = self._log(), self._signer()
+        self._elsewhere = tuple(read_place(line, log, signer, self._witnesses) for line in lines)
+        return f"the log grew from the checkpoints that {len(lines)} places are said to keep"
+
     def key(self) -> str:
         """The key is one of those that the user trusts."""
         signer = self._signer()
@@ -255,8 +270,11 @@ class Inspection:
             key_compared=compared,
             whole_log=self._whole_log,
             redacted=self._withheld != NOTHING_WITHHELD,
+            elsewhere=self._elsewhere,
+            witnesses=[key.name for key in self._witnesses],
         )
-        return Report(Outcome.VERIFIED, checks, facts, compared, proven_by(facts), limits)
+        proven = proven_by(facts, self._elsewhere)
+        return Report(Outcome.VERIFIED, checks, facts, compared, proven, limits, self._elsewhere)
 
     def _facts(self) -> Facts | None:
         try:

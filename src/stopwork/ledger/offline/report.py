@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any
+
+from stopwork.ledger.offline.elsewhere import Elsewhere
 
 
 class Outcome(IntEnum):
@@ -54,6 +57,7 @@ class Report:
     key_compared: bool = False
     proven: tuple[str, ...] = ()
     not_proven: tuple[str, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     @property
     def failure(self) -> Check | None:
@@ -77,13 +81,22 @@ class Report:
             lines += [f"  {name.replace('_', ' '):<12}{value}" for name, value in asdict(self.facts).items()]
         for title, sentences in (("Proven", self.proven), ("Not proven", self.not_proven)):
             lines += ["", title + ":", *(f"  - {sentence}" for sentence in sentences)] if sentences else []
-        return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in "\n".join([*lines, ""]))
+        # A line that a bundle's words could begin would be taken for one of this report.
+        return "".join("".join(c if c.isprintable() else "\ufffd" for c in line) + "\n" for line in lines)
 
 
-def proven_by(facts: Facts) -> tuple[str, ...]:
+def proven_by(facts: Facts, elsewhere: Sequence[Elsewhere] = ()) -> tuple[str, ...]:
     """Answer what holds of a bundle that passed every check."""
-    if facts.withheld_entries or facts.withheld_files:
-        return _proven_although_redacted(facts)
+    redacted = facts.withheld_entries or facts.withheld_files
+    witnessed = [
+        f"The log had its first {each.size} entries when they were {each.seen}, and is grown from them: they are no younger."
+        for each in elsewhere
+        if each.witness
+    ]
+    return (*(_proven_although_redacted(facts) if redacted else _proven_of_all(facts)), *witnessed)
+
+
+def _proven_of_all(facts: Facts) -> tuple[str, ...]:
     signed = f"The holder of the key {facts.fingerprint} signed exactly these {facts.files} files: nothing was added, removed or changed since."
     sealed = f"Each of the {facts.entries} entries stands, unchanged, at its place among the first {facts.log_size} entries of the log {facts.origin}."
     return (signed, sealed)
@@ -102,10 +115,29 @@ def _proven_although_redacted(facts: Facts) -> tuple[str, ...]:
     return (kept, shown)
 
 
-def limits_of(*, key_compared: bool, whole_log: bool, redacted: bool = False) -> tuple[str, ...]:
-    """Answer what no bundle proves, and what this one does not."""
+def limits_of(
+    *,
+    key_compared: bool,
+    whole_log: bool,
+    redacted: bool = False,
+    elsewhere: Sequence[Elsewhere] = (),
+    witnesses: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """Answer what no bundle proves, and what this one does not; ``witnesses`` are those whose keys the reader gave."""
     limits = [_ANYONES_KEY] if not key_compared else []
     limits += [_WITHHELD] * redacted + [_TRUTH, _TIME, _BEFORE]
+    limits += [
+        f"That {each.place} ({each.anchor}) keeps the log's first {each.size} entries, as this server noted {each.at}: {each.seen}. "
+        f"Look there whether the root is {each.root}."
+        for each in elsewhere
+        if not each.witness
+    ]
+    seen_by = {each.witness for each in elsewhere}
+    limits += [
+        f"That the witness {name} ever saw this log: no checkpoint here is cosigned with its key."
+        for name in witnesses
+        if name not in seen_by
+    ]
     return tuple(limits if whole_log else [*limits, _SELECTION])
 
 

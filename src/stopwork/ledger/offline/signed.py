@@ -121,6 +121,13 @@ def cosigned_message(text: str, unix_s: int) -> bytes:
     return f"cosignature/v1\ntime {unix_s}\n{text}".encode()
 
 
+def cosigned_at(note: str, witness: Key) -> int:
+    """Answer when a witness says that it signed this note, in seconds since 1970; the note's signatures are checked already."""
+    lines = note.rpartition("\n\n")[2].split("\n")
+    blobs = (decode_base64(match[2]) for match in map(_SIGNATURE_LINE.fullmatch, lines) if match)
+    return next(int.from_bytes(blob[4:12], "big") for blob in blobs if blob[:4] == witness.id)
+
+
 def parse_checkpoint(text: str) -> Checkpoint:
     """Answer what a checkpoint's text says; extension lines are allowed and ignored."""
     lines = text.split("\n")
