@@ -66,10 +66,7 @@ class Spend(Record):
         )
 
     def having_told(self, breaches: Sequence[Breach]) -> Spend:
-        return replace(self, told=(*self.told, *(each.name for each in breaches))) if breaches else self
-
-    def of(self, unit: str) -> float:
-        return float(getattr(self, unit))
+        return replace(self, told=(*self.told, *(each.name for each in breaches)))
 
 
 class Usual(Record):
@@ -80,6 +77,8 @@ class Usual(Record):
 
 
 NOTHING = Spend()
+A_READ = Spend(calls=1.0)
+A_WRITE = Spend(calls=1.0, writes=1.0)
 
 
 class State(Record):
@@ -121,7 +120,7 @@ class Cost(Detector[State]):
                 more = Spend(usd=event.cost_usd or 0.0, tokens=event.tokens, unpriced=unpriced)
                 return _spent(state, event, more, BY_STEP, entry.at, rules)
             case CallDecided(verdict=Verdict.ALLOW) as event:
-                more = Spend(calls=1, writes=event.effect is not EffectKind.READ)
+                more = A_READ if event.effect is EffectKind.READ else A_WRITE
                 return _spent(state, event, more, BY_CALL, entry.at, rules)
             case RunFinished() as event if event.run not in state.finished:
                 return _keep(state, event), ()
@@ -144,7 +143,7 @@ def _usual(past: Sequence[Spend]) -> dict[str, Usual]:
         return {}
     usual = {}
     for unit in NOTICEABLE:
-        spent = sorted(each.of(unit) for each in past)
+        spent = sorted(getattr(each, unit) for each in past)
         middle = median(spent)
         spread = NORMAL_SPREAD * median(abs(value - middle) for value in spent)
         usual[unit] = Usual(median=middle, bound=max(middle + SPREADS * spread, spent[-HABIT_RUNS]))
@@ -163,52 +162,57 @@ def _spent(
     if manifest is None or not manifest.alerts.cost.enabled:
         return state, ()
     alert, budget = manifest.alerts.cost, manifest.budget
-    of_run = state.runs.get(event.run, NOTHING).plus(more)
+    known = state.runs.get(event.run)
+    of_run = more if known is None else known.plus(more)
     breaches: tuple[Breach, ...] = ()
     by_day = False
     for unit, for_run, for_day in units:
         by_day = by_day or getattr(budget, for_day) is not None
-        if (limit := getattr(budget, for_run)) is not None:
+        limit = getattr(budget, for_run)
+        if limit is not None and getattr(of_run, unit) >= alert.of_budget * limit:
             breaches += _of_budget("run", unit, of_run, limit, alert)
     if units is BY_STEP and (usual := state.usual.get(event.workflow)):
-        for unit, known in usual.items():
-            if of_run.of(unit) > known.bound:
-                breaches += _unusual(of_run, unit, known, alert)
+        for unit, normal in usual.items():
+            if getattr(of_run, unit) > normal.bound:
+                breaches += _unusual(of_run, unit, normal, alert)
     if breaches:
         of_run = of_run.having_told(breaches)
-    state = replace(state, runs=state.runs.put(event.run, of_run, at_most=MOST_RUNS))
+    runs, days = state.runs.put(event.run, of_run, at_most=MOST_RUNS), state.days
     if by_day:
-        state, of_its_day = _of_day(state, event.workflow, more, units, at, budget, alert)
+        days, of_its_day = _of_day(days, f"{event.workflow}/{at.toordinal()}", more, units, budget, alert)
         breaches += of_its_day
+    state = replace(state, runs=runs, days=days)
+    if not breaches:
+        return state, ()
     return state, tuple(
         _finding(each, event.workflow, event.run, at, alert, of_run.unpriced) for each in breaches
     )
 
 
 def _of_day(
-    state: State,
-    workflow: str,
+    days: Table[Spend],
+    day: str,
     more: Spend,
     units: Sequence[tuple[str, str, str]],
-    at: datetime,
     budget: Budget,
     alert: CostAlert,
-) -> tuple[State, tuple[Breach, ...]]:
+) -> tuple[Table[Spend], tuple[Breach, ...]]:
     """Count what was spent to its day, where anything of it has a limit."""
-    day = f"{workflow}/{at.toordinal()}"
-    spend = state.days.get(day, NOTHING).plus(more)
+    known = days.get(day)
+    spend = more if known is None else known.plus(more)
     breaches: tuple[Breach, ...] = ()
     for unit, _, for_day in units:
-        if (limit := getattr(budget, for_day)) is not None:
+        limit = getattr(budget, for_day)
+        if limit is not None and getattr(spend, unit) >= alert.of_budget * limit:
             breaches += _of_budget("day", unit, spend, limit, alert)
-    spend = spend.having_told(breaches)
-    return replace(state, days=state.days.put(day, spend, at_most=MOST_DAYS)), breaches
+    if breaches:
+        spend = spend.having_told(breaches)
+    return days.put(day, spend, at_most=MOST_DAYS), breaches
 
 
 def _of_budget(period: str, unit: str, spend: Spend, limit: float, alert: CostAlert) -> tuple[Breach, ...]:
-    """Answer whether a limit of the period is reached, or neared, and that has not been told; only the graver of the two."""
-    if (value := spend.of(unit)) < alert.of_budget * limit:
-        return ()
+    """Answer that a limit of the period is reached, or neared, where that has not been told; only the graver of the two."""
+    value = getattr(spend, unit)
     over = value >= limit
     name = f"{period}_{unit}_{'reached' if over else 'near'}"
     if name in spend.told:
@@ -229,7 +233,7 @@ def _of_budget(period: str, unit: str, spend: Spend, limit: float, alert: CostAl
 
 
 def _unusual(spend: Spend, unit: str, usual: Usual, alert: CostAlert) -> tuple[Breach, ...]:
-    value, name = spend.of(unit), f"run_{unit}_unusual"
+    value, name = getattr(spend, unit), f"run_{unit}_unusual"
     limit = max(alert.over_usual * usual.median, usual.bound, NOTICEABLE[unit])
     if value <= limit or name in spend.told:
         return ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from msgspec.structs import replace
 
@@ -28,6 +28,8 @@ from stopwork.ledger.words import (
     Verdict,
 )
 from stopwork.manifest.model import FailureAlert
+
+V = TypeVar("V")
 
 MOST_RUNS = 1_024
 MOST_CALLS = 500
@@ -65,7 +67,7 @@ class Pending(Record):
 
 class Tally(Record):
     """What a run did so far. ``failed`` maps an action to the call that failed, until the same action
-    succeeds.
+    succeeds; ``pending`` are the calls of this run alone, and few at a time.
 
     ``writes`` changed something; ``unsure`` may have. ``after_error`` counts the writes that followed an
     error.
@@ -73,10 +75,10 @@ class Tally(Record):
 
     attempt: int = 1
     retry_of: str | None = None
-    pending: Table[Pending] = Table()
+    pending: dict[str, Pending] = {}
     writes: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
-    failed: Table[str] = Table()
+    failed: dict[str, str] = {}
     refused: int = 0
     after_error: int = 0
     finished: RunStatus | None = None
@@ -102,8 +104,8 @@ class FailedRun(Detector[State]):
                 return _started(state, event, entry.at, rules)
             case CallDecided() as event:
                 return _put(state, event.run, _decided(_tally(state, event.run), event)), ()
-            case CallFinished() as event:
-                return _put(state, event.run, _call_finished(_tally(state, event.run), event)), ()
+            case CallFinished() as event if (tally := state.runs.get(event.run)) is not None:
+                return _put(state, event.run, _call_finished(tally, event)), ()
             case RunFinished() as event:
                 return _finished(state, event, entry.at, rules)
             case _:
@@ -111,7 +113,7 @@ class FailedRun(Detector[State]):
 
 
 def _tally(state: State, run: str) -> Tally:
-    return state.runs.get(run, Tally())
+    return state.runs.get(run) or Tally()
 
 
 def _put(state: State, run: str, tally: Tally) -> State:
@@ -127,36 +129,42 @@ def _decided(tally: Tally, event: CallDecided) -> Tally:
     writes = event.effect is not EffectKind.READ
     # To try the failed action again is not to go on after the error.
     went_on = writes and bool(tally.failed) and action not in tally.failed
-    pending = Pending(action=action, writes=writes)
-    return replace(
-        tally,
-        pending=tally.pending.put(event.call, pending, at_most=MOST_CALLS),
-        after_error=tally.after_error + went_on,
-    )
+    pending = _with(tally.pending, event.call, Pending(action=action, writes=writes))
+    return replace(tally, pending=pending, after_error=tally.after_error + went_on)
 
 
 def _call_finished(tally: Tally, event: CallFinished) -> Tally:
     call = tally.pending.get(event.call)
     if call is None:
         return tally
-    unsure = tuple(other for other in tally.unsure if other != event.call)
+    unsure = tally.unsure and tuple(other for other in tally.unsure if other != event.call)
     if event.outcome is Outcome.SUCCEEDED:
         return replace(
             tally,
-            pending=tally.pending.without(event.call),
+            pending=_without(tally.pending, event.call),
             writes=_and(tally.writes, event.call) if call.writes else tally.writes,
             unsure=unsure,
-            failed=tally.failed.without(call.action),
+            failed=_without(tally.failed, call.action),
         )
     unknown = event.outcome is Outcome.UNKNOWN
     changed = bool(event.effects)
     return replace(
         tally,
-        pending=tally.pending if unknown else tally.pending.without(event.call),
+        pending=tally.pending if unknown else _without(tally.pending, event.call),
         writes=_and(tally.writes, event.call) if changed and not unknown else tally.writes,
         unsure=_and(unsure, event.call) if unknown and call.writes else unsure,
-        failed=tally.failed.put(call.action, event.call, at_most=MOST_CALLS),
+        failed=_with(tally.failed, call.action, event.call),
     )
+
+
+def _with(known: dict[str, V], name: str, value: V) -> dict[str, V]:
+    """Answer these with one more; the oldest are forgotten where they are too many."""
+    more = {each: known[each] for each in known if each != name} | {name: value}
+    return more if len(more) <= MOST_CALLS else dict(list(more.items())[-MOST_CALLS:])
+
+
+def _without(known: dict[str, V], name: str) -> dict[str, V]:
+    return {each: value for each, value in known.items() if each != name} if name in known else known
 
 
 def _and(calls: tuple[str, ...], call: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final
 from msgspec.structs import replace
 
 from stopwork.detect.detector import Detector, Finding, is_quiet
-from stopwork.detect.looks import Look, Looked, Place, content_of, look_at
+from stopwork.detect.looks import Look, Place, content_of, look_at
 from stopwork.detect.outside import company_of
 from stopwork.detect.patterns import Doubt, Kind, Sight, sights
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, weighs
@@ -80,21 +80,18 @@ class SensitiveData(Detector[State]):
     state_type = State
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
-        event = entry.event
-        if not isinstance(event, Looked):
-            return state, ()
+        event: Any = entry.event
         content = content_of(event)
         compiled = rules(event.workflow) if content else None
         if compiled is None or not compiled.manifest.alerts.sensitive_data.enabled:
             return state, ()
-        seen = [
-            sight for sight in sights(content, compiled.restricted) if sight.doubt is not Doubt.NO_CONTEXT
-        ]
-        return (
-            _judge(state, look_at(event, content, entry.at, compiled), seen, compiled)
-            if seen
-            else (state, ())
-        )
+        # Of nearly all records this is the end.
+        if not (every := sights(content, compiled.restricted)):
+            return state, ()
+        seen = [sight for sight in every if sight.doubt is not Doubt.NO_CONTEXT]
+        if not seen:
+            return state, ()
+        return _judge(state, look_at(event, content, entry.at, compiled), seen, compiled)
 
 
 def _judge(
