@@ -229,6 +229,8 @@ def is_word(value: str) -> bool:
     """Answer whether a text can be one of a few names for kinds of things: no number, date, address or sentence."""
     return (
         0 < len(value) <= MOST_WORD_CHARS
+        # What counts or numbers something ends in a digit, mostly.
+        and not value[-1].isdigit()
         and value.replace("_", "").replace("-", "").replace(" ", "").isalpha()
         and value.count(" ") < 3
     )

@@ -20,7 +20,6 @@ from stopwork.detect.detector import Detector, Finding, is_quiet
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists
 from stopwork.detect.table import Table
 from stopwork.detect.writeback import (
-    NOTHING,
     Habit,
     Oddity,
     against_habit,
@@ -120,9 +119,10 @@ def _written(
     manifest: Manifest | None = None
     for effect in effects:
         compiled = rules(effect.workflow)
-        fields = changed(effect)
-        made = effect.operation is Operation.CREATED
-        if compiled is None or effect.id in state.seen or not (fields or made):
+        if compiled is None or effect.id in state.seen:
+            continue
+        fields, made = changed(effect), effect.operation is Operation.CREATED
+        if not (fields or made):
             continue
         found = _odd(effect, fields, state, compiled.manifest)
         state = _learned(state, effect, found)
@@ -142,13 +142,12 @@ def _odd(
     effect: Effect, fields: Mapping[str, tuple[Any, Any]], state: State, manifest: Manifest
 ) -> list[Oddity]:
     place, tool = _place(effect), manifest.tools.get(effect.tool)
-    declared = manifest.objects[place].fields if place in manifest.objects else NOTHING
     habits = state.habits.get(place, {})
     risky = tool is not None and tool.risk is Risk.HIGH
-    return [
-        *against_the_rules(effect, fields, declared),
-        *against_habit(effect, fields, habits, risky=risky),
-    ]
+    odd = [*against_habit(effect, fields, habits, risky=risky)]
+    if declared := manifest.objects.get(place):
+        odd = [*against_the_rules(effect, fields, declared.fields), *odd]
+    return odd
 
 
 def _learned(state: State, effect: Effect, odd: Iterable[Oddity]) -> State:

@@ -119,7 +119,9 @@ class Cost(Detector[State]):
                 unpriced = 1 if event.tokens and event.cost_usd is None else 0
                 more = Spend(usd=event.cost_usd or 0.0, tokens=event.tokens, unpriced=unpriced)
                 return _spent(state, event, more, BY_STEP, entry.at, rules)
-            case CallDecided(verdict=Verdict.ALLOW) as event:
+            case CallDecided() as event:
+                if event.verdict is not Verdict.ALLOW:
+                    return state, ()
                 more = A_READ if event.effect is EffectKind.READ else A_WRITE
                 return _spent(state, event, more, BY_CALL, entry.at, rules)
             case RunFinished() as event if event.run not in state.finished:

@@ -72,14 +72,14 @@ class Drift(Detector[State]):
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
-            case CallDecided(verdict=Verdict.ALLOW) as event:
+            case CallDecided() as event:
                 run = state.going.get(event.run)
-                if run is None or event.renewed:
+                if run is None or event.renewed or event.verdict is not Verdict.ALLOW:
                     return state, ()
                 run = replace(run, counts=counted(run.counts, event.tool, event.args))
                 return replace(state, going=state.going.put(event.run, run, at_most=MOST_GOING)), ()
-            case StepRecorded(kind=StepKind.MODEL_CALL) as event:
-                model = event.facts.get("model")
+            case StepRecorded() as event:
+                model = event.facts.get("model") if event.kind is StepKind.MODEL_CALL else None
                 return _model_called(state, event, model, entry.at, rules) if model else (state, ())
             case RunStarted() as event if event.run not in state.going:
                 return _started(state, event, entry.at, rules)

@@ -14,7 +14,7 @@ second time (a charge, a counter, a switch). That, and what was said in other wo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import ClassVar
@@ -128,14 +128,16 @@ class DuplicateAction(Detector[State]):
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
+            case CallDecided() as event:
+                if event.verdict is not Verdict.ALLOW or event.effect is EffectKind.READ:
+                    return state, ()
+                return _permitted(state, event, entry, rules)
+            case CallFinished() as event:
+                if event.outcome is Outcome.FAILED and not event.effects:
+                    return _without_call(state, event.call), ()
+                return _changed(state, event, rules) if event.call in state.asked else (state, ())
             case RunStarted() as event:
                 return _remember_run(state, _run_of(event, event.trigger_id, event.attempt, entry)), ()
-            case CallDecided(verdict=Verdict.ALLOW) as event if event.effect is not EffectKind.READ:
-                return _permitted(state, event, entry, rules)
-            case CallFinished(outcome=Outcome.FAILED, effects=()) as event:
-                return _without_call(state, event.call), ()
-            case CallFinished() as event if event.call in state.asked:
-                return _changed(state, event, rules)
             case PlanProposed() as event:
                 return _plan(state, event.items), ()
             case ItemFinished(state=ItemState.VERIFIED) as event:
@@ -168,20 +170,20 @@ def _permitted(
     state: State, event: CallDecided, entry: Entry, rules: Rulebook
 ) -> tuple[State, tuple[Finding, ...]]:
     compiled = rules(event.workflow)
-    if (
-        compiled is None
-        or event.call in state.undone
-        or not compiled.manifest.alerts.duplicate_action.enabled
-    ):
+    if compiled is None or event.call in state.undone:
+        return state, ()
+    alert = compiled.manifest.alerts.duplicate_action
+    if not alert.enabled:
         return state, ()
     # A run that began before anybody watched is its own occasion: nothing is known that joins it to another.
     run = state.runs.get(event.run) or _run_of(event, event.run, 1, entry)
-    alert = compiled.manifest.alerts.duplicate_action
     declared = (
         compiled.declared_alert_key(event.tool, event.args, run, event.source or "") if alert.key else None
     )
-    action_key = (
-        ("key", declared) if declared is not None else (event.tool, event.args_digest, run.trigger_id)
+    action = (
+        f"{event.tool}\x1f{event.args_digest}\x1f{run.trigger_id}"
+        if declared is None
+        else f"key\x1f{declared}"
     )
     adds = event.effect in ADDING
     asked = Asked(
@@ -193,7 +195,7 @@ def _permitted(
         effect=event.effect,
         permission=event.permission,
         trigger=event.trigger,
-        key="\x1f".join((event.workflow, *action_key)),
+        key=f"{event.workflow}\x1f{action}",
         action=declared or event.args_digest,
         compared="declared key" if declared is not None else "arguments" if adds else "arguments and changes",
     )
@@ -228,11 +230,18 @@ def _changed(state: State, event: CallFinished, rules: Rulebook) -> tuple[State,
     compiled, values = rules(asked.workflow), dict(islice(_values(event.effects), MOST_VALUES))
     if compiled is None or not values:
         return state, ()
-    known = state.actions.get(asked.key, Action()).sightings
-    if not any(each.left.get(name) == found for each in known for name, (found, _) in values.items()):
+    known = state.actions.get(asked.key)
+    if known is not None and not _has_left(known, values):
         state = replace(state, actions=state.actions.without(asked.key))
     left = {name: after for name, (_, after) in values.items()}
     return _count(state, asked, left, compiled.manifest.alerts.duplicate_action)
+
+
+def _has_left(action: Action, values: Mapping[str, tuple[str, str]]) -> bool:
+    """Answer whether any of the values that were found is what one of these calls had left."""
+    return any(
+        each.left.get(name) == found for each in action.sightings for name, (found, _) in values.items()
+    )
 
 
 def _values(effects: Iterable[Effect]) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -263,10 +272,13 @@ def _mark(value: object) -> str:
 def _count(
     state: State, asked: Asked, left: dict[str, str], alert: DuplicateAlert
 ) -> tuple[State, tuple[Finding, ...]]:
-    known = state.actions.get(asked.key, Action())
-    if any(sighting.call == asked.call for sighting in known.sightings):
-        return state, ()
+    known = state.actions.get(asked.key)
     sighting = Sighting(call=asked.call, run=asked.run, at=asked.at, left=left)
+    if known is None:
+        first = Action(sightings=(sighting,))
+        return replace(state, actions=state.actions.put(asked.key, first, at_most=MOST_KEYS)), ()
+    if any(each.call == asked.call for each in known.sightings):
+        return state, ()
     action = _with_sighting(known, sighting, alert.window)
     if asked.alike < action.alike:
         action = replace(action, alike=asked.alike)

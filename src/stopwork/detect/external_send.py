@@ -113,7 +113,9 @@ class ExternalSend(Detector[State]):
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
-            case CallDecided(verdict=Verdict.ALLOW) as event if event.effect is not EffectKind.READ:
+            case CallDecided() as event:
+                if event.verdict is not Verdict.ALLOW or event.effect is EffectKind.READ:
+                    return state, ()
                 return _permitted(state, event, entry.at, rules)
             case RunFinished() as event if event.run in state.of_run:
                 return _learn_run(state, event.run), ()

@@ -100,12 +100,12 @@ class FailedRun(Detector[State]):
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
-            case RunStarted() as event:
-                return _started(state, event, entry.at, rules)
             case CallDecided() as event:
                 return _put(state, event.run, _decided(_tally(state, event.run), event)), ()
             case CallFinished() as event if (tally := state.runs.get(event.run)) is not None:
                 return _put(state, event.run, _call_finished(tally, event)), ()
+            case RunStarted() as event:
+                return _started(state, event, entry.at, rules)
             case RunFinished() as event:
                 return _finished(state, event, entry.at, rules)
             case _:

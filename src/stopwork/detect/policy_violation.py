@@ -114,20 +114,24 @@ class PolicyViolation(Detector[State]):
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
+            case CallDecided() as event:
+                # A call that waits for people is decided again when they have answered.
+                if event.would is not Verdict.DENY or event.verdict is Verdict.WAIT:
+                    return state, ()
+                broken = [reason for reason in event.reasons if _is_rule(reason)]
+                return _judge(state, _by_call(event, broken, entry.at), rules) if broken else (state, ())
+            case StepRecorded() as event:
+                if event.kind is not StepKind.GUARDRAIL or not _reports_violation(event):
+                    return state, ()
+                return _judge(state, _by_guardrail(event, entry.at), rules)
+            case CallFinished() | EffectsObserved() as event:
+                further = [effect for effect in event.effects if effect.exceeds is not None]
+                return _judge(state, _by_effects(further, entry.at), rules) if further else (state, ())
             case RunStarted() as event:
                 conduct = replace(_conduct(state, event.run), trigger=event.trigger)
                 return _put(state, event.run, conduct), ()
             case RunFinished() as event if event.run in state.runs:
                 return replace(state, runs=state.runs.without(event.run)), ()
-            # A call that waits for people is decided again when they have answered.
-            case CallDecided(would=Verdict.DENY) as event if event.verdict is not Verdict.WAIT:
-                broken = [reason for reason in event.reasons if _is_rule(reason)]
-                return _judge(state, _by_call(event, broken, entry.at), rules) if broken else (state, ())
-            case StepRecorded(kind=StepKind.GUARDRAIL) as event if _reports_violation(event):
-                return _judge(state, _by_guardrail(event, entry.at), rules)
-            case CallFinished() | EffectsObserved() as event:
-                further = [effect for effect in event.effects if effect.exceeds is not None]
-                return _judge(state, _by_effects(further, entry.at), rules) if further else (state, ())
             case _:
                 return state, ()
 

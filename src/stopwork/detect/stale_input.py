@@ -72,6 +72,14 @@ class StaleInput(Detector[State]):
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
+            case CallDecided() as event:
+                return (
+                    _called(state, event, entry.at, rules) if event.verdict is Verdict.ALLOW else (state, ())
+                )
+            case StepRecorded() as event:
+                return (
+                    _read(state, event, entry.at, rules) if event.kind is StepKind.RETRIEVAL else (state, ())
+                )
             case RunStarted() as event:
                 state = replace(
                     state, triggers=state.triggers.put(event.run, event.trigger, at_most=MOST_RUNS)
@@ -80,10 +88,6 @@ class StaleInput(Detector[State]):
                 return state if before is None else _works_for(state, event.run, before), ()
             case RunFinished() as event if event.run in state.triggers:
                 return replace(state, triggers=state.triggers.without(event.run)), ()
-            case StepRecorded(kind=StepKind.RETRIEVAL) as event:
-                return _read(state, event, entry.at, rules)
-            case CallDecided(verdict=Verdict.ALLOW) as event:
-                return _called(state, event, entry.at, rules)
             case _:
                 return state, ()
 

@@ -96,7 +96,9 @@ class WriteFailure(Detector[State]):
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
-            case CallDecided(verdict=Verdict.ALLOW) as event if event.effect is not EffectKind.READ:
+            case CallDecided() as event:
+                if event.verdict is not Verdict.ALLOW or event.effect is EffectKind.READ:
+                    return state, ()
                 return _permitted(state, event, entry.at, rules), ()
             case CallFinished() as event:
                 write = state.writes.get(event.call) or state.failed.get(event.call)
@@ -138,21 +140,22 @@ def _permitted(state: State, event: CallDecided, at: datetime, rules: Rulebook) 
 def _ended(
     state: State, known: Write, event: CallFinished, at: datetime, rules: Rulebook
 ) -> tuple[State, tuple[Finding, ...]]:
-    write = replace(known, at=at, error=(event.error or "")[:MOST_ERROR_CHARS])
     state = state.without([event.call])
     if event.reconciled:
         return state, ()
+    error = (event.error or "")[:MOST_ERROR_CHARS]
     if event.outcome is Outcome.UNKNOWN:
-        write = replace(write, failure=How.UNKNOWN)
+        write = replace(known, at=at, error=error, failure=How.UNKNOWN)
         return replace(state, writes=state.writes.put(event.call, write, at_most=MOST_CALLS)), ()
     if event.outcome is not Outcome.SUCCEEDED:
-        write = replace(write, failure=How.FAILED)
+        write = replace(known, at=at, error=error, failure=How.FAILED)
         return replace(state, failed=state.failed.put(event.call, write, at_most=MOST_CALLS)), ()
-    state = state.without([call for call, each in state.failed.items() if _same_action(each, write)])
-    doubt = _doubt(rules(event.workflow), write, event.result)
+    if len(state.failed):
+        state = state.without([call for call, each in state.failed.items() if _same_action(each, known)])
+    doubt = _doubt(rules(event.workflow), known, event.result)
     if not doubt:
         return state, ()
-    return _tell(state, [replace(write, failure=How.NOT_VERIFIED, error=doubt)], rules)
+    return _tell(state, [replace(known, at=at, failure=How.NOT_VERIFIED, error=doubt)], rules)
 
 
 def _same_action(each: Write, other: Write) -> bool:

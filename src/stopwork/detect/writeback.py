@@ -22,10 +22,10 @@ A_NEW_HABIT = 10
 
 HABIT = "habit"
 
+_KINDS = {bool: "yes or no", int: "number", float: "number", str: "text"}
+
 MOST_FIELDS = 60
 MOST_VALUE_CHARS = 100
-
-NOTHING: Mapping[str, FieldRule] = {}
 
 
 class Oddity(Record):
@@ -51,6 +51,8 @@ class Habit(Record):
 
 
 Habits = dict[str, Habit]
+
+UNKNOWN = Habit()
 
 
 def content_of(image: Image) -> dict[str, Any] | None:
@@ -117,9 +119,8 @@ def against_habit(
     """Answer what a field has never held: another type of value, or nothing at all."""
     for name, (before, after) in fields.items():
         habit = habits.get(name)
-        if habit is None or habit.filled < ENOUGH:
+        if habit is None or habit.filled < ENOUGH or (kind := _kind(after)) == habit.kind:
             continue
-        kind = _kind(after)
         oddity = Oddity(
             object=effect.object_key,
             field=name,
@@ -129,7 +130,7 @@ def against_habit(
             after=short(after),
             threshold=habit.kind,
         )
-        if kind not in ("empty", habit.kind) and habit.kind != "mixed":
+        if kind != "empty" and habit.kind != "mixed":
             yield oddity
         elif kind == "empty" and not habit.empty and name in (content_of(effect.after) or {}):
             objects = {*habit.against, effect.object_key}
@@ -146,7 +147,7 @@ def learned(effect: Effect, habits: Habits, odd: Mapping[str, Oddity]) -> Habits
     new: Habits = {}
     for image in (effect.before, effect.after):
         for name, value in (content_of(image) or {}).items():
-            habit = new.get(name) or habits.get(name) or Habit()
+            habit = new.get(name) or habits.get(name) or UNKNOWN
             if image is effect.after and name in odd:
                 if odd[name].rule == HABIT:
                     new[name] = _gone_against(habit, effect.object_key, value)
@@ -171,17 +172,9 @@ def _gone_against(habit: Habit, key: str, value: Any) -> Habit:
 
 
 def _kind(value: Any) -> str:
-    match value:
-        case None | "" | [] | {} | ():
-            return "empty"
-        case bool():
-            return "yes or no"
-        case int() | float():
-            return "number"
-        case str():
-            return "text"
-        case _:
-            return "other"
+    if value or isinstance(value, int | float):
+        return _KINDS.get(type(value), "other")
+    return "empty"
 
 
 def short(value: Any) -> Any:
