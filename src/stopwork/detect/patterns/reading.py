@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,22 +19,15 @@ MOST_DEPTH: Final = 48
 #: So many values of one record are told of.
 MOST_SIGHTS: Final = 100
 MOST_FIELD_CHARS: Final = 120
-#: So many encoded passages of one text are read, and so often one within another.
-MOST_ENCODED: Final = 16
-MOST_ENCODINGS: Final = 2
 
 _FINDERS: Final = (secrets.find, cards.find, accounts.find, identifiers.find)
 _LEAST_NUMBER: Final = 10**11
 _URL: Final = re2.compile(rb"https?://[^\s\"'<>]+")
-#: Plain text in base64 has few letters in the first three of four places; names, digests and pictures have all of them.
-_ENCODED_TEXT: Final = rb"(?:[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][0-9A-Za-z+/_-]){6}"
-_IS_ENCODED_TEXT: Final = re2.compile(_ENCODED_TEXT)
-_ENCODED: Final = re2.compile(rb"(?:[0-9A-Za-z+/_-]\s{0,2}){24,1000}(?:[0-9A-Za-z+/_-]|\s)*")
 
 
 def _screen() -> re2.Set:
     screen = re2.Set.SearchSet()
-    for part in (secrets.SCREEN, cards.SCREEN, accounts.SCREEN, identifiers.SCREEN, _ENCODED_TEXT):
+    for part in (secrets.SCREEN, cards.SCREEN, accounts.SCREEN, identifiers.SCREEN):
         screen.Add(part)
     screen.Compile()
     return screen

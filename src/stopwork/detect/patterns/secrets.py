@@ -64,12 +64,11 @@ _IN_ADDRESS: Final = re2.compile(
     rb"[a-z][a-z0-9+.-]{1,20}://([^\s/:@\"'<>]{1,100}):([^\s/@\"'<>]{3,200})@[A-Za-z0-9\[]"
 )
 _NAMES: Final = (
-    rb"(?i:passwor[dt]|passwd|passphrase|pwd|kennwort|contrase\xc3\xb1a|mot de passe|client_?secret|secret_?key|secret_?access_?key|shared_?secret|api[_ -]?key|access[_ ]?token|"
+    rb"(?i:passw(?:or)?d|passphrase|pwd|client_?secret|secret_?key|secret_?access_?key|shared_?secret|api_?key|api-key|apikey|access_?token|"
     rb"auth_?token|bearer_?token|refresh_?token|private_?key|signing_?key|encryption_?key|connection_?string)"
 )
-_BEARER: Final = re2.compile(rb"(?i)\b(bearer|basic)\s{1,4}([0-9a-z._~+/=-]{16,400})")
 _ASSIGNED: Final = re2.compile(
-    rb"(" + _NAMES + rb")[\"']?(?: provided| given)?\s{0,4}(?:=>?|:|\bis\b)\s{0,4}[\"']?([^\s\"'<>,;]{8,200})"
+    rb"(" + _NAMES + rb")[\"']?\s{0,4}(?:=>?|:|\bis\b)\s{0,4}[\"']?([^\s\"'<>,;]{8,200})"
 )
 _NAMED: Final = re2.compile(_NAMES + rb"$")
 
@@ -79,8 +78,7 @@ SCREEN: Final = b"|".join(
         rb"-----BEGIN [A-Z ]{0,30}PRIVATE KEY",
         rb"eyJ[0-9A-Za-z_-]{10,}\.",
         rb"://[^\s/:@\"]{1,100}:[^\s/@\"]{3,200}@",
-        _NAMES + rb"[\\\"']{0,3}(?: provided| given)?\s{0,4}(?:[=:]|is )",
-        rb"(?i:\b(?:bearer|basic)\s{1,4}[0-9a-z._~+/=-]{16})",
+        _NAMES + rb"[\\\"']{0,3}\s{0,4}(?:[=:]|is )",
     )
 )
 
@@ -156,10 +154,6 @@ def _is_jwt(text: bytes) -> bool:
 
 
 def _assigned(passage: Passage) -> Iterator[Sight]:
-    for match in _BEARER.finditer(passage.text):
-        value = match.group(2).decode().rstrip(".")
-        if _looks_random(value):
-            yield Sight(Kind.CREDENTIAL, f"{match.group(1).decode().lower()} authorization", value, passage.field)
     for match in _ASSIGNED.finditer(passage.text):
         name, value = match.group(1).decode().lower(), match.group(2).decode(errors="replace").rstrip(".)")
         if _looks_random(value):
