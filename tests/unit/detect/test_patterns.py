@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import random
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode, encodebytes, urlsafe_b64encode
 from typing import Any, Final
 
 import pytest
@@ -15,6 +15,11 @@ from hypothesis import strategies as st
 from stopwork.detect.patterns import MOST_SIGHTS, Doubt, Kind, sights
 from stopwork.detect.patterns.checks import crc32_base62, luhn
 from stopwork.manifest.restricted import Restricted
+
+
+def encoded(content: Any) -> str:
+    return b64encode(json.dumps(content, ensure_ascii=False).encode()).decode()
+
 
 RANDOM: Final = "q7Rk2TzL9vXc4BnM8sWd1FgH6jPyUa"
 JWT: Final = ".".join(
@@ -57,6 +62,36 @@ SEEN: Final[dict[str, tuple[Any, list[str]]]] = {
     "an Italian code": ("RSSMRA85T10A562S", ["Italian tax code"]),
     "a Brazilian number": ("CPF 529.982.247-25", ["Brazilian taxpayer number"]),
     "deep within a result": ({"rows": [{"customer": {"notes": ["", f"card {CARD}"]}}]}, ["payment card"]),
+    "a card in groups that no line breaks": ("card 4929\u00a01234\u202f5678\u20099015", ["payment card"]),
+    "a card in an address": ("https://a.test/?c=4929%201234%205678%209015", ["payment card"]),
+    "a card in the address of a form": ("https://a.test/?c=4929+1234+5678+9015", ["payment card"]),
+    "a card as the name of a field": ({"4929 1234 5678 9015": "Ann"}, ["payment card"]),
+    "a card in JSON in base64": (encoded({"customer": {"card": "4929 1234 5678 9015"}}), ["payment card"]),
+    "a card in base64 in base64": (encoded({"a": encoded(["4929 1234 5678 9015"])}), ["payment card"]),
+    "a card in an attachment": (
+        "Content-Transfer-Encoding: base64\r\n\r\n"
+        + encodebytes(b"Ann\n" * 30 + b"4929 1234 5678 9015").decode(),
+        ["payment card"],
+    ),
+    "a card in an address of data": (
+        "data:application/json;base64," + encoded(["Stra\u00dfe", "4929 1234 5678 9015"]),
+        ["payment card"],
+    ),
+    "an account in groups that no line breaks": (
+        "IBAN DE44\u00a05001\u00a00517\u00a05407\u00a03249\u00a031",
+        ["bank account (IBAN)"],
+    ),
+    "a key in what an issuer answers": (
+        f"401: Incorrect API key provided: {RANDOM}.",
+        ["value of api key"],
+    ),
+    "a header in an error": (
+        f"failed: headers={{'Authorization': 'Bearer {RANDOM}'}}",
+        ["bearer authorization"],
+    ),
+    "a password in a header": ({"Authorization": "Basic YXBwOlRyMHViNGRvciE="}, ["basic authorization"]),
+    "a password in German": ("Passwort: k9#Vw2!pQz7m", ["value of passwort"]),
+    "a password in Spanish": ("contrase\u00f1a: k9#Vw2!pQz7m", ["value of contrase\u00f1a"]),
     "several at once": (f"card {CARD}, account {IBAN}", ["payment card", "bank account (IBAN)"]),
 }
 
@@ -88,6 +123,9 @@ ORDINARY: Final[dict[str, Any]] = {
     "talk about passwords": "The password is expired; please reset it. Password: required",
     "an address without a password": "https://crm.acme.test/accounts/A-17?from=2026-03-02",
     "a digest": "sha256:" + "a1b2c3d4" * 8,
+    "talk about authorization": "use basic authentication-with-tls, or a bearer authorization-header as before",
+    "a long name": {"feature_flag_for_the_customer_portal_of_2026": True},
+    "text in base64": {"body": b64encode(b"Dear Ann, the order 4711 is on its way. " * 20).decode()},
     "a book": "ISBN 978-3-16-148410-0",
     "a tracking number": "1Z999AA10123456784 and 9400 1000 0000 0000 0000 00",
 }
@@ -147,6 +185,8 @@ def test_a_value_within_an_address_goes_to_its_host(text: str, host: str | None)
 def test_the_field_is_told_by_its_path() -> None:
     [sight] = sights({"rows": [{"payment": {"card": CARD}}]})
     assert (sight.kind, sight.field) == (Kind.CARD, "rows.payment.card")
+    [hidden] = sights({"files": [{"content": encoded({"card": CARD})}]})
+    assert (hidden.kind, hidden.field) == (Kind.CARD, "files.content (base64)")
 
 
 def test_the_owners_patterns_find_their_class() -> None:

@@ -8,10 +8,10 @@ from typing import Final
 import re2
 
 from stopwork.detect.patterns.checks import mod_97
-from stopwork.detect.patterns.sight import Doubt, Kind, Passage, Sight, words
+from stopwork.detect.patterns.sight import GROUPING, Doubt, Kind, Passage, Sight, in_groups, words
 
 NAME: Final = "bank account (IBAN)"
-SCREEN: Final = rb"[A-Z]{2}\d\d[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{3}"
+SCREEN: Final = rb"[A-Z]{2}\d\d" + GROUPING + rb"?[A-Z0-9]{4}" + GROUPING + rb"?[A-Z0-9]{3}"
 
 _BY_LENGTH: Final = {
     15: "NO",
@@ -45,7 +45,7 @@ EXAMPLES: Final = words("""
     PT50000201231234567890154 LU280019400644750000
     """)
 
-_RUN: Final = re2.compile(rb"[A-Z]{2}\d\d(?:[ -]?[A-Z0-9]){11,30}")
+_RUN: Final = re2.compile(rb"[A-Z]{2}\d\d(?:" + GROUPING + rb"?[A-Z0-9]){11,30}")
 
 
 def find(passage: Passage) -> Iterator[Sight]:
@@ -54,14 +54,14 @@ def find(passage: Passage) -> Iterator[Sight]:
         start, end = run.span()
         if not passage.stands_alone(start, start + 2) and start and passage.text[start - 1 : start].isalnum():
             continue
-        iban = _iban(run.group().decode(), ends_here=passage.stands_alone(start, end))
+        iban = _iban(in_groups(run.group()), ends_here=passage.stands_alone(start, end))
         if iban:
             yield Sight(Kind.ACCOUNT, NAME, iban, passage.field, Doubt.EXAMPLE if iban in EXAMPLES else None)
 
 
 def _iban(run: str, *, ends_here: bool) -> str:
     """Answer the IBAN with which a row of groups begins, or nothing: a word in capitals may follow it."""
-    text = run.replace(" ", "").replace("-", "")
+    text = run.replace(" ", "")
     length = LENGTHS.get(text[:2], 0)
     if not length or len(text) < length:
         return ""
@@ -74,8 +74,8 @@ def _iban(run: str, *, ends_here: bool) -> str:
 
 def _breaks_after(run: str, characters: int) -> bool:
     counted = 0
-    for place, character in enumerate(run):
+    for character in run:
         if counted == characters:
-            return character in " -" and place < len(run)
-        counted += character not in " -"
+            return character == " "
+        counted += character != " "
     return False

@@ -12,12 +12,12 @@ from typing import Final
 import re2
 
 from stopwork.detect.patterns.checks import luhn
-from stopwork.detect.patterns.sight import Doubt, Kind, Passage, Sight, words
+from stopwork.detect.patterns.sight import GROUPING, Doubt, Kind, Passage, Sight, in_groups, words
 
 NAME: Final = "payment card"
-SCREEN: Final = rb"\d(?:[ -]?\d){13}"
+SCREEN: Final = rb"\d(?:" + GROUPING + rb"?\d){13}"
 
-_RUN: Final = re2.compile(rb"\d(?:[ -]?\d)+")
+_RUN: Final = re2.compile(rb"\d(?:" + GROUPING + rb"?\d)+")
 _LEAST, _MOST = 14, 19
 _MOST_GROUPS: Final = 64
 _GROUPED: Final = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3)})
@@ -46,12 +46,12 @@ def find(passage: Passage) -> Iterator[Sight]:
         start, end = run.span()
         if end - start < _LEAST or not passage.stands_alone(start, end):
             continue
-        yield from _in_run(passage, run.group().decode(), start)
+        yield from _in_run(passage, in_groups(run.group()), start)
 
 
 def _in_run(passage: Passage, run: str, start: int) -> Iterator[Sight]:
     """Yield the cards among the groups of a row of digits: an expiry date may follow a card without a word between."""
-    groups = run.replace("-", " ").split(" ")[:_MOST_GROUPS]
+    groups = run.split(" ")[:_MOST_GROUPS]
     first = 0
     while first < len(groups):
         taken = next((n for n in range(1, 6) if _is_card("".join(groups[first : first + n]))), 0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,15 +21,24 @@ MOST_DEPTH: Final = 48
 #: So many values of one record are told of.
 MOST_SIGHTS: Final = 100
 MOST_FIELD_CHARS: Final = 120
+#: So many encoded passages of one text are read, and so often one within another.
+MOST_ENCODED: Final = 16
+MOST_ENCODINGS: Final = 2
 
 _FINDERS: Final = (secrets.find, cards.find, accounts.find, identifiers.find)
 _LEAST_NUMBER: Final = 10**11
+#: A name of a field that is shorter is no value of interest.
+_LEAST_KEY_CHARS: Final = 12
 _URL: Final = re2.compile(rb"https?://[^\s\"'<>]+")
+#: Plain text in base64 has few letters in the first three of four places; names, digests and pictures have all of them.
+_ENCODED_TEXT: Final = rb"(?:[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][0-9A-Za-z+/_-]){6}"
+_IS_ENCODED_TEXT: Final = re2.compile(_ENCODED_TEXT)
+_ENCODED: Final = re2.compile(rb"[0-9A-Za-z+/_-]{24,}(?:\r?\n[0-9A-Za-z+/_-]+)*")
 
 
 def _screen() -> re2.Set:
     screen = re2.Set.SearchSet()
-    for part in (secrets.SCREEN, cards.SCREEN, accounts.SCREEN, identifiers.SCREEN):
+    for part in (secrets.SCREEN, cards.SCREEN, accounts.SCREEN, identifiers.SCREEN, _ENCODED_TEXT):
         screen.Add(part)
     screen.Compile()
     return screen
@@ -91,9 +102,30 @@ def _passages(content: Any) -> Iterator[Passage]:
                 (item, f"{field}.{key}" if field else str(key), depth + 1) for key, item in value.items()
             ]
             stack += reversed(inner)
+            stack += [(key, field, MOST_DEPTH) for key in value if len(key) >= _LEAST_KEY_CHARS]
         elif isinstance(value, list | tuple) and depth < MOST_DEPTH:
             stack += [(item, field, depth + 1) for item in reversed(value)]
         elif isinstance(value, str) or (type(value) is int and value >= _LEAST_NUMBER):
-            text = str(value).encode(errors="replace")[:left]
-            left -= len(text)
-            yield Passage(text, field[-MOST_FIELD_CHARS:])
+            for passage in _told(Passage(str(value).encode(errors="replace")[:left], field), MOST_ENCODINGS):
+                left -= len(passage.text)
+                yield passage._replace(field=passage.field[-MOST_FIELD_CHARS:])
+
+
+def _told(passage: Passage, depth: int) -> Iterator[Passage]:
+    """Yield the passage, and what stands encoded in it."""
+    yield passage
+    if depth and _IS_ENCODED_TEXT.search(passage.text):
+        for match in islice(_ENCODED.finditer(passage.text), MOST_ENCODED):
+            if text := _decoded(match.group()):
+                yield from _told(Passage(text, f"{passage.field} (base64)"), depth - 1)
+
+
+def _decoded(encoded: bytes) -> bytes:
+    """Answer what was encoded, if it is a text; nothing otherwise."""
+    letters = b"".join(encoded.split()).translate(bytes.maketrans(b"-_", b"+/"))
+    try:
+        text = b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
+        text.decode()
+    except ValueError:  # neither base64, nor text
+        return b""
+    return text

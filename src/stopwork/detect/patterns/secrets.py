@@ -7,7 +7,7 @@ a mask or a word of a sentence does not.
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode
+from base64 import b64decode, urlsafe_b64decode
 from collections import Counter
 from collections.abc import Iterator
 from math import log2
@@ -64,11 +64,12 @@ _IN_ADDRESS: Final = re2.compile(
     rb"[a-z][a-z0-9+.-]{1,20}://([^\s/:@\"'<>]{1,100}):([^\s/@\"'<>]{3,200})@[A-Za-z0-9\[]"
 )
 _NAMES: Final = (
-    rb"(?i:passw(?:or)?d|passphrase|pwd|client_?secret|secret_?key|secret_?access_?key|shared_?secret|api_?key|api-key|apikey|access_?token|"
+    rb"(?i:passwor[dt]|passwd|passphrase|pwd|kennwort|contrase\x{f1}a|mot de passe|client_?secret|secret_?key|secret_?access_?key|shared_?secret|api[_ -]?key|access[_ ]?token|"
     rb"auth_?token|bearer_?token|refresh_?token|private_?key|signing_?key|encryption_?key|connection_?string)"
 )
+_BEARER: Final = re2.compile(rb"(?i)\b(bearer|basic)\s{1,4}([0-9a-z._~+/=-]{16,400})")
 _ASSIGNED: Final = re2.compile(
-    rb"(" + _NAMES + rb")[\"']?\s{0,4}(?:=>?|:|\bis\b)\s{0,4}[\"']?([^\s\"'<>,;]{8,200})"
+    rb"(" + _NAMES + rb")[\"']?(?: provided| given)?\s{0,4}(?:=>?|:|\bis\b)\s{0,4}[\"']?([^\s\"'<>,;]{8,200})"
 )
 _NAMED: Final = re2.compile(_NAMES + rb"$")
 
@@ -78,7 +79,8 @@ SCREEN: Final = b"|".join(
         rb"-----BEGIN [A-Z ]{0,30}PRIVATE KEY",
         rb"eyJ[0-9A-Za-z_-]{10,}\.",
         rb"://[^\s/:@\"]{1,100}:[^\s/@\"]{3,200}@",
-        _NAMES + rb"[\\\"']{0,3}\s{0,4}(?:[=:]|is )",
+        _NAMES + rb"[\\\"']{0,3}(?: provided| given)?\s{0,4}(?:[=:]|is )",
+        rb"(?i:\b(?:bearer|basic)\s{1,4}[0-9a-z._~+/=-]{16})",
     )
 )
 
@@ -154,6 +156,10 @@ def _is_jwt(text: bytes) -> bool:
 
 
 def _assigned(passage: Passage) -> Iterator[Sight]:
+    for match in _BEARER.finditer(passage.text):
+        scheme, value = match.group(1).decode().lower(), match.group(2).decode().rstrip(".")
+        if _names_a_password(value) if scheme == "basic" else _looks_random(value):
+            yield Sight(Kind.CREDENTIAL, f"{scheme} authorization", value, passage.field)
     for match in _ASSIGNED.finditer(passage.text):
         name, value = match.group(1).decode().lower(), match.group(2).decode(errors="replace").rstrip(".)")
         if _looks_random(value):
@@ -162,6 +168,15 @@ def _assigned(passage: Passage) -> Iterator[Sight]:
         whole = passage.text.decode(errors="replace").strip()
         if not any(character.isspace() for character in whole) and len(whole) <= 200 and _looks_random(whole):
             yield Sight(Kind.CREDENTIAL, f"value of {passage.field.rpartition('.')[2]}", whole, passage.field)
+
+
+def _names_a_password(value: str) -> bool:
+    """Answer whether this is a name and a password as basic authorization sends them (RFC 7617)."""
+    try:
+        name, _, password = b64decode(value, validate=True).decode().partition(":")
+    except ValueError:
+        return False
+    return bool(name) and len(password) > 2 and not _is_placeholder(password)
 
 
 def _looks_random(value: str) -> bool:

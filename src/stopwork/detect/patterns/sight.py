@@ -11,8 +11,12 @@ import re2
 CONTEXT_BYTES: Final = 48
 MOST_SHOWN: Final = 4
 
+#: What stands between the groups of a number: a blank, a hyphen, the blanks that do not break a line, and both as an address (URL) has them.
+GROUPING: Final = rb"(?:[ +\x{a0}\x{2000}-\x{200a}\x{202f}-]|%20)"
+
 _SPACE: Final = 0x20
 _WORD_BYTES: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
+_GROUPING: Final = re2.compile(GROUPING)
 _WORD: Final = re2.compile(rb"[A-Z]+[a-z]*|[a-z]+")
 
 
@@ -38,6 +42,12 @@ class Doubt(StrEnum):
 def words(text: str) -> frozenset[str]:
     """Answer the words of a list that is written as text."""
     return frozenset(text.split())
+
+
+def in_groups(number: bytes) -> str:
+    """Answer a number with a blank between its groups, however they are set apart."""
+    grouped: bytes = _GROUPING.sub(b" ", number)
+    return grouped.decode()
 
 
 class Sight(NamedTuple):
