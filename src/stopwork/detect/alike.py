@@ -54,7 +54,7 @@ def taken_apart(args: Mapping[str, Any]) -> Parts | None:
 
 
 def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
-    if depth and isinstance(value, Mapping):
+    if depth and isinstance(value, dict):
         for name in sorted(value):
             yield from _leaves(value[name], f"{path}.{name}", depth - 1)
     elif depth and isinstance(value, list):

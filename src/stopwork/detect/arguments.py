@@ -35,6 +35,15 @@ MOST_NUMBERS: Final = 64
 MOST_NAME_CHARS: Final = 100
 MOST_SHOWN_CHARS: Final = 100
 
+_KINDS: Final = {
+    str: "text",
+    bool: "yes or no",
+    int: "a number",
+    float: "a number",
+    type(None): "nothing",
+    list: "a list",
+    tuple: "a list",
+}
 _IDENTIFIERS: Final = ("_id", "Id", "ID", "_no", "_number")
 
 
@@ -227,9 +236,11 @@ def _with_word(words: dict[str, Word], value: str, run: str) -> dict[str, Word] 
 
 def is_word(value: str) -> bool:
     """Answer whether a text can be one of a few names for kinds of things: no number, date, address or sentence."""
+    if value.isalpha():
+        return len(value) <= MOST_WORD_CHARS
     return (
         0 < len(value) <= MOST_WORD_CHARS
-        # What counts or numbers something ends in a digit, mostly.
+        # What names one thing ends in a number mostly, and that is soon seen.
         and not value[-1].isdigit()
         and value.replace("_", "").replace("-", "").replace(" ", "").isalpha()
         and value.count(" ") < 3
@@ -238,19 +249,7 @@ def is_word(value: str) -> bool:
 
 def kind_of(value: Any) -> str:
     """Answer the type of a value, in words."""
-    match value:
-        case str():
-            return "text"
-        case bool():
-            return "yes or no"
-        case int() | float():
-            return "a number"
-        case None:
-            return "nothing"
-        case list() | tuple():
-            return "a list"
-        case _:
-            return "an object"
+    return _KINDS.get(type(value), "an object")
 
 
 def _short(value: Any) -> Any:

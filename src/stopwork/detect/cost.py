@@ -42,7 +42,8 @@ BY_CALL = (("calls", "run_calls", "day_calls"), ("writes", "run_writes", "day_wr
 """What a step and a call spend, with the limits of a run and of a day."""
 # Below these amounts "four times the usual" is noise; calls and writes follow the amount of work and are left
 # to budgets.
-NOTICEABLE = {"usd": 0.10, "tokens": 10_000.0}
+NOTICEABLE_USD, NOTICEABLE_TOKENS = 0.10, 10_000.0
+NOTICEABLE = {"usd": NOTICEABLE_USD, "tokens": NOTICEABLE_TOKENS}
 
 
 class Spend(Record):
@@ -145,9 +146,9 @@ def _usual(past: Sequence[Spend]) -> dict[str, Usual]:
         return {}
     usual = {}
     for unit in NOTICEABLE:
-        spent = sorted(getattr(each, unit) for each in past)
+        spent = sorted([getattr(each, unit) for each in past])
         middle = median(spent)
-        spread = NORMAL_SPREAD * median(abs(value - middle) for value in spent)
+        spread = NORMAL_SPREAD * median([abs(value - middle) for value in spent])
         usual[unit] = Usual(median=middle, bound=max(middle + SPREADS * spread, spent[-HABIT_RUNS]))
     return usual
 
@@ -173,10 +174,9 @@ def _spent(
         limit = getattr(budget, for_run)
         if limit is not None and getattr(of_run, unit) >= alert.of_budget * limit:
             breaches += _of_budget("run", unit, of_run, limit, alert)
-    if units is BY_STEP and (usual := state.usual.get(event.workflow)):
-        for unit, normal in usual.items():
-            if getattr(of_run, unit) > normal.bound:
-                breaches += _unusual(of_run, unit, normal, alert)
+    if units is BY_STEP and (of_run.usd > NOTICEABLE_USD or of_run.tokens > NOTICEABLE_TOKENS):
+        for unit, normal in state.usual.get(event.workflow, {}).items():
+            breaches += _unusual(of_run, unit, normal, alert)
     if breaches:
         of_run = of_run.having_told(breaches)
     runs, days = state.runs.put(event.run, of_run, at_most=MOST_RUNS), state.days
@@ -235,9 +235,9 @@ def _of_budget(period: str, unit: str, spend: Spend, limit: float, alert: CostAl
 
 
 def _unusual(spend: Spend, unit: str, usual: Usual, alert: CostAlert) -> tuple[Breach, ...]:
-    value, name = getattr(spend, unit), f"run_{unit}_unusual"
+    value = getattr(spend, unit)
     limit = max(alert.over_usual * usual.median, usual.bound, NOTICEABLE[unit])
-    if value <= limit or name in spend.told:
+    if value <= limit or (name := f"run_{unit}_unusual") in spend.told:
         return ()
     breach = Breach(
         name=name,

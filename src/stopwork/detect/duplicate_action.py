@@ -254,7 +254,7 @@ def _values(effects: Iterable[Effect]) -> Iterator[tuple[str, tuple[str, str]]]:
         if effect.operation is Operation.CREATED:
             yield f"{effect.object.system}/{effect.object.type}", ("made", "made")
         elif isinstance(before, dict) and isinstance(after, dict):
-            for name in sorted(before.keys() | after.keys()):
+            for name in before | after:
                 one, other = before.get(name), after.get(name)
                 if one != other:
                     yield f"{effect.object_key} {name}", (_mark(one), _mark(other))
