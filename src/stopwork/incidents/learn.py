@@ -112,11 +112,14 @@ def proposed_classes(incident_type: IncidentType) -> tuple[RemediationClass, ...
     return PROPOSED[incident_type]
 
 
-def prefill(case: Case, now: datetime) -> dict[str, str]:
-    """Answer every field as far as the records can tell; the rest is empty, for people to write."""
+def prefill(case: Case, now: datetime, *, pinned: Sequence[tuple[datetime, str]] = ()) -> dict[str, str]:
+    """Answer every field as far as the records can tell; the rest is empty, for people to write.
+
+    What people ``pinned`` in the timeline stands in it among the milestones.
+    """
     known = {
         "summary": _summary(case),
-        "timeline": _timeline(case),
+        "timeline": _timeline(case, pinned),
         "impact": _impact(case),
         "detection_gap": _detection_gap(case),
         "control_gap": _listing(_control_gaps(case)),
@@ -227,7 +230,7 @@ def _summary(case: Case) -> str:
     return f"{facts.what_happened} {facts.known_affected}"
 
 
-def _timeline(case: Case) -> str:
+def _timeline(case: Case, pinned: Sequence[tuple[datetime, str]]) -> str:
     incident = case.incident
     steps: list[tuple[str, datetime | None]] = [
         ("first call that wrote", first_harm_at(case)),
@@ -241,7 +244,8 @@ def _timeline(case: Case) -> str:
         ("everybody told", incident.communicated_at),
         ("first stage given back", incident.reenabled_at),
     ]
-    known = sorted(((at, what) for what, at in steps if at is not None), key=lambda step: step[0])
+    told = [(at, " ".join(text.split())) for at, text in pinned]
+    known = sorted([*((at, what) for what, at in steps if at is not None), *told], key=lambda step: step[0])
     lines = [f"- {instant(at)}: {what}" for at, what in known]
     still_open = [what for what, at in steps if at is None]
     return "\n".join([*lines, *([f"- not yet: {listed(still_open, most=10)}"] if still_open else [])])

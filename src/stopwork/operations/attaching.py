@@ -8,6 +8,7 @@ from functools import partial
 from typing import IO, Final
 
 from stopwork.kernel.errors import Invalid, NotFound
+from stopwork.kernel.filetypes import HEAD_BYTES, sniffed
 from stopwork.ledger.events import EvidenceAdded
 from stopwork.ledger.records import BlobRef, Incident, Principal
 from stopwork.operations.custody import note_look
@@ -18,6 +19,8 @@ from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
 MAX_NAME_CHARACTERS: Final = 200
+#: The largest file that is taken in one request; a larger one is kept elsewhere, and noted with its digest.
+MAX_UPLOAD_BYTES: Final = 32 * 1024 * 1024
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}")
 
 
@@ -28,12 +31,13 @@ def attach(
     incident: str,
     name: str,
     content: bytes | IO[bytes],
-    media_type: str = "application/octet-stream",
+    media_type: str = "",
     why: str = "",
 ) -> BlobRef:
     """Keep a file with the incident's evidence; it is in the next bundle. Its content is never shown as anything but a download.
 
-    ``TooLarge`` beyond the bound of blobs, ``Invalid`` for a name or media type that is none.
+    Without a ``media_type`` it is told from how the content begins. ``TooLarge`` beyond the bound of blobs, ``Invalid`` for a name or media
+    type that is none.
     """
     refuse_agent(actor, "add to the evidence")
     installation.store.read(lambda view: view.need(Incident, incident))
@@ -44,6 +48,9 @@ def attach(
             hint=f"Use 1 to {MAX_NAME_CHARACTERS} printable characters.",
             field="name",
         )
+    if not media_type:
+        head, content = _begun(content)
+        media_type = sniffed(head)
     if not _MEDIA_TYPE.fullmatch(media_type):
         raise Invalid(
             f"{media_type!r:.80} is no media type",
@@ -54,6 +61,16 @@ def attach(
     blob = BlobRef(digest=kept.digest, size_bytes=kept.size_bytes, name=name, media_type=media_type)
     installation.store.write(partial(_record, incident=incident, blob=blob, why=why), actor=actor)
     return blob
+
+
+def _begun(content: bytes | IO[bytes]) -> tuple[bytes, bytes | IO[bytes]]:
+    """Answer how content begins, and the content from its beginning on."""
+    if isinstance(content, bytes):
+        return content[:HEAD_BYTES], content
+    at = content.tell()
+    head = content.read(HEAD_BYTES)
+    content.seek(at)
+    return head, content
 
 
 def _record(tx: Tx, *, incident: str, blob: BlobRef, why: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from stopwork.incidents.case import Case
 from stopwork.incidents.learn import check_closing, prefill, proposed_follow_ups
 from stopwork.incidents.lifecycle import require_before
+from stopwork.incidents.timeline import Line
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import PostmortemClosed, PostmortemSaved
 from stopwork.ledger.records import FollowUp, Incident, Postmortem, Principal
@@ -20,21 +22,23 @@ from stopwork.storage.view import View
 PREFILLED = Principal(kind=PrincipalKind.SYSTEM, id="records")
 
 
-def proposed(view: View, manifests: Manifests, *, incident: str, now: datetime) -> Postmortem:
-    """Answer the saved postmortem, or, before there is one, what the records fill in."""
+def proposed(
+    view: View, manifests: Manifests, *, incident: str, now: datetime, pinned: Sequence[Line] = ()
+) -> Postmortem:
+    """Answer the saved postmortem, or, before there is one, what the records fill in, with what is ``pinned`` in the timeline."""
     saved = view.get(Postmortem, incident)
     if saved is not None:
         return saved
-    return prefilled(gather(view, manifests, incident), now)
+    return prefilled(gather(view, manifests, incident), now, pinned)
 
 
-def prefilled(case: Case, now: datetime) -> Postmortem:
-    """Answer what the records fill in."""
+def prefilled(case: Case, now: datetime, pinned: Sequence[Line] = ()) -> Postmortem:
+    """Answer what the records and the pins fill in."""
     incident = case.incident.id
     return Postmortem(
         id=incident,
         incident=incident,
-        fields=prefill(case, now),
+        fields=prefill(case, now, pinned=[(line.occurred_at, line.text) for line in pinned]),
         follow_ups=proposed_follow_ups(case, now),
         at=now,
         by=PREFILLED,

@@ -35,6 +35,7 @@ from stopwork.server.api import (
     records,
     reports,
     running,
+    timeline,
     triage,
     versions,
     webhooks,
@@ -124,6 +125,7 @@ def create_app(
 AFTER_THE_GUARD: Final = (
     *controls.ENDPOINTS,
     *incidents.ENDPOINTS,
+    *timeline.ENDPOINTS,
     *preserving.ENDPOINTS,
     *triage.ENDPOINTS,
     *auditing.ENDPOINTS,

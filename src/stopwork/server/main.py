@@ -75,7 +75,7 @@ class Serving:
 
     def run(self, ready: Callable[[Serving], None]) -> None:
         """Serve until the process is told to stop; ``ready`` is called once requests are answered."""
-        crew = Crew(self.installation)
+        crew = Crew(self.installation, url=self.url)
         stream = Stream(self.installation)
         secure = self.url.startswith("https://")
         app = create_app(

@@ -19,12 +19,14 @@ from stopwork.operations import (
     drafts,
     nagging,
     outcomes,
+    outgoing,
     pause_tests,
     points,
     preserving,
     recovering,
     retention,
     sealing,
+    telling,
 )
 from stopwork.operations.installation import Installation
 from stopwork.operations.manifests import Manifests
@@ -47,6 +49,8 @@ REGISTERS_WITHIN: Final = timedelta(seconds=30)
 ABANDON_AFTER: Final = timedelta(minutes=30)
 #: How long one round goes on with recoveries before the duty says that it is well.
 RECOVERS_FOR_S: Final = 4.0
+#: How long one round goes on with telling people before it looks who else has to be told.
+TELLS_FOR_S: Final = 4.0
 #: While a call's question is open, or has been answered and not been used, its run may be resumed.
 _OPEN: Final = (ApprovalState.PENDING, ApprovalState.APPROVED)
 
@@ -54,8 +58,16 @@ _OPEN: Final = (ApprovalState.PENDING, ApprovalState.APPROVED)
 class Crew:
     """Detectors, sealer, anchors and housekeeping. Each says when it last succeeded; one that stops is itself a signal."""
 
-    def __init__(self, installation: Installation, *, detectors: Iterable[Detector[Any]] = DETECTORS) -> None:
+    def __init__(
+        self,
+        installation: Installation,
+        *,
+        detectors: Iterable[Detector[Any]] = DETECTORS,
+        url: str = "",
+    ) -> None:
+        """``url`` is where people reach the console, for links in what they are told."""
         self.installation = installation
+        self._url = url
         detection = Detection(installation, detectors)
         self.duties = [
             Duty(
@@ -71,6 +83,7 @@ class Crew:
             Duty(name="reconciling", period_s=30.0, work=self._reconcile),
             Duty(name="recoveries", period_s=1.0, work=self._recover),
             Duty(name="preserving", period_s=1.0, work=self._preserve),
+            Duty(name="telling", period_s=2.0, work=self._tell),
             Duty(name="pause tests", period_s=60.0, work=self._test_pauses),
         ]
         self.anchoring = Anchoring(installation)
@@ -113,6 +126,10 @@ class Crew:
 
     def _preserve(self) -> None:
         preserving.seal_due(self.installation)
+
+    def _tell(self) -> None:
+        telling.plan_due(self.installation, url=self._url)
+        outgoing.deliver_due(self.installation, for_s=TELLS_FOR_S)
 
     def _test_pauses(self) -> None:
         pause_tests.run_due(self.installation)

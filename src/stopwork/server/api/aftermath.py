@@ -22,6 +22,7 @@ from stopwork.operations import (
     preparedness,
     returning,
 )
+from stopwork.server import timelines
 from stopwork.server.api.controls import Reason
 from stopwork.server.api.endpoint import Act, Endpoint, Given, Read, Rendered, Write
 from stopwork.server.api.incidents import Text, case_of, incident_of, known_incident, of_incident
@@ -186,7 +187,11 @@ ENDPOINTS = (
         "The postmortem, pre-filled from records until it is saved",
         Read(
             lambda view, g: postmortems.proposed(
-                view, g.installation.manifests, incident=incident_of(g), now=g.installation.store.clock.now()
+                view,
+                g.installation.manifests,
+                incident=incident_of(g),
+                now=g.installation.store.clock.now(),
+                pinned=timelines.pinned(view, incident_of(g)),
             )
         ),
         r.Postmortem,

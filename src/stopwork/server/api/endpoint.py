@@ -131,10 +131,11 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 
 class Rendered(Struct, frozen=True, kw_only=True):
-    """An answer that is not JSON."""
+    """An answer that is not JSON; with a ``filename`` it is never shown, only saved under that name."""
 
     content: str | bytes
     media_type: str
+    filename: str = ""
 
 
 class Page(Struct, frozen=True, kw_only=True):

@@ -26,7 +26,6 @@ from stopwork.operations import (
 from stopwork.operations.cases import gather
 from stopwork.server.api.controls import Reason, page_of
 from stopwork.server.api.endpoint import Act, Endpoint, Fetch, Given, Page, Read, Write
-from stopwork.server.api.records import JournalLine, line_of
 from stopwork.storage.view import View
 
 Text = Annotated[str, Meta(max_length=20_000)]
@@ -172,18 +171,6 @@ ENDPOINTS = (
         "The ten phases, and the one thing to do next",
         Read(_phases),
         Phases,
-    ),
-    of_incident(
-        "GET",
-        "/timeline",
-        "get_timeline",
-        "Everything that happened in the incident, oldest first",
-        Read(
-            lambda view, g: [
-                line_of(entry) for entry in view.entries(incident=known_incident(view, g), limit=10_000)
-            ]
-        ),
-        list[JournalLine],
     ),
     of_incident(
         "POST",

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -64,6 +65,11 @@ def routes(
     ]
 
 
+def saved_as(name: str) -> dict[str, str]:
+    """Answer the headers with which a browser saves an answer under this name and never shows it, whatever is in it."""
+    return {"Content-Disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}"}
+
+
 def _by_method(handlers: dict[str, Handler]) -> Handler:
     async def handle(request: Request) -> Response:
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
@@ -96,7 +102,8 @@ def _handler(endpoint: Endpoint, installation: Installation, remembered: Remembe
                 answer, media_type=endpoint.does.media_type, filename=answer.name, headers=_NOT_KEPT
             )
         if isinstance(answer, Rendered):
-            return Response(answer.content, media_type=answer.media_type, headers=_NOT_KEPT)
+            saved = saved_as(answer.filename) if answer.filename else {}
+            return Response(answer.content, media_type=answer.media_type, headers=_NOT_KEPT | saved)
         return Response(encode(answer), status_code=endpoint.status, media_type=JSON, headers=_NOT_KEPT)
 
     return handle
@@ -206,7 +213,7 @@ async def read_body(request: Request, limit: int, *, within_s: float = BODY_WITH
 
 async def receive_body(receive: Receive, limit: int, *, within_s: float = BODY_WITHIN_S) -> bytes:
     """Answer the body of a request whose head is read; see :func:`read_body`."""
-    body = b""
+    body = bytearray()
     try:
         async with asyncio.timeout(within_s):
             more = True
@@ -222,7 +229,7 @@ async def receive_body(receive: Receive, limit: int, *, within_s: float = BODY_W
         raise TooSlow(
             f"the body did not arrive within {within_s:g} s", hint="Send it again, in one go."
         ) from error
-    return body
+    return bytes(body)
 
 
 async def _body(request: Request, decoder: msgspec.json.Decoder[Any] | None, endpoint: Endpoint) -> Any:

@@ -19,6 +19,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import custody, legal_hold, points, postmortems, preparedness
 from stopwork.operations.cases import gather
+from stopwork.server import timelines
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.auditing import audit_panel
 from stopwork.server.pages.builders.incidents import deciding, timeline
@@ -146,7 +147,7 @@ def _audience(case: Case, told: communicate.Told) -> c.AudienceRow:
 
 def _learn(look: Look, case: Case) -> c.LearnPanel:
     saved = case.postmortem
-    shown = saved or postmortems.prefilled(case, look.now)
+    shown = saved or postmortems.prefilled(case, look.now, timelines.pinned(look.view, case.incident.id))
     return c.LearnPanel(
         fields=tuple(
             c.PostmortemField(

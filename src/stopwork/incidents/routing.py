@@ -1,0 +1,194 @@
+"""Routing: who is told of an incident, by when somebody takes it, whom it goes to when nobody does, and what they read.
+
+The manifest names the people and gives the times; :data:`CHAIN` is the way up. What is sent is one fixed form filled with facts, to people
+who answer for the workflow and to administrators. It is a call to look, and no communication: the facts themselves are read where one
+signs in, and what anybody else is told is a message whose exact text a person approves (:mod:`stopwork.incidents.communicate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from stopwork.incidents.case import Case
+from stopwork.incidents.communicate import audiences
+from stopwork.incidents.severity import ORDER
+from stopwork.kernel.phrases import listed, moment
+from stopwork.ledger.records import Incident, Response
+from stopwork.ledger.words import Audience, IncidentStatus, Role, Severity, TellingStep
+from stopwork.manifest.model import Response as Times
+
+#: Whom an incident goes to that nobody takes, one after the other; the administrators are last.
+CHAIN: Final = (Role.BACKUP, Role.EXECUTIVE)
+ADMINISTRATORS: Final = "administrators"
+#: At these severities an acknowledgement lapses when nothing happens for so long, until the incident is contained.
+LAPSES: Final = {Severity.SEV0: timedelta(minutes=20), Severity.SEV1: timedelta(minutes=30)}
+#: What the subject begins with when it is only a drill.
+PRACTICE: Final = "[PRACTICE]"
+MAX_TITLE: Final = 200
+
+#: Whom the software may write to by itself: those who answer for the workflow.
+_OWN: Final = (
+    Audience.BUSINESS_OWNER,
+    Audience.TECHNICAL_OWNER,
+    Audience.SECURITY,
+    Audience.LEGAL_COMPLIANCE,
+    Audience.EXECUTIVES,
+)
+#: Of what is only proposed, only those hear who decide whether it is an incident.
+_OF_PROPOSALS: Final = (Audience.BUSINESS_OWNER, Audience.TECHNICAL_OWNER, Audience.SECURITY)
+
+
+class Due(StrEnum):
+    """What the time has come for in the answering of an incident."""
+
+    BEGIN = "begin"
+    RAISE = "raise"
+    LAPSE = "lapse"
+    ESCALATE = "escalate"
+
+
+class Rung(Struct, frozen=True, kw_only=True):
+    """One step of the way up: the ``step``-th, and who is asked then. ``role`` is a role's, or :data:`ADMINISTRATORS`."""
+
+    step: int
+    role: str
+    people: tuple[str, ...]
+
+
+def told_of(case: Case, *, seen_by: Collection[str] | None = None) -> dict[str, str]:
+    """Answer who is told of an incident, and why. Of a private one only who may see it hears, which is ``seen_by``."""
+    incident = case.incident
+    proposed = incident.status is IncidentStatus.PROPOSED
+    found = {} if proposed else {incident.commander: "you command it"}
+    for told in audiences(case):
+        if told.needed and told.audience in (_OF_PROPOSALS if proposed else _OWN):
+            for person in told.recipients:
+                found.setdefault(person, f"as {told.audience.replace('_', ' ')} ({told.why})")
+    return {person: why for person, why in found.items() if seen_by is None or person in seen_by}
+
+
+def ladder(
+    owners: Mapping[Role, str],
+    administrators: Sequence[str],
+    *,
+    seen_by: Collection[str] | None = None,
+) -> tuple[Rung, ...]:
+    """Answer the way up. A rung on which nobody stands is left out."""
+    rungs = [(role.value, tuple(each for each in [owners.get(role)] if each)) for role in CHAIN]
+    rungs.append((ADMINISTRATORS, tuple(administrators)))
+    return tuple(
+        Rung(step=step, role=role, people=known)
+        for step, (role, people) in enumerate(rungs, start=1)
+        if (known := tuple(each for each in people if seen_by is None or each in seen_by))
+    )
+
+
+def next_rung(
+    way_up: Sequence[Rung], *, step: int = 0, told: Collection[str], again: bool = False
+) -> Rung | None:
+    """Answer who is asked after ``step``; ``None`` at the end of the way.
+
+    Whoever was ``told`` is not asked, unless it begins ``again`` because an acknowledgement lapsed.
+    """
+    for rung in way_up:
+        people = tuple(person for person in rung.people if again or person not in told)
+        if rung.step > step and people:
+            return Rung(step=rung.step, role=rung.role, people=people)
+    return None
+
+
+def due(
+    incident: Incident,
+    response: Response | None,
+    *,
+    now: datetime,
+    last_deed: datetime | None = None,
+    unheard: bool = False,
+) -> Due | None:
+    """Answer what the time has come for. ``last_deed`` is when a person did something in the incident last.
+
+    It does not wait for an answer of people of whom none could be told, which is ``unheard``. That it is to be escalated is answered
+    whether or not anybody is left to ask.
+    """
+    if incident.status.ended:
+        return None
+    if response is None:
+        return Due.BEGIN
+    if ORDER.index(incident.severity) < ORDER.index(response.severity):
+        return Due.RAISE
+    if not response.acknowledged_by:
+        return Due.ESCALATE if unheard or response.due_at <= now else None
+    lapses = LAPSES.get(incident.severity)
+    if lapses is None or incident.contained_at is not None or response.acknowledged_at is None:
+        return None
+    since = max(response.acknowledged_at, last_deed or response.acknowledged_at)
+    return Due.LAPSE if since + lapses <= now else None
+
+
+def due_at(times: Times, severity: Severity, since: datetime) -> datetime:
+    """Answer by when somebody takes an incident that is waiting since then."""
+    return since + times.within(severity)
+
+
+def overdue(response: Response | None, now: datetime) -> bool:
+    """Answer whether somebody ought to have taken the incident by now."""
+    return response is not None and not response.acknowledged_by and response.due_at < now
+
+
+def subject(incident: Incident, step: TellingStep) -> str:
+    """Answer the subject of a notification. Mail passes through many hands: a private incident's says no more than that there is one."""
+    title = "a private incident" if incident.private else " ".join(incident.title.split())[:MAX_TITLE]
+    what = {
+        TellingStep.OPENED: "",
+        TellingStep.RAISED: "graver: ",
+        TellingStep.ESCALATED: "nobody has taken it: ",
+        TellingStep.LAPSED: "nothing happens: ",
+    }[step]
+    drill = f"{PRACTICE} " if incident.practice else ""
+    return f"{drill}[{incident.severity.upper()}] {incident.id}: {what}{title}"
+
+
+def body(
+    incident: Incident, step: TellingStep, *, why: str, due_at: datetime, after: Rung | None, link: str
+) -> str:
+    """Answer the fixed form, filled in. ``after`` is who is asked next; ``link`` leads to the incident."""
+    facts = {
+        "Incident": incident.id,
+        "Severity": incident.severity.value,
+        "Status": incident.status.value,
+        "Workflow": "" if incident.private else incident.workflow,
+        "Paused": f"since {moment(incident.paused_at)}" if incident.paused_at else "no",
+        "Commander": incident.commander,
+        "You are told": why,
+    }
+    lines = [_FIRST[step].format(incident="drill" if incident.practice else "incident")]
+    if incident.status is IncidentStatus.PROPOSED:
+        lines.append("It is only proposed so far: accept it, decline it, or merge it into another one.")
+    lines.append("\n".join(f"{name}: {fact}" for name, fact in facts.items() if fact))
+    if step is not TellingStep.RAISED:
+        otherwise = f"; otherwise it goes to {listed(after.people)}" if after else ""
+        lines.append(f"Acknowledge it by {moment(due_at)}{otherwise}.")
+    lines.append(
+        f"{link}\nOr: stopwork incident acknowledge {incident.id}"
+        if link
+        else f"stopwork incident acknowledge {incident.id}"
+    )
+    lines.append("This was written by the software, from its records. Answers to this mail are not read.")
+    return "\n\n".join(lines) + "\n"
+
+
+_FIRST: Final = {
+    TellingStep.OPENED: "An {incident} about an agent needs somebody.",
+    TellingStep.RAISED: "An {incident} that you know of is graver than it was.",
+    TellingStep.ESCALATED: "Nobody has taken an {incident} in time, so you are asked.",
+    TellingStep.LAPSED: "An {incident} was acknowledged, and nothing has happened since.",
+}
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")
