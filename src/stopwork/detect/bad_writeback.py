@@ -9,6 +9,7 @@ several objects of one tool, or one of a tool of high risk, are alarming. What a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
@@ -43,6 +44,9 @@ from stopwork.manifest.model import Manifest
 
 MANY = 3
 """So many different objects of one tool that people put back are alarming."""
+
+_NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
+"""More digits than a number keeps are a name."""
 
 MOST_PLACES = 512
 MOST_OBJECTS = 4_096
@@ -258,9 +262,18 @@ def _undone(change: FeedChange, write: Write) -> Iterator[str]:
             yield "the object"
         return
     for name, (old, new) in change.fields.items():
-        # A system's log may write numbers as text.
-        if name in write.fields and (str(short(new)), str(short(old))) == tuple(map(str, write.fields[name])):
+        if name in write.fields and (_as_logged(new), _as_logged(old)) == tuple(
+            map(_as_logged, write.fields[name])
+        ):
             yield name
+
+
+def _as_logged(value: Any) -> str | float:
+    """Answer a value as it is compared: a system's log may write numbers as text, to more or fewer decimals, and nothing as an empty text."""
+    if value is None:
+        return ""
+    text = str(short(value)).strip()
+    return float(text) if _NUMBER.fullmatch(text) else text.lower() if isinstance(value, bool) else text
 
 
 def _reverted(reverts: tuple[Revert, ...], write: Write, manifest: Manifest) -> Finding:

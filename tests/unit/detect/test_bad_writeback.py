@@ -240,6 +240,18 @@ CASES: dict[str, tuple[Callable[[Tale], Story], list[str]]] = {
         lambda s: s.wrote("A", {"amount": 1}, {"amount": 2}).fed("1", {"amount": ("2", "1")}),
         ["A?"],
     ),
+    "three days later, as the log writes it": (
+        lambda s: (
+            s.wrote("A", {"amount": 1200, "vip": None}, {"amount": 1300.5, "vip": True})
+            .later(days=3)
+            .fed("1", {"amount": ("1300.50", "1200.00"), "vip": ("true", "")})
+        ),
+        ["A?"],
+    ),
+    "not what it was, only like it": (
+        lambda s: s.wrote("A", {"name": "Nan"}, {"name": "Ann"}).fed("1", {"name": ("Ann", "NaN")}),
+        [],
+    ),
     "put back by a recovery": (
         lambda s: s.wrote("A", {"amount": 1}, {"amount": 2}).recovered().fed("1", {"amount": (2, 1)}),
         [],
