@@ -32,6 +32,8 @@ LEAST_FACTOR: Final = 1.5
 MOST_NUMBERS: Final = 80
 MOST_COMPARED: Final = 40
 
+_NUMBERS: Final = (int, float)
+
 _CALLS: Final = "calls "
 _SUM: Final = "sum "
 _COUNT: Final = "count "
@@ -50,21 +52,22 @@ class Shift(Record):
 def counted(counts: Mapping[str, float], tool: str, args: Mapping[str, Any]) -> Counts:
     """Answer what a run has done after one more call."""
     more: Counts = dict(counts)
-    _add(more, _CALLS + tool, 1)
+    _add(more, f"{_CALLS}{tool}", 1)
     for name, value in args.items():
-        kind = type(value)
-        if kind is str:
+        if isinstance(value, str):
             if is_word(value):
                 _add(more, f"{_WORD}{tool}.{name}={value}", 1)
-        elif (kind is int or kind is float) and math.isfinite(value):
+        elif type(value) in _NUMBERS and math.isfinite(value):
             _add(more, f"{_SUM}{tool}.{name}", value)
             _add(more, f"{_COUNT}{tool}.{name}", 1)
     return more
 
 
 def _add(counts: Counts, name: str, value: float) -> None:
-    if name in counts or len(counts) < MOST_NUMBERS:
-        counts[name] = counts.get(name, 0.0) + value
+    if (known := counts.get(name)) is not None:
+        counts[name] = known + value
+    elif len(counts) < MOST_NUMBERS:
+        counts[name] = float(value)
 
 
 def features(counts: Mapping[str, float]) -> dict[str, float]:

@@ -79,8 +79,9 @@ class Drift(Detector[State]):
                 run = replace(run, counts=counted(run.counts, event.tool, event.args))
                 return replace(state, going=state.going.put(event.run, run, at_most=MOST_GOING)), ()
             case StepRecorded() as event:
-                model = event.facts.get("model") if event.kind is StepKind.MODEL_CALL else None
-                return _model_called(state, event, model, entry.at, rules) if model else (state, ())
+                if event.kind is not StepKind.MODEL_CALL or not (model := event.facts.get("model")):
+                    return state, ()
+                return _model_called(state, event, model, entry.at, rules)
             case RunStarted() as event if event.run not in state.going:
                 return _started(state, event, entry.at, rules)
             case RunFinished() as event if event.run in state.going:

@@ -18,7 +18,7 @@ from stopwork.ledger.events import CallDecided
 from stopwork.ledger.words import EffectKind
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.expressions import ExpressionError
-from stopwork.manifest.model import Manifest
+from stopwork.manifest.model import Manifest, Owners
 
 #: Where anybody may have an address.
 OPEN_TO_ALL: Final = frozenset(
@@ -73,12 +73,12 @@ class Company:
 
 def company_of(manifest: Manifest) -> Company:
     """Answer the company that the workflow belongs to."""
-    return _company(tuple(manifest.owners.by_role().values()), manifest.alerts.external_send.inside)
+    return _company(manifest.owners, manifest.alerts.external_send.inside)
 
 
 @functools.lru_cache(maxsize=1_024)
-def _company(owners: tuple[str, ...], further: tuple[str, ...]) -> Company:
-    return Company(owners, further)
+def _company(owners: Owners, further: tuple[str, ...]) -> Company:
+    return Company(owners.by_role().values(), further)
 
 
 def matches(pattern: str, name: str) -> bool:

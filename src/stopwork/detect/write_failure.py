@@ -140,7 +140,7 @@ def _permitted(state: State, event: CallDecided, at: datetime, rules: Rulebook) 
 def _ended(
     state: State, known: Write, event: CallFinished, at: datetime, rules: Rulebook
 ) -> tuple[State, tuple[Finding, ...]]:
-    state = state.without([event.call])
+    state = replace(state, writes=state.writes.without(event.call), failed=state.failed.without(event.call))
     if event.reconciled:
         return state, ()
     error = (event.error or "")[:MOST_ERROR_CHARS]
