@@ -43,6 +43,7 @@ DUTIES = {
     "recoveries",
     "pause tests",
     "preserving",
+    "containment",
     "telling",
     "watch",
 }

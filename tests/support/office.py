@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 from stopwork.anchors.settings import Anchors
 from stopwork.control.protocol import PermitAnswer
+from stopwork.hooks.settings import MakesHooks
 from stopwork.kernel.clock import Clock, ManualClock
 from stopwork.kernel.ids import CountingIds, IdSource
 from stopwork.ledger.records import Call, Captured, Hold, Image, ObjectRef, Observed, Principal, Scope
@@ -154,6 +155,7 @@ class Office:
         ids: IdSource | None = None,
         outlet: Outlet | None = None,
         anchors: Anchors | None = None,
+        hooks: MakesHooks | None = None,
         systems: Mapping[str, System] | None = None,
         manifest: str = MANIFEST,
     ) -> None:
@@ -164,6 +166,7 @@ class Office:
             systems={"crm": self.crm} if systems is None else systems,
             outlet=outlet,
             anchors=anchors,
+            hooks=hooks,
             clock=self.clock,
             ids=ids or CountingIds(),
         )

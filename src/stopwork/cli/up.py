@@ -48,6 +48,12 @@ PASSWORD_VARIABLE: Final = "STOPWORK_SMTP_PASSWORD"  # noqa: S105 - a name, not 
     help="The places that keep checkpoints of the log, out of this server's reach: a YAML file.",
 )
 @click.option(
+    "--hooks",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="What this server may do to make safe what an incident touched: a YAML file.",
+)
+@click.option(
     "--intake",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
@@ -73,6 +79,7 @@ def up(
     systems: Path | None,
     intake: Path | None,
     anchors: Path | None,
+    hooks: Path | None,
     smtp: str | None,
     sender: str,
     public_url: str | None,
@@ -91,6 +98,7 @@ def up(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server_extra("up"):
         from stopwork.anchors.settings import read_anchors_file
+        from stopwork.hooks.settings import read_hooks_file
         from stopwork.notify.outlet import Outlet
         from stopwork.operations.intake_file import read_intake_file
         from stopwork.server.main import serve
@@ -102,6 +110,7 @@ def up(
         connected = read_systems_file(systems, env=os.environ) if systems else {}
         ways = read_intake_file(intake, env=os.environ) if intake else None
         places = read_anchors_file(anchors, env=os.environ) if anchors else None
+        deeds = read_hooks_file(hooks, env=os.environ) if hooks else None
         try:
             serve(
                 data,
@@ -115,6 +124,7 @@ def up(
                 ways=ways,
                 outlet=outlet,
                 anchors=places,
+                hooks=deeds,
             )
         except KeyboardInterrupt:
             if not as_json:

@@ -18,7 +18,7 @@ class Case(Struct, frozen=True, kw_only=True):
     ``manifests`` are the versions under which the runs ran, and ``current`` is the one in force now. ``effects`` are those that are
     recorded, and those that calls may have had whose end nobody saw (:mod:`stopwork.incidents.unfinished`). ``items`` are those that tell how
     each object stands, of all plans that were carried out and of the newest (:mod:`stopwork.incidents.followup`); ``plan_items`` are all
-    those of the newest. ``later_runs`` are those since the return that it
+    those of the newest. ``sharers`` are the other workflows that use a credential of this one, by its name here. ``later_runs`` are those since the return that it
     is judged by: the first that ended, the first that ended well, and the last on the stage.
     """
 
@@ -44,6 +44,7 @@ class Case(Struct, frozen=True, kw_only=True):
     containment: tuple[r.ContainmentItem, ...] = ()
     others: tuple[r.Incident, ...] = ()
     messages: tuple[r.Message, ...] = ()
+    sharers: dict[str, tuple[str, ...]] = {}
 
     def tool(self, call: r.Call) -> Tool | None:
         """Answer how the tool of this call was declared when the call was made."""

@@ -1,44 +1,56 @@
-"""Contain: the checklist of an incident, snapshotted when it is proposed, done item by item."""
+"""Contain: the checklist of an incident, snapshotted when it is proposed, done item by item, by hooks or by named people."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
 
 from msgspec.structs import replace
 
 from stopwork.incidents.contain import check_ending, complete, propose
-from stopwork.kernel.errors import Conflict
-from stopwork.ledger.events import ContainmentProposed, ContainmentRecorded
-from stopwork.ledger.records import ContainmentItem, Incident
-from stopwork.ledger.words import ContainmentState, IncidentStatus
+from stopwork.incidents.inventory import sharers
+from stopwork.incidents.offers import Offer
+from stopwork.kernel.addresses import one_address
+from stopwork.kernel.errors import Conflict, Invalid
+from stopwork.ledger.events import ContainmentAssigned, ContainmentProposed, ContainmentRecorded
+from stopwork.ledger.records import ContainmentItem, Incident, ManifestVersion, Workflow
+from stopwork.ledger.records.containment import standing_of
+from stopwork.ledger.words import ContainmentProof, ContainmentState, IncidentStatus
+from stopwork.manifest.load import manifest_in
+from stopwork.manifest.model import Manifest
+from stopwork.operations import proving
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import require_person
 from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 
 
-def checklist(tx: Tx, manifests: Manifests, *, incident: str) -> list[ContainmentItem]:
-    """Answer the incident's checklist, and propose it when there is none yet."""
+def checklist(
+    tx: Tx, manifests: Manifests, *, incident: str, offers: Iterable[Offer] = ()
+) -> list[ContainmentItem]:
+    """Answer the incident's checklist, and propose it when there is none yet; ``offers`` are the hooks of this server."""
     require_person(tx, "propose containment")
     known = tx.need(Incident, incident)
     if not tx.count(ContainmentItem, incident=incident):
-        items = propose(gather(tx, manifests, incident))
-        tx.record(ContainmentProposed(incident=incident, workflow=known.workflow, items=tuple(items)))
+        case = gather(tx, manifests, incident)
+        case = replace(case, sharers=who_shares(tx, known.workflow, case.current))
+        items = tuple(proving.seen(tx, item, case.current) for item in propose(case, offers))
+        tx.record(ContainmentProposed(incident=incident, workflow=known.workflow, items=items))
     return list(tx.each(ContainmentItem, incident=incident))
 
 
 def record(tx: Tx, *, item: str, state: ContainmentState, verified_how: str) -> ContainmentItem:
-    """Record how one item ended. *Done* and *not applicable* both need a sentence that says how one knows."""
-    known = tx.need(ContainmentItem, item)
+    """Record in a person's name how one item ended, with a sentence that says how one knows.
+
+    That is an attestation, unless the records show the same. A probe that says no is not overruled.
+    """
     require_person(tx, "contain an incident")
-    incident = tx.need(Incident, known.incident)
-    if incident.status.ended:
-        raise Conflict(f"{incident.id} is {incident.status}", hint="A closed incident does not change.")
+    known, incident = open_item(tx, item)
     check_ending(known, state, verified_how)
-    ended = (
-        replace(each, state=state) if each.id == item else each
-        for each in tx.each(ContainmentItem, incident=incident.id)
-    )
-    done = complete(tuple(ended))
+    shown = state is ContainmentState.DONE and proving.shows(known)
+    done = completes(tx, replace(known, state=state, by=tx.actor))
     tx.record(
         ContainmentRecorded(
             incident=incident.id,
@@ -47,8 +59,67 @@ def record(tx: Tx, *, item: str, state: ContainmentState, verified_how: str) -> 
             state=state,
             verified_how=verified_how.strip(),
             complete=done,
+            proof=ContainmentProof.RECORDS if shown else ContainmentProof.ATTESTATION,
         )
     )
+    contained(tx, incident, done)
+    return tx.need(ContainmentItem, item)
+
+
+def assign(tx: Tx, *, item: str, to: str, due_at: datetime | None = None) -> ContainmentItem:
+    """Give an item to a named person, who has it until ``due_at``."""
+    require_person(tx, "assign a containment item")
+    known, incident = open_item(tx, item)
+    if known.state in (ContainmentState.DONE, ContainmentState.NOT_APPLICABLE):
+        raise Conflict(f"{item} is {known.state}", hint="Assign what is still to do.", item=item)
+    if due_at is not None and due_at <= tx.now:
+        raise Invalid("it would be due already", hint="Name a time that is still to come.", field="due_at")
+    tx.record(
+        ContainmentAssigned(
+            incident=incident.id,
+            workflow=incident.workflow,
+            item=item,
+            to=one_address(to, "to"),
+            due_at=due_at,
+        )
+    )
+    return tx.need(ContainmentItem, item)
+
+
+def open_item(view: View, item: str) -> tuple[ContainmentItem, Incident]:
+    """Answer an item with its incident, which may not have ended."""
+    known = view.need(ContainmentItem, item)
+    incident = view.need(Incident, known.incident)
+    if incident.status.ended:
+        raise Conflict(f"{incident.id} is {incident.status}", hint="A closed incident does not change.")
+    return known, incident
+
+
+def completes(view: View, item: ContainmentItem) -> bool:
+    """Answer whether the whole list has come to a good end once this item is so."""
+    items = view.each(ContainmentItem, incident=item.incident)
+    return complete(item if each.id == item.id else each for each in items)
+
+
+def standing(item: ContainmentItem, tx: Tx) -> ContainmentItem:
+    """Answer the item as its places make it, in the actor's name."""
+    return replace(item, state=standing_of(item.places), by=tx.actor)
+
+
+def contained(tx: Tx, incident: Incident, done: bool) -> None:
+    """Let the incident count as contained once every item is done."""
     if done and incident.status is IncidentStatus.INVESTIGATING:
         move(tx, incident.id, IncidentStatus.CONTAINED, reason="every containment item is done")
-    return tx.need(ContainmentItem, item)
+
+
+def who_shares(view: View, workflow: str, manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    """Answer which other workflows, by their manifests in force, use each credential of this one."""
+    if not manifest.credentials:
+        return {}
+    found = {workflow: manifest}
+    for other in view.each(Workflow):
+        if other.id != workflow and other.version:
+            text = view.need(ManifestVersion, f"{other.id}@{other.version}").text
+            if "credentials" in text:  # reading a manifest takes long, and few name any
+                found[other.id] = manifest_in(text)
+    return sharers(workflow, found)

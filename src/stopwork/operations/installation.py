@@ -10,6 +10,8 @@ from typing import Self
 
 from stopwork.anchors.base import Anchor
 from stopwork.anchors.settings import Anchors
+from stopwork.hooks.base import Hooks
+from stopwork.hooks.settings import MakesHooks
 from stopwork.kernel.clock import Clock, SystemClock
 from stopwork.kernel.errors import Invalid, Tampered, Unavailable
 from stopwork.kernel.ids import IdSource
@@ -33,7 +35,8 @@ class Installation:
     """Everything one server or one embedded guard works with.
 
     ``folder`` holds the database, the signing key (readable by its owner only) and the evidence bundles. ``blobs`` is where content
-    lies that is too large for the journal, ``systems`` are the connected systems by name, ``outlet`` is how messages leave, ``anchors`` are the places that keep checkpoints of the log.
+    lies that is too large for the journal, ``systems`` are the connected systems by name, ``outlet`` is how messages leave, ``anchors`` are the places that keep checkpoints of the log,
+    ``hooks`` is what its operator lets it do to make things safe.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Installation:
         systems: Mapping[str, System],
         outlet: Outlet,
         anchors: Sequence[Anchor] = (),
+        hooks: Hooks | None = None,
     ) -> None:
         self.store = store
         self.folder = folder
@@ -54,6 +58,7 @@ class Installation:
         self.systems = dict(systems)
         self.outlet = outlet
         self.anchors = tuple(anchors)
+        self.hooks = dict(hooks or {})
         self.manifests = Manifests()
         store.when_taken_back(self.manifests.forget)
 
@@ -67,6 +72,7 @@ class Installation:
         systems: Mapping[str, System] | None = None,
         outlet: Outlet | None = None,
         anchors: Anchors | None = None,
+        hooks: MakesHooks | None = None,
         clock: Clock | None = None,
         ids: IdSource | None = None,
     ) -> Installation:
@@ -93,6 +99,7 @@ class Installation:
         kept = open_blobs(blobs or folder / BLOBS)
         clock, outlet = clock or SystemClock(), outlet or Outlet.to_folder(folder / "outbox")
         places = anchors(outlet, clock) if anchors else ()
+        known_hooks = hooks(clock) if hooks else {}
         store = Store.open(database or folder / DATABASE, clock=clock, ids=ids)
         try:
             signer = _signer(folder / KEY_FILE, sealed_as=store.read(_origin))
@@ -109,6 +116,7 @@ class Installation:
             systems=systems or {},
             outlet=outlet,
             anchors=places,
+            hooks=known_hooks,
         )
 
     def close(self) -> None:

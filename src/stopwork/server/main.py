@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from stopwork.anchors.settings import Anchors
+from stopwork.hooks.settings import MakesHooks
 from stopwork.kernel.errors import Conflict, Invalid, Unavailable
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import PrincipalKind
@@ -149,6 +150,7 @@ def prepared(
     ways: Ways | None = None,
     outlet: Outlet | None = None,
     anchors: Anchors | None = None,
+    hooks: MakesHooks | None = None,
 ) -> Iterator[Serving]:
     """Open the folder and the port, and give both back afterwards.
 
@@ -160,7 +162,13 @@ def prepared(
     listener = _listen(host, port)
     try:
         with Installation.open(
-            folder, database=database, blobs=blobs, systems=systems, outlet=outlet, anchors=anchors
+            folder,
+            database=database,
+            blobs=blobs,
+            systems=systems,
+            outlet=outlet,
+            anchors=anchors,
+            hooks=hooks,
         ) as installation:
             bound = listener.getsockname()[1]
             shown = f"[{host}]" if ":" in host else host

@@ -17,6 +17,7 @@ from stopwork.operations import (
     approvals,
     backfills,
     drafts,
+    hooking,
     nagging,
     outcomes,
     outgoing,
@@ -84,6 +85,7 @@ class Crew:
             Duty(name="recoveries", period_s=1.0, work=self._recover),
             Duty(name="preserving", period_s=1.0, work=self._preserve),
             Duty(name="telling", period_s=2.0, work=self._tell),
+            Duty(name="containment", period_s=5.0, work=lambda: hooking.keep_watch(installation)),
             Duty(name="pause tests", period_s=60.0, work=self._test_pauses),
         ]
         self.anchoring = Anchoring(installation)

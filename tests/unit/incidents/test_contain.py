@@ -144,7 +144,7 @@ def test_an_ending_says_how_one_knows() -> None:
     check_ending(item, DONE, "looked at the tool's log: no call since 13:02 UTC")
     with pytest.raises(Invalid, match="was verified"):
         check_ending(item, DONE, "  ")
-    with pytest.raises(Invalid, match="does not go back"):
+    with pytest.raises(Invalid, match="cannot be recorded as proposed"):
         check_ending(item, PROPOSED, "x")
 
 

@@ -1,0 +1,415 @@
+"""Contract of hooks: the intent is on record before, a probe decides, nothing runs twice or blindly, evidence comes first, and no secret is repeated."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stopwork.hooks.settings import load_hooks
+from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound
+from stopwork.ledger.events import HookEnded, HookStarted
+from stopwork.ledger.records import ContainmentItem, Incident
+from stopwork.ledger.words import (
+    ContainmentArea,
+    ContainmentProof,
+    ContainmentState,
+    IncidentStatus,
+    IncidentType,
+    PlaceKind,
+    ScopeKind,
+)
+from stopwork.operations import containment, evidence, hooking, incidents, manifests, points
+from tests.support.office import AGENT, KIM, LEE, MANIFEST, WORKFLOW, Office
+from tests.support.vault import Vault, vault
+
+DONE, FAILED, IN_DOUBT = ContainmentState.DONE, ContainmentState.FAILED, ContainmentState.IN_DOUBT
+IN_PROGRESS, PARTIAL, PROPOSED = (
+    ContainmentState.IN_PROGRESS,
+    ContainmentState.PARTIAL,
+    ContainmentState.PROPOSED,
+)
+KEY = "k3y-that-nobody-may-see"
+CREDENTIALS = """\
+credentials:
+  crm-token:
+    kind: secret
+    system: crm
+    permissions: [crm.accounts.write, crm.tasks.write]
+    id: crm-integration
+    holder: kim@acme.test
+"""
+SHARING = """\
+workflow: invoices
+owners: {business: dana@acme.test, technical: lee@acme.test, backup: kim@acme.test}
+tools: {crm.read: {effect: read, permission: crm.read}}
+credentials: {token: {kind: secret, system: crm, id: crm-integration, permissions: [crm.read]}}
+"""
+
+
+def revoking(kept: Vault, **more: Any) -> dict[str, Any]:
+    """Answer a hook that revokes a token in the vault, with a probe that looks whether it is."""
+    probe = {
+        "kind": "http",
+        "method": "GET",
+        "url": f"{kept.url}/tokens/{{target}}",
+        "expect": {"json": {"/token/active": False}},
+    }
+    hook = {
+        "kind": "http",
+        "serves": {"areas": ["secrets"]},
+        "url": f"{kept.url}/tokens/{{target}}/revoke",
+        "headers": {"authorization": "env:VAULT_KEY"},
+        "body": {"because": "{incident}"},
+        "timeout": "1s",
+        "probe": probe,
+    }
+    return {name: value for name, value in (hook | more).items() if value is not None}
+
+
+class Scene:
+    """An incident in which a token may be misused, on a server with these hooks."""
+
+    def __init__(self, folder: Path, hooks: dict[str, Any], *, sealed: bool = True) -> None:
+        made = load_hooks(hooks, env={"VAULT_KEY": KEY}, folder=folder)
+        self.office = Office(folder / "office", hooks=made, manifest=MANIFEST + CREDENTIALS)
+        office = self.office
+        office.write(lambda tx: manifests.apply(tx, SHARING, reason="first"), actor=LEE)
+        run = office.begin()
+        office.do(run, "crm.update_account", account_id="acme", renewal="2025-01-01")
+        self.incident = office.write(
+            lambda tx: incidents.open_by_hand(
+                tx, office.inst.manifests, workflow=WORKFLOW, type=IncidentType.TOOL_MISUSE, runs=(run,)
+            ),
+            actor=LEE,
+        ).id
+        if sealed:
+            evidence.seal(office.inst, LEE, incident=self.incident)
+
+    def items(self) -> list[ContainmentItem]:
+        offers = hooking.offers(self.office.inst.hooks)
+        return self.office.write(
+            partial(
+                containment.checklist,
+                manifests=self.office.inst.manifests,
+                incident=self.incident,
+                offers=offers,
+            ),
+            actor=LEE,
+        )
+
+    def item(self, area: ContainmentArea = ContainmentArea.SECRETS) -> ContainmentItem:
+        return next(item for item in self.items() if item.area is area)
+
+    def run(self, **options: Any) -> ContainmentItem:
+        return hooking.run(self.office.inst, options.pop("actor", LEE), item=self.item().id, **options)
+
+    def verify(self) -> ContainmentItem:
+        return hooking.verify(self.office.inst, LEE, item=self.item().id)
+
+    def record(self, state: ContainmentState, how: str) -> ContainmentItem:
+        return self.office.write(
+            partial(containment.record, item=self.item().id, state=state, verified_how=how), actor=LEE
+        )
+
+    def events(self, *kinds: type) -> list[Any]:
+        entries = self.office.read(lambda view: view.entries(incident=self.incident, limit=1_000))
+        return [entry.event for entry in entries if isinstance(entry.event, kinds)]
+
+    def note(self) -> str:
+        return self.item().places[0].note
+
+
+@pytest.fixture
+def kept() -> Iterator[Vault]:
+    with vault() as made:
+        yield made
+
+
+def scene(folder: Path, hooks: dict[str, Any], **options: Any) -> closing[Any]:
+    made = Scene(folder, hooks, **options)
+    made.close = made.office.close  # type: ignore[attr-defined]
+    return closing(made)
+
+
+def command(*program: str, **more: Any) -> dict[str, Any]:
+    """Answer a hook that runs a piece of Python."""
+    return {
+        "kind": "command",
+        "serves": {"areas": ["secrets"]},
+        "argv": [sys.executable, "-c", *program],
+        "timeout": "5s",
+    } | more
+
+
+def test_a_token_that_others_use_as_well_is_proposed_with_their_names(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        item = told.item()
+        assert item.what == "Revoke or rotate crm-integration of crm"
+        assert "this token is also used by 1 other workflow: invoices" in item.why
+        assert "kim@acme.test can do it" in item.why
+        assert [(each.kind, each.name, each.state) for each in item.places] == [
+            (PlaceKind.HOOK, "revoke", PROPOSED)
+        ]
+
+
+def test_a_hook_is_done_when_its_probe_says_so(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        item = told.run()
+        assert (item.state, item.proof, item.by) == (DONE, ContainmentProof.PROBE, LEE)
+        assert kept.active == {"mail-key"}
+        (_, _, headers, body) = kept.asked[0]
+        assert headers["authorization"] == KEY
+        assert told.incident.encode() in body
+        begun, ended = told.events(HookStarted, HookEnded)
+        assert (begun.number, begun.before_capture) == (1, "")
+        assert (ended.state, ended.probed) == (DONE, True)
+
+
+def test_a_hook_that_lies_has_failed_and_a_word_does_not_overrule_the_probe(
+    tmp_path: Path, kept: Vault
+) -> None:
+    kept.lies = True
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        item = told.run()
+        assert item.state is FAILED
+        assert "answered 200" in told.note()
+        assert "The probe says no: another value at /token/active" in told.note()
+        with pytest.raises(Conflict, match="is not safe"):
+            told.record(DONE, "trust me")
+        kept.lies = False
+        assert told.run().state is DONE
+
+
+def test_what_hangs_is_cut_off_and_its_probe_decides(tmp_path: Path, kept: Vault) -> None:
+    kept.may_answer.clear()  # it revokes, and never answers
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        assert told.run().state is DONE
+        assert "did not answer" in told.note()
+
+
+def test_what_hangs_without_a_probe_is_in_doubt_until_a_person_has_looked(
+    tmp_path: Path, kept: Vault
+) -> None:
+    kept.may_answer.clear()
+    with scene(tmp_path, {"revoke": revoking(kept, probe=None)}) as told:
+        assert told.run().state is IN_DOUBT
+        with pytest.raises(Conflict, match="is not known"):
+            told.run()
+        assert len(kept.paths("POST")) == 1
+        told.record(FAILED, "the vault shows it as active")
+        kept.may_answer.set()
+        assert told.run().state is IN_PROGRESS
+        item = told.record(DONE, "the vault shows it as revoked")
+        assert (item.state, item.proof, item.by) == (DONE, ContainmentProof.ATTESTATION, LEE)
+
+
+def test_a_hook_that_ends_nowhere_is_in_doubt_and_its_probe_is_asked_before_it_runs_again(
+    tmp_path: Path, kept: Vault
+) -> None:
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        begin = partial(
+            hooking._begin, item=told.item().id, hook=told.office.inst.hooks["revoke"], despite=""
+        )
+        told.office.write(begin, actor=LEE)  # and here the server ends
+        with pytest.raises(Conflict, match="is running"):
+            told.run(actor=KIM)
+        told.office.wait(minutes=1)
+        assert told.item().state is IN_DOUBT
+        kept.active.discard("crm-integration")
+        assert told.run(actor=KIM).state is DONE
+        assert kept.paths("POST") == []  # it had taken hold: it was not run again
+        assert "It was not run again." in told.note()
+
+
+def test_it_runs_again_where_the_probe_says_that_it_had_not_taken_hold(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        begin = partial(
+            hooking._begin, item=told.item().id, hook=told.office.inst.hooks["revoke"], despite=""
+        )
+        told.office.write(begin, actor=LEE)
+        told.office.wait(minutes=1)
+        assert told.run().state is DONE
+        assert len(kept.paths("POST")) == 1
+
+
+def test_two_responders_at_once_run_it_once(tmp_path: Path, kept: Vault) -> None:
+    kept.may_answer.clear()
+    with scene(tmp_path, {"revoke": revoking(kept, timeout="5s")}) as told:
+        item = told.item().id
+        first = threading.Thread(target=hooking.run, args=(told.office.inst, LEE), kwargs={"item": item})
+        first.start()
+        while not kept.asked:
+            first.join(0.01)
+        with pytest.raises(Conflict, match="is running"):
+            told.run(actor=KIM)
+        kept.may_answer.set()
+        first.join()
+        assert told.item().state is DONE
+        assert len(kept.paths("POST")) == 1
+
+
+def test_a_hook_is_tried_so_often_and_then_people_do_it(tmp_path: Path, kept: Vault) -> None:
+    kept.status = 503
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        for _ in range(hooking.MAX_TRIES):
+            assert told.run().state is FAILED
+        with pytest.raises(Conflict, match="was tried 5 times"):
+            told.run()
+
+
+def test_evidence_comes_first_and_the_exception_has_a_reason(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {"revoke": revoking(kept)}, sealed=False) as told:
+        with pytest.raises(Conflict, match="is not sealed"):
+            told.run()
+        assert kept.asked == []
+        assert told.run(despite="it is being used right now").state is DONE
+        (begun,) = told.events(HookStarted)
+        assert begun.before_capture == "it is being used right now"
+
+
+def test_a_hold_waits_for_nothing_and_the_records_show_it(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {}, sealed=False) as told:
+        item = told.item(ContainmentArea.WRITE_TOOLS)
+        assert item.scope is not None
+        assert item.scope.kind is ScopeKind.TOOL
+        held = hooking.run(told.office.inst, LEE, item=item.id)
+        assert (held.state, held.proof) == (DONE, ContainmentProof.RECORDS)
+        assert "no call is in flight" in held.verified_how
+
+
+def test_a_guard_that_has_not_confirmed_makes_it_done_in_part(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {}) as told:
+        office = told.office
+        office.write(lambda tx: points.register(tx, workflow=WORKFLOW, name="guard 1", point="point_1"))
+        flying = office.ask(office.begin("tuesday"), "crm.update_account", account_id="acme", renewal="x")
+        office.attempt(flying)
+        item = hooking.run(office.inst, LEE, item=told.item(ContainmentArea.WRITE_TOOLS).id)
+        assert item.state is IN_PROGRESS
+        assert {(each.kind, each.state) for each in item.places} >= {
+            (PlaceKind.HOLD, DONE),
+            (PlaceKind.CALL, IN_PROGRESS),
+        }
+        office.finish(flying)
+        office.wait(seconds=6)
+        assert told.item(ContainmentArea.WRITE_TOOLS).state is DONE
+
+
+def test_a_command_that_prints_a_secret_does_not_have_it_repeated(tmp_path: Path) -> None:
+    printed = "import os, sys; print('token=' + os.environ['TOKEN'] + ' AKIAZ7QWERTYUIOPASDF'); sys.exit(3)"
+    with scene(tmp_path, {"rotate": command(printed, env={"TOKEN": "env:VAULT_KEY"})}) as told:
+        assert told.run().state is FAILED
+        assert "ended with 3" in told.note()
+        kept_on_disk = b"".join(each.read_bytes() for each in (tmp_path / "office").glob("stopwork.db*"))
+        assert b"ended with 3" in kept_on_disk
+        for secret in (KEY, "AKIAZ7QWERTYUIOPASDF"):
+            assert secret.encode() not in kept_on_disk
+
+
+def test_a_command_sees_hardly_anything_of_the_server_and_what_it_is_about_as_json(tmp_path: Path) -> None:
+    looks = (
+        "import json, os, sys; told = json.load(sys.stdin); "
+        "sys.exit(0 if told['target'] == 'crm-integration' and set(os.environ) <= {'PATH', 'LANG', 'LC_CTYPE'} else 7)"
+    )
+    with scene(tmp_path, {"rotate": command(looks)}) as told:
+        assert told.run().state is IN_PROGRESS
+        assert "It has no probe: somebody has to look." in told.note()
+
+
+def test_a_command_and_what_it_started_are_cut_off(tmp_path: Path) -> None:
+    stays = "import subprocess, sys; subprocess.Popen(['sleep', '30']); import time; time.sleep(30)"
+    with scene(tmp_path, {"rotate": command(stays, timeout="1s")}) as told:
+        assert told.run().state is IN_DOUBT
+        assert "was cut off after 1 s" in told.note()
+
+
+def test_a_probe_may_be_a_command_or_a_statement(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "grants.db")) as database, database:
+        database.execute("CREATE TABLE granted (name TEXT, revoked INTEGER)")
+        database.execute("INSERT INTO granted VALUES ('crm-integration', 0), ('other', 0)")
+    hook = {
+        "kind": "sql",
+        "serves": {"targets": ["crm-integration"]},
+        "url": "grants.db",
+        "statement": "UPDATE granted SET revoked = 1 WHERE name = :target",
+        "probe": {
+            "kind": "sql",
+            "url": "grants.db",
+            "statement": "SELECT 1 FROM granted WHERE name = :target AND revoked = 0",
+            "expect": {"rows": 0},
+        },
+    }
+    with scene(tmp_path, {"revoke": hook}) as told:
+        assert told.run().state is DONE
+        with closing(sqlite3.connect(tmp_path / "grants.db")) as database:
+            assert database.execute("SELECT name FROM granted WHERE revoked = 1").fetchall() == [
+                ("crm-integration",)
+            ]
+
+
+def test_of_several_hooks_each_is_a_place(tmp_path: Path, kept: Vault) -> None:
+    both = {
+        "revoke": revoking(kept),
+        "proxy": command("import sys; sys.exit(1)", probe={"kind": "command", "argv": ["false"]}),
+    }
+    with scene(tmp_path, both) as told:
+        assert told.run(hook="revoke").state is PARTIAL
+        assert told.item().confirmed == 1
+        assert told.run().state is FAILED
+        assert len(kept.paths("POST")) == 1  # what is done is not done again
+
+
+def test_a_probe_sees_what_a_person_has_done_by_hand(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        assert told.verify().state is PROPOSED
+        kept.active.clear()
+        assert (told.verify().state, told.item().proof) == (DONE, ContainmentProof.PROBE)
+        assert told.events(HookStarted) == []
+
+
+def test_an_item_is_given_to_a_named_person_until_a_time(tmp_path: Path) -> None:
+    with scene(tmp_path, {}) as told:
+        office, item = told.office, told.item().id
+        due = office.clock.now() + timedelta(hours=1)
+        given = office.write(
+            partial(containment.assign, item=item, to="Kim@acme.test", due_at=due), actor=LEE
+        )
+        assert (given.assignee, given.due_at, given.state) == ("kim@acme.test", due, IN_PROGRESS)
+        with pytest.raises(Invalid, match="due already"):
+            office.write(
+                partial(containment.assign, item=item, to="kim@acme.test", due_at=office.clock.now()),
+                actor=LEE,
+            )
+
+
+def test_the_incident_is_contained_when_the_last_item_is(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        for item in told.items():
+            if item.area is not ContainmentArea.SECRETS:
+                told.office.write(
+                    partial(containment.record, item=item.id, state=DONE, verified_how="looked"), actor=LEE
+                )
+        told.run()
+        known = told.office.read(lambda view: view.need(Incident, told.incident))
+        assert known.status is IncidentStatus.CONTAINED
+        assert known.contained_at is not None
+
+
+def test_who_may_and_what_there_is(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        with pytest.raises(Denied):
+            told.run(actor=AGENT)
+        with pytest.raises(NotFound, match="no hook elsewhere"):
+            told.run(hook="elsewhere")
+        queues = told.item(ContainmentArea.WRITE_TOOLS)
+        with pytest.raises(Invalid, match="does not serve"):
+            hooking.run(told.office.inst, LEE, item=queues.id, hook="revoke")
+        assert kept.asked == []
