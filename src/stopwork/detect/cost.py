@@ -165,14 +165,16 @@ def _spent(
     if manifest is None or not manifest.alerts.cost.enabled:
         return state, ()
     alert, budget = manifest.alerts.cost, manifest.budget
+    near = alert.of_budget
     known = state.runs.get(event.run)
     of_run = more if known is None else known.plus(more)
     breaches: tuple[Breach, ...] = ()
     by_day = False
     for unit, for_run, for_day in units:
-        by_day = by_day or getattr(budget, for_day) is not None
+        if getattr(budget, for_day) is not None:
+            by_day = True
         limit = getattr(budget, for_run)
-        if limit is not None and getattr(of_run, unit) >= alert.of_budget * limit:
+        if limit is not None and getattr(of_run, unit) >= near * limit:
             breaches += _of_budget("run", unit, of_run, limit, alert)
     if units is BY_STEP and (of_run.usd > NOTICEABLE_USD or of_run.tokens > NOTICEABLE_TOKENS):
         for unit, normal in state.usual.get(event.workflow, {}).items():

@@ -159,12 +159,16 @@ def _call_finished(tally: Tally, event: CallFinished) -> Tally:
 
 def _with(known: dict[str, V], name: str, value: V) -> dict[str, V]:
     """Answer these with one more; the oldest are forgotten where they are too many."""
-    more = {each: known[each] for each in known if each != name} | {name: value}
+    more = {**_without(known, name), name: value}
     return more if len(more) <= MOST_CALLS else dict(list(more.items())[-MOST_CALLS:])
 
 
 def _without(known: dict[str, V], name: str) -> dict[str, V]:
-    return {each: value for each, value in known.items() if each != name} if name in known else known
+    if name not in known:
+        return known
+    left = dict(known)
+    del left[name]
+    return left
 
 
 def _and(calls: tuple[str, ...], call: str) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ class Watch:
         for rank, detector in enumerate(self._detectors):
             # No state is kept beyond the next one: old ones by the thousand would be gone through by every garbage collection.
             state, step = self._states.pop(detector.name), detector.step
-            for place in sorted(chain.from_iterable(places.get(kind, ()) for kind in detector.watches)):
+            for place in sorted(chain.from_iterable([places.get(kind, ()) for kind in detector.watches])):
                 try:
                     state, new = step(state, every[place], rules)
                 # One detector's fault must not blind the others; it is told, not swallowed.
