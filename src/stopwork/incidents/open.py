@@ -62,19 +62,25 @@ def home_of(finding: Finding, incidents: Iterable[Incident]) -> Incident | None:
     The same cause comes first. A failed run, or a write that failed, joins an incident that lists the run, or the run
     that it retried: it is a consequence, not another cause.
     """
-    same_workflow = [
-        incident
-        for incident in incidents
-        if incident.workflow == finding.workflow and not incident.status.ended and not incident.practice
-    ]
-    cause = cause_key(finding)
-    for incident in same_workflow:
-        if incident.cause == cause:
-            return incident
+    same_workflow = [incident for incident in incidents if incident.workflow == finding.workflow]
+    if home := home_of_cause(cause_key(finding), same_workflow):
+        return home
     if finding.kind is not w.SignalKind.FAILED_RUN and finding.type is not w.IncidentType.BAD_WRITEBACK:
         return None
     runs = {finding.run, finding.facts.get("retry_of")} - {None}
-    return next((incident for incident in same_workflow if runs & set(incident.runs)), None)
+    return next((each for each in same_workflow if _absorbs(each) and runs & set(each.runs)), None)
+
+
+def home_of_cause(cause: str, incidents: Iterable[Incident]) -> Incident | None:
+    """Answer the open incident of a cause: the one opened for it, or else the one that an incident about it was merged into."""
+    open_ones = [incident for incident in incidents if _absorbs(incident)]
+    of_its_own = (each for each in open_ones if each.cause == cause)
+    return next(of_its_own, None) or next((each for each in open_ones if cause in each.causes), None)
+
+
+def _absorbs(incident: Incident) -> bool:
+    """What has ended takes in nothing more, and a drill nothing that is real."""
+    return not incident.status.ended and not incident.practice
 
 
 def incident_id(opened_at: datetime, earlier_that_day: int) -> str:

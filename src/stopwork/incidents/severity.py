@@ -325,8 +325,11 @@ def _in_flight(found: Circumstances) -> Match | None:
 
 def _running_free(found: Circumstances) -> Match | None:
     runs = [run for run in found.runs if run.status is w.RunStatus.RUNNING]
-    free = runs and not _holding(found)
-    return Match(f"{count_of(len(runs), 'run')} going on and nothing is held", _ids(runs)) if free else None
+    holds = _holding(found)
+    if not runs or any(hold.scope.kind in WHOLE for hold in holds):
+        return None
+    held = f"only {listed(str(hold.scope) for hold in holds)} is held" if holds else "nothing is held"
+    return Match(f"{count_of(len(runs), 'run')} going on and {held}", _ids(runs))
 
 
 def _held(found: Circumstances) -> Match | None:
@@ -348,6 +351,8 @@ def _repeats_writes(found: Circumstances) -> Match | None:
 
 
 FINAL: Final = frozenset({w.EffectKind.SEND, w.EffectKind.PAY, w.EffectKind.APPROVE, w.EffectKind.TRIGGER})
+WHOLE: Final = frozenset({w.ScopeKind.EVERYTHING, w.ScopeKind.WORKFLOW})
+"""The scopes of holds after which a run goes on with nothing; after any other it still reads, spends and writes elsewhere."""
 EXPOSING: Final = frozenset({w.IncidentType.SENSITIVE_DATA_EXPOSURE, w.IncidentType.EXTERNAL_SEND})
 UNAUTHORISED: Final = frozenset(
     {w.IncidentType.APPROVAL_BYPASS, w.IncidentType.TOOL_MISUSE, w.IncidentType.PROMPT_INJECTION}

@@ -21,16 +21,15 @@ from stopwork.ledger.events import (
     QuestionAnswered,
     RoleHandedOver,
     RootCauseRecorded,
-    SeverityChanged,
     SignalJoined,
     UpdateScheduled,
 )
-from stopwork.ledger.words import UNENDED, DetectedBy, IncidentType, Severity
+from stopwork.ledger.words import DetectedBy, IncidentType, Severity
 from stopwork.operations import returning
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import administrators, require_person
-from stopwork.operations.signals import circumstances, new_incident_id
+from stopwork.operations.signals import circumstances, new_incident_id, open_incidents, set_severity
 from stopwork.storage.transaction import Tx
 
 #: The roles that can be handed over; the owners come from the manifest.
@@ -55,18 +54,26 @@ def open_by_hand(
 ) -> r.Incident:
     """Open an incident; a workflow, a run or a signal is all that has to be given.
 
-    Without ``runs`` it is about those of the last day. Where a ``signal`` belongs to an incident, or one is open about its cause, that
-    one is answered. ``request``
-    names this opening: saying it twice opens one incident. A ``practice`` one is a drill.
+    Without ``runs`` it is about those of the last day. Where a ``signal`` belongs to an open incident, or one is open about its cause,
+    that one is answered; the signal of an incident that has ended opens a new one. ``request`` names this opening: saying it twice
+    opens one incident. A ``practice`` one is a drill, and not opened from a signal.
     """
     person = require_person(tx, "open an incident")
     source = tx.need(r.Signal, signal) if signal else None
+    if source is not None and practice:
+        raise Invalid(
+            f"{signal} is real, and a drill takes in nothing real",
+            hint="Open the drill about the workflow or about one of its runs.",
+            field="practice",
+        )
     if source is not None and source.incident is not None:
-        return tx.need(r.Incident, source.incident)
+        known_home = tx.need(r.Incident, source.incident)
+        if not known_home.status.ended:
+            return known_home
     workflow = workflow or _workflow_of(tx, source, runs)
     if source is not None and source.workflow != workflow:
         raise Invalid(f"{signal} is about {source.workflow}", hint="Leave the workflow out.", field="signal")
-    if source is not None and (home := tx.first(r.Incident, cause=source.key, status=UNENDED)) is not None:
+    if source is not None and (home := opening.home_of_cause(source.key, open_incidents(tx, workflow))):
         tx.record(SignalJoined(incident=home.id, workflow=workflow, signal=source.id, run=source.run))
         return tx.need(r.Incident, home.id)
     type = type or (source.type if source else IncidentType.BAD_WRITEBACK)  # noqa: A001
@@ -136,16 +143,8 @@ def change_severity(
     require_person(tx, "change the severity")
     known = _open(tx, incident)
     check_change(known, severity, reason=reason)
-    tx.record(
-        SeverityChanged(
-            incident=incident,
-            workflow=known.workflow,
-            before=known.severity,
-            after=severity,
-            factors=assess(of_case(gather(tx, manifests, incident))).factors,
-            reason=reason.strip(),
-        )
-    )
+    factors = assess(of_case(gather(tx, manifests, incident))).factors
+    set_severity(tx, known, severity, factors=factors, reason=reason.strip())
     return tx.need(r.Incident, incident)
 
 

@@ -15,7 +15,13 @@ from stopwork.incidents.pause import scope_asked_for
 from stopwork.incidents.severity import ORDER, Assessment, Circumstances, assess, of_case
 from stopwork.incidents.tags import proposed as proposed_tags
 from stopwork.ledger import records as r
-from stopwork.ledger.events import IncidentOpened, SeverityChanged, SignalJoined, SignalRaised
+from stopwork.ledger.events import (
+    IncidentOpened,
+    SeverityChanged,
+    SignalJoined,
+    SignalRaised,
+    UpdateScheduled,
+)
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import (
     UNENDED,
@@ -86,7 +92,7 @@ def raise_finding(tx: Tx, manifests: Manifests, finding: Finding) -> Raised:
 
 def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raised:
     """Answer what becomes of a finding that is recorded as this signal: its incident, its hold, and the autonomy taken back."""
-    home = opening.home_of(finding, _open_incidents(tx, finding.workflow))
+    home = opening.home_of(finding, open_incidents(tx, finding.workflow))
     logged = Raised(signal=signal, incident=None, opened=False, hold=None)
     before: tuple[r.Signal, ...] = ()
     if home is not None:
@@ -142,14 +148,32 @@ def reassess(tx: Tx, manifests: Manifests, incident: str) -> None:
     case = gather(tx, manifests, incident)
     found = assess(of_case(case))
     if ORDER.index(found.severity) < ORDER.index(case.incident.severity):
+        set_severity(tx, case.incident, found.severity, factors=found.factors, reason=found.why)
+
+
+def set_severity(
+    tx: Tx, incident: r.Incident, after: Severity, *, factors: tuple[r.Factor, ...], reason: str
+) -> None:
+    """Record another severity. What becomes graver is reported on as soon as if it had been opened so now."""
+    tx.record(
+        SeverityChanged(
+            incident=incident.id,
+            workflow=incident.workflow,
+            before=incident.severity,
+            after=after,
+            factors=factors,
+            reason=reason,
+        )
+    )
+    due = opening.first_update_at(after, tx.now)
+    graver = ORDER.index(after) < ORDER.index(incident.severity)
+    if graver and incident.next_update_at is not None and incident.next_update_at > due:
         tx.record(
-            SeverityChanged(
-                incident=incident,
-                workflow=case.incident.workflow,
-                before=case.incident.severity,
-                after=found.severity,
-                factors=found.factors,
-                reason=found.why,
+            UpdateScheduled(
+                incident=incident.id,
+                workflow=incident.workflow,
+                next_update_at=due,
+                reason=f"the severity rose to {after}",
             )
         )
 
@@ -161,7 +185,8 @@ def new_incident_id(tx: Tx) -> str:
     return opening.incident_id(tx.now, earlier)
 
 
-def _open_incidents(tx: Tx, workflow: str) -> list[r.Incident]:
+def open_incidents(tx: Tx, workflow: str) -> list[r.Incident]:
+    """Answer the incidents of a workflow that have not ended, drills too, the oldest first."""
     return list(tx.each(r.Incident, workflow=workflow, status=UNENDED, order="opened_at"))
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from stopwork.incidents import open as opening
 from stopwork.incidents.lifecycle import require_move, require_open
-from stopwork.incidents.severity import assess
+from stopwork.incidents.severity import ORDER, assess
 from stopwork.incidents.tags import proposed as proposed_tags
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.kernel.phrases import listed
@@ -20,6 +20,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger.events import (
     IncidentMerged,
     IncidentSplit,
+    ReadersChanged,
     RoleHandedOver,
     StageChanged,
     UpdateScheduled,
@@ -29,7 +30,7 @@ from stopwork.operations import returning
 from stopwork.operations.holds import release
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import administrators, require_business_owner, require_person
-from stopwork.operations.signals import circumstances, new_incident_id, reassess
+from stopwork.operations.signals import circumstances, new_incident_id, reassess, set_severity
 from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -115,9 +116,10 @@ def decline(tx: Tx, *, incident: str, reason: str) -> Declined:
 
 
 def merge(tx: Tx, manifests: Manifests, *, incident: str, into: str, reason: str) -> r.Incident:
-    """Let an incident go on in another one of its workflow, which gets its signals, runs and holds; answer that one.
+    """Let an incident go on in another one of its workflow, which gets its signals, runs, holds and causes; answer that one.
 
-    Both keep their history; the merged one counts nowhere. To merge it again into the same one changes nothing.
+    The higher severity holds. Both keep their history; the merged one counts nowhere. What is private is merged with what is private
+    only, and whoever saw either sees the one that goes on. To merge it again into the same one changes nothing.
     """
     require_person(tx, "merge incidents")
     known, home = tx.need(r.Incident, incident), tx.need(r.Incident, into)
@@ -135,6 +137,13 @@ def merge(tx: Tx, manifests: Manifests, *, incident: str, into: str, reason: str
             expected=_about(known),
             found=_about(home),
         )
+    if known.private != home.private:
+        hidden, shown = (incident, into) if known.private else (into, incident)
+        raise Conflict(
+            f"{hidden} is private and {shown} is not",
+            hint=f"Make {shown} private as well, or open {hidden} up: who sees the one that goes on has to be said first.",
+            incident=hidden,
+        )
     require_move(known.status, IncidentStatus.MERGED)
     _require_untouched(known, "merged")
     tx.record(
@@ -146,10 +155,17 @@ def merge(tx: Tx, manifests: Manifests, *, incident: str, into: str, reason: str
             signals=known.signals,
             runs=known.runs,
             holds=tuple(hold.id for hold in tx.each(r.Hold, incident=incident) if hold.active),
+            causes=(known.cause, *known.causes),
         )
+    )
+    _let_see(
+        tx, tx.need(r.Incident, into), known.readers, reason=f"{incident}, which is private, goes on here"
     )
     if home.status is IncidentStatus.PROPOSED and known.status is not IncidentStatus.PROPOSED:
         accept(tx, incident=into)
+    if ORDER.index(known.severity) < ORDER.index(home.severity):
+        why = f"{incident}, which is {known.severity}, goes on here"
+        set_severity(tx, tx.need(r.Incident, into), known.severity, factors=known.factors, reason=why)
     reassess(tx, manifests, into)
     return tx.need(r.Incident, into)
 
@@ -166,7 +182,8 @@ def split(
 ) -> r.Incident:
     """Open an incident of its own for some signals and runs of another one; answer it.
 
-    A signal takes its run along unless one that stays is about it too. Holds stay where they are.
+    A signal takes its run along unless one that stays is about it too. Holds stay where they are. The new one is as private as the other,
+    and as grave until what happened is contained.
     """
     require_person(tx, "split an incident")
     known = tx.need(r.Incident, incident)
@@ -190,6 +207,7 @@ def split(
     )
     workflow = tx.need(r.Workflow, known.workflow)
     manifest = manifests.version(tx, workflow.id, workflow.version).manifest
+    at_least = known.severity if known.contained_at is None else None
     new = new_incident_id(tx)
     tx.record(
         opening.opening(
@@ -198,7 +216,7 @@ def split(
             incident_type=kind,
             manifest=manifest,
             version=workflow.version,
-            assessment=assess(circumstances(tx, manifest, kind, gone)),
+            assessment=assess(circumstances(tx, manifest, kind, gone, at_least=at_least)),
             noticed_by=known.detected_by,
             detected_at=first.raised_at if first else known.detected_at,
             now=tx.now,
@@ -218,10 +236,23 @@ def split(
             reason=reason,
             signals=tuple(each.id for each in moved),
             runs=gone,
+            cause=cause,
         )
     )
+    _let_see(tx, tx.need(r.Incident, new), known.readers, reason=f"split off {incident}, which is private")
     reassess(tx, manifests, new)
     return tx.need(r.Incident, new)
+
+
+def _let_see(tx: Tx, incident: r.Incident, readers: tuple[str, ...], *, reason: str) -> None:
+    """Let the readers of a private incident see another one, and nobody besides those who see that one already."""
+    seen = tuple(dict.fromkeys((*incident.readers, incident.commander, *readers)))
+    if readers and (not incident.private or seen != incident.readers):
+        tx.record(
+            ReadersChanged(
+                incident=incident.id, workflow=incident.workflow, private=True, readers=seen, reason=reason
+            )
+        )
 
 
 def _said(reason: str, what: str) -> str:

@@ -161,6 +161,21 @@ def test_a_hold_makes_safe_what_it_covers_and_no_more() -> None:
     assert (repeat_of(whole).level, repeat_of(whole).records) == (SEV3, ("h",))
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "workflow", "severity"),
+    [
+        (ScopeKind.TOOL, "mail.send", WORKFLOW, SEV2),
+        (ScopeKind.WORKFLOW, WORKFLOW, None, SEV3),
+        (ScopeKind.EVERYTHING, "", None, SEV3),
+    ],
+)
+def test_a_run_goes_on_spending_unless_all_of_it_is_held(
+    kind: ScopeKind, name: str, workflow: str | None, severity: Severity
+) -> None:
+    story = tale().call("R", effect=EffectKind.READ).outcome("R").hold("h", kind, name, workflow)
+    assert assess(after(story, IncidentType.COST_RUNAWAY)).severity is severity
+
+
 def test_a_hold_on_another_workflow_makes_nothing_safe() -> None:
     story = bad_monday()
     story.hold("h1", ScopeKind.WORKFLOW, "other").hold("h2", ScopeKind.TOOL, "crm.create_task", "other")

@@ -14,7 +14,7 @@ import pytest
 from stopwork.incidents.lifecycle import PhaseState, next_action, phase_states
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger import records as r
-from stopwork.ledger.words import IncidentStatus, IncidentType, Phase, ScopeKind, SignalKind, Stage
+from stopwork.ledger.words import IncidentStatus, IncidentType, Phase, ScopeKind, Severity, SignalKind, Stage
 from stopwork.operations import holds, incidents, returning, triage
 from stopwork.operations.cases import gather
 from tests.support.office import AGENT, DANA, KIM, LEE, WORKFLOW, Office
@@ -39,6 +39,15 @@ THREE_IN_AN_HOUR = "  policy_violation: {threshold: {count: 3, within: 1h}}\n"
 def desk(tmp_path: Path) -> Iterator[Office]:
     with office_where(tmp_path) as office:
         yield office
+
+
+def split(office: Office, incident_id: str, signal_id: str) -> r.Incident:
+    return does(
+        office,
+        lambda tx: triage.split(
+            tx, office.inst.manifests, incident=incident_id, signals=[signal_id], reason="another cause"
+        ),
+    )
 
 
 def stage(office: Office) -> Stage:
@@ -97,16 +106,27 @@ def test_a_threshold_begins_again_after_an_incident_has_ended(tmp_path: Path) ->
         assert noticed(office).incident is None
 
 
-@pytest.mark.parametrize("ended", ["declined", "merged"])
-def test_what_has_ended_absorbs_nothing(desk: Office, ended: str) -> None:
+def test_what_was_declined_absorbs_nothing(desk: Office) -> None:
     first = new_incident(desk)
-    if ended == "declined":
-        decline(desk, first)
-    else:
-        merge(desk, first, new_incident(desk, "mail.send"))
+    decline(desk, first)
     again = noticed(desk)
     assert again.opened
     assert again.incident != first
+
+
+def test_the_cause_of_a_merged_incident_is_found_again_in_the_one_it_went_into(desk: Office) -> None:
+    first, home, last = (
+        new_incident(desk, each) for each in ("crm.set_discount", "mail.send", "crm.create_task")
+    )
+    merge(desk, first, home)
+    assert noticed(desk).incident == home
+    merge(desk, home, last)
+    assert noticed(desk).incident == last
+    assert noticed(desk, "mail.send").incident == last
+    decline(desk, last)
+    again = noticed(desk)
+    assert again.opened
+    assert again.incident not in (first, home, last)
 
 
 # --- proposals --------------------------------------------------------------------------------------
@@ -289,6 +309,27 @@ def test_a_split_opens_an_incident_for_what_is_about_another_cause(desk: Office)
     assert signal(desk, other.signal).incident == split.id
 
 
+def test_a_cause_that_is_split_off_again_is_found_again_in_its_own_incident(desk: Office) -> None:
+    raised, home = noticed(desk), new_incident(desk, "mail.send")
+    merge(desk, str(raised.incident), home)
+    own = split(desk, home, raised.signal)
+    assert noticed(desk).incident == own.id
+    decline(desk, own.id)
+    assert noticed(desk).incident != home
+
+
+def test_the_higher_severity_holds_when_two_become_one(desk: Office) -> None:
+    grave = new_incident(desk)
+    home = new_incident(desk, "mail.send", severity=Severity.SEV2)
+    assert incident(desk, home).severity is Severity.SEV2
+    assert merge(desk, grave, home).severity is Severity.SEV1
+
+
+def test_what_is_split_off_is_as_grave_until_it_is_contained(desk: Office) -> None:
+    home, other = noticed(desk), noticed(desk)
+    assert split(desk, str(home.incident), other.signal).severity is Severity.SEV1
+
+
 def test_a_split_leaves_something_and_names_what_it_does_not_know(desk: Office) -> None:
     raised = noticed(desk)
     home = str(raised.incident)
@@ -327,6 +368,27 @@ def test_an_incident_is_opened_from_a_signal_and_it_belongs_to_it(tmp_path: Path
         assert first.commander == "lee@acme.test"
         assert opened() == first
         assert noticed(office).incident == first.id
+
+
+def test_a_signal_whose_incident_was_declined_by_mistake_opens_another(desk: Office) -> None:
+    raised = noticed(desk)
+    decline(desk, str(raised.incident))
+    again = does(desk, lambda tx: incidents.open_by_hand(tx, desk.inst.manifests, signal=raised.signal))
+    assert again.id != raised.incident
+    assert again.status is IncidentStatus.INVESTIGATING
+    assert signal(desk, raised.signal).incident == again.id
+
+
+def test_a_drill_takes_in_no_signal_that_is_real(tmp_path: Path) -> None:
+    with office_where(tmp_path, "  policy_violation: {open: log}\n") as office:
+        raised = noticed(office)
+        with pytest.raises(Invalid, match="real"):
+            does(
+                office,
+                lambda tx: incidents.open_by_hand(
+                    tx, office.inst.manifests, signal=raised.signal, practice=True
+                ),
+            )
 
 
 def test_an_incident_is_opened_from_a_run(desk: Office) -> None:

@@ -6,7 +6,7 @@ from stopwork.ledger.events.base import Event
 
 
 class IncidentMerged(Event, tag="incident.merged"):
-    """``incident`` ended in ``into``, which has its signals, runs and holds from now on; both keep their history."""
+    """``incident`` ended in ``into``, which has its signals, runs, holds and causes from now on; both keep their history."""
 
     incident: str
     workflow: str
@@ -15,6 +15,7 @@ class IncidentMerged(Event, tag="incident.merged"):
     signals: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     holds: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
 
 
 class IncidentTagged(Event, tag="incident.tagged"):
@@ -43,7 +44,7 @@ class ReadersChanged(Event, tag="incident.readers_changed"):
 
 
 class IncidentSplit(Event, tag="incident.split"):
-    """These signals and runs left ``incident`` for ``into``, which was opened for them."""
+    """These signals and runs left ``incident`` for ``into``, which was opened for them and has this cause from now on."""
 
     incident: str
     workflow: str
@@ -51,3 +52,4 @@ class IncidentSplit(Event, tag="incident.split"):
     reason: str
     signals: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+    cause: str = ""

@@ -27,6 +27,7 @@ def _incident_merged(entry: e.Entry, event: e.IncidentMerged) -> Iterator[Change
             signals=_with(incident.signals, event.signals),
             runs=_with(incident.runs, event.runs),
             merged=_with(incident.merged, (event.incident,)),
+            causes=_with(incident.causes, event.causes),
             paused_at=paused,
             held_at=entry.at if event.holds else incident.held_at,
         )
@@ -77,6 +78,7 @@ def _incident_split(_entry: e.Entry, event: e.IncidentSplit) -> Iterator[Change]
             signals=_without(incident.signals, event.signals),
             runs=_without(incident.runs, event.runs),
             split=_with(incident.split, (event.into,)),
+            causes=_without(incident.causes, (event.cause,)),
         )
 
     def begun(incident: r.Incident) -> r.Incident:

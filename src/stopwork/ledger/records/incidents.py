@@ -61,7 +61,7 @@ class Incident(Record):
     """The one record of an incident. ``id`` is ``AI-INC-YYYY-MMDD-NNN``, by the UTC day of opening.
 
     ``rule`` is the alert rule that opened or proposed it by itself. ``merged`` are the incidents that went into this one, ``split`` those
-    that came out of it. A ``practice`` one is a drill: it counts nowhere, and nobody outside hears of it.
+    that came out of it; ``causes`` are those that the merged ones had, besides its own ``cause``. A ``practice`` one is a drill: it counts nowhere, and nobody outside hears of it.
     A ``private`` one is seen by its ``readers`` and by administrators, and for everybody else there is none.
     """
 
@@ -107,6 +107,7 @@ class Incident(Record):
     rule: str = ""
     merged_into: str | None = None
     merged: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
     split_from: str | None = None
     split: tuple[str, ...] = ()
     practice: bool = False

@@ -1,0 +1,64 @@
+"""Contract of sorting what is private: splitting and merging show it to nobody who did not see it before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stopwork.kernel.errors import Conflict
+from stopwork.ledger import records as r
+from stopwork.operations import privacy, triage
+from tests.support.office import DANA, KIM, LEE, Office
+from tests.support.triaging import does, incident, merge, new_incident, noticed, office_where
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Office]:
+    with office_where(tmp_path) as office:
+        yield office
+
+
+def restricted(office: Office, incident_id: str, *readers: str) -> r.Incident:
+    return does(
+        office, lambda tx: privacy.restrict(tx, incident=incident_id, readers=readers, reason="a colleague")
+    )
+
+
+def seen(office: Office, incident_id: str, reader: r.Principal) -> bool:
+    now = office.clock.now()
+    return office.read(lambda view: incident_id not in privacy.hidden_from(view, reader, now))
+
+
+def test_what_is_split_off_a_private_incident_is_as_private(desk: Office) -> None:
+    home, other = noticed(desk), noticed(desk)
+    restricted(desk, str(home.incident), DANA.id)
+    new = does(
+        desk,
+        lambda tx: triage.split(
+            tx, desk.inst.manifests, incident=str(home.incident), signals=[other.signal], reason="another"
+        ),
+    )
+    assert new.private
+    assert [seen(desk, new.id, each) for each in (LEE, DANA, KIM)] == [True, True, False]
+
+
+@pytest.mark.parametrize("private", ["the one that goes", "the one that stays"])
+def test_what_is_private_is_not_merged_with_what_everybody_sees(desk: Office, private: str) -> None:
+    goes, stays = new_incident(desk), new_incident(desk, "mail.send")
+    restricted(desk, goes if private == "the one that goes" else stays)
+    with pytest.raises(Conflict, match="private") as refused:
+        merge(desk, goes, stays)
+    assert "open" in refused.value.hint
+    assert incident(desk, goes).merged_into is None
+
+
+def test_whoever_saw_either_of_two_private_incidents_sees_the_one_that_goes_on(desk: Office) -> None:
+    goes, stays = new_incident(desk), new_incident(desk, "mail.send")
+    restricted(desk, goes, DANA.id)
+    restricted(desk, stays, KIM.id)
+    grown = merge(desk, goes, stays)
+    assert set(grown.readers) == {LEE.id, DANA.id, KIM.id}
+    assert seen(desk, goes, DANA)
+    assert not seen(desk, goes, KIM)
