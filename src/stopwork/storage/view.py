@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from stopwork.kernel.errors import Invalid, NotFound, Tampered
-from stopwork.ledger.events import EVENT_TYPES, Entry, Event
+from stopwork.ledger.events import EVENT_TYPES, Entry
 from stopwork.ledger.records import Principal, Record
 from stopwork.storage import statements
 from stopwork.storage.connections import Cursor
@@ -24,15 +24,16 @@ MAX_ROWS: Final = 100_000
 PAGE: Final = 1_000
 
 
-class _Envelope(msgspec.Struct):
+class _Line(msgspec.Struct, gc=False):
+    """An entry as it is stored, with all that its event may be."""
+
     seq: int
     at: datetime
     actor: Principal
-    event: msgspec.Raw
+    event: Union[EVENT_TYPES]  # type: ignore[valid-type] # noqa: UP007
 
 
-_envelopes: Final = msgspec.json.Decoder(_Envelope)
-_events: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Union[EVENT_TYPES])  # noqa: UP007
+_lines: Final = msgspec.json.Decoder(_Line)
 
 
 @functools.cache
@@ -52,11 +53,10 @@ def decode(kind: type[R], body: bytes) -> R:
 def entry_of(body: bytes) -> Entry:
     """Answer the journal entry that these stored bytes spell; ``Tampered`` when they spell none."""
     try:
-        envelope = _envelopes.decode(body)
-        event = _events.decode(envelope.event)
+        line = _lines.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise unreadable("a journal entry", error) from error
-    return Entry(seq=envelope.seq, at=envelope.at, actor=envelope.actor, event=event)
+    return Entry(seq=line.seq, at=line.at, actor=line.actor, event=line.event)
 
 
 def unreadable(what: str, error: Exception) -> Tampered:
