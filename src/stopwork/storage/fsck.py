@@ -21,7 +21,7 @@ import msgspec
 import sqlalchemy as sa
 
 from stopwork.kernel.errors import StopworkError, Tampered, Unavailable
-from stopwork.ledger.events import Entry
+from stopwork.ledger.events import Entry, EvidenceSealed, LogAnchored
 from stopwork.ledger.fold import Put, changes
 from stopwork.ledger.merkle import MemoryNodes, Tree, leaf_hash
 from stopwork.ledger.notes import Checkpoint, read_checkpoint, verify
@@ -38,6 +38,7 @@ from stopwork.storage.tables import (
     TABLES,
     checkpoint,
     column_values,
+    duty,
     id_of,
     journal_head,
 )
@@ -155,6 +156,8 @@ class _Examination:
         self._nodes = MemoryNodes()
         self._tree = Tree(self._nodes)
         self._state: dict[tuple[type[Record], str], Record] = {}
+        self._anchored: list[tuple[int, str]] = []
+        self._said_sealed: dict[int, int] = {}
         self._log_only = log_only
         self._folds = not log_only
 
@@ -166,6 +169,7 @@ class _Examination:
                 return self._found()
             self._check_journal()
             sealed, checkpoints = self._check_log()
+            self._check_said()
             self._check_kept()
             bundles, blobs = self._check_evidence(), self._check_blobs()
             # Records of a journal that cannot be folded to its end would all differ, which says nothing new.
@@ -223,6 +227,7 @@ class _Examination:
             if len(leaves) < len(page):
                 return
         self._check_head()
+        self._check_duties()
 
     def _check_page(self, page: Sequence[Line]) -> list[bytes]:
         """Check some lines of the journal; answer the hashes of what is in them, up to the first that is missing."""
@@ -266,7 +271,20 @@ class _Examination:
                 f"journal entry {self._tree.size + 1}", f"is missing: entries were counted up to {counted}"
             )
 
+    def _check_duties(self) -> None:
+        """A duty that claims to have read further than the journal goes would never read what comes next."""
+        ahead = sa.select(duty.c.name, duty.c.position).where(duty.c.position > self._tree.size)
+        for row in self._view.execute(ahead.order_by(duty.c.name)):
+            self._fault(
+                f"duty {row.name}", f"has read up to entry {row.position}, and there are {self._tree.size}"
+            )
+
     def _fold(self, entry: Entry) -> None:
+        if isinstance(entry.event, LogAnchored):
+            self._anchored.append((entry.seq, entry.event.checkpoint))
+            self._said_sealed.setdefault(entry.event.size, entry.seq)
+        elif isinstance(entry.event, EvidenceSealed):
+            self._said_sealed.setdefault(entry.event.tree_size, entry.seq)
         try:
             for change in changes(entry):
                 if isinstance(change, Put):
@@ -328,6 +346,22 @@ class _Examination:
             )
         if signed.size <= self._tree.size and self._tree.root(signed.size) != signed.root:
             self._fault(where, "was signed over other entries than those that are there")
+
+    def _check_said(self) -> None:
+        """Compare the log with what its own entries say of its checkpoints: that they were kept elsewhere, or sealed evidence."""
+        there = {0} | set(self._view.execute(sa.select(checkpoint.c.size)).scalars())
+        for size, seq in sorted(self._said_sealed.items()):
+            if size not in there:
+                self._fault(
+                    f"checkpoint of {size} entries", f"is missing; journal entry {seq} says that it was there"
+                )
+        for seq, note in self._anchored:
+            signed = self._opened(f"journal entry {seq}", note)
+            if signed and signed.size <= self._tree.size and self._tree.root(signed.size) != signed.root:
+                self._fault(
+                    f"checkpoint of {signed.size} entries",
+                    f"was kept elsewhere, as journal entry {seq} says, and signed over other entries than those that are there",
+                )
 
     def _opened(self, where: str, note: str) -> Checkpoint | None:
         """Answer what a checkpoint says, or note why that is not to be relied on."""

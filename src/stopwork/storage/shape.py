@@ -21,6 +21,14 @@ _COLUMNS: Final = MappingProxyType(
         "WHERE table_schema = current_schema()",
     }
 )
+_TRIGGERS: Final = MappingProxyType(
+    {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
+        "postgresql": "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = current_schema() ORDER BY 1",
+    }
+)
+#: The years 1 to 9999, in microseconds since 1970: no other time can be read.
+_CALENDAR_US: Final = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 
 
 def misfits(view: View, *, cells: bool = True) -> Iterator[tuple[str, str]]:
@@ -45,6 +53,13 @@ def misfits(view: View, *, cells: bool = True) -> Iterator[tuple[str, str]]:
             yield f"table {expected.name}", f"has no {', '.join(missing)}"
         elif cells and view.database == "sqlite":  # elsewhere a column takes nothing but values of its type
             yield from _strangers(view, expected)
+    yield from _triggers(view)
+
+
+def _triggers(view: View) -> Iterator[tuple[str, str]]:
+    """Yield what acts by itself when something is written: Stopwork never makes any."""
+    for (name,) in view.execute(sa.text(_TRIGGERS[view.database])):
+        yield f"trigger {name}", "is none of Stopwork's: it may change what is written"
 
 
 def _refuse_other_version(view: View) -> None:
@@ -58,7 +73,7 @@ def _refuse_other_version(view: View) -> None:
 
 def _strangers(view: View, table: sa.Table) -> Iterator[tuple[str, str]]:
     """Yield the first row of a table in which a cell holds another kind of value than belongs there."""
-    kinds = {column.name: sa.func.typeof(sa.literal_column(f'"{column.name}"')) for column in table.columns}
+    kinds = {column.name: _kind_in(column) for column in table.columns}
     wrong = [kinds[column.name].not_in(_kinds_of(column)) for column in table.columns]
     key = [sa.cast(column, sa.Text) for column in table.primary_key]
     first = view.execute(
@@ -72,6 +87,20 @@ def _strangers(view: View, table: sa.Table) -> Iterator[tuple[str, str]]:
     for column in table.columns:
         if found[column.name] not in _kinds_of(column):
             yield where, f"holds {found[column.name]} under {column.name}, which was never written there"
+
+
+def _kind_in(column: sa.Column[object]) -> sa.ColumnElement[str]:
+    """Answer the storage class of a cell, or how its number is none that belongs there: it would be read as another one, or not at all."""
+    cell: sa.ColumnClause[object] = sa.literal_column(f'"{column.name}"')
+    kind = sa.func.typeof(cell)
+    match column.type:
+        case sa.Boolean():
+            strange = cell.not_in((0, 1))
+        case Moment() if column.table is not journal:  # whose times are compared as they are
+            strange = sa.not_(cell.between(*_CALENDAR_US))
+        case _:
+            return kind
+    return sa.case((kind == "integer", sa.case((strange, "another number"), else_=kind)), else_=kind)
 
 
 def _kinds_of(column: sa.Column[object]) -> tuple[str, ...]:

@@ -325,9 +325,29 @@ def test_without_a_key_it_says_that_signatures_were_not_checked(database: Path) 
         ),
         pytest.param(
             sql("UPDATE run SET started_at = 9000000000000000000"),
-            "database file",
-            "cannot be read further",
+            "run run_1",
+            "holds another number under started_at",
             id="a record's time that no calendar has",
+        ),
+        pytest.param(
+            sql("UPDATE hold SET active = 2"),
+            "hold hold_1",
+            "holds another number under active",
+            id="a hold that nobody finds any more",
+        ),
+        pytest.param(
+            lambda connection: _ignore(
+                connection.execute("CREATE TRIGGER quiet AFTER INSERT ON hold BEGIN DELETE FROM hold; END")
+            ),
+            "trigger quiet",
+            "is none of Stopwork's",
+            id="something that acts by itself",
+        ),
+        pytest.param(
+            sql("INSERT INTO duty (name, position, state, error) VALUES ('detectors', 1000, x'', '')"),
+            "duty detectors",
+            "has read up to entry 1000, and there are 14",
+            id="a detector that would never read again",
         ),
         pytest.param(sql("DELETE FROM hold"), "hold hold_1", "is missing", id="a record is dropped"),
         pytest.param(

@@ -13,7 +13,9 @@ import pytest
 
 from stopwork.kernel.clock import ManualClock
 from stopwork.kernel.ids import CountingIds
+from stopwork.ledger.events import LogAnchored
 from stopwork.ledger.notes import Signer, notes_in
+from stopwork.ledger.words import AnchorKind
 from stopwork.operations.sealing import seal
 from stopwork.storage.backup import backup
 from stopwork.storage.fsck import fsck
@@ -49,6 +51,22 @@ class Kept:
         with closing(sqlite3.connect(self.database)) as connection, connection:
             for statement, values in statements:
                 connection.execute(statement, values)
+
+    def note_anchored(self, note: str, *, size: int) -> None:
+        """Record that a place keeps a checkpoint, as the server does."""
+        with self._opened() as store:
+            store.write(
+                recording(
+                    LogAnchored(
+                        anchor="disk",
+                        kind=AnchorKind.FILE,
+                        place="a disk",
+                        size=size,
+                        checkpoint=note,
+                        said="added",
+                    )
+                )
+            )
 
     def rewrite(self, seq: int, signer: Signer) -> None:
         """Change what an entry says and everything that follows from it, and sign that: the work of who holds the key."""
@@ -103,6 +121,19 @@ def test_a_key_that_was_exchanged_is_found(kept: Kept) -> None:
         ("a checkpoint kept elsewhere", True)
     }
     assert fsck(kept.database, vkeys=[SIGNER.vkey]).faults[0].where == "checkpoint of 8 entries"
+
+
+@pytest.mark.parametrize(("seq", "changed"), [(2, True), (8, False)], ids=["before it", "after it"])
+def test_what_the_journal_says_of_anchors_finds_a_history_written_anew(
+    kept: Kept, seq: int, changed: bool
+) -> None:
+    kept.note_anchored(kept.notes[0], size=4)
+    assert fsck(kept.database, vkeys=[SIGNER.vkey]).clean
+    kept.rewrite(seq, SIGNER)
+    faults = fsck(kept.database, vkeys=[SIGNER.vkey]).faults
+    assert faults[0].where == "checkpoint of 4 entries"
+    assert "is missing; journal entry 9 says that it was there" in faults[0].what
+    assert any("signed over other entries" in fault.what for fault in faults) is changed
 
 
 def test_what_is_no_checkpoint_is_said_to_be_none(kept: Kept) -> None:
