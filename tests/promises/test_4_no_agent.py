@@ -32,6 +32,7 @@ from stopwork.operations import (
     evidence,
     feeds,
     holds,
+    hooking,
     incidents,
     legal_hold,
     manifests,
@@ -168,6 +169,11 @@ DEEDS: dict[str, Deed] = {
         state=text(ContainmentState.DONE),
         verified_how=text("trust me"),
     ),
+    "give a containment item away": by_agent(
+        containment.assign, item=lambda p: p.item.id, to=text("eve@acme.test")
+    ),
+    "run a hook": lambda p: hooking.run(p.office.inst, AGENT, item=p.item.id),
+    "look whether an item is safe": lambda p: hooking.verify(p.office.inst, AGENT, item=p.item.id),
     "complete the audit": by_agent(audits.complete, manifests=rules, incident=incident),
     "propose a recovery": by_agent(
         planning.propose, manifests=rules, systems=lambda p: p.office.inst.systems, incident=incident

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
-from stopwork.incidents.offers import Offer
+from stopwork.incidents.offers import HookOffer
 
 #: No answer is read further.
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -91,7 +91,7 @@ class Probe(Struct, frozen=True, kw_only=True):
 class Hook(Struct, frozen=True, kw_only=True):
     """One hook of the operator. A hold is set by the operations themselves: then there is no ``deed``."""
 
-    offer: Offer
+    offer: HookOffer
     deed: Deed | None
     probe: Probe | None = None
 

@@ -23,7 +23,7 @@ from stopwork.hooks.filling import names_in, require_facts
 from stopwork.hooks.redacting import Redactor
 from stopwork.hooks.sql import Statement
 from stopwork.hooks.web import HttpCall, Webhook
-from stopwork.incidents.offers import HOLD, Offer
+from stopwork.incidents.offers import HOLD, HookOffer
 from stopwork.kernel.clock import Clock
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger.words import ContainmentArea, HoldMode, HookKind
@@ -174,7 +174,7 @@ class _Maker:
     def hook(self, name: str, given: _Given) -> Hook:
         doing, serves = given.doing, given.serves or Serves()
         kind = HookKind(str(doing.__struct_config__.tag))
-        offer = Offer(
+        offer = HookOffer(
             name=name,
             kind=kind,
             areas=serves.areas,

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from stopwork.control.holds import answer, covers
 from stopwork.incidents.case import Case
 from stopwork.incidents.inventory import Used, used
-from stopwork.incidents.offers import Offer
+from stopwork.incidents.offers import HookOffer
 from stopwork.incidents.pause import facts_of
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.kernel.phrases import count_of, listed
@@ -82,7 +82,7 @@ _LOOK: Final = _Draft(
 )
 
 
-def propose(case: Case, offers: Iterable[Offer] = ()) -> tuple[ContainmentItem, ...]:
+def propose(case: Case, offers: Iterable[HookOffer] = ()) -> tuple[ContainmentItem, ...]:
     """Answer the checklist of an incident, with the hooks among ``offers`` that serve each item.
 
     What an active hold makes safe is done, and says by which.
@@ -131,7 +131,7 @@ def complete(items: Iterable[ContainmentItem]) -> bool:
 
 
 def _item(
-    case: Case, area: ContainmentArea, number: int, draft: _Draft, offers: Mapping[str, Offer]
+    case: Case, area: ContainmentArea, number: int, draft: _Draft, offers: Mapping[str, HookOffer]
 ) -> ContainmentItem:
     workflow = case.incident.workflow
     # A hold is seen in the records, whoever has set it and how: it is no place of its own.

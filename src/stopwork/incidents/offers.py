@@ -8,7 +8,7 @@ from stopwork.ledger.records import ContainmentItem, ContainmentPlace
 from stopwork.ledger.words import ContainmentArea, HoldMode, HookKind, PlaceKind
 
 
-class Offer(Struct, frozen=True, kw_only=True):
+class HookOffer(Struct, frozen=True, kw_only=True):
     """One hook: the areas, targets and workflows it serves, where an empty list serves all of them; or only what names it.
 
     ``mode`` is of a hook that sets a hold.
@@ -36,10 +36,10 @@ class Offer(Struct, frozen=True, kw_only=True):
 
 
 #: The hold that every server can set, without a line of settings, where an item has a scope.
-HOLD = Offer(name="hold", kind=HookKind.HOLD, has_probe=True)
+HOLD = HookOffer(name="hold", kind=HookKind.HOLD, has_probe=True)
 
 
-def fitting(offers: tuple[Offer, ...], item: ContainmentItem, workflow: str) -> tuple[Offer, ...]:
+def fitting(offers: tuple[HookOffer, ...], item: ContainmentItem, workflow: str) -> tuple[HookOffer, ...]:
     """Answer the hooks that serve this item, or that its checklist names already."""
     named = {place.name for place in item.places if place.kind is PlaceKind.HOOK}
     return tuple(

@@ -8,18 +8,15 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from stopwork.incidents.contain import check_ending, complete, propose
-from stopwork.incidents.inventory import sharers
-from stopwork.incidents.offers import Offer
+from stopwork.incidents.offers import HookOffer
 from stopwork.kernel.addresses import one_address
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.events import ContainmentAssigned, ContainmentProposed, ContainmentRecorded
-from stopwork.ledger.records import ContainmentItem, Incident, ManifestVersion, Workflow
-from stopwork.ledger.records.containment import standing_of
+from stopwork.ledger.records import ContainmentItem, Incident
 from stopwork.ledger.words import ContainmentProof, ContainmentState, IncidentStatus
-from stopwork.manifest.load import manifest_in
-from stopwork.manifest.model import Manifest
 from stopwork.operations import proving
 from stopwork.operations.cases import gather
+from stopwork.operations.inventory import who_shares
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import require_person
 from stopwork.operations.standing import move
@@ -28,7 +25,7 @@ from stopwork.storage.view import View
 
 
 def checklist(
-    tx: Tx, manifests: Manifests, *, incident: str, offers: Iterable[Offer] = ()
+    tx: Tx, manifests: Manifests, *, incident: str, offers: Iterable[HookOffer] = ()
 ) -> list[ContainmentItem]:
     """Answer the incident's checklist, and propose it when there is none yet; ``offers`` are the hooks of this server."""
     require_person(tx, "propose containment")
@@ -101,25 +98,7 @@ def completes(view: View, item: ContainmentItem) -> bool:
     return complete(item if each.id == item.id else each for each in items)
 
 
-def standing(item: ContainmentItem, tx: Tx) -> ContainmentItem:
-    """Answer the item as its places make it, in the actor's name."""
-    return replace(item, state=standing_of(item.places), by=tx.actor)
-
-
 def contained(tx: Tx, incident: Incident, done: bool) -> None:
     """Let the incident count as contained once every item is done."""
     if done and incident.status is IncidentStatus.INVESTIGATING:
         move(tx, incident.id, IncidentStatus.CONTAINED, reason="every containment item is done")
-
-
-def who_shares(view: View, workflow: str, manifest: Manifest) -> dict[str, tuple[str, ...]]:
-    """Answer which other workflows, by their manifests in force, use each credential of this one."""
-    if not manifest.credentials:
-        return {}
-    found = {workflow: manifest}
-    for other in view.each(Workflow):
-        if other.id != workflow and other.version:
-            text = view.need(ManifestVersion, f"{other.id}@{other.version}").text
-            if "credentials" in text:  # reading a manifest takes long, and few name any
-                found[other.id] = manifest_in(text)
-    return sharers(workflow, found)

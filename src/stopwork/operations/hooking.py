@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from stopwork.hooks.base import Answer, Ended, Facts, Hook, Hooks
 from stopwork.incidents.contain import ENDED
-from stopwork.incidents.offers import HOLD, Offer, fitting
+from stopwork.incidents.offers import HOLD, HookOffer, fitting
 from stopwork.incidents.preserve import UNDER_WAY
 from stopwork.kernel.errors import Conflict, Invalid, NotFound
 from stopwork.ledger.events import HookEnded, HookStarted
@@ -41,7 +41,7 @@ MARGIN: Final = timedelta(seconds=5)
 _STATE = ContainmentState
 
 
-def offers(hooks: Hooks) -> tuple[Offer, ...]:
+def offers(hooks: Hooks) -> tuple[HookOffer, ...]:
     """Answer what the hooks of a server can do; a hold it can always set."""
     return (HOLD, *(hook.offer for hook in hooks.values()))
 
@@ -54,6 +54,7 @@ def run(
     ``despite`` is why that cannot wait for the evidence. ``Conflict`` where nothing on this server makes it safe, where it runs already, and
     where a person has to look first.
     """
+    refuse_agent(actor, "run a hook")
     store = installation.store
     chosen = store.read(lambda view: _chosen(view, installation, item, hook))
     for offer in chosen:
@@ -132,7 +133,7 @@ class _End(Struct, frozen=True, kw_only=True):
     looked: bool = False
 
 
-def _chosen(view: View, installation: Installation, item: str, hook: str) -> list[Offer]:
+def _chosen(view: View, installation: Installation, item: str, hook: str) -> list[HookOffer]:
     known, incident = open_item(view, item)
     known_offers = offers(installation.hooks)
     if hook:
@@ -167,7 +168,7 @@ def _chosen(view: View, installation: Installation, item: str, hook: str) -> lis
     return serving
 
 
-def _hold(tx: Tx, item: str, offer: Offer) -> None:
+def _hold(tx: Tx, item: str, offer: HookOffer) -> None:
     require_person(tx, "contain an incident")
     known, incident = open_item(tx, item)
     if known.scope is None:

@@ -350,7 +350,16 @@ class Story:
         assert self.post(self.at("/legal-hold"), reason="The customer asked for the records.")["active"]
 
     def contained(self) -> None:
-        for item in self.post(self.at("/containment")):
+        found = self.post(self.at("/containment"))
+        assert self.get("/v1/hooks")[0]["kind"] == "hold"
+        assert self.get(f"/v1/workflows/{WORKFLOW}/credentials") == []
+        first = next(item["id"] for item in found if item["scope"])
+        left = next(item["id"] for item in found if item["state"] == "proposed")
+        assert self.post(self.at("/containment/assign"), item=left, to="kim@acme.test")["assignee"]
+        held = self.post(self.at("/containment/run"), item=first, hook="hold")
+        assert held["places"][0]["kind"] == "hold"
+        assert self.post(self.at("/containment/verify"), item=first)["id"] == first
+        for item in found:
             self.post(
                 f"/v1/containment/{item['id']}", state="not_applicable", verified_how="Nothing of it is used."
             )

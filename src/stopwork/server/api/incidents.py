@@ -11,20 +11,18 @@ from stopwork.incidents.case import Case
 from stopwork.incidents.lifecycle import NextAction, PhaseView, next_action, phase_states
 from stopwork.ledger import records as r
 from stopwork.ledger.words import (
-    ContainmentState,
     DetectedBy,
     IncidentStatus,
     IncidentType,
     Severity,
 )
 from stopwork.operations import (
-    containment,
     drifting,
     evidence,
     incidents,
 )
 from stopwork.operations.cases import gather
-from stopwork.server.api.controls import Reason, page_of
+from stopwork.server.api.controls import page_of
 from stopwork.server.api.endpoint import Act, Endpoint, Fetch, Given, Page, Read, Write
 from stopwork.storage.view import View
 
@@ -74,11 +72,6 @@ class RootCause(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class NextUpdate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     at: datetime
     reason: Annotated[str, Meta(max_length=2_000)] = ""
-
-
-class ContainmentDone(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    state: ContainmentState
-    verified_how: Reason
 
 
 class Phases(Struct, frozen=True, kw_only=True):
@@ -254,36 +247,6 @@ ENDPOINTS = (
         "The newest evidence bundle, as a zip file; that it was taken out is recorded",
         Fetch(lambda g: evidence.fetch(g.installation, g.actor, incident=incident_of(g)), "application/zip"),
         None,
-    ),
-    of_incident(
-        "POST",
-        "/containment",
-        "propose_containment",
-        "The containment checklist; proposed on first use",
-        Write(lambda tx, g: containment.checklist(tx, g.installation.manifests, incident=incident_of(g))),
-        list[r.ContainmentItem],
-    ),
-    of_incident(
-        "GET",
-        "/containment",
-        "get_containment",
-        "The containment checklist as it stands",
-        Read(lambda view, g: list(view.each(r.ContainmentItem, incident=known_incident(view, g)))),
-        list[r.ContainmentItem],
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/containment/{item:path}",
-        name="record_containment",
-        summary="Record how one containment item ended, and how that was verified",
-        does=Write(
-            lambda tx, g: containment.record(
-                tx, item=g.path["item"], state=g.body.state, verified_how=g.body.verified_how
-            )
-        ),
-        body=ContainmentDone,
-        answer=r.ContainmentItem,
-        tag="incidents",
     ),
     of_incident(
         "POST",
