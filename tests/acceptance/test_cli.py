@@ -194,6 +194,7 @@ def test_what_people_read(office: Office, running: dict[str, Any]) -> None:
     update = office.read("incident", "next-update", name, _in_an_hour(), "--reason", "all is known")
     assert re.search(r"^next update .* \(in (1 hour|59 minutes.*)\)$", update, re.MULTILINE)
     assert "A customer called" in office.read("incident", "timeline", name)
+    _keep_timeline(office, name)
     assert "run_record" in office.read("incident", "seal", name)
     assert "2 objects" not in office.read("audit", name)
     assert "office/task/w1-0" in office.read("audit", name, "--look")
@@ -238,6 +239,31 @@ def test_what_people_read(office: Office, running: dict[str, Any]) -> None:
     assert "as it was recorded" in office.read("db", "fsck", "--data", str(office.data))
     assert "the signing key" in office.read("db", "backup", "copy", "--data", str(office.data))
     assert "Signed out here." in office.read("logout")
+
+
+def _keep_timeline(office: Office, name: str) -> None:
+    [note] = office.ask("incident", "timeline", name, "--kind", "incident.note_added")
+    entry = str(note["seq"])
+    assert "is pinned by" in office.read("incident", "pin", name, entry)
+    corrected = ("--text", "Two customers called", "--reason", "one more")
+    assert "corrected 1 time" in office.read("incident", "correct", name, entry, *corrected)
+    shown = office.read("incident", "timeline", name, "--pinned", "--order", "occurred")
+    assert "Two customers called (corrected by" in shown
+    assert "at first: A customer called" in shown
+    assert "is not pinned" in office.read("incident", "unpin", name, entry)
+    log = office.folder / "called.log"
+    log.write_text("08:14 a customer called\n")
+    assert "text/plain" in office.read("incident", "attach", name, str(log), "--why", "the switchboard")
+    [kept] = office.ask("incident", "attachments", name)
+    again = office.folder / "again.log"
+    office.read("incident", "take", name, kept["digest"], "--out", str(again))
+    assert again.read_text() == log.read_text()
+    out = office.folder / "timeline.md"
+    assert "is recorded" in office.read("incident", "export", name, "--form", "md", "--out", str(out))
+    assert "Two customers called" in out.read_text()
+    assert "called.log" in office.read("incident", "attachments", name)
+    told = office.read("incident", "told", name)
+    assert "acknowledged" in told or "Nobody has been told yet" in told
 
 
 def _edit_and_take_back(office: Office, name: str) -> None:

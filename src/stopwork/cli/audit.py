@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stopwork.cli.incident import moment
 from stopwork.cli.invocation import Invocation, answers
 from stopwork.cli.printing import content_of, object_name
+from stopwork.cli.timeline import moment
 from stopwork.kernel.phrases import listed
 from stopwork.ledger.words import ImageState
 

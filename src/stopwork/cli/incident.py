@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +11,8 @@ from stopwork.cli.contain import contain
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Invocation, answers, paged, reason_option, yes_option
 from stopwork.cli.printing import in_short, object_name
+from stopwork.cli.timeline import COMMANDS as ANSWERING
+from stopwork.cli.timeline import acknowledged, moment
 from stopwork.cli.triage import COMMANDS as SORTING
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger.words import DetectedBy, IncidentStatus, IncidentType, Severity
@@ -20,18 +21,7 @@ if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
 
 _INCIDENT = click.argument("incident_id", metavar="INCIDENT")
-_SAID = ("event", "incident", "workflow")  # in every line of a timeline
 _ROLES = ("commander", "communication_owner", "postmortem_owner")
-
-
-def moment(text: str) -> str:
-    """Answer a moment in ISO 8601 with its zone; without one it is a moment of this machine's zone."""
-    try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{text!r} is no time; write 2026-03-02T08:14 or 2026-03-02T08:14+01:00"
-        ) from error
 
 
 @click.group(cls=Group, default="list")
@@ -40,7 +30,7 @@ def incident() -> None:
 
 
 incident.add_command(contain)
-for command in SORTING:
+for command in (*SORTING, *ANSWERING):
     incident.add_command(command)
 
 
@@ -143,6 +133,7 @@ def list_incidents(cli: Invocation, **filters: Any) -> Any:
 
 def _show_with_phases(paper: Paper, found: Any) -> None:
     _show_incident(paper, found["incident"])
+    paper.facts({"acknowledged": acknowledged(paper, found["answering"])})
     paper.heading("Severity")
     paper.table(
         ("factor", "level", "why"),
@@ -172,33 +163,11 @@ def _show_with_phases(paper: Paper, found: Any) -> None:
 def show_incident(cli: Invocation, incident_id: str) -> Any:
     """Show an incident, where each of its ten phases stands, and the one thing to do next."""
     known = cli.server.get("/v1/incidents/{incident}", incident=incident_id)
-    return {"incident": known, **cli.server.get("/v1/incidents/{incident}/phases", incident=incident_id)}
-
-
-def _show_timeline(paper: Paper, found: Any) -> None:
-    paper.table(
-        ("seq", "when", "who", "what", "facts"),
-        [
-            (
-                line["seq"],
-                paper.when(line["at"]),
-                line["actor"]["id"],
-                line["kind"],
-                in_short({k: v for k, v in line["event"].items() if v and k not in _SAID}, most=120),
-            )
-            for line in found
-        ],
-        empty="Nothing is recorded.",
-    )
-    paper.line(count_of(len(found), "entry", "entries"))
-
-
-@incident.command("timeline")
-@_INCIDENT
-@answers(_show_timeline)
-def show_timeline(cli: Invocation, incident_id: str) -> Any:
-    """Show everything that happened in an incident, oldest first."""
-    return cli.server.get("/v1/incidents/{incident}/timeline", incident=incident_id)
+    return {
+        "incident": known,
+        "answering": cli.server.get("/v1/incidents/{incident}/response", incident=incident_id),
+        **cli.server.get("/v1/incidents/{incident}/phases", incident=incident_id),
+    }
 
 
 def _show_note(paper: Paper, found: Any) -> None:

@@ -24,7 +24,7 @@ def _entry_unpinned(_entry: e.Entry, event: e.EntryUnpinned) -> Iterator[Change]
 
 @on(e.EntryCorrected)
 def _entry_corrected(entry: e.Entry, event: e.EntryCorrected) -> Iterator[Change]:
-    new = same_fields(r.Correction, event, entry=entry.seq, at=entry.at, by=entry.actor)
+    new = same_fields(r.Correction, event, at=entry.at, by=entry.actor)
     yield _marked(event, lambda mark: replace(mark, corrections=(*mark.corrections, new)))
 
 

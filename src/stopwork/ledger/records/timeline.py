@@ -8,9 +8,8 @@ from stopwork.ledger.records.parts import Principal, Record
 
 
 class Correction(Record):
-    """What is to be read instead, where it is given; ``entry`` is the number of the entry that says so."""
+    """What is to be read instead, where it is given, and why."""
 
-    entry: int
     reason: str
     at: datetime
     by: Principal

@@ -49,7 +49,7 @@ class EntryNumber(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     entry: Number
 
 
-class Correction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CorrectEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Other words for a note, another time for any entry, or both."""
 
     entry: Number
@@ -155,7 +155,7 @@ ENDPOINTS: Final = (
             text=g.body.text,
             occurred_at=g.body.occurred_at,
         ),
-        body=Correction,
+        body=CorrectEntry,
     ),
     of_incident(
         "POST",
