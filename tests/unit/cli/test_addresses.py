@@ -12,7 +12,9 @@ from stopwork.server.app import AFTER_THE_GUARD
 from tests.repository.tree import modules
 
 METHODS = {"get": "GET", "page": "GET", "text": "GET", "download": "GET", "post": "POST", "put": "PUT"}
-ROWS = {(row.method, row.path) for row in (*guard.ENDPOINTS, *AFTER_THE_GUARD)} | {("GET", "/v1/health")}
+ROWS = {(row.method, row.path) for row in (*guard.ENDPOINTS, *AFTER_THE_GUARD)} | {
+    ("GET", each) for each in ("/v1/health", "/v1/log")
+}
 
 
 def asked() -> Iterator[tuple[str, str]]:
