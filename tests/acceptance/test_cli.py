@@ -75,7 +75,10 @@ def test_an_incident_from_the_first_signal_to_the_first_stage(
 
     # Contain, audit.
     for item in office.ask("incident", "contain", name):
-        if item["state"] == "proposed":
+        if item["scope"]:
+            office.ask("incident", "contain", name, item["id"], "verify")
+        if item["state"] != "done":
+            office.ask("incident", "contain", name, item["id"], "assign", "--to", TECHNICAL)
             office.ask("incident", "contain", name, item["id"], "done", "--how", "looked at it")
     part = office.ask("audit", name, "--version", "1", "--tool", "tasks.create", "--followed")["audit"]
     assert (part["scope"]["versions"], part["scope"]["tools"]) == ([1], ["tasks.create"])
@@ -199,6 +202,7 @@ def test_what_people_read(office: Office, running: dict[str, Any]) -> None:
     assert "2 objects" not in office.read("audit", name)
     assert "office/task/w1-0" in office.read("audit", name, "--look")
     assert "proposed" in office.read("incident", "contain", name)
+    assert "Hold" in office.read("incident", "contain", name, "write_tools/1", "run")
     assert "unchanged" in office.read("incident", "drift", name)
     assert "1 unchanged" in office.read("incident", "drift", name, "--last")
     assert "w1-0" in office.read("recover", "plan", name)
