@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from email import policy
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from email.parser import BytesParser
-from email.utils import getaddresses, parsedate_to_datetime
-from html.parser import HTMLParser
-from typing import Final
+from email.policy import EmailPolicy
+from email.utils import parsedate_to_datetime
+from html import unescape
+from itertools import islice
+from typing import Any, Final
 
 from stopwork.kernel.errors import Malformed
 from stopwork.ledger.words import SignalKind
@@ -21,12 +22,23 @@ from stopwork.operations.reporting import MAX_SUMMARY, MAX_TEXT, Report, shorten
 
 MAX_PARTS: Final = 200
 MAX_NAMES: Final = 20
-MAX_HTML: Final = 1_000_000
+#: So much of a mail is read: what it says comes first, what is attached to it after that.
+MAX_READ_BYTES: Final = 262_144
+#: So much of a header is read, and so many parts of a mail may have parts themselves: the standard library takes time by the square of both.
+MAX_HEADER_CHARS: Final = 2_000
+MAX_MULTIPARTS: Final = 20
+#: A mail that says it is of another time has a broken clock: it counts as of when it came.
+FIRST_YEAR: Final = 1971
+LAST_YEAR: Final = 9998
 #: Where mail servers say whom a message is for, the one that delivered it first.
 _RECIPIENTS: Final = ("delivered-to", "x-original-to", "envelope-to", "to", "cc")
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
-_TAGGED: Final = re.compile(rf"[^+@]{{1,64}}\+({_NAME})@")
+_TAGGED: Final = re.compile(rf"[^\s<>,;:\"+@]\+({_NAME})@")
 _IN_SUBJECT: Final = re.compile(rf"\[({_NAME})\]")
+#: What mail servers put in front of a subject by themselves.
+_GATEWAYS: Final = frozenset({"external", "extern", "ext", "spam", "suspected-spam"})
+_BOUNDARY: Final = re.compile(rb"boundary[0-9*]{0,4}\s{0,4}=", re.IGNORECASE)
+_ELEMENT: Final = re.compile(r"/?([a-z][a-z0-9]{0,20})", re.IGNORECASE)
 _UNSEEN: Final = frozenset({"script", "style", "head", "title", "template"})
 _BLOCKS: Final = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "blockquote", "table"})
 
@@ -65,23 +77,32 @@ def report_of(raw: bytes) -> Report:
     )
 
 
+class _Bounded(EmailPolicy):
+    """Reads the beginning of each header, and as it stands where it is broken: the standard library answers that with errors of many kinds."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        beginning = value[:MAX_HEADER_CHARS]
+        try:
+            return super().header_fetch_parse(name, beginning)
+        except Exception:  # noqa: BLE001 - a broken header loses no report
+            return " ".join(beginning.split())
+
+
 def _parsed(raw: bytes) -> EmailMessage:
+    raw = raw[:MAX_READ_BYTES]
+    nested = sum(1 for _ in islice(_BOUNDARY.finditer(raw), MAX_MULTIPARTS + 1))
     try:
-        message = BytesParser(policy=policy.default).parsebytes(raw)
-    # The standard library answers broken mail with errors of many kinds.
+        message = BytesParser(policy=_Bounded()).parsebytes(raw, headersonly=nested > MAX_MULTIPARTS)
     except Exception as error:
         raise Malformed(f"this is no mail: {error}", hint="Send the message as it came.") from error
-    if not message.keys():
+    if not isinstance(message, EmailMessage) or not message.keys():
         raise Malformed("this is no mail: it has no headers", hint="Send the message as it came.")
     return message
 
 
 def _header(message: EmailMessage, name: str) -> str:
     """Answer a header's text in one line; empty where there is none, or none that can be read."""
-    try:
-        return shortened(" ".join(str(message.get(name, "")).split()), 500)
-    except Exception:  # noqa: BLE001 - a broken header loses no report
-        return ""
+    return shortened(" ".join(str(message.get(name, "")).split()), 500)
 
 
 def _date(message: EmailMessage) -> datetime | None:
@@ -89,16 +110,17 @@ def _date(message: EmailMessage) -> datetime | None:
         found = parsedate_to_datetime(_header(message, "date"))
     except ValueError:
         return None
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _workflow(message: EmailMessage, subject: str) -> str:
     for name in _RECIPIENTS:
-        for _, address in getaddresses([_header(message, name)]):
-            if found := _TAGGED.match(address):
-                return found[1].lower()
-    named = _IN_SUBJECT.search(subject)
-    return named[1].lower() if named else ""
+        if found := _TAGGED.search(_header(message, name)):
+            return found[1].lower()
+    named = (each.lower() for each in _IN_SUBJECT.findall(subject))
+    return next((each for each in named if each not in _GATEWAYS), "")
 
 
 def _content(message: EmailMessage) -> tuple[str, list[str]]:
@@ -111,7 +133,7 @@ def _content(message: EmailMessage) -> tuple[str, list[str]]:
         if part.is_multipart():
             continue
         if part.get_content_disposition() == "attachment" or part.get_content_maintype() != "text":
-            attached.append(shortened(part.get_filename() or part.get_content_type(), 100))
+            attached.append(_name(part))
         elif part.get_content_subtype() == "html":
             html = html or _text(part)
         else:
@@ -119,43 +141,48 @@ def _content(message: EmailMessage) -> tuple[str, list[str]]:
     return _tidy(plain) or _tidy(_stripped(html)), attached
 
 
-def _text(part: object) -> str:
+def _name(part: Message) -> str:
+    try:
+        return shortened(part.get_filename() or part.get_content_type(), 100)
+    except Exception:  # noqa: BLE001 - as of a header
+        return "a part without a name that can be read"
+
+
+def _text(part: Message) -> str:
     try:
         return str(part.get_content()) if isinstance(part, EmailMessage) else ""
-    except (LookupError, UnicodeError, ValueError):  # an encoding that nobody knows
-        payload = part.get_payload(decode=True) if isinstance(part, EmailMessage) else b""
+    except Exception:  # noqa: BLE001 - an encoding that nobody knows, or a header that is broken
+        payload = part.get_payload(decode=True)
         return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
 
 
 def _tidy(text: str) -> str:
     """Answer the text without control characters and without empty lines in a row."""
-    shown = "".join(each for each in text[:MAX_HTML] if each == "\n" or each.isprintable() or each == "\t")
+    shown = "".join(
+        each for each in text[:MAX_READ_BYTES] if each == "\n" or each.isprintable() or each == "\t"
+    )
     return re.sub(r"\n\s*\n+", "\n\n", shown).strip()
 
 
-class _Stripper(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.said: list[str] = []
-        self._unseen = 0
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - the library's signature
-        if tag in _UNSEEN:
-            self._unseen += 1
-        elif tag in _BLOCKS:
-            self.said.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _UNSEEN:
-            self._unseen = max(0, self._unseen - 1)
-
-    def handle_data(self, data: str) -> None:
-        if not self._unseen:
-            self.said.append(data)
-
-
 def _stripped(html: str) -> str:
-    stripper = _Stripper()
-    stripper.feed(html[:MAX_HTML])
-    stripper.close()
-    return "".join(stripper.said)
+    """Answer what HTML shows. Every search begins where the last one ended, and the first without an end is the last: broken HTML costs no more."""
+    said: list[str] = []
+    at = 0
+    while (start := html.find("<", at)) >= 0:
+        said.append(html[at:start])
+        element = _ELEMENT.match(html, start + 1)
+        name = element[1].lower() if element else ""
+        closing = (
+            "-->"
+            if html.startswith("<!--", start)
+            else f"</{name}"
+            if name in _UNSEEN and html[start + 1] != "/"
+            else ">"
+        )
+        end = html.find(closing, start + 1)
+        if end < 0:
+            return unescape("".join(said))
+        if name in _BLOCKS:
+            said.append("\n")
+        at = end + (0 if closing.startswith("</") else len(closing))
+    return unescape("".join((*said, html[at:])))

@@ -3,6 +3,7 @@ workflow is found by the address or the subject, and no broken mail that says an
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
@@ -46,6 +47,7 @@ def test_it_says_what_when_and_by_whom_unverified() -> None:
         ({"Subject": "[renewals] Wrong date"}, "renewals"),
         ({"Subject": "Re: [Renewals] Wrong date"}, "renewals"),
         ({"Subject": "[not a name] Wrong date"}, ""),
+        ({"Subject": "[EXTERNAL] Fwd: [renewals] Wrong date"}, "renewals"),
         ({"To": "not an address"}, ""),
     ],
 )
@@ -123,3 +125,51 @@ def test_a_mail_within_mails_ends() -> None:
     for depth in range(300):
         raw += b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (depth, depth)
     assert report_of(raw + b"\r\nwords").summary == "x"
+
+
+@pytest.mark.parametrize("year", ["1970", "9999"])
+def test_a_mail_of_another_age_is_of_the_time_when_it_came(year: str) -> None:
+    raw = f"Subject: x\r\nDate: Fri, 31 Dec {year} 23:59:59 -1200\r\n\r\nwords"
+    assert report_of(raw.encode()).occurred_at is None
+
+
+HTML = b"Subject: x\r\nContent-Type: text/html\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("tags without an end", HTML + b"<a " * 300_000),
+        ("declarations without an end", HTML + b"<![if " * 100_000 + b"</" * 100_000),
+        ("comments without an end", HTML + b"<!--" * 200_000),
+        ("styles without an end", HTML + b"<style>" * 100_000),
+        ("brackets in an address", b"Subject: x\r\nTo: " + b"(" * 200_000 + b"\r\n\r\nwords"),
+        ("words in code", b"Subject: x " + b"=?utf-8?q?a?=" * 10_000 + b"\r\n\r\nwords"),
+        (
+            "brackets in a type",
+            b"Subject: x\r\nContent-Type: text/plain; " + b"(" * 200_000 + b"\r\n\r\nwords",
+        ),
+        (
+            "parameters in pieces",
+            b"Subject: x\r\nContent-Type: text/plain; " + b"a*0=b;" * 20_000 + b"\r\n\r\nwords",
+        ),
+        (
+            "lines within many parts",
+            b"Subject: x\r\n"
+            + b"".join(
+                b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(900)
+            )
+            + b"\n" * 3_000_000,
+        ),
+    ],
+)
+def test_no_mail_takes_longer_the_more_broken_it_is(name: str, raw: bytes) -> None:
+    """Each took from seconds to minutes of all that the server does, when the whole of it was read as the standard library does."""
+    began = time.process_time()
+    assert report_of(raw).summary.startswith("x"), name
+    assert time.process_time() - began < 2, name
+
+
+def test_html_is_told_as_it_is_shown() -> None:
+    html = "<style>p {color: red}</style><!-- <p>no --><P>One &amp; <b>two</b></p><div>three<br/>four</div><script>no"
+    assert report_of(HTML + html.encode()).facts["seen"] == "One & two\n\nthree\nfour"
