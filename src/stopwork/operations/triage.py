@@ -27,6 +27,7 @@ from stopwork.ledger.events import (
 )
 from stopwork.ledger.words import IncidentStatus, Stage
 from stopwork.operations import returning
+from stopwork.operations.acknowledging import taken
 from stopwork.operations.holds import release
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import administrators, require_business_owner, require_person
@@ -61,6 +62,7 @@ def accept(tx: Tx, *, incident: str) -> r.Incident:
     if known.status is not IncidentStatus.PROPOSED:
         return known
     move(tx, incident, IncidentStatus.INVESTIGATING, reason=f"accepted by {person}")
+    taken(tx, known, person, note="by accepting the incident")
     if known.commander != person:
         tx.record(
             RoleHandedOver(

@@ -1,0 +1,176 @@
+"""Contract of what goes out: that it leaves is on record before it does; a server that refuses, is down or hangs is tried again, ever later,
+and at last given up with a signal; nobody is told twice unless nobody knows whether they were; two servers are not twice as loud.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from stopwork.ledger.records import Signal, Telling
+from stopwork.ledger.words import TellingState
+from stopwork.notify.outlet import Outlet
+from stopwork.operations import outgoing, telling
+from tests.support.office import Office
+from tests.support.trouble import Trouble
+
+SENDER = "stopwork@acme.test"
+
+
+class Mailbox:
+    """A mail server: ``refuses`` are the recipients that it does not know, with its answer."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, str]] = []
+        self.refuses: dict[str, str] = {}
+
+    async def handle_RCPT(  # noqa: N802 - named by aiosmtpd
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.refuses:
+            return self.refuses[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        assert isinstance(envelope.content, bytes)
+        ids = [line for line in envelope.content.decode().splitlines() if line.startswith("Message-ID")]
+        self.got += [(address, ids[0]) for address in envelope.rcpt_tos]
+        return "250 OK"
+
+
+@pytest.fixture
+def mailbox() -> Mailbox:
+    return Mailbox()
+
+
+@pytest.fixture
+def office(tmp_path: Path, mailbox: Mailbox) -> Iterator[Office]:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    server = Controller(mailbox, hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        outlet = Outlet.to_smtp(f"smtp://127.0.0.1:{port}", sender=SENDER)
+        with Office(tmp_path, outlet=outlet) as opened:
+            yield opened
+    finally:
+        server.stop()
+
+
+def states(office: Office) -> dict[str, Telling]:
+    return {each.person.partition("@")[0]: each for each in office.read(lambda v: list(v.each(Telling)))}
+
+
+def told(mailbox: Mailbox) -> list[str]:
+    return [address.partition("@")[0] for address, _ in mailbox.got]
+
+
+def test_each_person_gets_one_mail_of_their_own(office: Office, mailbox: Mailbox) -> None:
+    Trouble(office)
+    office.wait(seconds=1)
+    assert told(mailbox) == ["lee", "dana"]
+    assert {each.state for each in states(office).values()} == {TellingState.TOLD}
+    assert {each.said for each in states(office).values()} == {"accepted"}
+
+
+def test_who_is_refused_for_good_is_given_up_at_once_and_the_others_are_told(
+    office: Office, mailbox: Mailbox
+) -> None:
+    mailbox.refuses["lee@acme.test"] = "550 no such person"
+    Trouble(office)
+    lee = states(office)["lee"]
+    assert (lee.state, lee.attempts) == (TellingState.GIVEN_UP, 1)
+    assert "550" in lee.said
+    assert told(mailbox) == ["dana"]
+    [signal] = office.read(lambda v: [s for s in v.each(Signal) if s.detector == outgoing.DETECTOR])
+    assert signal.facts["person"] == "lee@acme.test"
+
+
+def test_who_is_refused_for_now_is_told_later(office: Office, mailbox: Mailbox) -> None:
+    mailbox.refuses["lee@acme.test"] = "451 try again"
+    Trouble(office)
+    assert states(office)["lee"].state is TellingState.DUE
+    office.wait(seconds=29)
+    assert states(office)["lee"].attempts == 1
+    mailbox.refuses.clear()
+    office.wait(seconds=1)
+    assert told(mailbox) == ["dana", "lee"]
+    assert states(office)["lee"].state is TellingState.TOLD
+
+
+def test_where_nobody_can_be_told_it_goes_up_the_chain_at_once(office: Office, mailbox: Mailbox) -> None:
+    mailbox.refuses |= {f"{name}@acme.test": "550 gone" for name in ("lee", "dana")}
+    Trouble(office)
+    office.wait(seconds=1)
+    assert told(mailbox) == ["kim"]
+
+
+def test_a_server_that_is_down_is_tried_ever_later_and_given_up_with_a_signal(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    with Office(tmp_path, outlet=Outlet.to_smtp(f"smtp://127.0.0.1:{port}", sender=SENDER)) as office:
+        Trouble(office)
+        tries = []
+        for pause in (*outgoing.AGAIN_AFTER, timedelta(days=1)):
+            tries.append((states(office)["lee"].attempts, states(office)["lee"].state))
+            office.wait(seconds=pause.total_seconds())
+        assert tries == [
+            *((n, TellingState.DUE) for n in range(1, outgoing.MAX_TRIES)),
+            (outgoing.MAX_TRIES, TellingState.GIVEN_UP),
+        ]
+        signals = office.read(lambda v: [s for s in v.each(Signal) if s.detector == outgoing.DETECTOR])
+        assert {s.facts["person"] for s in signals} >= {"lee@acme.test", "dana@acme.test"}
+        assert all("did not take the message" in s.summary for s in signals)
+
+
+def test_a_server_that_answers_too_late_has_failed(tmp_path: Path) -> None:
+    def hangs(_message: object) -> dict[str, str]:
+        raise TimeoutError("timed out")
+
+    with Office(tmp_path, outlet=Outlet("a test", SENDER, hangs)) as office:
+        Trouble(office)
+        assert states(office)["lee"].state is TellingState.DUE
+        assert "timed out" in states(office)["lee"].said
+
+
+def test_what_was_under_way_when_the_server_died_is_told_again_later_under_the_same_name(
+    tmp_path: Path, mailbox: Mailbox
+) -> None:
+    """Whether the first one arrived nobody can prove: it may have, and then the second has the same ``Message-ID``."""
+    left: list[str] = []
+
+    def dies(message: object) -> dict[str, str]:
+        left.append(str(message["Message-ID"]))  # type: ignore[index]
+        if len(left) == 1:
+            raise SystemExit("the power failed")
+        return {}
+
+    with Office(tmp_path, outlet=Outlet("a test", SENDER, dies)) as office:
+        with pytest.raises(SystemExit):
+            Trouble(office)
+        assert states(office)["lee"].state is TellingState.SENDING
+        office.wait(seconds=10)
+        assert len(left) == 2
+        office.wait(minutes=5)
+        assert (left[2], left[1]) == (left[0], left[1])
+        assert {each.state for each in states(office).values()} == {TellingState.TOLD}
+        assert states(office)["lee"].attempts == 2
+
+
+def test_who_looks_twice_tells_once(office: Office, mailbox: Mailbox) -> None:
+    """Two servers look for the same: what one has begun the other leaves alone."""
+    Trouble(office)
+    for _ in range(3):
+        telling.plan_due(office.inst)
+        outgoing.deliver_due(office.inst, for_s=1.0)
+    assert told(mailbox) == ["lee", "dana"]
+    again = outgoing._begin
+    name = states(office)["lee"].id
+    assert office.write(lambda tx: again(tx, telling=name)) is None
