@@ -15,7 +15,7 @@ READ: Final = "crm.read"
 WRITE: Final = "crm.update"
 OTHER: Final = "crm.other"
 #: Each of these is held by the detector once, when its second copy is permitted.
-DUPLICATED: Final = tuple(f"crm.create_{number}" for number in range(24))
+DUPLICATED: Final = tuple(f"crm.create_{number}" for number in range(120))
 
 AGENT: Final = Principal(kind=PrincipalKind.AGENT, id=WORKFLOW)
 DANA: Final = Principal(kind=PrincipalKind.PERSON, id="dana@acme.test")
