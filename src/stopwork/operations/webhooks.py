@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger.words import IncidentType, Severity, SignalKind
 from stopwork.manifest.expressions import Expression, ExpressionError, InvalidExpression, compile_expression
@@ -178,7 +179,7 @@ def _word(words: Any, value: Any, name: str, wrong: dict[str, str]) -> Any:
     """Answer the word that this value is one of; ``None`` where it is none, which is noted."""
     if value is None:
         return None
-    if value in set(words):
+    if isinstance(value, str) and value in set(words):
         return words(value)
     wrong[name] = f"{shortened(str(value), 60)!r} is none of {', '.join(words)}"
     return None
@@ -192,10 +193,12 @@ def _time(value: Any, wrong: dict[str, str]) -> datetime | None:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
         found = datetime.fromisoformat(str(value))
-    except (ValueError, OverflowError, OSError):
+        found = found if found.tzinfo else found.replace(tzinfo=UTC)
+        in_utc(found)  # what has no place in the calendar there is no time either
+    except (ValueError, OverflowError, OSError, Invalid):
         wrong["occurred_at"] = f"{shortened(str(value), 60)!r} is no time"
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found
 
 
 def _too_many(name: str, count: int, delivery: str) -> Report:

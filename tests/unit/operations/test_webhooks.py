@@ -17,7 +17,7 @@ from stopwork.ledger.words import IncidentType, Severity, SignalKind
 from stopwork.operations.alertmanager import Alerts, reports_of
 from stopwork.operations.intake_file import ways_of
 from stopwork.operations.signatures import signature, verified
-from stopwork.operations.webhooks import MAX_ITEMS, Webhook, described
+from stopwork.operations.webhooks import MAX_ITEMS, Webhook, WebhookSettings, described
 from tests.repository.tree import ROOT
 
 NOW = datetime(2026, 3, 2, 13, 0, tzinfo=UTC)
@@ -73,6 +73,20 @@ def test_what_does_not_fit_is_reported_with_what_was_wrong(body: Any) -> None:
     assert report.facts["mapping_failed"]
     assert report.facts["sent"]
     assert report.summary
+
+
+@pytest.mark.parametrize("said", [{"name": "High"}, ["sev1"], 1, True, "9999-12-31T23:59:59-12:00"])
+def test_a_value_of_another_form_than_a_word_loses_no_report(said: Any) -> None:
+    settings = WebhookSettings(
+        summary="item.title",
+        kind="item.said",
+        type="item.said",
+        severity="item.said",
+        occurred_at="item.said",
+    )
+    [report] = Webhook("desk", settings).reports({"title": "It broke", "said": said}).reports
+    assert (report.summary, report.severity) == ("It broke", None)
+    assert "severity" in report.facts["mapping_failed"]
 
 
 @pytest.mark.parametrize(
