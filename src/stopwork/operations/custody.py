@@ -5,7 +5,7 @@ Whoever looks at the same thing again within some minutes is noted once, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -106,18 +106,20 @@ def _noted(view: View, actor: Principal, incident: str, what: str, now: datetime
     )
 
 
-def sensitive_incident(view: View, run: str) -> str | None:
-    """Answer the incident under legal hold to which a run belongs, where what its calls hold is declared sensitive."""
-    for held in view.each(LegalHold, active=True):
-        incident = view.get(Incident, held.id)
-        if incident is not None and incident.data_classes and run in incident.runs:
-            return incident.id
-    return None
+def sensitive_incidents(view: View, runs: Collection[str]) -> set[str]:
+    """Answer the incidents under legal hold to which one of these runs belongs, where what its calls hold is declared sensitive."""
+    if not runs:
+        return set()
+    belonging = frozenset(runs)
+    held = [each.id for each in view.each(LegalHold, active=True)]
+    incidents = [view.get(Incident, each) for each in held]
+    return {
+        each.id for each in incidents if each and each.data_classes and not belonging.isdisjoint(each.runs)
+    }
 
 
-def note_reading(installation: Installation, actor: Principal, *, run: str, what: str) -> None:
-    """Record that a person reads what a run's calls hold, where that is evidence of a sensitive incident."""
+def note_reading(installation: Installation, actor: Principal, *, runs: Collection[str], what: str) -> None:
+    """Record that a person reads what the calls of these runs hold, where that is evidence of a sensitive incident."""
     if actor.kind is PrincipalKind.PERSON:
-        incident = installation.store.read(lambda view: sensitive_incident(view, run))
-        if incident is not None:
+        for incident in sorted(installation.store.read(lambda view: sensitive_incidents(view, runs))):
             note_look(installation, actor, incident=incident, what=what)

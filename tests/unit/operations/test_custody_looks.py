@@ -32,7 +32,7 @@ def looks(trouble: Trouble) -> list[str]:
 
 
 def read(trouble: Trouble, who: Principal) -> None:
-    custody.note_reading(trouble.office.inst, who, run=trouble.run, what=f"run {trouble.run}")
+    custody.note_reading(trouble.office.inst, who, runs=(trouble.run,), what=f"run {trouble.run}")
 
 
 def test_a_person_who_reads_sensitive_evidence_is_on_record_once(trouble: Trouble) -> None:
@@ -52,5 +52,5 @@ def test_later_it_is_another_look(trouble: Trouble) -> None:
 
 def test_a_run_of_no_incident_leaves_no_trace(trouble: Trouble) -> None:
     office = trouble.office
-    custody.note_reading(office.inst, DANA, run=office.begin("another"), what="run")
+    custody.note_reading(office.inst, DANA, runs=(office.begin("another"),), what="run")
     assert looks(trouble) == []

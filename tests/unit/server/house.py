@@ -142,9 +142,11 @@ def _good(answer: httpx.Response) -> httpx.Response:
 
 
 @contextlib.contextmanager
-def house(folder: Path, *, first: Callable[[Office], object] | None = None) -> Iterator[House]:
+def house(
+    folder: Path, *, first: Callable[[Office], object] | None = None, manifest: str = MANIFEST
+) -> Iterator[House]:
     """A house on a free port, until the block ends; what is done ``first`` is done before its duties run by themselves."""
-    with Office(folder) as office:
+    with Office(folder, manifest=manifest) as office:
         if first is not None:
             first(office)
         app = create_app(office.crew, console=lambda: console_routes(office.crew), ways=WAYS)

@@ -12,9 +12,9 @@ from stopwork.ledger import records as r
 from stopwork.ledger.events import Entry, name_of
 from stopwork.ledger.words import Outcome, PrincipalKind, RunStatus, Verdict
 from stopwork.operations import credentials, points
-from stopwork.server.api import looking
 from stopwork.server.api.controls import Reason, page_of
-from stopwork.server.api.endpoint import MAX_NUMBER, Access, Act, Endpoint, Given, Page, Read, Write
+from stopwork.server.api.endpoint import MAX_NUMBER, Access, Endpoint, Given, Page, Read, Write
+from stopwork.server.api.looking import looking_at
 from stopwork.storage.view import View
 
 MAX_LINES: Final = 1000
@@ -159,10 +159,11 @@ ENDPOINTS = (
         path="/v1/runs/{run}/steps",
         name="list_steps",
         summary="What a run did besides tool calls",
-        does=Read(
+        does=looking_at(
+            "steps of runs",
             lambda view, g: view.find(
                 r.Step, order="at", **page_of(g.query, run=view.need(r.Run, g.path["run"]).id)
-            )
+            ),
         ),
         query=Page,
         answer=list[r.Step],
@@ -173,12 +174,13 @@ ENDPOINTS = (
         path="/v1/calls",
         name="list_calls",
         summary="List calls, newest first",
-        does=Read(
+        does=looking_at(
+            "calls",
             lambda view, g: view.find(
                 r.Call,
                 order="-requested_at",
                 **_filtered(g.query, "run", "workflow", "tool", "verdict", "outcome", "in_flight"),
-            )
+            ),
         ),
         query=CallFilter,
         answer=list[r.Call],
@@ -189,7 +191,7 @@ ENDPOINTS = (
         path="/v1/calls/{call}",
         name="get_call",
         summary="One call",
-        does=Act(looking.read_call),
+        does=looking_at("call", lambda view, g: view.need(r.Call, g.path["call"])),
         answer=r.Call,
         tag="records",
     ),
@@ -198,8 +200,11 @@ ENDPOINTS = (
         path="/v1/calls/{call}/effects",
         name="list_effects",
         summary="What a call changed, with the content before and after",
-        does=Read(
-            lambda view, g: view.find(r.Effect, **page_of(g.query, call=view.need(r.Call, g.path["call"]).id))
+        does=looking_at(
+            "what calls changed",
+            lambda view, g: view.find(
+                r.Effect, **page_of(g.query, call=view.need(r.Call, g.path["call"]).id)
+            ),
         ),
         query=Page,
         answer=list[r.Effect],
@@ -233,7 +238,7 @@ ENDPOINTS = (
         path="/v1/journal",
         name="read_journal",
         summary="The journal, oldest first",
-        does=Read(_journal),
+        does=looking_at("the journal", _journal),
         query=JournalFilter,
         answer=list[JournalLine],
         tag="records",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -17,8 +19,8 @@ from starlette.routing import BaseRoute, Route
 from stopwork.kernel.errors import Denied, NotFound, StopworkError, Unauthenticated
 from stopwork.ledger.records import Credential, Principal
 from stopwork.ledger.words import PrincipalKind
-from stopwork.operations import credentials, custody, evidence, privacy
-from stopwork.server.api.routing import read_body
+from stopwork.operations import credentials, custody, evidence, hooking, privacy
+from stopwork.server.api.routing import read_body, saved_as
 from stopwork.server.auth import COOKIE, NOBODY, check_csrf, csrf_token, identify
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders import (
@@ -33,9 +35,11 @@ from stopwork.server.pages.builders import (
     journal,
     log,
     reports,
+    timeline,
     workflow,
 )
 from stopwork.server.pages.builders.look import Look
+from stopwork.server.pages.files import attach_file, export_timeline, form_with_file, take_attachment
 from stopwork.server.pages.forms import FORMS
 from stopwork.server.pages.opening import page_of
 from stopwork.server.pages.rendering import Pages
@@ -72,6 +76,7 @@ _PAGES: Final[dict[str, Builder]] = {
     "/incidents": lambda look, _path: incidents.incidents(look),
     "/incidents/new": lambda look, _path: incidents.open_incident(look),
     "/incidents/{incident}": lambda look, path: incident.incident(look, path["incident"]),
+    "/incidents/{incident}/timeline": lambda look, path: timeline.timeline(look, path["incident"]),
     "/incidents/{incident}/objects": lambda look, path: auditing.objects(look, path["incident"]),
     "/incidents/{incident}/difference": lambda look, path: changes.of_incident(look, path["incident"]),
     "/incidents/{incident}/report": lambda look, path: incidents.incident_report(look, path["incident"]),
@@ -92,6 +97,9 @@ def console_routes(crew: Crew, *, secure: bool = False) -> list[BaseRoute]:
             console.page(lambda look, _path: log.log(look, crew.anchoring.log(look.view), crew.health())),
         ),
         Route("/incidents/{incident}/evidence", console.bundle, methods=["GET"]),
+        Route("/incidents/{incident}/timeline/export", console.saved(export_timeline), methods=["GET"]),
+        Route("/incidents/{incident}/attachments/{digest}", console.saved(take_attachment), methods=["GET"]),
+        Route("/incidents/{incident}/attachments", console.attach, methods=["POST"]),
         Route("/records/{record:path}", console.record, methods=["GET"]),
         Route("/sign-in", console.sign_in_page, methods=["GET"]),
         Route("/sign-in", console.sign_in, methods=["POST"]),
@@ -126,6 +134,8 @@ class _Console:
         flash = _read_flash(request)
         try:
             answer = self._render(request, session, person, flash, build)
+            if run := request.path_params.get("run"):
+                custody.note_reading(self._installation, person, runs=(run,), what=f"run {run}")
         except Exception as error:  # noqa: BLE001 - the boundary: everything becomes a page
             answer = self._error(request, session, person, as_stopwork_error(error))
         if flash is not None:
@@ -143,12 +153,11 @@ class _Console:
                 visit=self._visit(request, session, person, flash),
                 query=dict(request.query_params),
                 systems=self._installation.systems,
+                offers=hooking.offers(self._installation.hooks),
             )
             return build(look, request.path_params)
 
         context = self._installation.store.read(work)
-        if run := request.path_params.get("run"):
-            custody.note_reading(self._installation, person, run=run, what=f"run {run}")
         status = context.status if isinstance(context, c.ErrorContext) else 200
         return HTMLResponse(self._pages.render(context), status, headers={"Cache-Control": "no-store"})
 
@@ -217,9 +226,50 @@ class _Console:
             path, filename=path.name, media_type="application/zip", headers={"Cache-Control": "no-store"}
         )
 
+    def saved(self, make: Callable[[Installation, Principal, Request], Rendered]) -> Callable[..., Any]:
+        """Answer the handler of a file that a browser saves and never shows; that it was taken out is recorded."""
+
+        async def handle(request: Request) -> Response:
+            return await run_in_threadpool(self._saved, request, make)
+
+        return handle
+
+    def _saved(
+        self, request: Request, make: Callable[[Installation, Principal, Request], Rendered]
+    ) -> Response:
+        session = request.cookies.get(COOKIE, "")
+        try:
+            person = self._person(session)
+        except Unauthenticated:
+            return RedirectResponse("/sign-in", status_code=303)
+        try:
+            self._require_seen(person, dict(request.path_params))
+            found = make(self._installation, person, request)
+        except Exception as error:  # noqa: BLE001 - the boundary: everything becomes a page
+            return self._error(request, session, person, as_stopwork_error(error))
+        headers = {"Cache-Control": "no-store"} | saved_as(found.filename)
+        return Response(found.content, media_type=found.media_type, headers=headers)
+
     # --- sending ---------------------------------------------------------------------------------
 
-    def form(self, act: Callable[[Sent], Landed]) -> Callable[[Request], Awaitable[Response]]:
+    async def attach(self, request: Request) -> Response:
+        """Take a form with a file in it."""
+        async with contextlib.AsyncExitStack() as until_read:
+
+            async def fields(request: Request) -> dict[str, list[str]]:
+                sent = await form_with_file(request)
+                until_read.push_async_callback(sent.close)
+                file = sent.get("file")
+                request.state.file = file if isinstance(file, UploadFile) else None
+                return {name: [value] for name, value in sent.items() if isinstance(value, str)}
+
+            return await self.form(lambda sent: attach_file(sent, request.state.file), fields)(request)
+
+    def form(
+        self,
+        act: Callable[[Sent], Landed],
+        read: Callable[[Request], Awaitable[dict[str, list[str]]]] | None = None,
+    ) -> Callable[[Request], Awaitable[Response]]:
         """Answer the handler of one form: it acts, then leads back to a page that says what came of it."""
 
         async def handle(request: Request) -> Response:
@@ -227,7 +277,7 @@ class _Console:
             person = NOBODY
             try:
                 person = await run_in_threadpool(self._person, session)
-                fields = await _fields(request)
+                fields = await (read or _fields)(request)
                 check_csrf(session, fields.get("csrf", [""])[0])
                 sent = Sent(
                     installation=self._installation,

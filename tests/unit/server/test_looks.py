@@ -1,0 +1,76 @@
+"""Contract of looks over the wire: whichever way a person asks for what the calls of a sensitive incident hold, it is on record, once for
+some minutes; an agent that reads its own leaves no trace, and an answer that is refused is no look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stopwork.ledger.words import CustodyDeed
+from stopwork.operations import custody
+from tests.support.office import DANA, LEE, MANIFEST
+from tests.support.trouble import Trouble
+from tests.unit.server.browser import Browser
+from tests.unit.server.house import House, house
+
+SENSITIVE = MANIFEST.replace("title: Weekly", "data_classes: [banking]\ntitle: Weekly")
+WAYS = {
+    "/v1/calls/{call}": "call {call}",
+    "/v1/calls?run={run}": "calls",
+    "/v1/calls": "calls",
+    "/v1/calls/{call}/effects": "what calls changed",
+    "/v1/runs/{run}/steps": None,  # this run has none
+    "/v1/journal": "the journal",
+    "/v1/journal?run={run}": "the journal",
+    "/v1/runs/{run}": None,  # that it ran, and no content
+    "/runs/{run}": "run {run}",
+    "/v1/calls/call_nowhere": None,
+    "/runs/run_nowhere": None,
+}
+
+
+class Sensitive:
+    """An incident whose workflow works with sensitive data."""
+
+    def __init__(self, opened: House, trouble: Trouble) -> None:
+        self.opened = opened
+        self.trouble = trouble
+        self.names = {"run": self.trouble.run, "call": self.trouble.update.call}
+
+    def looks(self) -> list[str]:
+        lines = self.opened.office.read(lambda view: list(custody.custody(view, self.trouble.incident)))
+        return [line.what for line in lines if line.deed is CustodyDeed.VIEWED and line.by == DANA]
+
+
+@pytest.fixture
+def sensitive(tmp_path: Path) -> Iterator[Sensitive]:
+    made: list[Trouble] = []
+    with house(tmp_path, first=lambda office: made.append(Trouble(office)), manifest=SENSITIVE) as opened:
+        yield Sensitive(opened, made[0])
+
+
+@pytest.mark.parametrize(("way", "what"), WAYS.items(), ids=WAYS)
+def test_every_way_to_read_it_is_one_look(sensitive: Sensitive, way: str, what: str | None) -> None:
+    address = way.format(**sensitive.names)
+    dana = (
+        sensitive.opened.as_(DANA)
+        if address.startswith("/v1/")
+        else Browser.signed_in(sensitive.opened, DANA).http
+    )
+    for _ in range(2):
+        dana.get(address)
+    assert sensitive.looks() == ([] if what is None else [what.format(**sensitive.names)])
+
+
+def test_an_older_part_of_the_journal_is_no_look_at_it(sensitive: Sensitive) -> None:
+    assert sensitive.opened.as_(DANA).get("/v1/journal?limit=1").status_code == 200
+    assert sensitive.looks() == []
+
+
+def test_who_looked_is_told_to_whoever_asks(sensitive: Sensitive) -> None:
+    sensitive.opened.as_(DANA).get("/v1/calls")
+    lines = sensitive.opened.as_(LEE).get(f"/v1/incidents/{sensitive.trouble.incident}/custody").json()
+    assert lines[-1]["by"] == {"kind": "person", "id": DANA.id}
