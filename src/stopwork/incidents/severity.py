@@ -76,6 +76,28 @@ def of_case(case: Case) -> Circumstances:
     )
 
 
+def beyond_factors(case: Case) -> tuple[str, ...]:
+    """Answer in sentences what else the severity of an incident comes from than from the worst of its factors."""
+    incident = case.incident
+    proposed = assess(of_case(case))
+    floor = FLOOR[incident.type]
+    said = []
+    if ORDER.index(floor) < ORDER.index(worst(factor.level for factor in incident.factors)):
+        said.append(f"{incident.type.replace('_', ' ').capitalize()} is {floor.upper()} at least.")
+    if proposed.raised_by:
+        said.append(f"One level higher, because {listed(proposed.raised_by)} may be affected.")
+    if ORDER.index(incident.severity) < ORDER.index(proposed.severity):
+        said.append(
+            f"By the records it is {proposed.severity.upper()} now. A person, an alert rule or earlier records said"
+            f" {incident.severity.upper()}, and the higher one holds until containment is verified and somebody says why it is less."
+        )
+    elif ORDER.index(incident.severity) > ORDER.index(proposed.severity):
+        said.append(
+            f"The records would say {proposed.severity.upper()}; a person has lowered it, with a reason."
+        )
+    return tuple(said)
+
+
 def worst(levels: Iterable[w.Severity | None]) -> w.Severity:
     """Answer the gravest of these levels; ``sev3`` when there is none."""
     return min((level for level in levels if level is not None), key=ORDER.index, default=w.Severity.SEV3)

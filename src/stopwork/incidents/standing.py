@@ -17,10 +17,12 @@ from stopwork.incidents.communicate import audiences, outstanding
 from stopwork.incidents.contain import ENDED
 from stopwork.incidents.followup import put_back, taken_back
 from stopwork.incidents.learn import shallow
-from stopwork.incidents.pause import facts_of, proposals
+from stopwork.incidents.pause import Proposal, facts_of, proposals
 from stopwork.incidents.reenable import GOOD, checks, next_step
 from stopwork.incidents.scope import uncovered
+from stopwork.incidents.severity import WHOLE
 from stopwork.kernel.phrases import count_of, listed
+from stopwork.ledger.records import Hold
 from stopwork.ledger.words import (
     Audience,
     IncidentStatus,
@@ -70,8 +72,26 @@ def _opened(case: Case) -> Standing:
     return _done(f"opened by {incident.opened_by}; {incident.commander} commands it", incident.opened_at)
 
 
+def protecting(case: Case) -> tuple[Hold, ...]:
+    """Answer the active holds that remove this incident's risk: its own, one on the whole workflow, and the one that would be proposed.
+
+    A part that is held for another incident says nothing about this one.
+    """
+    smallest = _smallest(case).scope
+    return tuple(
+        hold
+        for hold in case.holds
+        if hold.active
+        and (hold.incident == case.incident.id or hold.scope.kind in WHOLE or hold.scope == smallest)
+    )
+
+
+def _smallest(case: Case) -> Proposal:
+    return proposals(case.incident.type, facts_of(case.signals), case.current)[0]
+
+
 def _paused(case: Case) -> Standing:
-    holds = [str(hold.scope) for hold in case.holds if hold.active]
+    holds = [str(hold.scope) for hold in protecting(case)]
     if holds:
         flying = sum(call.in_flight for call in case.calls)
         still = f"; {count_of(flying, 'call')} still in flight" if flying else ""
@@ -80,8 +100,9 @@ def _paused(case: Case) -> Standing:
         return _done(f"returned at the stage {_stage(case.workflow.stage)}", case.incident.paused_at)
     if not case.writes and not any(run.status is RunStatus.RUNNING for run in case.runs):
         return _done("nothing was written and no run is going on: a pause would stop nothing", None)
-    smallest = proposals(case.incident.type, facts_of(case.signals), case.current)[0]
-    return _open("Pause the smallest unsafe part", f"proposed: stop {smallest.stops}")
+    elsewhere = [str(hold.scope) for hold in case.holds if hold.active]
+    other = f"; {listed(elsewhere)} is held for something else" if elsewhere else ""
+    return _open("Pause the smallest unsafe part", f"proposed: stop {_smallest(case).stops}{other}")
 
 
 def _preserved(case: Case) -> Standing:

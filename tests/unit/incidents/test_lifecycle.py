@@ -27,6 +27,7 @@ from stopwork.ledger.words import (
     Phase,
     ReenableCheck,
     RunStatus,
+    ScopeKind,
     Severity,
     Stage,
 )
@@ -209,6 +210,27 @@ def test_a_missed_run_needs_no_pause_and_no_return() -> None:
     views = {v.phase: v for v in phase_states(IncidentStory().opened(IncidentType.MISSED_WORKFLOW).case())}
     assert views[Phase.PAUSE].state is PhaseState.DONE
     assert "a pause would stop nothing" in views[Phase.PAUSE].reason
+
+
+def test_a_part_that_is_held_for_another_incident_pauses_nothing_here() -> None:
+    story = bad_monday().opened(severity=Severity.SEV1)
+    story.hold("other", ScopeKind.TOOL, "mail.send", WORKFLOW)
+    action = next_action(story.case())
+    assert action is not None
+    assert action.phase is Phase.PAUSE
+    assert "mail.send of weekly-renewal-risk is held for something else" in action.why
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "workflow"),
+    [(ScopeKind.WORKFLOW, WORKFLOW, None), (ScopeKind.EVERYTHING, "", None)],
+)
+def test_what_stops_the_whole_workflow_pauses_every_incident_of_it(
+    kind: ScopeKind, name: str, workflow: str | None
+) -> None:
+    story = bad_monday().opened(severity=Severity.SEV1)
+    story.hold("other", kind, name, workflow)
+    assert {view.phase: view for view in phase_states(story.case())}[Phase.PAUSE].state is PhaseState.DONE
 
 
 def test_a_pause_with_a_call_in_flight_says_so() -> None:

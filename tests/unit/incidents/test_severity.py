@@ -16,6 +16,7 @@ from stopwork.incidents.severity import (
     VOLUME,
     Circumstances,
     assess,
+    beyond_factors,
     check_change,
     of_case,
     worst,
@@ -233,6 +234,41 @@ def test_another_call_never_makes_it_less_grave(
             story.outcome(f"c{number}", outcome)
         severities.append(assess(after(story, incident_type)).severity)
     assert severities[1:] == sorted(severities[1:], key=ORDER.index, reverse=True)
+
+
+# Each case: the data classes, the type, the severity it has, and what is said besides the factors.
+BEYOND: list[tuple[list[str], IncidentType, Severity, list[str]]] = [
+    ([], IncidentType.DUPLICATE_WORK, SEV2, []),
+    (
+        ["contracts"],
+        IncidentType.DUPLICATE_WORK,
+        SEV1,
+        ["One level higher, because contracts may be affected."],
+    ),
+    (
+        [],
+        IncidentType.APPROVAL_BYPASS,
+        SEV0,
+        ["Approval bypass is SEV1 at least.", "By the records it is SEV1 now. "],
+    ),
+    ([], IncidentType.DUPLICATE_WORK, SEV3, ["The records would say SEV2; a person has lowered it"]),
+]
+
+
+@pytest.mark.parametrize(("classes", "kind", "severity", "said"), BEYOND)
+def test_what_the_factors_do_not_say_of_a_severity_is_said_besides(
+    classes: list[str], kind: IncidentType, severity: Severity, said: list[str]
+) -> None:
+    case = bad_monday().case()
+    declared = replace(next(iter(case.manifests.values())), data_classes=tuple(classes))
+    known = replace(
+        case,
+        manifests=dict.fromkeys(case.manifests, declared),
+        incident=replace(case.incident, type=kind, severity=severity, factors=assess(of_case(case)).factors),
+    )
+    found = beyond_factors(known)
+    assert len(found) == len(said)
+    assert all(text in line for text, line in zip(said, found, strict=True))
 
 
 def test_the_worst_of_nothing_is_the_mildest() -> None:

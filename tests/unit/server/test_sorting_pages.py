@@ -12,8 +12,17 @@ import pytest
 
 from stopwork.ledger.words import IncidentStatus
 from stopwork.operations import manifests
-from tests.support.office import DANA, LEE, MANIFEST
-from tests.support.triaging import PROPOSES, accept, held, incident, merge, new_incident
+from tests.support.office import DANA, LEE, MANIFEST, WORKFLOW
+from tests.support.triaging import (
+    PROPOSES,
+    accept,
+    decline,
+    held,
+    incident,
+    merge,
+    new_incident,
+    noticed,
+)
 from tests.unit.server.browser import Browser, said
 from tests.unit.server.house import House, house
 
@@ -98,3 +107,50 @@ def test_what_is_about_another_cause_is_chosen_and_split_off(opened: House) -> N
     assert len(boxes) == 2
     answer = lee.send(f"/incidents/{home}/split", signals=boxes[1]["value"], reason="another tool")
     assert incident(opened.office, answer.headers["location"].rsplit("/", 1)[1]).split_from == home
+
+
+# --- opening ------------------------------------------------------------------------------------------
+
+
+def test_a_signal_that_was_only_logged_is_opened_with_one_click(opened: House) -> None:
+    raised = noticed(opened.office, alarming=False)
+    lee = Browser.signed_in(opened, LEE)
+    field = lee.page("/signals").select_one('form[action="/incidents"] input[name=signal]')
+    assert field is not None
+    assert field["value"] == raised.signal
+    answer = lee.send("/incidents", signal=raised.signal)
+    new = answer.headers["location"].rpartition("/")[2]
+    assert incident(opened.office, new).signals == (raised.signal,)
+    assert lee.page("/signals").select_one('form[action="/incidents"]') is None
+
+
+def test_a_signal_whose_incident_was_declined_can_be_opened_again(opened: House) -> None:
+    raised = noticed(opened.office)
+    decline(opened.office, str(raised.incident))
+    lee = Browser.signed_in(opened, LEE)
+    assert "Open another incident" in main(lee, "/signals")
+    answer = lee.send("/incidents", signal=raised.signal)
+    assert answer.headers["location"] != f"/incidents/{raised.incident}"
+
+
+def test_a_drill_is_opened_from_the_form_and_counts_nowhere(opened: House) -> None:
+    lee = Browser.signed_in(opened, LEE)
+    assert lee.page("/incidents/new").select_one("input[type=checkbox][name=practice]") is not None
+    answer = lee.send("/incidents", text="The mailer runs wild.", workflow=WORKFLOW, practice="yes")
+    drill = incident(opened.office, answer.headers["location"].rpartition("/")[2])
+    assert drill.practice
+    board = lee.page("/")
+    assert board.select_one("#incidents .count").get_text() == "0"  # type: ignore[union-attr]
+    assert drill.id not in main(lee, f"/workflows/{WORKFLOW}")
+
+
+def test_every_open_incident_of_a_workflow_is_named_there_also_when_the_newest_has_ended(
+    opened: House,
+) -> None:
+    first, second = (accept(opened.office, new_incident(opened.office, each)).id for each in ("a", "b"))
+    lee = Browser.signed_in(opened, LEE)
+    assert f"There are open incidents: {second} , {first}" in main(lee, f"/workflows/{WORKFLOW}")
+    decline(opened.office, second)
+    for path in (f"/workflows/{WORKFLOW}", "/"):
+        assert first in main(lee, path)
+    assert f"There is an open incident: {first}" in main(lee, f"/workflows/{WORKFLOW}")

@@ -115,15 +115,11 @@ def settle(sent: Sent) -> Landed:
 
 
 def open_incident(sent: Sent) -> Landed:
-    """Open an incident from a sentence; its first words become the title and the whole a note."""
-    text = sent.get("text")
-    if not text:
+    """Open an incident from a sentence, whose first words become the title and the whole a note, or from a signal, which says it all."""
+    text, signal = sent.get("text"), sent.get("signal")
+    if not text and not signal:
         raise Invalid("say what happened", hint="One sentence is enough.", field="text")
-    kind = (
-        _choice(w.IncidentType, sent.get("type"), "type")
-        if sent.get("type")
-        else w.IncidentType.BAD_WRITEBACK
-    )
+    kind = _choice(w.IncidentType, sent.get("type"), "type") if sent.get("type") else None
 
     def work(tx: Tx) -> r.Incident:
         opened = incidents.open_by_hand(
@@ -133,14 +129,18 @@ def open_incident(sent: Sent) -> Landed:
             type=kind,
             title=re.split(r"(?<=[.!?])\s", text)[0][:120],
             runs=(sent.get("run"),) if sent.get("run") else (),
+            signal=signal,
+            practice=bool(sent.get("practice")),
         )
-        incidents.add_note(tx, incident=opened.id, text=text)
+        if text:
+            incidents.add_note(tx, incident=opened.id, text=text)
         return opened
 
     opened = sent.write(work)
-    return Landed(
-        f"{opened.id} is open. You are its commander until you hand it over.", f"/incidents/{opened.id}"
-    )
+    said = f"{opened.id} is open. {opened.commander} commands it."
+    if opened.commander == sent.person.id:
+        said = f"{opened.id} is open. You are its commander until you hand it over."
+    return Landed(said, f"/incidents/{opened.id}")
 
 
 def note(sent: Sent) -> Landed:

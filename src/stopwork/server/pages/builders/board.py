@@ -27,7 +27,9 @@ def board(look: Look) -> c.BoardContext:
     frame = look.frame("Board", "board")
     return c.BoardContext(
         frame=frame,
-        workflows=tuple(_workflow(look, each, holds) for each in view.find(r.Workflow, limit=MAX_SHOWN)),
+        workflows=tuple(
+            _workflow(look, each, holds, open_incidents) for each in view.find(r.Workflow, limit=MAX_SHOWN)
+        ),
         holds=holds,
         incidents=tuple(
             incident_row(look, each)
@@ -48,11 +50,14 @@ def board(look: Look) -> c.BoardContext:
     )
 
 
-def _workflow(look: Look, workflow: r.Workflow, holds: tuple[c.HoldRow, ...]) -> c.WorkflowRow:
+def _workflow(
+    look: Look, workflow: r.Workflow, holds: tuple[c.HoldRow, ...], incidents: list[r.Incident]
+) -> c.WorkflowRow:
     schedule = look.manifests.version(look.view, workflow.id, workflow.version).manifest.schedule
     own = [row for row in holds if concerns(row.hold.scope, workflow.id)]
     return c.WorkflowRow(
         workflow=workflow,
+        incidents=tuple(each.id for each in incidents if each.workflow == workflow.id and not each.practice),
         holds=tuple(row.hold for row in own),
         unsettled=c.Unsettled.of(row.pause for row in own),
         last_run=look.view.first(r.Run, workflow=workflow.id, order="-started_at"),

@@ -14,6 +14,8 @@ from stopwork.incidents import (
     reenable,
 )
 from stopwork.incidents.case import Case
+from stopwork.incidents.severity import beyond_factors
+from stopwork.incidents.standing import protecting
 from stopwork.kernel.phrases import listed
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
@@ -59,7 +61,7 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
         next=action,
         decisions=_decisions(look, case, phases, action),
         signals=case.signals,
-        holds=tuple(hold_row(look, hold) for hold in case.holds if hold.active),
+        holds=tuple(hold_row(look, hold) for hold in _shown(case)),
         goes_on=goes_on((hold for hold in case.holds if hold.active), case.current),
         touched=_touched(case),
         doubtful=tuple(call for call in case.calls if call.outcome is w.Outcome.UNKNOWN),
@@ -77,6 +79,15 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
         timeline=rows[-TIMELINE_LINES:],
         timeline_left_out=max(0, len(rows) - TIMELINE_LINES),
         people=tuple(dict.fromkeys(case.workflow.owners.values())),
+        weighed=beyond_factors(case),
+    )
+
+
+def _shown(case: Case) -> tuple[r.Hold, ...]:
+    """Answer what is held for this incident; after its end only what was held for it alone."""
+    holds = protecting(case)
+    return tuple(
+        hold for hold in holds if not case.incident.status.ended or hold.incident == case.incident.id
     )
 
 

@@ -12,13 +12,14 @@ from stopwork.manifest.model import Gate, Tool
 from stopwork.operations import comparing, pause_tests, points, preparedness, returning
 from stopwork.operations.manifests import known_workflow
 from stopwork.server.pages import contexts as c
-from stopwork.server.pages.builders.look import Look, concerns, field_changes, hold_row
+from stopwork.server.pages.builders.look import OPEN_STATUSES, Look, concerns, field_changes, hold_row
 from stopwork.server.pages.vocabulary import label
 
 RUNS_A_PAGE: Final = 25
 CALLS_A_PAGE: Final = 200
 STEPS_A_PAGE: Final = 500
 OBSERVED_FOR: Final = timedelta(days=7)
+MAX_INCIDENTS: Final = 20
 OBSERVED_CALLS: Final = 2_000
 
 
@@ -58,6 +59,17 @@ def workflow(look: Look, workflow_id: str) -> c.WorkflowContext:
         ),
         paging=paging(look, here, [run.id for run in runs], RUNS_A_PAGE),
         holds=tuple(hold_row(look, hold) for hold in holds),
+        incidents=tuple(
+            each.id
+            for each in view.find(
+                r.Incident,
+                workflow=known.id,
+                status=OPEN_STATUSES,
+                practice=False,
+                order="-opened_at",
+                limit=MAX_INCIDENTS,
+            )
+        ),
         preparedness=preparedness.assess(view, look.manifests, workflow=known.id, now=look.now),
         stages=ladder(known.stage),
         no_raise=_no_raise(look, known),

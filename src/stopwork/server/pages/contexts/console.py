@@ -66,6 +66,7 @@ class WorkflowRow(Context):
     """A workflow on the board."""
 
     workflow: r.Workflow
+    incidents: tuple[str, ...] = ()
     holds: tuple[r.Hold, ...] = ()
     unsettled: Unsettled = Unsettled()
     last_run: r.Run | None = None
@@ -127,6 +128,7 @@ class WorkflowContext(Context):
     preparedness: Preparedness
     stages: tuple[StageStep, ...]
     points: tuple[PointView, ...]
+    incidents: tuple[str, ...] = ()
     observed: EnforcementReport | None = None
     next_pause_test: datetime | None = None
     no_raise: str = ""

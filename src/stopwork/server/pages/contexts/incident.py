@@ -187,8 +187,8 @@ class ReenablePanel(Context):
 class IncidentContext(Context):
     """Everything that one incident asks for, phase by phase.
 
-    ``deciding`` is what it can be merged into. ``goes_on`` says what the holds leave running, ``touched`` what is known to be changed, and ``doubtful`` are the calls whose
-    outcome nobody knows.
+    ``deciding`` is what it can be merged into. ``goes_on`` says what the holds leave running, ``touched`` what is known to be changed, and
+    ``doubtful`` are the calls whose outcome nobody knows. ``weighed`` says what the severity comes from besides the factors.
     """
 
     frame: Frame
@@ -217,6 +217,7 @@ class IncidentContext(Context):
     timeline: tuple[TimelineRow, ...]
     timeline_left_out: int = 0
     people: tuple[str, ...] = ()
+    weighed: tuple[str, ...] = ()
 
     @property
     def unsettled(self) -> Unsettled:

@@ -268,7 +268,11 @@ def board_stories() -> Iterator[tuple[str, c.Context]]:
             frame=frame("Board", "board"),
             workflows=(
                 c.WorkflowRow(
-                    workflow=s.WORKFLOW, holds=(s.HOLD,), last_run=s.RUN, next_due=calm_rows[0].next_due
+                    workflow=s.WORKFLOW,
+                    incidents=(a.INCIDENT.id,),
+                    holds=(s.HOLD,),
+                    last_run=s.RUN,
+                    next_due=calm_rows[0].next_due,
                 ),
                 calm_rows[1],
             ),
@@ -310,6 +314,7 @@ def workflow_stories() -> Iterator[tuple[str, c.Context]]:
             s.WORKFLOW, pause_test=proofs.PAUSE_TEST, stage_reason=proofs.DEMOTED, stage_since=s.ago(hours=2)
         ),
         next_pause_test=s.ago(days=-19),
+        incidents=(a.INCIDENT.id,),
         manifest=s.MANIFEST,
         versions=(s.MANIFEST, s.FIRST_MANIFEST),
         tools=(
