@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +30,7 @@ from stopwork.ledger.events import CallDecided, Event, HoldSet, RunStarted
 from stopwork.ledger.words import EffectKind, Mode
 from stopwork.operations.installation import DATABASE
 from stopwork.storage.store import Store
+from stopwork.storage.transaction import Tx
 from stopwork.worker.crew import Crew
 
 AT_ONCE: Final = 16
@@ -39,6 +43,8 @@ CALLS_PER_S: Final = 1_000
 CALLS_AT_ONCE: Final = 10
 #: So many transactions are made for each duplicate; it is asked for in the first of them and again in the middle.
 TRANSACTIONS: Final = 25
+#: So many transactions may be waited for at a time.
+MOST_UNDER_WAY: Final = 32
 RUNS: Final = 16
 SETTLES_S: Final = 2.0
 LAG_AIM: Final = "≤ 1000"
@@ -99,10 +105,14 @@ def measure_at_rate(folder: Path) -> list[Figure]:
 
 
 def _record_calls(store: Store) -> float:
-    """Record calls at an even rate, and a duplicate now and then; answer how many a second there were."""
+    """Record calls at an even rate, and a duplicate now and then; answer how many a second there were.
+
+    As of agents who do not wait for each other, the next ones are on their way while earlier ones are made durable.
+    """
     chance, calls = random.Random(7), 0
+    under_way: deque[Future[None]] = deque()
     runs = [f"run_{number:08d}" for number in range(RUNS)]
-    _record(store, [_begun(run) for run in runs])
+    store.write(partial(_record, [_begun(run) for run in runs]), actor=AGENT)
     began = time.perf_counter()
     for number, tool in enumerate(DUPLICATED):
         twice = next(call_told(WORKFLOW, runs[number % RUNS], -number - 1, tool, EffectKind.CREATE, chance))
@@ -115,15 +125,20 @@ def _record_calls(store: Store) -> float:
                 call = f"{twice.call}_{transaction}"
                 told.append(replace(twice, call=call, key=call))
             calls += CALLS_AT_ONCE
-            _record(store, told)
+            under_way.append(store.submit(partial(_record, told), actor=AGENT))
+            if len(under_way) > MOST_UNDER_WAY:
+                under_way.popleft().result()
             time.sleep(max(0.0, began + calls / CALLS_PER_S - time.perf_counter()))
+    for last in under_way:
+        last.result()
     elapsed_s = time.perf_counter() - began
     time.sleep(SETTLES_S)
     return calls / elapsed_s
 
 
-def _record(store: Store, events: Sequence[Event]) -> None:
-    store.write(lambda tx: [tx.record(event) for event in events], actor=AGENT)
+def _record(events: Sequence[Event], tx: Tx) -> None:
+    for event in events:
+        tx.record(event)
 
 
 def _begun(run: str) -> RunStarted:

@@ -95,8 +95,10 @@ class Detection:
         recent = store.recent(after=self._at, limit=BATCH) if self._stored else None
         seen = store.read(lambda view: self._look(view, now, recent))
         if seen.findings or seen.failures or self._due(seen, now):
+            # Put into bytes here: there are megabytes of it, and permits wait while a writer is at work.
+            reached = _Stored(seen.at, seen.watch.dump())
             stored = store.write(
-                lambda tx: self._record(tx, seen), actor=AS_DETECTORS, urgent=bool(seen.findings)
+                lambda tx: self._record(tx, seen, reached), actor=AS_DETECTORS, urgent=bool(seen.findings)
             )
             self._stored, self._saved_at = stored, now
             if stored is None:
@@ -135,14 +137,13 @@ class Detection:
         unsaved = seen.at - self._stored.at if self._stored else 0
         return unsaved >= MOST_UNSAVED or self._saved_at is None or now - self._saved_at >= SAVED_EVERY
 
-    def _record(self, tx: Tx, seen: _Seen) -> _Stored | None:
-        """Make what was seen durable; ``None`` when somebody else has gone on from the same position meanwhile."""
+    def _record(self, tx: Tx, seen: _Seen, reached: _Stored) -> _Stored | None:
+        """Make what was seen durable, and how far that is; ``None`` when somebody else has gone on from the same position meanwhile."""
         if _stored(tx) != self._stored:
             return None
         for finding in seen.findings:
             signals.raise_finding(tx, self._installation.manifests, finding)
         self._tell(tx, seen.failures)
-        reached = _Stored(seen.at, seen.watch.dump())
         if reached != self._stored:
             advance(tx, DUTY, position=reached.at, state=reached.state)
         return reached
