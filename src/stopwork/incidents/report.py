@@ -25,6 +25,7 @@ from stopwork.incidents.undone import partly_undone
 from stopwork.kernel.phrases import clause, count_of, lasting, listed, moment
 from stopwork.ledger.words import (
     ContainmentArea,
+    ContainmentProof,
     ContainmentState,
     ItemState,
     PlanState,
@@ -106,6 +107,17 @@ LABELS: Final = {
     "first_monitored_run": "First monitored run",
 }
 """The lines of the page in order, each with its label."""
+
+_OF_CREDENTIALS: Final = (
+    ContainmentArea.SECRETS,
+    ContainmentArea.OAUTH_GRANTS,
+    ContainmentArea.BROWSER_SESSIONS,
+)
+_PROOF: Final = {
+    ContainmentProof.RECORDS: "shown by the records",
+    ContainmentProof.PROBE: "seen by a probe",
+    ContainmentProof.ATTESTATION: "attested",
+}
 
 
 def one_page(case: Case, now: datetime) -> OnePage:
@@ -242,21 +254,39 @@ def _tools(case: Case) -> str:
 
 
 def _credentials(case: Case) -> str:
-    items = [item for item in case.containment if item.area is ContainmentArea.SECRETS]
+    """Say which credentials were made safe, and how one knows; whose item was done without a proof is attested."""
+    items = [item for item in case.containment if item.area in _OF_CREDENTIALS]
     if not items:
         return "none proposed"
-    done = sum(item.state is ContainmentState.DONE for item in items)
-    return f"{done} of {len(items)}"
+    done = [item for item in items if item.state is ContainmentState.DONE]
+    named = [
+        f"{item.target or item.system} ({_PROOF[item.proof]})"
+        for item in done
+        if item.proof and (item.target or item.system)
+    ]
+    counted = f"{len(done)} of {len(items)}"
+    return f"{counted}: {listed(named, most=10)}" if named else counted
+
+
+def _hurried(case: Case) -> str:
+    """Say what was done before the evidence was sealed, by whom and why; empty when nothing was."""
+    return "; ".join(
+        f"hook {place.name} did not wait for it ({place.by}): {clause(place.before_capture)}"
+        for item in case.containment
+        for place in item.places
+        if place.before_capture
+    )
 
 
 def _evidence(case: Case) -> str:
+    hurried = f"; {text}" if (text := _hurried(case)) else ""
     if case.bundle is None:
-        return "not sealed yet"
+        return f"not sealed yet{hurried}"
     kinds = [
         f"{kind.replace('_', ' ')} ({number})" for kind, number in sorted(case.bundle.kinds.items()) if number
     ]
     missing = f"; missing: {'; '.join(map(clause, case.bundle.missing))}" if case.bundle.missing else ""
-    return f"{case.bundle.id}: {listed(kinds, most=12) or NONE}{missing}"
+    return f"{case.bundle.id}: {listed(kinds, most=12) or NONE}{missing}{hurried}"
 
 
 def _side_effects(case: Case) -> str:

@@ -63,6 +63,7 @@ def _hook_started(entry: e.Entry, event: e.HookStarted) -> Iterator[Change]:
             until=event.until,
             by=entry.actor,
             at=entry.at,
+            before_capture=event.before_capture or place.before_capture,
         )
 
     yield Update(r.ContainmentItem, event.item, lambda item: _with(item, entry, event.hook, evolve))

@@ -19,6 +19,7 @@ class ContainmentPlace(Record):
     """One of the places at which an item is made safe; ``name`` is that of a hook, or the id of what the records tell of.
 
     A hook that is running is cut off by ``until``. ``probed`` is what its probe has said last: that it is safe, that it is not, or nothing.
+    ``before_capture`` is why it did not wait for the evidence, where it did not.
     """
 
     kind: PlaceKind
@@ -33,6 +34,7 @@ class ContainmentPlace(Record):
     note: str = ""
     by: Principal | None = None
     at: datetime | None = None
+    before_capture: str = ""
 
     @property
     def running(self) -> bool:

@@ -16,7 +16,6 @@ from stopwork.kernel.phrases import count_of
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import (
-    containment,
     evidence,
     holds,
     incidents,
@@ -32,6 +31,7 @@ from stopwork.server.pages.answering import answer_approval, answer_version, dec
 from stopwork.server.pages.auditing import audit
 from stopwork.server.pages.backfilling import order_backfill, withdraw_backfill
 from stopwork.server.pages.builders.controls import chosen_hold
+from stopwork.server.pages.containing import CONTAINING
 from stopwork.server.pages.held import held
 from stopwork.server.pages.planning import approve_plan, edit_item, look_again, propose_plan
 from stopwork.server.pages.preserving import PRESERVING
@@ -200,25 +200,6 @@ def seal(sent: Sent) -> Landed:
     return Landed(f"Sealed {count_of(bundle.entries, 'entry', 'entries')}.", sent.at(w.Phase.PRESERVE))
 
 
-def propose_containment(sent: Sent) -> Landed:
-    """Make the checklist."""
-    items = sent.write(
-        lambda tx: containment.checklist(tx, sent.installation.manifests, incident=sent.incident)
-    )
-    return Landed(f"{count_of(len(items), 'thing')} to make safe.", sent.at(w.Phase.CONTAIN))
-
-
-def contain(sent: Sent) -> Landed:
-    """Record how one item ended."""
-    state = _choice(w.ContainmentState, sent.get("state"), "state")
-    sent.write(
-        lambda tx: containment.record(
-            tx, item=sent.get("item"), state=state, verified_how=sent.get("verified_how")
-        )
-    )
-    return Landed("Recorded.", sent.at(w.Phase.CONTAIN))
-
-
 def recover(sent: Sent) -> Landed:
     """Run the approved items."""
     plan = recovering.run(sent.installation, sent.person, plan=sent.get("plan"), within_s=_ANSWERED_WITHIN_S)
@@ -356,6 +337,7 @@ def prepare(sent: Sent) -> Landed:
 
 
 _OF_INCIDENT: Final = {
+    **CONTAINING,
     **PRESERVING,
     **SORTING,
     "note": note,
@@ -365,8 +347,6 @@ _OF_INCIDENT: Final = {
     "root-cause": root_cause,
     "close": close,
     "seal": seal,
-    "containment/propose": propose_containment,
-    "containment": contain,
     "audit": audit,
     "plan": propose_plan,
     "plan/edit": edit_item,

@@ -72,6 +72,14 @@ _LABELS: dict[type[StrEnum], dict[StrEnum, str]] = {
     w.ContainmentArea: {
         w.ContainmentArea.OAUTH_GRANTS: "OAuth grants",
     },
+    w.ContainmentProof: {
+        w.ContainmentProof.RECORDS: "Shown by the records",
+        w.ContainmentProof.PROBE: "Seen by a probe",
+        w.ContainmentProof.ATTESTATION: "Attested",
+    },
+    w.PlaceKind: {
+        w.PlaceKind.POINT: "Guard",
+    },
     w.ContainmentState: {
         w.ContainmentState.PROPOSED: "To do",
         w.ContainmentState.PARTIAL: "Partly done",

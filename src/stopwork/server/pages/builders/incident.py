@@ -69,6 +69,7 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
         proposed_pause=_proposed_pause(case),
         evidence=_evidence(look, case),
         containment=case.containment,
+        offers=look.offers,
         audit=audit_panel(look, case),
         recover=recover_panel(look, case),
         audiences=tuple(_audience(case, each) for each in told if each.needed),

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from stopwork.control import gates
 from stopwork.incidents import images
+from stopwork.incidents.offers import HOLD, HookOffer
 from stopwork.kernel.errors import StopworkError
 from stopwork.kernel.phrases import sentence
 from stopwork.ledger import records as r
@@ -36,7 +37,7 @@ _COVERS: Final = {
 
 
 class Look(Struct, frozen=True, kw_only=True):
-    """What every builder works with. ``query`` holds the filters that stand in the address, ``systems`` are the connected ones."""
+    """What every builder works with. ``query`` holds the filters that stand in the address, ``systems`` are the connected ones, ``offers`` the hooks."""
 
     view: View
     manifests: Manifests
@@ -44,6 +45,7 @@ class Look(Struct, frozen=True, kw_only=True):
     visit: c.Visit
     query: Mapping[str, str] = {}
     systems: Mapping[str, System] = {}
+    offers: tuple[HookOffer, ...] = (HOLD,)
 
     @property
     def person(self) -> r.Principal:

@@ -7,7 +7,9 @@ from datetime import datetime
 from stopwork.incidents.affected import AffectedObject
 from stopwork.incidents.choosing import NAMES
 from stopwork.incidents.communicate import Told
+from stopwork.incidents.contain import ENDED
 from stopwork.incidents.lifecycle import NextAction, PhaseState, PhaseView
+from stopwork.incidents.offers import HookOffer, fitting
 from stopwork.incidents.prepare import Preparedness
 from stopwork.incidents.reenable import GOOD, CheckView
 from stopwork.ledger import records as r
@@ -217,7 +219,34 @@ class IncidentContext(Context):
     timeline: tuple[TimelineRow, ...]
     timeline_left_out: int = 0
     people: tuple[str, ...] = ()
+    offers: tuple[HookOffer, ...] = ()
     weighed: tuple[str, ...] = ()
+
+    @property
+    def uncontained(self) -> tuple[r.ContainmentItem, ...]:
+        """What has still to be made safe."""
+        return tuple(item for item in self.containment if item.state not in ENDED)
+
+    def hooks_for(self, item: r.ContainmentItem) -> tuple[HookOffer, ...]:
+        """Answer what this server can do about an item now; what runs or is confirmed is not done again."""
+        held = item.scope is not None and item.place(w.PlaceKind.HOLD, str(item.scope))
+        return tuple(
+            each
+            for each in fitting(self.offers, item, self.workflow.id)
+            if (
+                not (held and held.state is w.ContainmentState.DONE)
+                if each.kind is w.HookKind.HOLD
+                else not (
+                    (place := item.place(w.PlaceKind.HOOK, each.name))
+                    and (place.running or place.state is w.ContainmentState.DONE)
+                )
+            )
+        )
+
+    def tried(self, item: r.ContainmentItem, hook: str) -> bool:
+        """Answer whether a hook was begun for an item before."""
+        place = item.place(w.PlaceKind.HOOK, hook)
+        return place is not None and place.tries > 0
 
     @property
     def unsettled(self) -> Unsettled:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from stopwork.incidents.offers import HOLD, HookOffer
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.server.pages.stories.world import (
@@ -106,6 +107,14 @@ BUNDLE = r.Bundle(
     by=LEE,
 )
 
+OFFERS = (
+    HOLD,
+    HookOffer(name="revoke-crm-token", kind=w.HookKind.HTTP, only_named=True, has_probe=True),
+    HookOffer(name="close-proxy", kind=w.HookKind.COMMAND, only_named=True),
+    HookOffer(
+        name="freeze-queue", kind=w.HookKind.WEBHOOK, areas=(w.ContainmentArea.QUEUES,), has_probe=True
+    ),
+)
 CONTAINMENT = (
     r.ContainmentItem(
         id=f"{INCIDENT_ID}/write_tools/1",
@@ -118,6 +127,55 @@ CONTAINMENT = (
         by=RULE,
         at=ago(minutes=13),
         verified_how="2 enforcement points confirmed the hold; the next call was denied",
+    ),
+    r.ContainmentItem(
+        id=f"{INCIDENT_ID}/secrets/1",
+        incident=INCIDENT_ID,
+        area=w.ContainmentArea.SECRETS,
+        what="Revoke or rotate crm-integration of crm",
+        why="22 calls used it; this token is also used by 2 other workflows: invoices and onboarding",
+        state=w.ContainmentState.IN_DOUBT,
+        target="crm-integration",
+        system="crm",
+        assignee="kim@acme.test",
+        due_at=ago(minutes=1),
+        places=(
+            r.ContainmentPlace(
+                kind=w.PlaceKind.HOOK,
+                name="revoke-crm-token",
+                state=w.ContainmentState.DONE,
+                hook=w.HookKind.HTTP,
+                has_probe=True,
+                tries=1,
+                probed=True,
+                proof=w.ContainmentProof.PROBE,
+                note="POST at crm.acme.test answered 200. The probe says so: GET at crm.acme.test answered 401.",
+                by=LEE,
+                at=ago(minutes=4),
+            ),
+            r.ContainmentPlace(
+                kind=w.PlaceKind.HOOK,
+                name="close-proxy",
+                state=w.ContainmentState.IN_DOUBT,
+                hook=w.HookKind.COMMAND,
+                tries=2,
+                note="close-proxy was cut off after 20 s.",
+                by=LEE,
+                at=ago(minutes=3),
+            ),
+        ),
+    ),
+    r.ContainmentItem(
+        id=f"{INCIDENT_ID}/webhooks/1",
+        incident=INCIDENT_ID,
+        area=w.ContainmentArea.WEBHOOKS,
+        what="Disable the inbound trigger crm-webhook",
+        why="It started a run of this incident.",
+        state=w.ContainmentState.DONE,
+        by=LEE,
+        at=ago(minutes=2),
+        verified_how="The CRM's admin area shows it as off",
+        proof=w.ContainmentProof.ATTESTATION,
     ),
     r.ContainmentItem(
         id=f"{INCIDENT_ID}/queues/1",

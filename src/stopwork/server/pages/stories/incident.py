@@ -211,7 +211,7 @@ def _learned_before(
             may_lift=True,
             verify_command="stopwork evidence verify AI-INC-2026-0105-001.zip",
         )
-        return {"evidence": sealed, "containment": a.CONTAINMENT}
+        return {"evidence": sealed, "containment": a.CONTAINMENT, "offers": a.OFFERS}
     if phase is w.Phase.RECOVER:
         decision = c.DecisionNeeded(
             title="Approve the recovery plan", href="#recover", due=a.INCIDENT.next_update_at
