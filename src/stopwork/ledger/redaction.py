@@ -6,10 +6,11 @@ could try out what the field may have held until the digest fits.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final
@@ -30,15 +31,22 @@ from stopwork.ledger.offline.redaction import (
 from stopwork.ledger.packing import Content, File, Sink, replacing, write_container
 from stopwork.ledger.verify import Outcome, verify_bundle
 
+#: What a rule is about, such as ``call``, and which one it names.
+Rule = tuple[str, str | int]
+
 _CHUNK_BYTES: Final = 1024 * 1024
 #: What tells no more than that something happened. Everything else beside the entries retells them, and is withheld unless it is asked for.
 TELLS_LITTLE: Final = frozenset({bag.JOURNAL, bag.PROOFS, bag.ANCHORS})
+_CHECKED_LINE_BY_LINE: Final = frozenset({bag.JOURNAL, bag.PROOFS})
+#: What says what a bundle is about, and cannot be withheld.
+_SIGNED: Final = frozenset({bag.BAG_INFO, bag.STATEMENT})
 
 
 class Rules(Struct, frozen=True, kw_only=True):
     """Which entries are withheld: those that match any of these. ``keep`` are the files beside them that are passed on all the same.
 
-    ``texts`` are looked for in what an entry says, ``fields`` are names of fields at any depth, ``events`` names such as ``call.decided``.
+    ``texts`` are looked for in all that an entry says, names and numbers included, in capitals or not; ``fields`` are names of fields at any
+    depth, ``events`` names such as ``call.decided``.
     """
 
     calls: frozenset[str] = frozenset()
@@ -49,21 +57,41 @@ class Rules(Struct, frozen=True, kw_only=True):
     texts: tuple[str, ...] = ()
     keep: frozenset[str] = frozenset()
 
-    def withholds(self, entry: dict[str, Any]) -> bool:
-        """Tell whether an entry is withheld."""
+    def all(self) -> set[Rule]:
+        """Answer every rule about entries."""
+        named: dict[str, Iterable[str | int]] = {
+            "call": self.calls,
+            "run": self.runs,
+            "entry": self.entries,
+            "event": self.events,
+            "field": self.fields,
+            "text": self.texts,
+        }
+        return {(kind, each) for kind, some in named.items() for each in some}
+
+    def met_by(self, entry: dict[str, Any]) -> set[Rule]:
+        """Answer the rules that an entry meets: it is withheld when there are any."""
         event = entry.get("event")
         told = event if isinstance(event, dict) else {}
-        return (
-            entry.get("seq") in self.entries
-            or told.get("event") in self.events
-            or told.get("call") in self.calls
-            or told.get("run") in self.runs
-            or (bool(self.fields or self.texts) and any(map(self._is_meant, _parts(entry))))
-        )
+        known: dict[str, Any] = {
+            "entry": entry.get("seq"),
+            **{kind: told.get(kind) for kind in ("event", "call", "run")},
+        }
+        met: set[Rule] = {rule for rule in self.all() if known.get(rule[0]) == rule[1]}
+        if self.fields or self.texts:
+            for name, value in _parts(entry):
+                if name in self.fields:
+                    met.add(("field", name))
+                met.update(("text", text) for text in texts_in(name, self.texts))
+                if isinstance(value, str | int | float):
+                    met.update(("text", text) for text in texts_in(str(value), self.texts))
+        return met
 
-    def _is_meant(self, part: tuple[str, Any]) -> bool:
-        name, value = part
-        return name in self.fields or (isinstance(value, str) and any(text in value for text in self.texts))
+
+def texts_in(told: str, texts: Iterable[str]) -> Iterator[str]:
+    """Answer those of the texts that stand in what is told, in capitals or not."""
+    folded = told.casefold()
+    return (text for text in texts if text.casefold() in folded)
 
 
 class Redacted(Struct, frozen=True, kw_only=True):
@@ -78,8 +106,8 @@ class Redacted(Struct, frozen=True, kw_only=True):
 def redact(source: Path, target: Path, rules: Rules) -> Redacted:
     """Write ``source`` without what the rules withhold into ``target``, which must not exist; memory does not grow with either.
 
-    ``Tampered`` when the source does not verify, ``Invalid`` when it is no bundle, when a file to keep is not in it, and when nothing
-    would be withheld.
+    ``Tampered`` when the source does not verify, ``Invalid`` when it is no bundle, when a file to keep is not in it, when nothing
+    would be withheld, when a rule is met by no entry, and when a text to withhold stands where it would be passed on.
     """
     if target.exists():
         raise Conflict(f"{target} exists", hint="Name a new file.", file=str(target))
@@ -99,7 +127,7 @@ def redact(source: Path, target: Path, rules: Rules) -> Redacted:
             parse_redaction(_whole(file, members[REDACTION])) if REDACTION in members else NOTHING_WITHHELD
         )
         withheld = Redaction(
-            before.files | _files_withheld(members, rules),
+            before.files | _files_withheld(file, members, rules),
             _write_journal(file, members, rules, before.entries, journal),
         )
         if withheld == before:
@@ -124,27 +152,64 @@ def redact(source: Path, target: Path, rules: Rules) -> Redacted:
     )
 
 
-def _files_withheld(members: dict[str, Member], rules: Rules) -> frozenset[str]:
+def _files_withheld(file: BinaryIO, members: dict[str, Member], rules: Rules) -> frozenset[str]:
     payload = {name for name in members if name.startswith("data/")}
     keep = {f"data/{name.removeprefix('data/')}" for name in rules.keep}
     if missing := sorted(keep - payload):
         raise Invalid(
             f"the bundle has no file {missing[0]}", hint="See its manifest-sha256.txt.", field="keep"
         )
-    return frozenset(payload - keep - TELLS_LITTLE)
+    told = {name: found for name in members if (found := _first_text(file, members[name], rules.texts))}
+    for name in sorted(keep.union(_SIGNED).intersection(told)):
+        raise Invalid(
+            f"{name} holds {told[name]!r:.80} and would be passed on",
+            hint="Do not keep this file."
+            if name in keep
+            else "It is signed, and stays: ask for a bundle that does not say it.",
+            field="texts",
+        )
+    little = TELLS_LITTLE.difference(told).union(_CHECKED_LINE_BY_LINE)
+    return frozenset(payload - keep - little)
+
+
+def _first_text(file: BinaryIO, member: Member, texts: Sequence[str]) -> str | None:
+    """Answer the first of the texts that stands in a file, as it is or in its signed content."""
+    if not texts or member.name in _CHECKED_LINE_BY_LINE:
+        return None
+    spelled = [
+        each
+        for text in texts
+        for each in (text, *(json.dumps(text, ensure_ascii=way)[1:-1] for way in (True, False)))
+    ]
+    if member.name == bag.STATEMENT:
+        signed = json.loads(_whole(file, member))["payload"]
+        return next(texts_in(base64.b64decode(signed).decode(errors="replace"), spelled), None)
+    overlap, rest = max(len(each.encode()) for each in spelled) * 4, b""
+    for piece in _pieces(file, member):
+        if found := next(texts_in((rest + piece).decode(errors="replace"), spelled), None):
+            return found
+        rest = piece[-overlap:]
+    return None
 
 
 def _write_journal(
     file: BinaryIO, members: dict[str, Member], rules: Rules, before: frozenset[int], journal: IO[bytes]
 ) -> frozenset[int]:
     """Write the entries that are left, and a line in the place of each other; answer the indexes of those."""
-    withheld = set(before)
+    withheld, unmet = set(before), rules.all()
     for body, line in zip(_lines(file, members[bag.JOURNAL]), _lines(file, members[bag.PROOFS]), strict=True):
         proof = json.loads(line)
         index = proof["index"]
-        if index not in withheld and rules.withholds(json.loads(body)):
+        if index not in withheld and (met := rules.met_by(json.loads(body))):
             withheld.add(index)
+            unmet -= met
         journal.write((stands_for(bytes.fromhex(proof["leaf"])) if index in withheld else body) + b"\n")
+    for kind, named in sorted(unmet, key=str):
+        raise Invalid(
+            f"no entry that is left has the {kind} {named!r:.80}",
+            hint="Nothing was written. Compare its spelling with the bundle's journal, or leave it out.",
+            field=kind,
+        )
     return frozenset(withheld)
 
 

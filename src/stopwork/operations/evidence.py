@@ -95,7 +95,8 @@ def _write(
             facts = write_bundle(
                 path,
                 external_id=f"{incident}/{number}",
-                description=f"Evidence of incident {incident} ({case.incident.title})",
+                # Without its title, which could not be withheld when the bundle is passed on.
+                description=f"Evidence of incident {incident}",
                 payload=partial(collection.payload, view),
                 entries=collection.entries(_rows(view, case, size)),
                 checkpoint=note,

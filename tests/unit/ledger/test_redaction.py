@@ -105,12 +105,54 @@ def test_a_shared_bundle_is_redacted_once_more(whole: Path) -> None:
     assert verify_bundle(again).outcome is Outcome.VERIFIED
 
 
+@pytest.mark.parametrize(
+    ("text", "seq"),
+    [("iban de02", 6), ("4111", 21), ("Named@Customer.test", 22)],
+    ids=["capitals", "a number", "a name"],
+)
+def test_a_text_is_found_however_it_stands(tmp_path: Path, text: str, seq: int) -> None:
+    odd = [{"amount": 4111.5}, {"named@customer.test": 1}]
+    more = [
+        canonical_bytes({"seq": at, "event": {"event": "step", "args": args}})
+        for at, args in enumerate(odd, 21)
+    ]
+    whole = written(tmp_path, bundle([*BODIES, *more], range(22)))
+    done, report = without(whole, texts=(text,))
+    assert (done.entries, report.outcome) == (1, Outcome.VERIFIED)
+    assert b"withheld" in shared(whole)[bag.JOURNAL].splitlines()[seq - 1]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"calls": frozenset({"call_3", "call_33"})},
+        {"texts": (SECRET, "Iban of somebody else")},
+        {"entries": frozenset({99})},
+        {"fields": frozenset({"from"})},
+    ],
+    ids=str,
+)
+def test_a_rule_that_no_entry_meets_is_a_mistake(whole: Path, rules: dict[str, Any]) -> None:
+    with pytest.raises(Invalid, match="no entry that is left has the"):
+        without(whole, **rules)
+    assert not whole.with_name("shared.zip").exists()
+
+
+def test_a_text_is_not_passed_on_where_it_cannot_be_withheld(whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match=r"data/report\.md holds"):
+        without(whole, texts=(SECRET,), keep=frozenset({"report.md"}))
+    titled = written(tmp_path, bundle(BODIES, range(20), description=f"About {SECRET}"))
+    with pytest.raises(Invalid, match=r"bag-info\.txt holds") as refused:
+        without(titled, texts=(SECRET.lower(),))
+    assert "signed" in refused.value.hint
+
+
 def test_it_refuses_what_it_cannot_do(whole: Path, tmp_path: Path) -> None:
     without(whole, calls=frozenset({"call_3"}))
     with pytest.raises(Conflict):
         redact(whole, whole, Rules())
     with pytest.raises(Invalid, match="nothing"):
-        redact(whole.with_name("shared.zip"), tmp_path / "new.zip", Rules(texts=("not in it",)))
+        redact(whole.with_name("shared.zip"), tmp_path / "new.zip", Rules())
     (tmp_path / "text.zip").write_text("hello")
     with pytest.raises(Invalid, match="not a bundle"):
         redact(tmp_path / "text.zip", tmp_path / "new.zip", Rules())
