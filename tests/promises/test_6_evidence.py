@@ -202,6 +202,15 @@ def test_a_bundle_that_was_exchanged_is_not_handed_out(trouble: Trouble) -> None
     path.unlink()
     with pytest.raises(NotFound, match="is gone"):
         evidence.fetch(office.inst, DANA, incident=trouble.incident)
+    assert office.read(lambda view: view.entries(kinds=("evidence.viewed",))) == [], "nothing was taken out"
+
+
+def test_sealing_never_writes_over_a_file_that_is_there(trouble: Trouble) -> None:
+    """Another server that shares the folder may be sealing, and a database that was put back counts fewer bundles than there are."""
+    folder = trouble.office.inst.folder / EVIDENCE
+    others = folder / f"{trouble.incident}-002.zip"
+    others.write_bytes(b"sealed before")
+    assert (trouble.seal().path, others.read_bytes()) == (f"{trouble.incident}-003.zip", b"sealed before")
 
 
 def test_sealing_at_once_gives_every_bundle_a_file_of_its_own(trouble: Trouble) -> None:

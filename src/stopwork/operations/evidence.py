@@ -6,6 +6,7 @@ import hashlib
 import heapq
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +41,7 @@ _DECLARATIONS: Final = (
     "hold.lifted",
     "workflow.stage_changed",
 )
-# Two at once would take the same number, and the second would replace the first one's file.
+# One at a time in this process: a bundle takes disk and time. Other servers of the database take numbers of their own.
 _sealing: Final = threading.Lock()
 
 
@@ -77,10 +78,12 @@ def _write(
     note = view.checkpoint_at(size)
     if note is None:
         raise NotFound(f"there is no checkpoint of {size} entries", hint="Run: stopwork db fsck")
-    number = view.count(Bundle, incident=incident) + 1
-    path = installation.folder / EVIDENCE / f"{incident}-{number:03d}.zip"
+    folder = installation.folder / EVIDENCE
     try:
-        with Payload(path.parent) as files:
+        with (
+            _reserved(folder, incident, view.count(Bundle, incident=incident) + 1) as (number, path),
+            Payload(folder) as files,
+        ):
             collection = Collection(
                 installation,
                 case,
@@ -111,6 +114,27 @@ def _write(
     return _Written(
         case=case, evidence=evidence, left_out=collection.left_out, facts=facts, path=path, size=size
     )
+
+
+@contextmanager
+def _reserved(folder: Path, incident: str, number: int) -> Iterator[tuple[int, Path]]:
+    """Answer the next number that no file has, and the file, which is nobody else's from now on; it is gone when writing it fails.
+
+    Another server that shares the folder may be sealing as well, and a database that was put back counts fewer bundles than there are.
+    """
+    while True:
+        path = folder / f"{incident}-{number:03d}.zip"
+        try:
+            path.open("xb").close()
+        except FileExistsError:
+            number += 1
+            continue
+        break
+    try:
+        yield number, path
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _record(tx: Tx, *, written: _Written, reason: str) -> Bundle:
@@ -149,21 +173,7 @@ def fetch(installation: Installation, actor: Principal, *, incident: str) -> Pat
     """
     refuse_agent(actor, "take evidence out")
 
-    def look(tx: Tx) -> Bundle:
-        known = tx.need(Incident, incident)
-        if known.bundle is None:
-            raise NotFound(
-                f"{incident} has no bundle yet", hint=f"Seal it: stopwork incident seal {incident}"
-            )
-        bundle = tx.need(Bundle, known.bundle)
-        tx.record(
-            EvidenceViewed(
-                incident=incident, workflow=known.workflow, what=bundle.path, exported=bundle.digest
-            )
-        )
-        return bundle
-
-    bundle = installation.store.write(look, actor=actor)
+    known, bundle = installation.store.read(partial(_newest, incident=incident))
     path = installation.folder / EVIDENCE / bundle.path
     if not path.is_file():
         raise NotFound(f"the file {bundle.path} is gone", hint="Restore it from a backup, or seal again.")
@@ -175,7 +185,18 @@ def fetch(installation: Installation, actor: Principal, *, incident: str) -> Pat
             expected=bundle.digest,
             found=found,
         )
+    taken = EvidenceViewed(
+        incident=incident, workflow=known.workflow, what=bundle.path, exported=bundle.digest
+    )
+    installation.store.write(lambda tx: tx.record(taken), actor=actor)
     return path
+
+
+def _newest(view: View, *, incident: str) -> tuple[Incident, Bundle]:
+    known = view.need(Incident, incident)
+    if known.bundle is None:
+        raise NotFound(f"{incident} has no bundle yet", hint=f"Seal it: stopwork incident seal {incident}")
+    return known, view.need(Bundle, known.bundle)
 
 
 def _digest(path: Path) -> str:
