@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO, Final
 
 from msgspec import Struct
 
-from stopwork.kernel.errors import Conflict, Invalid, Tampered
+from stopwork.kernel.errors import Conflict, Invalid, Tampered, Unavailable
 from stopwork.ledger.offline import bag
 from stopwork.ledger.offline.broken import Broken
 from stopwork.ledger.offline.container import Member, read_at, read_members
@@ -107,7 +107,8 @@ def redact(source: Path, target: Path, rules: Rules) -> Redacted:
     """Write ``source`` without what the rules withhold into ``target``, which must not exist; memory does not grow with either.
 
     ``Tampered`` when the source does not verify, ``Invalid`` when it is no bundle, when a file to keep is not in it, when nothing
-    would be withheld, when a rule is met by no entry, and when a text to withhold stands where it would be passed on.
+    would be withheld, when a rule is met by no entry, and when a text to withhold stands where it would be passed on,
+    ``Unavailable`` when the target cannot be written.
     """
     if target.exists():
         raise Conflict(f"{target} exists", hint="Name a new file.", file=str(target))
@@ -121,6 +122,17 @@ def redact(source: Path, target: Path, rules: Rules) -> Redacted:
             f"{source} does not verify: {report.failure.detail if report.failure else ''}",
             hint="Take the bundle out again, and redact that.",
         )
+    try:
+        return _redact(source, target, rules)
+    except OSError as error:
+        raise Unavailable(
+            f"{target} cannot be written: {error.strerror or error}",
+            hint="Name a file in a folder that is there, with room for a copy of the bundle.",
+            file=str(target),
+        ) from error
+
+
+def _redact(source: Path, target: Path, rules: Rules) -> Redacted:
     with source.open("rb") as file, tempfile.TemporaryFile(dir=target.parent) as journal:
         members = {member.name: member for member in read_members(file)}
         before = (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stopwork.kernel.canonical import canonical_bytes
-from stopwork.kernel.errors import Conflict, Invalid, Tampered
+from stopwork.kernel.errors import Conflict, Invalid, Tampered, Unavailable
 from stopwork.ledger.offline import bag
 from stopwork.ledger.offline.redaction import REDACTION, Redaction
 from stopwork.ledger.redaction import Redacted, Rules, redact
@@ -151,6 +151,8 @@ def test_it_refuses_what_it_cannot_do(whole: Path, tmp_path: Path) -> None:
     without(whole, calls=frozenset({"call_3"}))
     with pytest.raises(Conflict):
         redact(whole, whole, Rules())
+    with pytest.raises(Unavailable, match="cannot be written"):
+        redact(whole, tmp_path / "nowhere" / "new.zip", Rules())
     with pytest.raises(Invalid, match="nothing"):
         redact(whole.with_name("shared.zip"), tmp_path / "new.zip", Rules())
     (tmp_path / "text.zip").write_text("hello")
