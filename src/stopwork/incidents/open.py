@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from stopwork.detect.detector import Finding
+from stopwork.incidents.questions import asked
 from stopwork.incidents.severity import Assessment
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger import words as w
 from stopwork.ledger.events import IncidentOpened
-from stopwork.ledger.records import Asked, Incident, Principal, Signal
+from stopwork.ledger.records import Incident, Principal, Signal
 from stopwork.manifest.model import Manifest
 
 FIRST_UPDATE: Final = {
@@ -182,10 +183,7 @@ def opening(
         rule=rule,
         practice=practice,
         tags=tags,
-        checklist=tuple(
-            Asked(id=f"{each.phase}/{number}", phase=each.phase, question=each.question)
-            for number, each in enumerate(manifest.checklist, 1)
-        ),
+        checklist=asked(incident_type, manifest),
     )
 
 

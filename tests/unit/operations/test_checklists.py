@@ -29,7 +29,7 @@ def known(office: Office, incident: r.Incident) -> r.Incident:
 def test_a_later_change_of_the_questions_rewrites_no_incident(tmp_path: Path) -> None:
     with Office(tmp_path, manifest=MANIFEST + ASKS) as office:
         first = opened(office)
-        assert [(each.id, each.phase) for each in first.checklist] == [
+        assert [(each.id, each.phase) for each in first.checklist[:2]] == [
             ("pause/1", Phase.PAUSE),
             ("learn/2", Phase.LEARN),
         ]
@@ -47,7 +47,7 @@ def test_an_answer_has_a_name_and_the_newest_counts(tmp_path: Path) -> None:
                 partial(incidents.answer_question, incident=first.id, item="pause/1", answer=said),
                 actor=person,
             )
-        answered, open_still = known(office, first).checklist
+        answered, open_still, *_ = known(office, first).checklist
         assert (answered.answer, answered.by, answered.at) == ("Yes, since nine.", KIM.id, office.clock.now())
         assert open_still.answer == ""
 

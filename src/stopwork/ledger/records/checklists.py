@@ -9,7 +9,10 @@ from stopwork.ledger.words import Phase
 
 
 class Asked(Record):
-    """One question of a workflow's own, as it stood when the incident was opened; a person's answer to it is an attestation."""
+    """One question of a workflow's own or of the incident's type, as it stood when the incident was opened.
+
+    A person's answer to it is an attestation.
+    """
 
     id: str
     phase: Phase
