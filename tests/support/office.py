@@ -151,6 +151,7 @@ class Office:
         self,
         folder: Path,
         *,
+        database: str | None = None,
         clock: Clock | None = None,
         ids: IdSource | None = None,
         outlet: Outlet | None = None,
@@ -163,6 +164,7 @@ class Office:
         self.crm = Crm()
         self.inst = Installation.open(
             folder,
+            database=database,
             systems={"crm": self.crm} if systems is None else systems,
             outlet=outlet,
             anchors=anchors,
