@@ -49,6 +49,7 @@ class Collection:
     ) -> None:
         self.now = installation.store.clock.now()
         self.left_out: tuple[str, ...] = ()
+        self._private = 0
         self._blobs = installation.blobs
         self._case, self._evidence, self._prover = case, evidence, prover
         self._size = size
@@ -58,9 +59,12 @@ class Collection:
         self._on_page: list[dict[str, Any]] = []
         self._named: dict[str, BlobRef] = {}
 
-    def entries(self, rows: Iterator[Stored]) -> Iterator[SealedEntry]:
-        """Answer each row with its proof; on the way its line of the timeline is written, and the content it names is noted."""
+    def entries(self, rows: Iterator[Stored], shown: Callable[[Stored], bool]) -> Iterator[SealedEntry]:
+        """Answer each row that is ``shown`` with its proof; its line of the timeline is written, and the content it names is noted."""
         for row in rows:
+            if not shown(row):
+                self._private += 1
+                continue
             entry = entry_of(row.body)
             line = _line(entry)
             self._timeline.write(msgspec.json.encode(line) + b"\n")
@@ -90,6 +94,10 @@ class Collection:
 
     def _add_contents(self) -> None:
         room, left_out, listed = MAX_BLOBS_BYTES, [], []
+        if self._private:
+            left_out.append(
+                f"{count_of(self._private, 'entry')} of another, private incident left out. Ask those who see it."
+            )
         for blob in self._named.values():
             fault = fault_of(self._blobs, blob) if blob.size_bytes <= room else "the bundle has no more room"
             if fault is None:

@@ -20,6 +20,7 @@ from stopwork.ledger.bundle import BundleFacts, write_bundle
 from stopwork.ledger.events import EvidenceSealed, EvidenceViewed, LegalHoldSet
 from stopwork.ledger.records import Bundle, Incident, LegalHold, Note, Principal
 from stopwork.ledger.words import PrincipalKind
+from stopwork.operations import privacy
 from stopwork.operations.cases import RUNS_AT_ONCE, gather
 from stopwork.operations.collecting import Collection
 from stopwork.operations.installation import EVIDENCE, Installation
@@ -71,8 +72,10 @@ def seal(installation: Installation, actor: Principal, *, incident: str, reason:
 
 
 def _write(
-    installation: Installation, actor: Principal, incident: str, reason: str, size: int, view: View
+    installation: Installation, actor: Principal, incident: str, reason: str, size: int, whole: View
 ) -> _Written:
+    # A bundle goes wherever its incident is seen: what belongs to another, private one is not in it.
+    view, shown = privacy.apart_from(whole, incident)
     case = gather(view, installation.manifests, incident)
     evidence = collect(case, tuple(view.each(Note, incident=incident)))
     note = view.checkpoint_at(size)
@@ -101,7 +104,7 @@ def _write(
                 # Without its title, which could not be withheld when the bundle is passed on.
                 description=f"Evidence of incident {incident}",
                 payload=partial(collection.payload, view),
-                entries=collection.entries(_rows(view, case, size)),
+                entries=collection.entries(_rows(view, case, size), shown),
                 checkpoint=note,
                 signer=installation.signer,
                 created_at=collection.now,

@@ -6,7 +6,7 @@ decides by itself knows of every incident.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from stopwork.operations.people import administrators, require_person
 from stopwork.storage.discreet import UNSAID, DiscreetView
 from stopwork.storage.store import Store
 from stopwork.storage.transaction import Tx
-from stopwork.storage.view import View, missing
+from stopwork.storage.view import Stored, View, missing
 
 MAX_READERS: Final = 50
 
@@ -55,6 +55,15 @@ def seen_by(view: View, reader: r.Principal, now: datetime) -> View:
     """Answer the view as this reader sees it."""
     hidden = hidden_from(view, reader, now)
     return DiscreetView(view, hidden) if hidden else view
+
+
+def apart_from(view: View, incident: str) -> tuple[View, Callable[[Stored], bool]]:
+    """Answer the view of whoever sees this incident and no other private one, and which journal rows they may be given as they are stored."""
+    hidden = frozenset(each.id for each in view.each(r.Incident, private=True)) - {incident}
+    if not hidden:
+        return view, lambda _row: True
+    discreet = DiscreetView(view, hidden)
+    return discreet, discreet.shows
 
 
 def require_seen(view: View, reader: r.Principal, now: datetime, *, named: dict[str, Any]) -> None:

@@ -85,6 +85,10 @@ class DiscreetView(View):
                 after = rows[-1].seq
         return found[:limit]
 
+    def shows(self, row: Stored) -> bool:
+        """Answer whether a row can be passed on as it is stored: it belongs to nothing hidden, and names nothing hidden."""
+        return self._unnamed(row.body) == row.body and self._told(row) is not None
+
     def _but(self, kind: type[Record]) -> dict[str, Any]:
         if not belongs(kind):
             return {}

@@ -18,16 +18,24 @@ from msgspec.structs import replace
 
 from stopwork.incidents.preserve import FIRST_WAIT, MOST_BY_ITSELF, due_because
 from stopwork.kernel.errors import Denied, Invalid, NotFound, TooLarge
-from stopwork.ledger.records import Bundle, LegalHold
+from stopwork.ledger.records import Bundle, LegalHold, Scope
 from stopwork.ledger.verify import Outcome, verify_bundle
-from stopwork.ledger.words import CustodyDeed, EvidenceKind, IncidentStatus, IncidentType, RunStatus, Severity
-from stopwork.operations import attaching, custody, evidence, incidents, runs
+from stopwork.ledger.words import (
+    CustodyDeed,
+    EvidenceKind,
+    IncidentStatus,
+    IncidentType,
+    RunStatus,
+    ScopeKind,
+    Severity,
+)
+from stopwork.operations import attaching, custody, evidence, holds, incidents, privacy, runs
 from stopwork.operations.installation import BLOBS, EVIDENCE
 from stopwork.operations.payload import LARGE_TEXT_CHARACTERS
 from stopwork.operations.preserving import AS_PRESERVING
 from stopwork.storage.blobs import MAX_BLOB_BYTES
 from stopwork.storage.fsck import fsck
-from tests.support.office import AGENT, DANA, LEE, Office
+from tests.support.office import AGENT, DANA, LEE, WORKFLOW, Office
 from tests.support.trouble import Trouble
 
 
@@ -242,3 +250,23 @@ def test_custody_tells_who_did_what_and_looks_in_a_row_are_one(trouble: Trouble)
     told = content(trouble, "custody.jsonl")
     assert [line["deed"] for line in told] == [*(line.deed.value for line in lines), "sealed"]
     assert told[5]["digest"] == bundles(trouble)[1].digest
+
+
+def test_what_belongs_to_another_private_incident_is_not_in_it(trouble: Trouble) -> None:
+    office, secret = trouble.office, "the director was called by name"
+    stop = Scope(kind=ScopeKind.TOOL, name="mail.send", workflow=WORKFLOW)
+    office.write(partial(holds.pause, scope=stop, reason=secret, incident=trouble.incident), actor=LEE)
+    office.write(
+        partial(privacy.restrict, incident=trouble.incident, readers=[DANA.id], reason=secret), actor=LEE
+    )
+    rules = office.inst.manifests
+    other = office.write(
+        partial(incidents.open_by_hand, manifests=rules, workflow=WORKFLOW, runs=(trouble.run,)), actor=LEE
+    )
+    for incident, told in ((other.id, False), (trouble.incident, True)):
+        bundle = evidence.seal(office.inst, LEE, incident=incident)
+        with zipfile.ZipFile(office.inst.folder / EVIDENCE / bundle.path) as bag:
+            said = b"".join(bag.read(name) for name in bag.namelist())
+        assert (secret.encode() in said, trouble.incident.encode() in said) == (told, told)
+        assert any("private incident left out" in each for each in bundle.missing) is not told
+        assert trouble.update.call.encode() in said, "what the run did is in both"
