@@ -49,8 +49,16 @@ def taken_apart(args: Mapping[str, Any]) -> Parts | None:
             texts.append(value)
             exact.append(path)
         else:
-            exact.append(f"{path}={value!r}")
+            exact.append(f"{path}={_named(value)!r}")
     return Parts("\x1f".join(exact), tuple(texts)) if texts else None
+
+
+def _named(value: Any) -> Any:
+    """Answer what names something as it is compared: an address in capitals is the same address."""
+    if not isinstance(value, str):
+        return value
+    name = value.strip() if value.isascii() else unicodedata.normalize("NFKC", value).strip()
+    return name.casefold() if "@" in name else name
 
 
 def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:

@@ -79,7 +79,7 @@ def look_at(event: Looked, content: Any, at: datetime, compiled: CompiledManifes
                 workflow=event.workflow,
                 run=event.run,
                 record=event.call,
-                what=f"the result of {event.tool}",
+                what=f"the {'result' if event.result else 'error'} of {event.tool}",
                 content=content,
                 at=at,
                 place=Place.READ,

@@ -169,9 +169,10 @@ def _account_in(fields: Mapping[str, Any], path: str) -> str | None:
 
 def _wrong_account(read: Input, own: str, account: str, field: str) -> Wrong:
     verb = "read" if read.effect is EffectKind.READ else "was called"
+    alike = "; they differ in nothing but capital letters" if own.casefold() == account.casefold() else ""
     return Wrong(
         key="another account",
-        summary=f"{read.name} {verb} for {account}, while the run works for {own}",
+        summary=f"{read.name} {verb} for {account}, while the run works for {own}{alike}",
         facts={
             "rule": "alerts.stale_input.account",
             "threshold": own,

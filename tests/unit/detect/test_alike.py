@@ -107,3 +107,17 @@ def test_what_has_no_text_or_too_much_of_everything_is_not_compared() -> None:
     assert taken_apart({"id": "A-1", "amount": 3}) is None
     assert taken_apart({"body": "so much " * MOST_TEXT_CHARS}) is None
     assert taken_apart({"rows": list(range(MOST_PARTS)), "title": "a title"}) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("dana@acme.test", "Dana@Acme.test ", True),
+        ("M\u00fcller", "Mu\u0308ller", True),
+        ("A-1", "a-1", False),
+        (1, "1", False),
+    ],
+)
+def test_a_name_is_equal_however_it_is_spelled(one: object, other: object, same: bool) -> None:
+    parts = [taken_apart({"to": each, "text": "Call Acme about it"}) for each in (one, other)]
+    assert (parts[0] == parts[1]) is same

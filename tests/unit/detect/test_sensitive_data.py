@@ -259,3 +259,8 @@ def test_what_is_known_survives_a_restart() -> None:
 )
 def test_where_nothing_is_asked_nothing_is_looked_at(rules: Callable[[str], None]) -> None:
     assert findings(DETECTOR, leak(), rules) == []
+
+
+def test_the_words_say_that_it_stood_in_an_error() -> None:
+    story = Story().run("r1").call("A").outcome("A", error=f"401 for {KEY}")
+    assert "stood in the error of crm.create_task" in finding_of(DETECTOR, story, RULES).summary

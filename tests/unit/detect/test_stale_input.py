@@ -199,6 +199,13 @@ def test_finds_what_is_of_another_account_than_the_run_works_for(name: str) -> N
     assert findings(DETECTOR, tell(Story().run("r1")), RULES) == []
 
 
+def test_the_words_say_that_two_accounts_look_the_same() -> None:
+    story = Story().run("r1").call("A", customer=of("acme")).call("B", effect=READ, customer=of("ACME"))
+    assert finding_of(DETECTOR, story, OF_ONE_ACCOUNT).summary.endswith(
+        "differ in nothing but capital letters"
+    )
+
+
 def test_the_words_name_both_accounts() -> None:
     story = Story().run("r1").call("A", customer=of("A-1")).call("B", effect=READ, customer=of("A-2"))
     finding = finding_of(DETECTOR, story, OF_ONE_ACCOUNT)
