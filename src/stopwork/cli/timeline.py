@@ -237,9 +237,9 @@ def acknowledged(paper: Paper, found: Any) -> str:
         return ""
     if response["acknowledged_by"]:
         return f"{response['acknowledged_by']}, {paper.when(response['acknowledged_at'])}"
-    return (
-        f"by nobody; {'OVERDUE, it was due' if found['overdue'] else 'due'} {paper.when(response['due_at'])}"
-    )
+    if found["late_from"]:
+        return f"by nobody; OVERDUE, it was due {paper.when(found['late_from'])}"
+    return f"by nobody; due {paper.when(response['due_at'])}"
 
 
 def _show_told(paper: Paper, found: Any) -> None:

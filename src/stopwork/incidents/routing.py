@@ -135,9 +135,12 @@ def due_at(times: Times, severity: Severity, since: datetime) -> datetime:
     return since + times.within(severity)
 
 
-def overdue(response: Response | None, now: datetime) -> bool:
-    """Answer whether somebody ought to have taken the incident by now."""
-    return response is not None and not response.acknowledged_by and response.due_at < now
+def late_from(response: Response | None, now: datetime) -> datetime | None:
+    """Answer since when somebody ought to have taken the incident; ``None`` where that is not so."""
+    if response is None or response.acknowledged_by:
+        return None
+    since = response.late_from or response.due_at
+    return since if since < now else None
 
 
 def subject(incident: Incident, step: TellingStep) -> str:

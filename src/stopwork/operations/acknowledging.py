@@ -22,10 +22,10 @@ MAX_TELLINGS: Final = 200
 
 
 class Answering(Struct, frozen=True, kw_only=True):
-    """How an incident is answered: ``next`` is who is asked when nobody takes it by ``response.due_at``."""
+    """How an incident is answered: ``next`` is who is asked when nobody takes it by ``response.due_at``, ``late_from`` since when it is late."""
 
     response: Response | None
-    overdue: bool
+    late_from: datetime | None
     next: routing.Rung | None
     tellings: tuple[Telling, ...]
 
@@ -72,7 +72,7 @@ def answering(view: View, incident: str, now: datetime) -> Answering:
     waits = response is not None and not response.acknowledged_by and not known.status.ended
     return Answering(
         response=response,
-        overdue=waits and routing.overdue(response, now),
+        late_from=routing.late_from(response, now) if waits else None,
         next=next_asked(view, known, response, now) if response is not None and waits else None,
         tellings=tuple(view.find(Telling, incident=incident, order="planned_at", limit=MAX_TELLINGS)),
     )

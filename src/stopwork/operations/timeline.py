@@ -97,13 +97,17 @@ def correct(
     text, reason = text.strip(), reason.strip()
     if not reason:
         raise Invalid("a reason is needed", hint="Say in a sentence what was wrong.", field="reason")
-    if not text and occurred_at is None:
-        raise Invalid("nothing is corrected", hint="Give other words, another time, or both.", field="text")
     if len(text) > MAX_TEXT:
         raise Invalid(
             f"the text is longer than {MAX_TEXT} characters", hint="Attach it as a file.", field="text"
         )
     event = _entries(tx, incident, entry)[0].event
+    if text == next(
+        (each.text for each in reversed(mark.corrections) if each.text), getattr(event, "text", "")
+    ):
+        text = ""  # it says so already
+    if not text and occurred_at is None:
+        raise Invalid("nothing is corrected", hint="Give other words, another time, or both.", field="text")
     if text and not is_note(event):
         raise Conflict(
             f"entry {entry} was recorded by the software, and its words stay",

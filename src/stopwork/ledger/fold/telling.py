@@ -38,6 +38,7 @@ def _incident_acknowledged(entry: e.Entry, event: e.IncidentAcknowledged) -> Ite
         acknowledged_by=event.person,
         acknowledged_at=entry.at,
         lapsed_at=None,
+        late_from=None,
     )
 
 
@@ -49,6 +50,7 @@ def _acknowledgement_lapsed(entry: e.Entry, event: e.AcknowledgementLapsed) -> I
         acknowledged_by="",
         acknowledged_at=None,
         lapsed_at=entry.at,
+        late_from=None,
         due_at=event.due_at,
         step=0,
         role="",
@@ -66,6 +68,7 @@ def _response_escalated(entry: e.Entry, event: e.ResponseEscalated) -> Iterator[
             told=tuple(dict.fromkeys((*response.told, *event.to))),
             due_at=event.due_at,
             stepped_at=entry.at,
+            late_from=response.late_from or response.due_at,
         )
 
     yield Update(r.Response, event.incident, escalated)

@@ -12,7 +12,7 @@ class Response(Record):
     """How an incident is answered. ``id`` is the incident's.
 
     ``due_at`` is by when somebody of ``told`` takes it while nobody has; ``step`` is how far it has been escalated, ``role`` to whom.
-    ``severity`` is the one that those who were told know.
+    ``severity`` is the one that those who were told know. ``late_from`` is when it was due before it was escalated at first.
     """
 
     id: str
@@ -28,6 +28,7 @@ class Response(Record):
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
     lapsed_at: datetime | None = None
+    late_from: datetime | None = None
 
 
 class Telling(Record):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from email.message import Message
-from email.parser import BytesHeaderParser
+import re
 from pathlib import PurePath
 from typing import Final
 
@@ -25,6 +24,12 @@ from stopwork.server.pages.sentences import sentence
 #: What a form takes beside its file.
 MAX_AROUND_BYTES: Final = 64 * 1024
 MAX_PARTS: Final = 10
+MAX_HEAD: Final = 4 * 1024
+
+_BOUNDARY: Final = re.compile(
+    r'multipart/form-data;\s*boundary="?([0-9A-Za-z\'()+_,./:=?-]{1,70})"?', re.IGNORECASE
+)
+_SAID: Final = re.compile(r';\s*(name|filename)="([^"\r\n]*)"')
 
 
 class SentFile(Struct, frozen=True):
@@ -41,32 +46,25 @@ async def form_with_file(request: Request) -> tuple[dict[str, list[str]], SentFi
 
 
 def parts_of(media_type: str, body: bytes) -> tuple[dict[str, list[str]], SentFile | None]:
-    """Answer the fields of a ``multipart/form-data`` body (RFC 7578), and the first file in it that has a name."""
-    head = _headed(f"Content-Type: {media_type[:500]}".encode("latin-1", "replace"))
-    boundary = head.get_boundary()
-    if head.get_content_type() != "multipart/form-data" or not boundary:
+    """Answer the fields of a ``multipart/form-data`` body, as browsers send it (RFC 7578), and the first file in it that has a name."""
+    found = _BOUNDARY.fullmatch(media_type[:MAX_HEAD])
+    if found is None:
         raise _unreadable()
-    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1", "replace"), MAX_PARTS + 1)
-    if len(pieces) < 2 or len(pieces) > MAX_PARTS + 1 or not pieces[-1].startswith(b"--"):
+    pieces = (b"\r\n" + body).split(b"\r\n--" + found[1].encode(), MAX_PARTS + 1)
+    if len(pieces) > MAX_PARTS + 1 or not pieces[-1].startswith(b"--"):
         raise _unreadable()
     fields: dict[str, list[str]] = {}
     file = None
     for piece in pieces[1:-1]:
-        about, blank, content = piece.partition(b"\r\n\r\n")
-        said = _headed(about.strip())
-        name = said.get_param("name", header="content-disposition")
-        if not blank or not isinstance(name, str):
+        head, blank, content = piece.partition(b"\r\n\r\n")
+        said = dict(_SAID.findall(head[:MAX_HEAD].decode(errors="replace")))
+        if not blank or "name" not in said:
             raise _unreadable()
-        filename = said.get_filename()
-        if filename is None:
-            fields.setdefault(name, []).append(content.decode(errors="replace"))
-        elif filename and file is None:
-            file = SentFile(filename.encode(errors="surrogateescape").decode(errors="replace"), content)
+        if "filename" not in said:
+            fields.setdefault(said["name"], []).append(content.decode(errors="replace"))
+        elif said["filename"] and file is None:
+            file = SentFile(said["filename"], content)
     return fields, file
-
-
-def _headed(about: bytes) -> Message:
-    return BytesHeaderParser().parsebytes(about[:MAX_AROUND_BYTES] + b"\r\n\r\n")
 
 
 def _unreadable() -> Invalid:

@@ -33,6 +33,7 @@ from stopwork.server.pages.backfilling import order_backfill, withdraw_backfill
 from stopwork.server.pages.builders.controls import chosen_hold
 from stopwork.server.pages.containing import CONTAINING
 from stopwork.server.pages.held import held
+from stopwork.server.pages.keeping import KEEPING
 from stopwork.server.pages.planning import approve_plan, edit_item, look_again, propose_plan
 from stopwork.server.pages.preserving import PRESERVING
 from stopwork.server.pages.reporting import REPORTING
@@ -338,6 +339,7 @@ def prepare(sent: Sent) -> Landed:
 
 _OF_INCIDENT: Final = {
     **CONTAINING,
+    **KEEPING,
     **PRESERVING,
     **SORTING,
     "note": note,

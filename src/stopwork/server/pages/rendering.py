@@ -48,6 +48,7 @@ _TEMPLATES: dict[type[c.Context], str] = {
     c.DraftContext: "draft.html",
     c.JournalContext: "journal.html",
     c.LogContext: "log.html",
+    c.TimelineContext: "timeline.html",
 }
 
 

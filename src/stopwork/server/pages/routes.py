@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -20,6 +18,8 @@ from stopwork.kernel.errors import Denied, NotFound, StopworkError, Unauthentica
 from stopwork.ledger.records import Credential, Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import credentials, custody, evidence, hooking, privacy
+from stopwork.operations.installation import Installation
+from stopwork.server.api.endpoint import Rendered
 from stopwork.server.api.routing import read_body, saved_as
 from stopwork.server.auth import COOKIE, NOBODY, check_csrf, csrf_token, identify
 from stopwork.server.pages import contexts as c
@@ -254,16 +254,12 @@ class _Console:
 
     async def attach(self, request: Request) -> Response:
         """Take a form with a file in it."""
-        async with contextlib.AsyncExitStack() as until_read:
 
-            async def fields(request: Request) -> dict[str, list[str]]:
-                sent = await form_with_file(request)
-                until_read.push_async_callback(sent.close)
-                file = sent.get("file")
-                request.state.file = file if isinstance(file, UploadFile) else None
-                return {name: [value] for name, value in sent.items() if isinstance(value, str)}
+        async def fields(request: Request) -> dict[str, list[str]]:
+            fields, request.state.file = await form_with_file(request)
+            return fields
 
-            return await self.form(lambda sent: attach_file(sent, request.state.file), fields)(request)
+        return await self.form(lambda sent: attach_file(sent, request.state.file), fields)(request)
 
     def form(
         self,

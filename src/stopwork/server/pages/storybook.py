@@ -20,6 +20,7 @@ from stopwork.server.pages.stories.drafts import draft_stories
 from stopwork.server.pages.stories.incident import incident_stories
 from stopwork.server.pages.stories.log import log_stories
 from stopwork.server.pages.stories.reports import report_stories
+from stopwork.server.pages.stories.timeline import timeline_stories
 
 
 def stories() -> Iterator[tuple[str, Context]]:
@@ -34,6 +35,7 @@ def stories() -> Iterator[tuple[str, Context]]:
     yield from backfill_stories(console.frame)
     yield from log_stories(console.frame)
     yield from report_stories(console.frame)
+    yield from timeline_stories(console.frame)
     yield from incident_stories(
         console.frame, console.HOLD_ROW, console.PAUSING_ROW, console.STAGES, console.PREPAREDNESS
     )

@@ -183,6 +183,17 @@
     setTimeout(() => control.parentElement.querySelector("select, input:not([type=hidden])").focus());
   }
 
+  // An entry of a timeline is pinned while it has the focus.
+  function chosenEntry() {
+    return document.activeElement?.closest("[data-entry]");
+  }
+
+  function chooseEntry(step) {
+    const every = [...document.querySelectorAll("[data-entry]")];
+    const at = every.indexOf(chosenEntry());
+    every[at < 0 ? 0 : Math.min(every.length - 1, Math.max(0, at + step))].focus();
+  }
+
   document.addEventListener("keydown", (event) => {
     const shortcuts = document.getElementById("shortcuts");
     if (!shortcuts || event.ctrlKey || event.metaKey || event.altKey || openTyping()) return;
@@ -193,6 +204,10 @@
       going = Date.now();
     } else if (event.key === "?") {
       shortcuts.showModal();
+    } else if (event.key === "p" && chosenEntry()) {
+      chosenEntry().querySelector("[data-pin]").click();
+    } else if ("jk".includes(event.key) && document.querySelector("[data-entry]")) {
+      chooseEntry(event.key === "j" ? 1 : -1);
     } else if (event.key === "p") {
       location.assign("/pause");
     } else if (event.key === "j" || event.key === "k") {

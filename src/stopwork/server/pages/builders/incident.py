@@ -19,7 +19,7 @@ from stopwork.incidents.standing import protecting
 from stopwork.kernel.phrases import listed
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
-from stopwork.operations import custody, legal_hold, points, postmortems, preparedness
+from stopwork.operations import acknowledging, custody, legal_hold, points, postmortems, preparedness
 from stopwork.operations.cases import gather
 from stopwork.server import timelines
 from stopwork.server.pages import contexts as c
@@ -55,6 +55,7 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
     return c.IncidentContext(
         frame=look.frame(known.title, "incidents", watch=f"incident:{incident_id}"),
         incident=known,
+        taken=acknowledging.answering(view, incident_id, look.now),
         deciding=deciding(look, known),
         workflow=case.workflow,
         phases=phases,

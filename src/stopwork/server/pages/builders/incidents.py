@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from msgspec.structs import replace
 
-from stopwork.incidents import affected, lifecycle, report
+from stopwork.incidents import affected, lifecycle, report, routing
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.ledger.events import Event, ItemFinished, name_of
@@ -51,7 +52,13 @@ def incident_row(look: Look, incident: r.Incident) -> c.IncidentRow:
         unsettled=c.Unsettled.of(row.pause for row in rows),
         next_title=action.title if action else "",
         next_who=action.who if action else "",
+        waits_since=_waits_since(look, incident),
     )
+
+
+def _waits_since(look: Look, incident: r.Incident) -> datetime | None:
+    response = None if incident.status.ended else look.view.get(r.Response, incident.id)
+    return routing.late_from(response, look.now)
 
 
 def proposals(look: Look) -> tuple[c.IncidentRow, ...]:

@@ -68,6 +68,7 @@ from stopwork.server.pages.contexts.parts import (
     Visit,
 )
 from stopwork.server.pages.contexts.reports import ReportFormContext, SignalRow, SignalsContext
+from stopwork.server.pages.contexts.timeline import TimelineContext, TimelineLine
 
 __all__ = [
     "AffectedRow",
@@ -126,6 +127,8 @@ __all__ = [
     "SignalRow",
     "SignalsContext",
     "StageStep",
+    "TimelineContext",
+    "TimelineLine",
     "TimelineRow",
     "ToolRow",
     "Unsettled",

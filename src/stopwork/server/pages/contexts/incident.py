@@ -14,6 +14,7 @@ from stopwork.incidents.prepare import Preparedness
 from stopwork.incidents.reenable import GOOD, CheckView
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.operations.acknowledging import Answering
 from stopwork.operations.custody import CustodyLine
 from stopwork.operations.similarities import SimilarCalls
 from stopwork.server.pages.contexts.parts import (
@@ -221,6 +222,7 @@ class IncidentContext(Context):
     people: tuple[str, ...] = ()
     offers: tuple[HookOffer, ...] = ()
     weighed: tuple[str, ...] = ()
+    taken: Answering | None = None
 
     @property
     def uncontained(self) -> tuple[r.ContainmentItem, ...]:

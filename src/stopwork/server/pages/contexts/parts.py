@@ -208,7 +208,8 @@ class TimelineRow(Context):
 class IncidentRow(Context):
     """An incident, what of it is held and whether that is enforced, and the one thing to do next.
 
-    ``others`` are those that it may be merged into, and ``decide_by`` is when a proposal ought to be decided.
+    ``others`` are those that it may be merged into, and ``decide_by`` is when a proposal ought to be decided. ``waits_since`` is by when
+    somebody ought to have taken it, where nobody has.
     """
 
     incident: r.Incident
@@ -218,3 +219,4 @@ class IncidentRow(Context):
     next_who: str = ""
     others: tuple[Choice, ...] = ()
     decide_by: datetime | None = None
+    waits_since: datetime | None = None
