@@ -26,6 +26,7 @@ from stopwork.ledger.records import Hold
 from stopwork.ledger.words import (
     Audience,
     IncidentStatus,
+    IncidentType,
     ItemState,
     MessageState,
     Phase,
@@ -98,7 +99,9 @@ def _paused(case: Case) -> Standing:
         return _done(f"held: {listed(holds)}{still}", case.incident.paused_at)
     if case.incident.reenabled_at is not None:
         return _done(f"returned at the stage {_stage(case.workflow.stage)}", case.incident.paused_at)
-    if not case.writes and not any(run.status is RunStatus.RUNNING for run in case.runs):
+    # Where no run is known the records cannot say that nothing was written, unless it is that none began.
+    looked_at = bool(case.runs) or case.incident.type is IncidentType.MISSED_WORKFLOW
+    if looked_at and not case.writes and not any(run.status is RunStatus.RUNNING for run in case.runs):
         return _done("nothing was written and no run is going on: a pause would stop nothing", None)
     elsewhere = [str(hold.scope) for hold in case.holds if hold.active]
     other = f"; {listed(elsewhere)} is held for something else" if elsewhere else ""

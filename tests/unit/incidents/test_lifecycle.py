@@ -212,6 +212,13 @@ def test_a_missed_run_needs_no_pause_and_no_return() -> None:
     assert "a pause would stop nothing" in views[Phase.PAUSE].reason
 
 
+def test_what_was_reported_about_no_known_run_is_paused_first() -> None:
+    story = IncidentStory().opened(IncidentType.EXTERNAL_SEND, Severity.SEV1)
+    action = next_action(story.case())
+    assert action is not None
+    assert action.phase is Phase.PAUSE
+
+
 def test_a_part_that_is_held_for_another_incident_pauses_nothing_here() -> None:
     story = bad_monday().opened(severity=Severity.SEV1)
     story.hold("other", ScopeKind.TOOL, "mail.send", WORKFLOW)
