@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stopwork.detect.registry import DETECTORS
 from stopwork.kernel.phrases import count_of, listed
@@ -196,12 +197,24 @@ def _alert_rules(manifest: Manifest, history: History) -> Readiness:
 
 def _recovery_paths(manifest: Manifest, history: History) -> Readiness:
     missing = [name for name, tool in manifest.tools.items() if tool.writes and tool.undo is None]
-    return _answer(
+    found = _answer(
         w.PreparednessCheck.RECOVERY_PATHS,
         missing,
         "Every writing tool says how it is undone, or that it cannot be.",
         "Declare undo for these tools.",
     )
+    return replace(found, found=f"{found.found} {_inventory(manifest)}")
+
+
+def _inventory(manifest: Manifest) -> str:
+    """Say whether containment will know which credentials there are."""
+    carried = {name for each in manifest.credentials.values() for name in each.permissions}
+    used = dict.fromkeys(tool.permission for tool in manifest.tools.values() if tool.permission)
+    left = [name for name in used if name not in carried]
+    if not manifest.credentials:
+        return "No credential is listed: an incident cannot say what to revoke, nor who else uses it."
+    listed_ones = f"{count_of(len(manifest.credentials), 'credential')} listed"
+    return f"{listed_ones}; none carries {listed(left)}." if left else f"{listed_ones}."
 
 
 def _change_control(manifest: Manifest, history: History) -> Readiness:

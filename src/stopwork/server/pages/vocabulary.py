@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from stopwork.ledger import words as w
+from stopwork.manifest.credentials import CredentialKind
 
 
 class Tone(StrEnum):
@@ -71,6 +72,9 @@ _LABELS: dict[type[StrEnum], dict[StrEnum, str]] = {
     },
     w.ContainmentArea: {
         w.ContainmentArea.OAUTH_GRANTS: "OAuth grants",
+    },
+    CredentialKind: {
+        CredentialKind.OAUTH_GRANT: "OAuth grant",
     },
     w.ContainmentProof: {
         w.ContainmentProof.RECORDS: "Shown by the records",

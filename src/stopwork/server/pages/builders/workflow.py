@@ -10,6 +10,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.manifest.model import Gate, Tool
 from stopwork.operations import comparing, pause_tests, points, preparedness, returning
+from stopwork.operations.inventory import inventory
 from stopwork.operations.manifests import known_workflow
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.look import OPEN_STATUSES, Look, concerns, field_changes, hold_row
@@ -73,6 +74,7 @@ def workflow(look: Look, workflow_id: str) -> c.WorkflowContext:
         preparedness=preparedness.assess(view, look.manifests, workflow=known.id, now=look.now),
         stages=ladder(known.stage),
         no_raise=_no_raise(look, known),
+        credentials=inventory(view, look.manifests, known.id),
         points=tuple(points.live(view, now=look.now, workflow=known.id)),
         next_pause_test=pause_tests.due_at(view, look.manifests, known)
         if known.mode is w.Mode.ENFORCE

@@ -12,6 +12,7 @@ from stopwork.incidents.prepare import Preparedness
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations.approval_evidence import ApprovalEvidence
+from stopwork.operations.inventory import ListedCredential
 from stopwork.operations.points import PointView
 from stopwork.server.pages.contexts.parts import (
     ApprovalRow,
@@ -132,6 +133,7 @@ class WorkflowContext(Context):
     observed: EnforcementReport | None = None
     next_pause_test: datetime | None = None
     no_raise: str = ""
+    credentials: tuple[ListedCredential, ...] = ()
 
     @property
     def next_stage(self) -> StageStep | None:
