@@ -140,7 +140,7 @@ _MEASURED: Final[dict[str, Callable[[Path, BareDatabase], Iterator[Figure]]]] = 
 }
 
 #: What the figures count, where that takes more words than their names have.
-_COUNTED: Final = {"capture": capture.COUNTED}
+_COUNTED: Final = {"capture": capture.COUNTED, "detection": detection.COUNTED, "judging": judging.COUNTED}
 
 
 if __name__ == "__main__":
