@@ -154,6 +154,8 @@ DECLARED: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str]] = {
     "set for the first time": ({"renewal": None, "iban": ""}, {"renewal": "2026-07-01", "iban": "DE02"}, ""),
     "taken away": ({"owner": "jo"}, {"owner": ""}, "owner.never"),
     "left out": ({"owner": "jo", "x": 1}, {"x": 2}, "owner.never"),
+    "an object instead of a text": ({"owner": "jo"}, {"owner": {"id": 7}}, ""),
+    "an object that lost all it held": ({"owner": {"id": 7}}, {"owner": {}}, "owner.never"),
     "changed": ({"iban": "DE02"}, {"iban": "DE03"}, "iban.never"),
     "another field": ({"name": "a"}, {"name": "b"}, ""),
 }
