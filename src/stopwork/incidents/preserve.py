@@ -33,15 +33,32 @@ class Evidence(Struct, frozen=True, kw_only=True):
     missing: str = ""
 
 
-def collect(case: Case, notes: Sequence[r.Note] = ()) -> tuple[Evidence, ...]:
-    """Answer all ten kinds in order; a kind without items says why it has none, and what to do."""
+def collect(
+    case: Case, notes: Sequence[r.Note] = (), changes: Sequence[r.FeedChange] = ()
+) -> tuple[Evidence, ...]:
+    """Answer all ten kinds in order; a kind without items says why it has none, and what to do.
+
+    ``changes`` are what systems of record told of the :func:`objects_of` the case.
+    """
     return tuple(
         Evidence(kind=kind, items=tuple(items), missing="" if items else _MISSING[kind])
-        for kind, items in _items(case, notes).items()
+        for kind, items in _items(case, notes, changes).items()
     )
 
 
-def _items(case: Case, notes: Sequence[r.Note]) -> dict[EvidenceKind, list[Any]]:
+def objects_of(case: Case) -> tuple[str, ...]:
+    """Answer the objects that a case is about: those that its calls changed, and those that its signals name."""
+    changed = (effect.object_key for effect in case.effects)
+    named = (signal.facts.get("objects") for signal in case.signals)
+    told = (
+        each for some in named if isinstance(some, list | tuple) for each in some if isinstance(each, str)
+    )
+    return tuple(dict.fromkeys((*changed, *told)))
+
+
+def _items(
+    case: Case, notes: Sequence[r.Note], changes: Sequence[r.FeedChange]
+) -> dict[EvidenceKind, list[Any]]:
     steps = {kind: [step for step in case.steps if step.kind is kind] for kind in StepKind}
     runtimes = [
         {"run": run.id, "manifest": run.version, "digests": run.digests, **run.runtime} for run in case.runs
@@ -60,7 +77,7 @@ def _items(case: Case, notes: Sequence[r.Note]) -> dict[EvidenceKind, list[Any]]
         EvidenceKind.APPROVAL_STATE: list(case.approvals),
         EvidenceKind.OUTPUTS: [_output(call) for call in case.calls if call.outcome is not None]
         + [_of_step(step) for step in steps[StepKind.MESSAGE]],
-        EvidenceKind.CONNECTOR_LOG: list(case.effects),
+        EvidenceKind.CONNECTOR_LOG: [*case.effects, *changes],
         EvidenceKind.GUARDRAIL_RESULTS: [
             *steps[StepKind.GUARDRAIL],
             *(_judged(call) for call in case.calls if call.reasons),

@@ -14,11 +14,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 from stopwork.incidents.case import Case
-from stopwork.incidents.preserve import Evidence, collect
+from stopwork.incidents.preserve import Evidence, collect, objects_of
 from stopwork.kernel.errors import NotFound, Tampered, Unavailable
 from stopwork.ledger.bundle import BundleFacts, write_bundle
 from stopwork.ledger.events import EvidenceSealed, EvidenceViewed, LegalHoldSet
-from stopwork.ledger.records import Bundle, Incident, LegalHold, Note, Principal
+from stopwork.ledger.records import Bundle, FeedChange, Incident, LegalHold, Note, Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import privacy
 from stopwork.operations.cases import RUNS_AT_ONCE, gather
@@ -77,7 +77,7 @@ def _write(
     # A bundle goes wherever its incident is seen: what belongs to another, private one is not in it.
     view, shown = privacy.apart_from(whole, incident)
     case = gather(view, installation.manifests, incident)
-    evidence = collect(case, tuple(view.each(Note, incident=incident)))
+    evidence = collected(view, case)
     note = view.checkpoint_at(size)
     if note is None:
         raise NotFound(f"there is no checkpoint of {size} entries", hint="Run: stopwork db fsck")
@@ -117,6 +117,14 @@ def _write(
     return _Written(
         case=case, evidence=evidence, left_out=collection.left_out, facts=facts, path=path, size=size
     )
+
+
+def collected(view: View, case: Case) -> tuple[Evidence, ...]:
+    """Answer the evidence of a case by kind, as it goes into a bundle now."""
+    objects = objects_of(case)
+    parts = (objects[start : start + RUNS_AT_ONCE] for start in range(0, len(objects), RUNS_AT_ONCE))
+    changes = [each for part in parts for each in view.each(FeedChange, object_key=part, order="at")]
+    return collect(case, tuple(view.each(Note, incident=case.incident.id)), changes)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from stopwork.incidents.preserve import KEPT_BY_ITSELF, UNDER_WAY, due_because
+from stopwork.kernel.errors import StopworkError
 from stopwork.ledger.records import Bundle, Incident, Principal, Run, Signal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import evidence
@@ -16,11 +17,20 @@ AS_PRESERVING: Final = Principal(kind=PrincipalKind.SYSTEM, id="preserving")
 
 
 def seal_due(installation: Installation) -> int:
-    """Seal the evidence of every incident for which that is due; answer how many were sealed."""
+    """Seal the evidence of every incident for which that is due; answer how many were sealed.
+
+    One that cannot be sealed keeps nobody else's from being: its error is raised at the end.
+    """
     store = installation.store
     due = store.read(lambda view: _due(view, store.clock.now()))
+    failed: list[StopworkError] = []
     for incident, reason in due:
-        evidence.seal(installation, AS_PRESERVING, incident=incident, reason=reason)
+        try:
+            evidence.seal(installation, AS_PRESERVING, incident=incident, reason=reason)
+        except StopworkError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return len(due)
 
 

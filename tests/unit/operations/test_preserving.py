@@ -14,27 +14,43 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from msgspec.structs import replace
 
 from stopwork.incidents.preserve import FIRST_WAIT, MOST_BY_ITSELF, due_because
-from stopwork.kernel.errors import Denied, Invalid, NotFound, TooLarge
-from stopwork.ledger.records import Bundle, LegalHold, Scope
+from stopwork.kernel.errors import Denied, Invalid, NotFound, Tampered, TooLarge
+from stopwork.ledger.records import Bundle, Incident, LegalHold, Principal, Scope
 from stopwork.ledger.verify import Outcome, verify_bundle
 from stopwork.ledger.words import (
     CustodyDeed,
     EvidenceKind,
     IncidentStatus,
     IncidentType,
+    Operation,
+    PrincipalKind,
     RunStatus,
     ScopeKind,
     Severity,
 )
-from stopwork.operations import attaching, custody, evidence, holds, incidents, privacy, runs
+from stopwork.operations import (
+    attaching,
+    custody,
+    evidence,
+    feeds,
+    holds,
+    incidents,
+    preserving,
+    privacy,
+    runs,
+    sealing,
+)
 from stopwork.operations.installation import BLOBS, EVIDENCE
 from stopwork.operations.payload import LARGE_TEXT_CHARACTERS
 from stopwork.operations.preserving import AS_PRESERVING
 from stopwork.storage.blobs import MAX_BLOB_BYTES
 from stopwork.storage.fsck import fsck
+from stopwork.storage.tables import journal
+from stopwork.storage.transaction import Tx
 from tests.support.office import AGENT, DANA, LEE, WORKFLOW, Office
 from tests.support.trouble import Trouble
 
@@ -270,3 +286,54 @@ def test_what_belongs_to_another_private_incident_is_not_in_it(trouble: Trouble)
         assert (secret.encode() in said, trouble.incident.encode() in said) == (told, told)
         assert any("private incident left out" in each for each in bundle.missing) is not told
         assert trouble.update.call.encode() in said, "what the run did is in both"
+
+
+def test_what_the_system_itself_told_of_the_objects_is_in_the_connector_log(trouble: Trouble) -> None:
+    office = trouble.office
+    told = [
+        feeds.Told(
+            id=f"audit-{account}",
+            at=office.clock.now(),
+            by="svc-renewals",
+            object=feeds.ChangedObject(type="account", id=account),
+            operation=Operation.MODIFIED,
+        )
+        for account in ("acme", "of nobody here")
+    ]
+    feed = Principal(kind=PrincipalKind.FEED, id="crm")
+    office.write(lambda tx: feeds.feed(tx, office.inst.manifests, system="crm", changes=told), actor=feed)
+    trouble.seal()
+    lines = content(trouble, f"evidence/{EvidenceKind.CONNECTOR_LOG}.jsonl")
+    assert [line["id"] for line in lines if "told_at" in line] == ["crm/audit-acme"]
+
+
+def test_an_incident_that_cannot_be_sealed_keeps_no_other_from_being(office: Office) -> None:
+    harmed = Trouble(office, preserved=False)
+    sealing.seal(office.store, office.inst.signer)
+    other = office.write(
+        partial(
+            incidents.open_by_hand,
+            manifests=office.inst.manifests,
+            workflow="renewals",
+            severity=Severity.SEV1,
+            runs=(office.begin("another"),),
+        ),
+        actor=LEE,
+    ).id
+    edit_entry(office, run=harmed.run)
+    with pytest.raises(Tampered):
+        preserving.seal_due(office.inst)
+    sealed = {known.id: known.bundle for known in office.read(lambda view: list(view.each(Incident)))}
+    assert sealed[harmed.incident] is None
+    assert sealed[other] is not None
+
+
+def edit_entry(office: Office, *, run: str) -> None:
+    """Change what the newest sealed entry of a run says, as somebody with the database would."""
+
+    def work(tx: Tx) -> None:
+        (row,) = tx.stored(run=run, newest_first=True, limit=1)
+        changed = sa.update(journal).where(journal.c.seq == row.seq)
+        tx.execute(changed.values(body=row.body.replace(b"acme", b"ACME") + b" "))
+
+    office.write(work)

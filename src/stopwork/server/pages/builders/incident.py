@@ -10,7 +10,6 @@ from stopwork.incidents import (
     learn,
     lifecycle,
     pause,
-    preserve,
     reenable,
 )
 from stopwork.incidents.case import Case
@@ -19,7 +18,15 @@ from stopwork.incidents.standing import protecting
 from stopwork.kernel.phrases import listed
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
-from stopwork.operations import acknowledging, custody, legal_hold, points, postmortems, preparedness
+from stopwork.operations import (
+    acknowledging,
+    custody,
+    evidence,
+    legal_hold,
+    points,
+    postmortems,
+    preparedness,
+)
 from stopwork.operations.cases import gather
 from stopwork.server import timelines
 from stopwork.server.pages import contexts as c
@@ -132,7 +139,7 @@ def _proposed_pause(case: Case) -> str:
 
 def _evidence(look: Look, case: Case) -> c.EvidencePanel:
     view, incident = look.view, case.incident
-    collected = preserve.collect(case)
+    collected = evidence.collected(view, case)
     bundle = case.bundle
     counts = {
         each.kind: bundle.kinds.get(each.kind.value, 0) if bundle else len(each.items) for each in collected
