@@ -201,7 +201,8 @@ def contain(play: Play) -> None:
         any(item["automatic"] and hold in item["verified_how"] for item in items),
         f"{len(items)} items",
     )
-    open_items = [item for item in items if item["state"] == ContainmentState.PROPOSED]
+    ended = (ContainmentState.DONE, ContainmentState.NOT_APPLICABLE)
+    open_items = [item for item in items if item["state"] not in ended]
     # What still can write comes first; the rest is only true once that is held.
     open_items.sort(key=lambda item: item["area"] != ContainmentArea.WRITE_TOOLS)
     if open_items:
@@ -216,15 +217,11 @@ def contain(play: Play) -> None:
         state, how = _MADE_SAFE[item["area"]](play, item)
         play.tell(f"{item['what']}: {state.value.replace('_', ' ')}. {how}")
         play.lee.post(f"/v1/containment/{item['id']}", state=state, verified_how=how)
-    ended = play.lee.get(play.at("/containment"))
+    found = play.lee.get(play.at("/containment"))
     check(
         "every item ended well, with how it was verified",
-        all(
-            each["state"] in (ContainmentState.DONE, ContainmentState.NOT_APPLICABLE)
-            and each["verified_how"].strip()
-            for each in ended
-        ),
-        ", ".join(f"{each['area']} {each['state']}" for each in ended),
+        all(each["state"] in ended and each["verified_how"].strip() for each in found),
+        ", ".join(f"{each['area']} {each['state']}" for each in found),
     )
     incident = play.lee.get(play.at())
     check(
