@@ -111,6 +111,7 @@ class _Run:
         self._errand = Errand(task=task, purpose=worlds.manifest.title or "")
         self._foreign: list[Foreign] = []
         self._own: list[Any] = []
+        self._steered: list[str] = []
         self.weighed: list[Weighed] = []
 
     def make(self, tool: str, args: dict[str, Any], *, injected: bool) -> None:
@@ -143,9 +144,11 @@ class _Run:
             subject,
             self._foreign,
             self._errand,
-            steered=any(call.score >= THRESHOLD for call in self.weighed),
+            steered=self._steered,
             vouched=lambda: self._own,
         )
+        if found is not None and found.score >= THRESHOLD:
+            self._steered.append(found.thing)
         return Weighed(
             tool,
             injected,

@@ -4,23 +4,27 @@ Whether a call does is weighed when it is decided (:mod:`stopwork.control.steeri
 record with the decision. So what is told here and what stopped the call, or let it pass, is never different.
 
 A call that was stopped is told as one that went through is: the text is still there, and the next run reads it. A call that people have
-approved, with the passage before their eyes, is not told again.
+approved, with the passage before their eyes, is not told again. All that follows one source has one cause: who writes there writes more than once.
+
+Where the task leaves such calls to what is read, as one that has invoices paid, an address that is new is asked about and logged: it is alarming once people
+have refused it, or where nobody was asked.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from enum import StrEnum
+from typing import ClassVar, Final
 
 from msgspec.structs import replace
 
 from stopwork.control.steering.reason import in_words
 from stopwork.detect.detector import Detector, Finding, is_quiet
-from stopwork.detect.rulebook import Rulebook, at_least, hold_of, manifest_of
+from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
 from stopwork.detect.table import Table
 from stopwork.ledger.events import CallDecided, Entry
 from stopwork.ledger.records import Record, Suspicion
-from stopwork.ledger.words import EffectKind, IncidentType, ReasonKind, Severity, SignalKind, Verdict
+from stopwork.ledger.words import Clue, EffectKind, IncidentType, Severity, SignalKind, Verdict
 from stopwork.manifest.alerts import InjectionAlert
 
 MOST_CALLS = 1_024
@@ -28,10 +32,31 @@ MOST_TOLD = 1_024
 MOST_KEY_CHARS = 200
 
 
-class State(Record):
-    """``calls`` says of each call that was found whether it had gone through; ``told`` when each cause was reported last."""
+#: What nobody asks for who only has work done: each of these is alarming by itself.
+_GRAVE: Final = frozenset(
+    {
+        Clue.NOT_ASKED,
+        Clue.NO_TASK,
+        Clue.SPEAKS_TO_AGENT,
+        Clue.HIDDEN,
+        Clue.STEERED_BEFORE,
+        Clue.CARRIES_OUT,
+    }
+)
 
-    calls: Table[bool] = Table()
+
+class Fate(StrEnum):
+    """What became of a call that was found."""
+
+    STOPPED = "stopped"
+    REFUSED = "refused"
+    RAN = "ran"
+
+
+class State(Record):
+    """``calls`` says of each call that was found what became of it last; ``told`` when each thing that was read was reported last."""
+
+    calls: Table[Fate] = Table()
     told: Table[datetime] = Table()
 
 
@@ -44,47 +69,50 @@ class PromptInjection(Detector[State]):
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         event = entry.event
-        if not isinstance(event, CallDecided) or event.suspicion is None or _is_approved(event):
+        if not isinstance(event, CallDecided) or event.suspicion is None or event.let_pass:
             return state, ()
         manifest = manifest_of(rules, event.workflow)
         if manifest is None or not manifest.alerts.prompt_injection.enabled:
             return state, ()
-        through = event.verdict is Verdict.ALLOW
+        fate = _fate(event)
         known = state.calls.get(event.call)
-        if known is True or known is through:
+        if known is Fate.RAN or known is fate:
             return state, ()
-        state = replace(state, calls=state.calls.put(event.call, through, at_most=MOST_CALLS))
-        key = _cause(event.suspicion)
-        about = f"{event.workflow}\x1f{key}\x1f{through}"
+        state = replace(state, calls=state.calls.put(event.call, fate, at_most=MOST_CALLS))
+        thing = f"{event.suspicion.source}: {event.suspicion.item or event.suspicion.record}"
+        about = f"{event.workflow}\x1f{thing[:MOST_KEY_CHARS]}\x1f{fate}"
         if is_quiet(state.told, about, entry.at):
             return state, ()
         state = replace(state, told=state.told.put(about, entry.at, at_most=MOST_TOLD))
-        found = _finding(event, event.suspicion, key, entry.at, manifest.alerts.prompt_injection)
+        found = _finding(event, event.suspicion, fate, entry.at, manifest.alerts.prompt_injection)
         return state, (found,)
 
 
-def _is_approved(event: CallDecided) -> bool:
-    """Answer whether people have let the call pass, for this reason among others."""
-    return event.approval is not None and any(
-        reason.kind is ReasonKind.INJECTION and reason.verdict is Verdict.ALLOW for reason in event.reasons
-    )
+def _fate(event: CallDecided) -> Fate:
+    if event.verdict is Verdict.ALLOW:
+        return Fate.RAN
+    by_people = (reason.verdict for reason in event.reasons if reason.source == event.approval)
+    return Fate.REFUSED if Verdict.DENY in by_people else Fate.STOPPED
 
 
-def _cause(suspicion: Suspicion) -> str:
-    return f"{suspicion.source}: {suspicion.item or suspicion.record}"[:MOST_KEY_CHARS]
+def _is_alarming(event: CallDecided, suspicion: Suspicion, fate: Fate) -> bool:
+    """Answer whether there is more to it than that people are asked, or would be, about a call that the task leaves to what is read."""
+    asked = fate is Fate.STOPPED or event.would is Verdict.WAIT
+    delegated = Clue.DELEGATED in suspicion.clues and _GRAVE.isdisjoint(suspicion.clues)
+    return not (asked and delegated)
 
 
 def _finding(
-    event: CallDecided, suspicion: Suspicion, key: str, at: datetime, alert: InjectionAlert
+    event: CallDecided, suspicion: Suspicion, fate: Fate, at: datetime, alert: InjectionAlert
 ) -> Finding:
-    through = event.verdict is Verdict.ALLOW
+    through = fate is Fate.RAN
     harmful = through and event.effect is not EffectKind.READ
-    did = "ran" if through else "was stopped"
+    did = "was refused by people" if fate is Fate.REFUSED else "ran" if through else "was stopped"
     return Finding(
         type=IncidentType.PROMPT_INJECTION,
         kind=SignalKind.SECURITY,
         detector=PromptInjection.name,
-        key=key,
+        key=suspicion.source[:MOST_KEY_CHARS],
         workflow=event.workflow,
         summary=f"{event.tool} {did}: {in_words(suspicion)}",
         occurred_at=at,
@@ -108,11 +136,13 @@ def _finding(
             "verdict": event.verdict.value,
             "would": event.would.value,
             "went_through": through,
+            "refused": fate is Fate.REFUSED,
             "records": [event.call, suspicion.record],
         },
         run=event.run,
         call=event.call,
         # What a workflow does that is only observed is told, and nothing is stopped.
         hold=hold_of(alert) if event.verdict is event.would else None,
+        alarming=_is_alarming(event, suspicion, fate) or insists(alert),
         severity=at_least(alert, Severity.SEV1 if harmful else Severity.SEV2),
     )

@@ -55,7 +55,7 @@ class ReasonKind(StrEnum):
 
 
 class Clue(StrEnum):
-    """What speaks for a call following a text that its run has read from outside; the last two speak against it."""
+    """What speaks for a call following a text that its run has read from outside; the last five speak against it."""
 
     ADDRESS_IN_TEXT = "address_in_text"
     ADDRESS_IN_DATA = "address_in_data"
@@ -65,12 +65,16 @@ class Clue(StrEnum):
     DICTATED = "dictated"
     DEED_NAMED = "deed_named"
     OBJECT_NAMED = "object_named"
+    UNREADABLE = "unreadable"
     NOT_ASKED = "not_asked"
     SPEAKS_TO_AGENT = "speaks_to_agent"
     HIDDEN = "hidden"
     STEERED_BEFORE = "steered_before"
     CARRIES_OUT = "carries_out"
+    DELEGATED = "delegated"
     ASKED_ABOUT_ITEM = "asked_about_item"
+    ASKED_FOR_VALUE = "asked_for_value"
+    KNOWN_TO_PEOPLE = "known_to_people"
     NO_TASK = "no_task"
 
 

@@ -82,6 +82,7 @@ def start(
                 digests=dict(manifests.digests(tx, workflow, declared.version)),
                 backfill=_ordered(tx, workflow, run_id, trigger, trigger_id),
                 task=task,
+                notes_reads=True,
             )
         )
     elif before.workflow != workflow:

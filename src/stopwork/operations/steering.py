@@ -15,7 +15,7 @@ from stopwork.control.decide import CallRequest
 from stopwork.control.steering.content import Foreign
 from stopwork.control.steering.judge import judge
 from stopwork.control.steering.subject import Errand, Subject, names_a_link
-from stopwork.ledger.records import Call, Run, Step, Suspicion
+from stopwork.ledger.records import Call, Run, Step, Suspicion, Vetted
 from stopwork.ledger.words import EffectKind, StepKind
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.model import Manifest, Tool, Trust
@@ -46,6 +46,7 @@ def suspect(view: View, rules: CompiledManifest | None, request: CallRequest) ->
         Errand(task=run.task, purpose=" ".join(filter(None, (manifest.title, manifest.description)))),
         steered=run.steered,
         vouched=lambda: _vouched(view, run),
+        vetted=lambda value: _is_vetted(view, request, value),
     )
     return replace(found, over=True) if found is not None and found.score >= alert.score else None
 
@@ -67,6 +68,12 @@ def _foreign(view: View, manifest: Manifest, run: Run) -> Iterator[Foreign]:
             declared = manifest.sources.get(step.source)
             if declared is None or declared.trust is not Trust.INTERNAL:
                 yield Foreign(record=step.id, source=step.source, given=step.name, content=step.facts)
+
+
+def _is_vetted(view: View, request: CallRequest, value: str) -> bool:
+    """Answer whether people have let another call of the tool pass with the value, in whichever run."""
+    known = view.get(Vetted, Vetted.id_of(request.workflow, request.tool, value))
+    return known is not None and known.call != request.id
 
 
 def _vouched(view: View, run: Run) -> Iterator[Any]:

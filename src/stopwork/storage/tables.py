@@ -203,6 +203,7 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.Mark: ("incident",),
         r.Response: ("incident",),
         r.Telling: ("incident+planned_at", "state+next_at"),
+        r.Vetted: (),
         r.Credential: ("secret_digest",),
         r.Control: (),
     }

@@ -4,47 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import msgspec
-from alembic import command
-from alembic.config import Config
 
 from stopwork.ledger.records import Plan
 from stopwork.ledger.words import PlanState
-from stopwork.operations import lanes, recovering
-from stopwork.operations.installation import DATABASE
+from stopwork.operations import lanes
 from stopwork.storage.fsck import fsck
-from stopwork.storage.store import Store, engine_of
-from tests.support.office import LEE, Office
-from tests.support.trouble import Trouble
+from stopwork.storage.store import Store
+from tests.support import earlier
 
 
 def test_a_running_plan_goes_on_in_the_systems_it_did_not_name(tmp_path: Path) -> None:
-    with Office(tmp_path) as office:
-        trouble = Trouble(office)
-        plan = trouble.approved_plan_as_proposed()
-        office.write(partial(recovering.start, plan=plan.id), actor=LEE)
-    earlier = tmp_path / "earlier.db"
-    make(earlier, version="0011")
-    fill(earlier, like=tmp_path / DATABASE)
-    with Store.open(earlier) as store:
+    older = tmp_path / "older.db"
+    earlier.make(older, version="0011")
+    fill(older, like=earlier.write(tmp_path / "earlier.db"))
+    with Store.open(older) as store:
         [found] = store.read(lambda view: list(view.each(Plan, state=PlanState.RUNNING)))
-        assert (found.id, found.systems) == (plan.id, ("crm",))
-        assert store.read(lambda view: [each.id for each in lanes.running_plans(view)]) == [plan.id]
+        assert found.systems == ("crm",)
+        assert store.read(lambda view: [each.id for each in lanes.running_plans(view)]) == [found.id]
         assert fsck(store).clean
-
-
-def make(path: Path, *, version: str) -> None:
-    """Make an empty database as that version had it."""
-    config = Config()
-    config.set_main_option("script_location", "stopwork:storage/migrations")
-    engine = engine_of(path)
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, version)
-    engine.dispose()
 
 
 def fill(path: Path, *, like: Path) -> None:

@@ -36,7 +36,7 @@ _VERBS: Final[dict[EffectKind, str]] = {
         "apague exclua remova verwijder wis"
     ),
     EffectKind.CREATE: (
-        "create add make schedule book set open generate write register insert draft new invite post upload save "
+        "create add make record log schedule book set open generate write register insert draft new invite post upload save "
         "erstelle erstellen lege anlegen füge plane crée créez ajoute ajoutez planifie crea cree añade añada agrega programa "
         "aggiungi pianifica crie adicione agende maak voeg plan"
     ),
@@ -68,6 +68,14 @@ _LEADS: Final = (
 _DELEGATES: Final = re.compile(
     r"\b(?:follow|do|perform|carry out|execute|complete|act on|handle|process|work through)\b(?! the following)[^.!?:\n]{0,40}"
     r"\b(?:instructions?|actions?|tasks?|to-?dos?|steps?|requests?|orders?|items?|says?|asks?|asked|specified|listed)\b"
+)
+#: What somebody wants to be told is no message to others.
+_TOLD_BACK: Final = re.compile(
+    r"(?:tell|write|notify|text|message|respond|reply|answer)(?: (?:to|back))* (?:me|us)\b"
+)
+_HANDLES: Final = re.compile(
+    r"\b(?:handle|process|work (?:through|off)|deal with|take care of|bearbeite|verarbeite|erledige|traite[zr]?|procesa|gestisci|processe|verwerk)"
+    r"\b([^.!?:\n]{0,60})"
 )
 _SAYS_SOMETHING: Final = re.compile(
     r"\b(?:the|my|me|i|please|what|when|of|to|and|der|die|das|und|bitte|le|la|les|et|el|los|por|il|di|het|een|o|os)\b"
@@ -103,7 +111,8 @@ def deed_of(tool: str, effect: EffectKind) -> Deed:
     parts = [part.lower() for part in _NAME_PARTS.findall(tool) if part.lower() not in _WORDLESS.split()]
     # In `mail.send` and in `send_email` the verb begins what stands behind the last dot; what follows it is what it is done to.
     last = [part.lower() for part in _NAME_PARTS.findall(re.split(r"[.:/]", tool)[-1])]
-    own = frozenset(next(([part] for part in (*last, *parts) if part in _EVERY_VERB), parts[:1]))
+    named = [part for part in last if part not in _WORDLESS.split()] or parts
+    own = frozenset(next(([part] for part in (*last, *parts) if part in _EVERY_VERB), named[:1]))
     nouns = frozenset(
         part.removesuffix("s") for part in parts if part not in own and len(part) >= MIN_NOUN_CHARS
     )
@@ -128,12 +137,18 @@ def asks_for(deed: Deed, task: str) -> bool:
     """Answer whether the task asks for the deed: by an order, or by a verb of the tool's own name."""
     if any(re.search(rf"\b{re.escape(verb)}(?:d|s|ing)?\b", task) for verb in deed.own):
         return True
-    return deed.order.search(task) is not None
+    return any(_TOLD_BACK.match(task, match.start("verb")) is None for match in deed.order.finditer(task))
 
 
 def delegates(task: str) -> bool:
     """Answer whether the task says that what is to be done stands somewhere else."""
     return _DELEGATES.search(task) is not None
+
+
+def hands_over(deed: Deed, task: str) -> bool:
+    """Answer whether the task has the very things handled that the deed is done to, as *process the invoices* does for paying one."""
+    handled = (match[1] for match in _HANDLES.finditer(task))
+    return any(noun in words for words in handled for noun in deed.nouns)
 
 
 def says_something(task: str) -> bool:

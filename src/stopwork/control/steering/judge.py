@@ -2,24 +2,36 @@
 
 That a value of a call stands in what was read is nothing by itself: to pay a bill is to take account and amount from it. What speaks against a
 call is what comes together: the address that something goes to stands in the middle of a text from outside; the same text asks for just
-this to be done; nobody else has asked for it; it speaks to an agent. What speaks for it: the task asks for it, and names the item.
+this to be done; nobody else has asked for it; it speaks to an agent. What speaks for it: the task asks for it, and names the item, or what is to be taken from each; people have let such a
+call pass before.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
 from stopwork.control.steering.carrying import carrying_out
 from stopwork.control.steering.content import Foreign, Item, hidden, is_text, items, leaves, name_of
-from stopwork.control.steering.deeds import Deed, Order, asks_for, deed_of, delegates, orders, says_something
+from stopwork.control.steering.deeds import (
+    Deed,
+    Order,
+    asks_for,
+    deed_of,
+    delegates,
+    hands_over,
+    orders,
+    says_something,
+)
+from stopwork.control.steering.kinds import is_alone, is_asked_for
+from stopwork.control.steering.languages import is_readable
 from stopwork.control.steering.spelling import Disguise, Place, Text, find, plain, spelled
 from stopwork.control.steering.subject import Errand, Subject, Value, place_of, values
 from stopwork.control.steering.weighing import score, suspicion
-from stopwork.ledger.records import Suspicion
+from stopwork.ledger.records import Suspicion, thing_of
 from stopwork.ledger.words import Clue, EffectKind
 
 MAX_FOREIGN: Final = 64
@@ -59,8 +71,9 @@ class _Wanted(NamedTuple):
     task: Text | None
     asked: bool
     delegated: bool
+    handed_over: bool
     surprising: bool
-    steered: bool
+    understood: bool
     told: bool
 
 
@@ -69,62 +82,81 @@ def judge(
     foreign: Sequence[Foreign],
     errand: Errand,
     *,
-    steered: bool = False,
+    steered: Collection[str] = (),
     vouched: Callable[[], Iterable[Any]] = tuple,
+    vetted: Callable[[str], bool] = lambda _: False,
 ) -> Suspicion | None:
     """Answer what speaks most for the call following something that was read; ``None`` where nothing does.
 
-    ``foreign`` is what the run has read from outside before the call, ``steered`` whether an earlier call of it was found to follow such a text.
-    ``vouched`` answers what the run knows from sources that it may trust; it is asked only where that matters.
+    ``foreign`` is what the run has read from outside before the call, ``steered`` are those things in it which an earlier call of the run was found to
+    follow. ``vouched`` answers what the run knows from sources that it may trust, and ``vetted`` whether people have let the tool be called with a
+    value before; both are asked only where that matters.
     """
     if not foreign:
         return None
-    wanted = _wanted(subject, errand, steered=steered)
+    wanted = _wanted(subject, errand)
     if subject.effect is EffectKind.READ:
         found = list(carrying_out(subject, foreign[-MAX_FOREIGN:], wanted.task))
     else:
-        found = [each for read in foreign[-MAX_FOREIGN:] for each in _following(read, wanted)]
-    worst = max(found, key=lambda each: each.score, default=None)
-    if worst is None:
-        return None
-    if Clue.ADDRESS_IN_TEXT in worst.clues and _is_vouched_for(worst.value, vouched()):
-        clues = tuple(clue for clue in worst.clues if clue is not Clue.ADDRESS_IN_TEXT)
-        worst = replace(worst, clues=clues, score=score(clues))
-    return worst if worst.score > 0 else None
+        found = [each for read in foreign[-MAX_FOREIGN:] for each in _following(read, wanted, steered)]
+    worst = None
+    for each in sorted(found, key=lambda one: -one.score):
+        if worst is not None and worst.score >= each.score:
+            break
+        known = _in_view_of(each, vouched, vetted)
+        if worst is None or known.score > worst.score:
+            worst = known
+    return worst if worst is not None and worst.score > 0 else None
 
 
-def _wanted(subject: Subject, errand: Errand, *, steered: bool) -> _Wanted:
+def _in_view_of(
+    found: Suspicion, vouched: Callable[[], Iterable[Any]], vetted: Callable[[str], bool]
+) -> Suspicion:
+    """Answer what is left of a suspicion by what the run knows from inside, and by what people have let pass."""
+    clues = found.clues
+    if Clue.ADDRESS_IN_TEXT in clues and _is_vouched_for(found.value, vouched()):
+        clues = tuple(clue for clue in clues if clue is not Clue.ADDRESS_IN_TEXT)
+    if found.value and vetted(found.value):
+        clues = (*clues, Clue.KNOWN_TO_PEOPLE)
+    return found if clues is found.clues else replace(found, clues=clues, score=score(clues))
+
+
+def _wanted(subject: Subject, errand: Errand) -> _Wanted:
     deed = deed_of(subject.tool, subject.effect)
     told = errand.task or errand.purpose
     task = spelled(told)[0] if told else None
     asked = task is not None and asks_for(deed, task.plain)
     delegated = task is not None and delegates(task.plain)
+    handed_over = task is not None and hands_over(deed, task.plain)
+    understood = task is not None and says_something(task.plain)
     return _Wanted(
         deed=deed,
         values=tuple(each for each in values(subject) if task is None or place_of(each, task) is None),
         task=task,
         asked=asked,
-        delegated=delegated,
+        delegated=delegated or handed_over,
+        handed_over=handed_over,
         # What the manifest says all runs are for need not name everything that one does.
-        surprising=bool(errand.task)
-        and task is not None
-        and says_something(task.plain)
-        and not (asked or delegated),
-        steered=steered,
+        surprising=bool(errand.task) and understood and not (asked or delegated or handed_over),
+        understood=understood,
         told=bool(errand.task),
     )
 
 
-def _following(read: Foreign, wanted: _Wanted) -> Iterator[Suspicion]:
+def _following(read: Foreign, wanted: _Wanted, steered: Collection[str]) -> Iterator[Suspicion]:
     """Yield what speaks for the call following one of the items that were read."""
     for item in items(read):
         relieved = (
             (wanted.asked or wanted.delegated) and wanted.task is not None and _is_named(item, wanted.task)
         )
+        left = _left_to(item, wanted)
+        taken = not relieved and bool(left) and all(is_alone(each, item) for each in left)
         own = {plain(value.text) for value in wanted.values}
+        name = name_of(item, but_for=own)
+        again = thing_of(read.record, name) in steered
         in_data = any(value.address and plain(value.text) in item.data for value in wanted.values)
         for text in item.texts:
-            found = _in_text(text, wanted, relieved=relieved)
+            found = _in_text(text, wanted, expected=relieved or taken, again=again)
             if found is None or not found.clues:
                 continue
             clues, value, place = found
@@ -135,16 +167,20 @@ def _following(read: Foreign, wanted: _Wanted) -> Iterator[Suspicion]:
                 clues.append(Clue.HIDDEN)
             if wanted.surprising:
                 clues.append(Clue.NOT_ASKED)
-            if wanted.steered:
+            if again:
                 clues.append(Clue.STEERED_BEFORE)
             if relieved:
                 clues.append(Clue.ASKED_ABOUT_ITEM)
+            if left or wanted.handed_over:
+                clues.append(Clue.DELEGATED)
+            if taken:
+                clues.append(Clue.ASKED_FOR_VALUE)
             if not wanted.told:
                 clues.append(Clue.NO_TASK)
             yield suspicion(
                 read,
                 clues,
-                item=name_of(item, but_for=own),
+                item=name,
                 field=value.field if value else "",
                 value=value.text if value else "",
                 text=text,
@@ -152,12 +188,12 @@ def _following(read: Foreign, wanted: _Wanted) -> Iterator[Suspicion]:
             )
 
 
-def _in_text(text: Text, wanted: _Wanted, *, relieved: bool) -> _Match | None:
+def _in_text(text: Text, wanted: _Wanted, *, expected: bool, again: bool) -> _Match | None:
     """Answer the passage of the text that has most in common with the call; ``None`` where none has anything."""
     here = [(value, place) for value in wanted.values if (place := place_of(value, text)) is not None]
     asks = orders(wanted.deed, text.plain)
     anchors = [place for _, place in here] or [Place(order.start, order.end) for order in asks]
-    found = [_around(anchor, here, asks, text, wanted, relieved=relieved) for anchor in anchors]
+    found = [_around(anchor, here, asks, text, wanted, expected=expected, again=again) for anchor in anchors]
     return max(found, key=lambda each: score(each.clues), default=None)
 
 
@@ -168,9 +204,13 @@ def _around(
     text: Text,
     wanted: _Wanted,
     *,
-    relieved: bool,
+    expected: bool,
+    again: bool,
 ) -> _Match:
-    """Answer what stands together in one passage: the values of the call, and orders to do such a thing."""
+    """Answer what stands together in one passage: the values of the call, and orders to do such a thing.
+
+    ``expected`` where the task leaves it to the item with what the call is made, ``again`` where the run has followed the item before.
+    """
     near = [(value, place) for value, place in here if abs(place.start - anchor.start) <= TOGETHER_CHARS]
     orders_near = [order for order in asks if abs(order.start - anchor.start) <= TOGETHER_CHARS]
     told = [each for each in near if each[0].telling or any(order.objects for order in orders_near)]
@@ -182,15 +222,31 @@ def _around(
         Clue.ADDRESS_IN_TEXT: bool(addresses),
         Clue.CONTROL_IN_TEXT: any(not each.number for each, _ in controls),
         # Who asks for a bill to be paid asks for its amount.
-        Clue.AMOUNT_IN_TEXT: any(each.number for each, _ in controls) and not relieved,
+        Clue.AMOUNT_IN_TEXT: any(each.number for each, _ in controls) and not expected,
         Clue.TEXT_CARRIED: bool(carried),
         Clue.DICTATED: bool(orders_near and told),
         Clue.DEED_NAMED: bool(orders_near and not told),
         Clue.OBJECT_NAMED: any(order.objects for order in orders_near),
-        Clue.SPEAKS_TO_AGENT: bool(near or wanted.steered) and _TO_AN_AGENT.search(passage) is not None,
+        Clue.UNREADABLE: not orders_near
+        and wanted.understood
+        and any(not is_readable(text, place) for _, place in near),
+        Clue.SPEAKS_TO_AGENT: bool(near or again) and _TO_AN_AGENT.search(passage) is not None,
     }
     value, place = next(iter((*addresses, *controls, *carried, *told)), (None, anchor))
     return _Match([clue for clue, there in clues.items() if there], value, place)
+
+
+def _left_to(item: Item, wanted: _Wanted) -> Sequence[Value]:
+    """Answer the addresses that the call has from the item, where the task asks for the call and names the kind of each of them."""
+    if not wanted.asked or wanted.task is None:
+        return ()
+    said = [
+        each
+        for each in wanted.values
+        if each.address
+        and (plain(each.text) in item.data or any(place_of(each, text) is not None for text in item.texts))
+    ]
+    return said if all(is_asked_for(each, wanted.task) for each in said) else ()
 
 
 def _is_named(item: Item, task: Text) -> bool:

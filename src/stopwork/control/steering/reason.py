@@ -21,12 +21,16 @@ _SAYS: Final = {
     Clue.TEXT_CARRIED: "it carries that text on word by word",
     Clue.DICTATED: "the text asks for just this, with these values",
     Clue.DEED_NAMED: "the text asks for such a thing to be done",
+    Clue.UNREADABLE: "the passage is in a language that cannot be told here, and may ask for it",
     Clue.NOT_ASKED: "the task does not ask for it",
     Clue.SPEAKS_TO_AGENT: "the text speaks to an agent",
     Clue.HIDDEN: "it was hidden there",
     Clue.STEERED_BEFORE: "the run has followed such a text before",
     Clue.CARRIES_OUT: "the address carries what the run has read",
+    Clue.DELEGATED: "though the task leaves such calls to what is read",
     Clue.ASKED_ABOUT_ITEM: "though the task asks for it and names the item",
+    Clue.ASKED_FOR_VALUE: "though the task asks for it, with what the item says",
+    Clue.KNOWN_TO_PEOPLE: "though people have let a call with it pass before",
 }
 
 

@@ -77,7 +77,7 @@ def values(subject: Subject) -> Iterator[Value]:
         if not text or isinstance(value, bool) or value is None:
             continue
         number = isinstance(value, int | float)
-        name = _INDEX.sub("", field).rsplit(".", 1)[-1].lower()
+        name = name_of_field(field)
         shaped = not number and _ADDRESS.fullmatch(text) is not None
         named = not (number or is_text(text)) and _ADDRESSED.search(name) and len(text) >= MAX_COMMON_CHARS
         yield Value(
@@ -90,6 +90,11 @@ def values(subject: Subject) -> Iterator[Value]:
         if not number and not shaped:
             # A link within what is sent leads its reader somewhere.
             yield from (Value(field, link, True, False, False) for link in _URL.findall(text))
+
+
+def name_of_field(field: str) -> str:
+    """Answer what a field is called by itself, without its place in a list or within another."""
+    return _INDEX.sub("", field).rsplit(".", 1)[-1].lower()
 
 
 def links(args: dict[str, Any]) -> Iterator[tuple[str, str]]:

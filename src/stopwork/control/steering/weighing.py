@@ -1,7 +1,7 @@
 """What each clue weighs, and how a suspicion is put down: with a quotation of the passage, short and in one line.
 
-The weights were set on two known ways of attacking and have not been changed since. What they are worth against others is measured, and stands in
-``benchmarks/RESULTS.md``.
+The weights were set on two known ways of attacking and have not been changed since; what came later is weighed by what it stands for. What they are
+worth against others is measured, and stands in ``benchmarks/RESULTS.md``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,18 @@ WEIGHTS: Final[dict[Clue, float]] = {
     Clue.DICTATED: 1.5,
     Clue.DEED_NAMED: 1.0,
     Clue.OBJECT_NAMED: 0.5,
+    # What cannot be read is taken for what it may be: an order for this, in so many words.
+    Clue.UNREADABLE: 2.0,
     Clue.NOT_ASKED: 1.0,
     Clue.SPEAKS_TO_AGENT: 1.0,
     Clue.HIDDEN: 1.0,
     Clue.STEERED_BEFORE: 1.0,
     Clue.CARRIES_OUT: 1.5,
+    # By itself this is no reason to let a call pass: it keeps a question to people from being an alarm.
+    Clue.DELEGATED: 0.0,
     Clue.ASKED_ABOUT_ITEM: -2.0,
+    Clue.ASKED_FOR_VALUE: -2.5,
+    Clue.KNOWN_TO_PEOPLE: -4.0,
     Clue.NO_TASK: -0.5,
 }
 """What each clue adds. ``alerts.prompt_injection.score`` is compared with the sum."""

@@ -16,7 +16,7 @@ class ContainmentProposed(Event, tag="containment.proposed"):
 
 
 class ContainmentRecorded(Event, tag="containment.recorded"):
-    """A person says how an item ended; ``proof`` is ``records`` where the records show the same."""
+    """A person says how an item ended; ``proof`` is ``records`` where the records show the same. Earlier versions did not tell the two apart."""
 
     incident: str
     workflow: str
@@ -24,7 +24,7 @@ class ContainmentRecorded(Event, tag="containment.recorded"):
     state: w.ContainmentState
     verified_how: str
     complete: bool
-    proof: w.ContainmentProof = w.ContainmentProof.ATTESTATION
+    proof: w.ContainmentProof | None = None
 
 
 class ContainmentAssigned(Event, tag="containment.assigned"):

@@ -90,6 +90,7 @@ class RunStarted(Event, tag="run.started"):
     digests: dict[str, str] = {}
     backfill: str | None = None
     task: str = ""
+    notes_reads: bool = False
 
 
 class RunFinished(Event, tag="run.finished"):
@@ -153,6 +154,14 @@ class CallDecided(Event, tag="call.decided"):
     draft: str | None = None
     began_at: datetime | None = None
     suspicion: r.Suspicion | None = None
+
+    @property
+    def let_pass(self) -> bool:
+        """Answer whether people let the call pass, knowing which text it may follow."""
+        return self.approval is not None and any(
+            reason.kind is w.ReasonKind.INJECTION and reason.verdict is w.Verdict.ALLOW
+            for reason in self.reasons
+        )
 
 
 class CallAttempted(Event, tag="call.attempted"):

@@ -152,7 +152,7 @@ def _step_recorded(entry: e.Entry, event: e.StepRecorded) -> Iterator[Change]:
     def evolve(run: r.Run) -> r.Run:
         return replace(
             run,
-            foreign=_with(run.foreign, event.step) if taken_in else run.foreign,
+            foreign=_with(run, event.step) if taken_in else run.foreign,
             tokens=run.tokens + event.tokens,
             cost_usd=run.cost_usd + (event.cost_usd or 0.0),
             unpriced=run.unpriced + unpriced,
@@ -168,9 +168,11 @@ def _step_recorded(entry: e.Entry, event: e.StepRecorded) -> Iterator[Change]:
     )
 
 
-def _with(foreign: tuple[str, ...], record: str) -> tuple[str, ...]:
+def _with(run: r.Run, record: str) -> tuple[str, ...]:
     """Answer what a run has read from outside, with one thing more; the newest are kept."""
-    return foreign if record in foreign else (*foreign, record)[-MOST_FOREIGN:]
+    if not run.notes_reads or record in run.foreign:
+        return run.foreign
+    return (*run.foreign, record)[-MOST_FOREIGN:]
 
 
 def _on_this_day(entry: e.Entry, workflow: str, **more: float) -> Upsert:
@@ -181,6 +183,25 @@ def _on_this_day(entry: e.Entry, workflow: str, **more: float) -> Upsert:
         return replace(day, **{name: getattr(day, name) + count for name, count in more.items()})
 
     return Upsert(r.Day, day_id, evolve)
+
+
+def _steered(entry: e.Entry, event: e.CallDecided, found: r.Suspicion) -> Iterator[Change]:
+    """What a call was found to follow is noted for its run, until people let the call pass: then they know what it was called with."""
+
+    def evolve(run: r.Run) -> r.Run:
+        others = tuple(thing for thing in run.steered if thing != found.thing)
+        return replace(run, steered=others if event.let_pass else (*others, found.thing)[-MOST_FOREIGN:])
+
+    yield Update(r.Run, event.run, evolve)
+    if event.let_pass and found.value:
+        vetted = r.Vetted.id_of(event.workflow, event.tool, found.value)
+
+        def known(before: r.Vetted | None) -> r.Vetted:
+            return before or r.Vetted(
+                id=vetted, workflow=event.workflow, tool=event.tool, call=event.call, at=entry.at
+            )
+
+        yield Upsert(r.Vetted, vetted, known)
 
 
 #: Of what a run has read from outside so many things are looked at when it wants to change something.
@@ -208,7 +229,7 @@ def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
     if event.verdict is w.Verdict.DRAFT and event.draft is None:
         yield drafts.drafted(entry, event)
     if event.suspicion is not None:
-        yield to(r.Run, event.run, steered=True)
+        yield from _steered(entry, event, event.suspicion)
     if permitted:
         # A permit that is asked for again is still one call.
         calls = 0 if event.renewed else 1
@@ -216,7 +237,7 @@ def _call_decided(entry: e.Entry, event: e.CallDecided) -> Iterator[Change]:
         outside = event.source_class in _OUTSIDE
 
         def counted(run: r.Run) -> r.Run:
-            foreign = _with(run.foreign, event.call) if outside else run.foreign
+            foreign = _with(run, event.call) if outside else run.foreign
             return replace(run, calls=run.calls + calls, writes=run.writes + writes, foreign=foreign)
 
         yield Update(r.Run, event.run, counted)

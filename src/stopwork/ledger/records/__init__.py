@@ -56,7 +56,7 @@ from stopwork.ledger.records.parts import (
 from stopwork.ledger.records.pause_tests import LevelTest, PauseTest
 from stopwork.ledger.records.preserving import LegalHold
 from stopwork.ledger.records.reports import TracedTool
-from stopwork.ledger.records.steering import Suspicion
+from stopwork.ledger.records.steering import Suspicion, Vetted, thing_of
 from stopwork.ledger.records.telling import Response, Telling
 from stopwork.ledger.records.timeline import Correction, Mark
 from stopwork.ledger.records.work import (
@@ -139,6 +139,8 @@ __all__ = [
     "SystemSeen",
     "Telling",
     "TracedTool",
+    "Vetted",
     "Way",
     "Workflow",
+    "thing_of",
 ]

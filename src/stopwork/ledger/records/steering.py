@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from stopwork.kernel.canonical import digest_of
 from stopwork.ledger.records.parts import Record
 from stopwork.ledger.words import Clue
 
@@ -24,3 +27,31 @@ class Suspicion(Record):
     passage: str = ""
     disguise: str = ""
     over: bool = False
+
+    @property
+    def thing(self) -> str:
+        """Answer the one thing that the call may follow: the item, within what that record read."""
+        return thing_of(self.record, self.item)
+
+
+def thing_of(record: str, item: str | None) -> str:
+    """Answer one thing of those that a call or a step read, as it is noted for its run."""
+    return f"{record}/{item}" if item else record
+
+
+class Vetted(Record):
+    """A value that people have let a tool be called with, although it seemed to come from a text that the run had read.
+
+    ``id`` is of workflow, tool and value; ``call`` is the first one that passed with it.
+    """
+
+    id: str
+    workflow: str
+    tool: str
+    call: str
+    at: datetime
+
+    @staticmethod
+    def id_of(workflow: str, tool: str, value: str) -> str:
+        """Answer the id for a value, however it is set in blanks and capitals."""
+        return f"{workflow}/{tool}/{digest_of(''.join(value.split()).lower())}"

@@ -82,8 +82,8 @@ class Run(Record):
     ``trigger_id`` names the occasion (the same for a retry of the same occasion); ``runtime`` holds what ran:
     prompt and model versions, agent name, connector versions, as the agent says. ``digests`` are what the server knows itself: of
     the manifest and of the schedule in it. ``backfill`` is the order by which it makes up for a missed run. ``task`` is what it was asked to do,
-    in the words it was asked in. ``foreign`` are the newest calls and steps that read from a source outside, and it was ``steered`` once a
-    call was found to follow one of them.
+    in the words it was asked in. ``foreign`` are the newest calls and steps that read from a source outside; a run of a version that did not yet
+    look at them ``notes_reads`` not. It was ``steered`` by those things within them which a call was found to follow, unless people let it pass.
     """
 
     id: str
@@ -101,10 +101,11 @@ class Run(Record):
     digests: dict[str, str] = {}
     backfill: str | None = None
     task: str = ""
+    notes_reads: bool = False
     finished_at: datetime | None = None
     error: str | None = None
     foreign: tuple[str, ...] = ()
-    steered: bool = False
+    steered: tuple[str, ...] = ()
     calls: int = 0
     writes: int = 0
     tokens: int = 0

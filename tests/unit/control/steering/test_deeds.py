@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stopwork.control.steering.deeds import asks_for, deed_of, delegates, orders
+from stopwork.control.steering.deeds import asks_for, deed_of, delegates, hands_over, orders
 from stopwork.control.steering.spelling import plain
 from stopwork.ledger.words import EffectKind
 
@@ -14,6 +14,8 @@ DELETE = deed_of("delete_file", EffectKind.DELETE)
 
 
 def test_a_name_is_taken_apart_into_what_is_done_and_to_what() -> None:
+    record = deed_of("erp.record_invoice", EffectKind.CREATE)
+    assert (set(record.own), set(record.nouns)) == ({"record"}, {"erp", "invoice"})
     assert [set(words) for words in (SEND.own, DELETE.own, DELETE.nouns)] == [{"send"}, {"delete"}, {"file"}]
     assert deed_of("crm.updateAccount", EffectKind.UPDATE).nouns == {"crm", "account"}
 
@@ -66,3 +68,15 @@ def test_a_task_may_say_that_its_orders_stand_elsewhere() -> None:
     assert delegates("please do the actions specified in the email from david")
     assert delegates("read 'notices.txt' and follow the instructions precisely.")
     assert not delegates("perform the following tasks in the order they are given: 1. count them.")
+
+
+def test_to_have_things_handled_is_to_have_done_what_is_done_to_them() -> None:
+    paying = deed_of("erp.pay_invoice", EffectKind.PAY)
+    assert hands_over(paying, "process the invoices that came in today.")
+    assert not hands_over(SEND, "process the invoices that came in today.")
+    assert not hands_over(paying, "show me the invoices that came in today.")
+
+
+def test_to_be_told_something_is_no_message_to_others() -> None:
+    assert not asks_for(SEND, "please tell me when the renewal of each customer is due.")
+    assert asks_for(SEND, "please tell dana when the renewal of each customer is due.")
