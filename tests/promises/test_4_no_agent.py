@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from stopwork.ledger.words import (
     Stage,
 )
 from stopwork.operations import (
+    acknowledging,
     approvals,
     attaching,
     audits,
@@ -46,8 +48,10 @@ from stopwork.operations import (
     recovering,
     reporting,
     returning,
+    timeline,
     triage,
 )
+from stopwork.server.pages.sentences import sentence
 from tests.support.office import AGENT, DANA, LEE, MANIFEST, WORKFLOW, Office
 from tests.support.trouble import Trouble
 
@@ -124,6 +128,15 @@ DEEDS: dict[str, Deed] = {
         incidents.open_by_hand, manifests=rules, workflow=text(WORKFLOW), type=text(IncidentType.TOOL_MISUSE)
     ),
     "accept an incident": by_agent(triage.accept, incident=incident),
+    "acknowledge an incident": by_agent(acknowledging.acknowledge, incident=incident),
+    "pin an entry": by_agent(timeline.pin, incident=incident, entry=lambda _: 1),
+    "unpin an entry": by_agent(timeline.unpin, incident=incident, entry=lambda _: 1),
+    "correct an entry": by_agent(
+        timeline.correct, incident=incident, entry=lambda _: 1, reason=text("x"), text=text("all was well")
+    ),
+    "take a timeline out": lambda p: timeline.export(
+        p.office.inst, AGENT, incident=p.incident, form=timeline.Form.CSV, zone=UTC, say=sentence
+    ),
     "decline an incident": by_agent(triage.decline, incident=incident, reason=text("all is well")),
     "merge an incident": by_agent(
         triage.merge, manifests=rules, incident=incident, into=incident, reason=text("x")
