@@ -21,10 +21,12 @@ _COLUMNS: Final = MappingProxyType(
         "WHERE table_schema = current_schema()",
     }
 )
-_TRIGGERS: Final = MappingProxyType(
+_ACTING: Final = MappingProxyType(
     {
-        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
-        "postgresql": "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = current_schema() ORDER BY 1",
+        "sqlite": "SELECT type AS kind, name FROM sqlite_master WHERE type IN ('trigger', 'view') ORDER BY 1, 2",
+        "postgresql": "SELECT 'trigger' AS kind, trigger_name AS name FROM information_schema.triggers WHERE trigger_schema = current_schema() "
+        "UNION SELECT 'rule', rulename FROM pg_rules WHERE schemaname = current_schema() "
+        "UNION SELECT 'view', table_name FROM information_schema.views WHERE table_schema = current_schema() ORDER BY 1, 2",
     }
 )
 #: The years 1 to 9999, in microseconds since 1970: no other time can be read.
@@ -53,13 +55,13 @@ def misfits(view: View, *, cells: bool = True) -> Iterator[tuple[str, str]]:
             yield f"table {expected.name}", f"has no {', '.join(missing)}"
         elif cells and view.database == "sqlite":  # elsewhere a column takes nothing but values of its type
             yield from _strangers(view, expected)
-    yield from _triggers(view)
+    yield from _acting(view)
 
 
-def _triggers(view: View) -> Iterator[tuple[str, str]]:
-    """Yield what acts by itself when something is written: Stopwork never makes any."""
-    for (name,) in view.execute(sa.text(_TRIGGERS[view.database])):
-        yield f"trigger {name}", "is none of Stopwork's: it may change what is written"
+def _acting(view: View) -> Iterator[tuple[str, str]]:
+    """Yield what acts by itself when something is read or written: Stopwork never makes any."""
+    for row in view.execute(sa.text(_ACTING[view.database])):
+        yield f"{row.kind} {row.name}", "is none of Stopwork's: it may change what is read or written"
 
 
 def _refuse_other_version(view: View) -> None:

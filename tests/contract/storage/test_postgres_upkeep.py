@@ -77,3 +77,23 @@ def test_what_somebody_changed_by_hand_is_found(postgres: PostgresServer, change
         with psycopg.connect(location, autocommit=True) as by_hand:
             assert by_hand.execute(change).rowcount == 1
         assert not fsck(store).clean
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ("CREATE RULE quiet AS ON DELETE TO hold DO INSTEAD NOTHING", "rule quiet"),
+        ("CREATE VIEW holds AS SELECT * FROM hold", "view holds"),
+        (
+            "CREATE TRIGGER quiet BEFORE UPDATE ON hold FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "trigger quiet",
+        ),
+    ],
+    ids=["a rule", "a view", "a trigger"],
+)
+def test_what_acts_by_itself_is_found(postgres: PostgresServer, change: str, where: str) -> None:
+    location = postgres.database()
+    with Store.open(location) as store:
+        with psycopg.connect(location, autocommit=True) as by_hand:
+            by_hand.execute(change)
+        assert [fault.where for fault in fsck(store).faults] == [where]

@@ -344,6 +344,12 @@ def test_without_a_key_it_says_that_signatures_were_not_checked(database: Path) 
             id="something that acts by itself",
         ),
         pytest.param(
+            lambda connection: _ignore(connection.execute("CREATE VIEW holds AS SELECT * FROM hold")),
+            "view holds",
+            "is none of Stopwork's",
+            id="a view",
+        ),
+        pytest.param(
             sql("INSERT INTO duty (name, position, state, error) VALUES ('detectors', 1000, x'', '')"),
             "duty detectors",
             "has read up to entry 1000, and there are 14",
