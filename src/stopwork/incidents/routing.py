@@ -49,6 +49,7 @@ class Due(StrEnum):
     BEGIN = "begin"
     RAISE = "raise"
     LAPSE = "lapse"
+    HAND_OVER = "hand_over"
     ESCALATE = "escalate"
 
 
@@ -119,6 +120,8 @@ def due(
         return None
     if response is None:
         return Due.BEGIN
+    if _handed_over(incident, response):
+        return Due.HAND_OVER
     if ORDER.index(incident.severity) < ORDER.index(response.severity):
         return Due.RAISE
     if not response.acknowledged_by:
@@ -128,6 +131,16 @@ def due(
         return None
     since = max(response.acknowledged_at, last_deed or response.acknowledged_at)
     return Due.LAPSE if since + lapses <= now else None
+
+
+def _handed_over(incident: Incident, response: Response) -> bool:
+    """Answer whether somebody was given the command after anybody was asked or took the incident last."""
+    since = incident.commanded_since
+    if since is None or incident.commander == response.acknowledged_by:
+        return False
+    return since > max(
+        response.stepped_at or response.began_at, response.acknowledged_at or response.began_at
+    )
 
 
 def due_at(times: Times, severity: Severity, since: datetime) -> datetime:
@@ -151,6 +164,7 @@ def subject(incident: Incident, step: TellingStep) -> str:
         TellingStep.RAISED: "graver: ",
         TellingStep.ESCALATED: "nobody has taken it: ",
         TellingStep.LAPSED: "nothing happens: ",
+        TellingStep.HANDED_OVER: "yours now: ",
     }[step]
     drill = f"{PRACTICE} " if incident.practice else ""
     return f"{drill}[{incident.severity.upper()}] {incident.id}: {what}{title}"
@@ -190,6 +204,7 @@ _FIRST: Final = {
     TellingStep.RAISED: "An {incident} that you know of is graver than it was.",
     TellingStep.ESCALATED: "Nobody has taken an {incident} in time, so you are asked.",
     TellingStep.LAPSED: "An {incident} was acknowledged, and nothing has happened since.",
+    TellingStep.HANDED_OVER: "The command of an {incident} was handed over to you. What you should know stands in its timeline.",
 }
 
 

@@ -12,6 +12,7 @@ class TellingStep(StrEnum):
     RAISED = "raised"
     ESCALATED = "escalated"
     LAPSED = "lapsed"
+    HANDED_OVER = "handed_over"
 
 
 class TellingState(StrEnum):

@@ -56,9 +56,9 @@ def acknowledge(tx: Tx, *, incident: str, note: str = "") -> Response:
 
 
 def taken(tx: Tx, incident: Incident, person: str, *, note: str) -> None:
-    """Record that a person has taken the incident, where it waits for somebody."""
+    """Record that a person has taken the incident, once somebody was told of it."""
     response = tx.get(Response, incident.id)
-    if response is not None and not response.acknowledged_by:
+    if response is not None and response.acknowledged_by != person:
         tx.record(
             IncidentAcknowledged(
                 incident=incident.id, workflow=incident.workflow, person=person, note=note.strip()

@@ -26,6 +26,7 @@ from stopwork.ledger.events import (
 )
 from stopwork.ledger.words import DetectedBy, IncidentType, Severity
 from stopwork.operations import returning
+from stopwork.operations.acknowledging import taken
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import administrators, require_person
@@ -178,8 +179,11 @@ def record_root_cause(tx: Tx, *, incident: str, text: str) -> r.Incident:
 
 
 def hand_over(tx: Tx, *, incident: str, role: str, to: str, note: str = "") -> r.Incident:
-    """Give a role to another person, with what they need to know."""
-    require_person(tx, "hand over a role")
+    """Give a role to another person, with what they need to know.
+
+    Whoever takes the command has taken the incident; whoever is given it is told, and until they acknowledge it nobody has.
+    """
+    person = require_person(tx, "hand over a role")
     known = _open(tx, incident)
     if role not in HANDED_OVER:
         raise Invalid(
@@ -198,6 +202,8 @@ def hand_over(tx: Tx, *, incident: str, role: str, to: str, note: str = "") -> r
                 note=note.strip(),
             )
         )
+    if role == "commander" and to == person:
+        taken(tx, known, person, note="by taking the command")
     return tx.need(r.Incident, incident)
 
 

@@ -15,6 +15,7 @@ from stopwork.incidents import routing
 from stopwork.incidents.routing import Due, Rung
 from stopwork.ledger.events import (
     AcknowledgementLapsed,
+    CommandHandedOver,
     ResponseBegan,
     ResponseEscalated,
     ResponseRaised,
@@ -120,6 +121,8 @@ def _plan(tx: Tx, *, manifests: Manifests, name: str, url: str) -> bool:
         _begin(tx, manifests, incident, url)
     elif what is Due.RAISE:
         _raise(tx, manifests, incident, response, url)
+    elif what is Due.HAND_OVER:
+        _hand_over(tx, manifests, incident, url)
     elif what is Due.LAPSE:
         _lapse(tx, manifests, incident, response, url)
     else:
@@ -179,6 +182,16 @@ def _lapse(tx: Tx, manifests: Manifests, incident: Incident, response: Response,
     told = _told_of(tx, manifests, incident)
     told.setdefault(response.acknowledged_by, "you had taken it")
     _tell(tx, incident, TellingStep.LAPSED, told, due_at, url)
+
+
+def _hand_over(tx: Tx, manifests: Manifests, incident: Incident, url: str) -> None:
+    due_at = routing.due_at(_times(tx, manifests, incident), incident.severity, tx.now)
+    tx.record(
+        CommandHandedOver(
+            incident=incident.id, workflow=incident.workflow, person=incident.commander, due_at=due_at
+        )
+    )
+    _tell(tx, incident, TellingStep.HANDED_OVER, {incident.commander: "you command it now"}, due_at, url)
 
 
 def _escalate(tx: Tx, manifests: Manifests, incident: Incident, response: Response, url: str) -> None:

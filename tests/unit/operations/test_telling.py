@@ -294,3 +294,67 @@ def test_what_is_only_proposed_is_taken_by_accepting_it(tmp_path: Path) -> None:
         office.write(partial(triage.accept, incident=trouble.incident), actor=KIM)
         assert response(office, trouble.incident).acknowledged_by == KIM.id
         assert office.read(lambda view: view.count(Signal)) == 1
+
+
+# --- the command is handed over ------------------------------------------------------------------------------
+
+
+def hand_over(office: Office, incident: str, to: Principal, by: Principal = LEE) -> Incident:
+    office.wait(seconds=1)
+    return office.write(
+        partial(
+            incidents.hand_over, incident=incident, role="commander", to=to.id, note="look at the export"
+        ),
+        actor=by,
+    )
+
+
+def test_whoever_is_given_the_command_is_told_and_until_they_take_it_nobody_has(trouble: Trouble) -> None:
+    office, incident = trouble.office, trouble.incident
+    office.wait(seconds=1)
+    acknowledge(office, incident)
+    before = tellings(office, incident)
+    hand_over(office, incident, KIM)
+    office.wait(seconds=1)
+    assert news(office, incident, before) == [("kim", "handed_over")]
+    assert response(office, incident).acknowledged_by == ""
+    office.wait(seconds=1)
+    assert len(news(office, incident, before)) == 1
+    assert acknowledge(office, incident, KIM).acknowledged_by == KIM.id
+
+
+def test_a_command_that_nobody_takes_goes_up_the_chain(trouble: Trouble) -> None:
+    office, incident = trouble.office, trouble.incident
+    office.wait(seconds=1)
+    acknowledge(office, incident)
+    hand_over(office, incident, STRANGER)
+    office.wait(seconds=1)
+    before = tellings(office, incident)
+    office.wait(hours=5)
+    office.wait(seconds=1)
+    assert ("kim", "escalated") in news(office, incident, before)
+
+
+def test_whoever_takes_the_command_has_taken_the_incident(trouble: Trouble) -> None:
+    office, incident = trouble.office, trouble.incident
+    office.wait(seconds=1)
+    acknowledge(office, incident)
+    before = tellings(office, incident)
+    hand_over(office, incident, KIM, by=KIM)
+    office.wait(seconds=1)
+    assert response(office, incident).acknowledged_by == KIM.id
+    assert news(office, incident, before) == []
+
+
+def test_a_command_that_comes_back_is_taken_again(trouble: Trouble) -> None:
+    office, incident = trouble.office, trouble.incident
+    office.wait(seconds=1)
+    acknowledge(office, incident)
+    for to in (KIM, LEE, KIM):
+        before = tellings(office, incident)
+        hand_over(office, incident, to)
+        office.wait(seconds=1)
+        expected = [] if to == LEE else [("kim", "handed_over")]
+        assert news(office, incident, before) == expected
+        acknowledge(office, incident, to)
+        office.wait(minutes=1)

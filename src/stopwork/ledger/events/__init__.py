@@ -93,6 +93,7 @@ from stopwork.ledger.events.reading_again import ItemsReadAgain
 from stopwork.ledger.events.reports import SignalAssigned, SignalRepeated, ToolsTraced
 from stopwork.ledger.events.telling import (
     AcknowledgementLapsed,
+    CommandHandedOver,
     IncidentAcknowledged,
     ResponseBegan,
     ResponseEscalated,
@@ -152,6 +153,7 @@ __all__ = [
     "CallFinished",
     "ChangesFed",
     "CheckAnswered",
+    "CommandHandedOver",
     "ContainmentAssigned",
     "ContainmentLooked",
     "ContainmentProposed",

@@ -46,6 +46,15 @@ class AcknowledgementLapsed(Event, tag="response.lapsed"):
     due_at: datetime
 
 
+class CommandHandedOver(Event, tag="response.handed_over"):
+    """``person`` was given the command and has not taken it yet; until then nobody counts as having taken the incident."""
+
+    incident: str
+    workflow: str
+    person: str
+    due_at: datetime
+
+
 class ResponseEscalated(Event, tag="response.escalated"):
     """Nobody took the incident, so the next ``step`` of the chain is asked as well; ``role`` names it."""
 

@@ -83,7 +83,8 @@ def _role_handed_over(entry: e.Entry, event: e.RoleHandedOver) -> Iterator[Chang
         readers = incident.readers
         if incident.private and event.after not in readers:
             readers = (*readers, event.after)
-        return replace(incident, readers=readers, **{event.role: event.after})
+        since = entry.at if event.role == "commander" else incident.commanded_since
+        return replace(incident, readers=readers, commanded_since=since, **{event.role: event.after})
 
     yield Update(r.Incident, event.incident, handed)
 

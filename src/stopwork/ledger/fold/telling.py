@@ -58,6 +58,24 @@ def _acknowledgement_lapsed(entry: e.Entry, event: e.AcknowledgementLapsed) -> I
     )
 
 
+@on(e.CommandHandedOver)
+def _command_handed_over(entry: e.Entry, event: e.CommandHandedOver) -> Iterator[Change]:
+    def awaiting(response: r.Response) -> r.Response:
+        return replace(
+            response,
+            acknowledged_by="",
+            acknowledged_at=None,
+            lapsed_at=entry.at,
+            due_at=event.due_at,
+            step=0,
+            role="",
+            stepped_at=entry.at,
+            told=tuple(dict.fromkeys((*response.told, event.person))),
+        )
+
+    yield Update(r.Response, event.incident, awaiting)
+
+
 @on(e.ResponseEscalated)
 def _response_escalated(entry: e.Entry, event: e.ResponseEscalated) -> Iterator[Change]:
     def escalated(response: r.Response) -> r.Response:

@@ -60,7 +60,7 @@ class Signal(Record):
 class Incident(Record):
     """The one record of an incident. ``id`` is ``AI-INC-YYYY-MMDD-NNN``, by the UTC day of opening.
 
-    ``rule`` is the alert rule that opened or proposed it by itself. ``merged`` are the incidents that went into this one, ``split`` those
+    ``commanded_since`` is when its command was handed over last. ``rule`` is the alert rule that opened or proposed it by itself. ``merged`` are the incidents that went into this one, ``split`` those
     that came out of it; ``causes`` are those that the merged ones had, besides its own ``cause``. A ``practice`` one is a drill: it counts nowhere, and nobody outside hears of it.
     A ``private`` one is seen by its ``readers`` and by administrators, and for everybody else there is none.
     """
@@ -104,6 +104,7 @@ class Incident(Record):
     reenabled_at: datetime | None = None
     prepared_at: datetime | None = None
     closed_at: datetime | None = None
+    commanded_since: datetime | None = None
     rule: str = ""
     merged_into: str | None = None
     merged: tuple[str, ...] = ()

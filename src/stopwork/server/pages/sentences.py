@@ -187,6 +187,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.AcknowledgementLapsed: lambda it: (
         f"Nothing has happened since {it.since:%H:%M} UTC, so the acknowledgement of {it.person} has lapsed"
     ),
+    e.CommandHandedOver: lambda it: _asked("Asked to take the command", (it.person,), it.due_at),
     e.ResponseEscalated: lambda it: _asked(
         f"Escalated to {_low(it.role)}, because {it.why}", it.to, it.due_at
     ),
