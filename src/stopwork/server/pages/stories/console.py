@@ -11,13 +11,12 @@ from stopwork.incidents.pause import Impact, Proposal
 from stopwork.incidents.prepare import Preparedness, Readiness
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
-from stopwork.manifest.credentials import CredentialKind
 from stopwork.operations.holds import Pause, PauseState
-from stopwork.operations.inventory import ListedCredential
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.stories import aftermath as a
 from stopwork.server.pages.stories import proofs
 from stopwork.server.pages.stories import world as s
+from stopwork.server.pages.stories.credentials import CREDENTIALS
 
 changed = msgspec.structs.replace
 
@@ -304,36 +303,6 @@ def board_stories() -> Iterator[tuple[str, c.Context]]:
             points=(s.POINT, s.LATE_POINT),
         ),
     )
-
-
-CREDENTIALS = (
-    ListedCredential(
-        name="crm-token",
-        known_as="crm-integration",
-        kind=CredentialKind.SECRET,
-        system="crm",
-        permissions=("crm.accounts.write", "crm.tasks.write"),
-        tools=(),
-        triggers=(),
-        holder="kim@acme.test",
-        note=None,
-        hooks=("revoke-crm-token",),
-        others=("invoices", "onboarding"),
-    ),
-    ListedCredential(
-        name="mailbox",
-        known_as="mailbox",
-        kind=CredentialKind.OAUTH_GRANT,
-        system=None,
-        permissions=("mail.send",),
-        tools=(),
-        triggers=(),
-        holder=None,
-        note=None,
-        hooks=(),
-        others=(),
-    ),
-)
 
 
 def workflow_stories() -> Iterator[tuple[str, c.Context]]:
