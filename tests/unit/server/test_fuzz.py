@@ -107,6 +107,7 @@ class Told:
             "version": "1",
             "backfill": "backfill_0001",
             "system": "crm",
+            "digest": "sha256:" + 64 * "0",
             "signal": story.get("/v1/signals")[0]["id"],
             "webhook": "desk",
         }
