@@ -7,9 +7,11 @@ was written or an error. The journal names the digests (:class:`stopwork.ledger.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from abc import ABC, abstractmethod
 from collections import deque
@@ -133,12 +135,21 @@ class FolderBlobs(Blobs):
         return True
 
     def _pieces(self, name: str) -> Iterator[bytes]:
-        with self._path(name).open("rb") as file:
+        with open_regular(self._path(name)) as file:
             while piece := file.read(CHUNK_BYTES):
                 yield piece
 
     def _path(self, name: str) -> Path:
         return self.folder / name[:2] / name
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file to read it, or raise ``OSError`` where something else was put in its place: a pipe would be waited for without end."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return os.fdopen(handle, "rb")
 
 
 def hex_of(digest: str) -> str:

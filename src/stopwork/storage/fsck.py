@@ -27,7 +27,7 @@ from stopwork.ledger.merkle import MemoryNodes, Tree, leaf_hash
 from stopwork.ledger.notes import Checkpoint, read_checkpoint, verify
 from stopwork.ledger.records import BlobRef, Bundle, Record
 from stopwork.storage import statements
-from stopwork.storage.blobs import Blobs
+from stopwork.storage.blobs import Blobs, open_regular
 from stopwork.storage.connections import cause_of, translated
 from stopwork.storage.contents import fault_of, named
 from stopwork.storage.lines import FOUND_BY, Line, pages, said_by
@@ -401,7 +401,7 @@ class _Examination:
         for bundle in bundles:
             where, path = f"evidence file {bundle.path}", self._evidence / Path(bundle.path).name
             try:
-                with path.open("rb") as file:
+                with open_regular(path) as file:
                     found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
             except FileNotFoundError:
                 self._fault(where, f"is missing; {bundle.incident} was sealed into it")

@@ -163,3 +163,12 @@ def test_the_place_is_chosen_by_its_address(tmp_path: Path, bucket: dict[str, An
     for wrong in ("gs://evidence", "s3://", "https://evidence.test/x", "s3://a/.."):
         with pytest.raises(StopworkError, match=r"bucket|cannot be used"):
             open_blobs(wrong)
+
+
+def test_a_pipe_in_the_place_of_content_is_not_waited_for(tmp_path: Path) -> None:
+    kept = FolderBlobs(tmp_path).put(b"content")
+    (path,) = tmp_path.glob("*/*")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(Unavailable, match="it is no file"):
+        list(FolderBlobs(tmp_path).read(kept.digest))

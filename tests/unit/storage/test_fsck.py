@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -440,6 +441,10 @@ def test_evidence_files_are_compared_with_what_was_sealed(database: Path) -> Non
     bundle.unlink()
     assert fsck(database, evidence=evidence).faults == (
         Fault(where=f"evidence file {bundle.name}", what="is missing; AI-INC-1 was sealed into it"),
+    )
+    os.mkfifo(bundle)
+    assert fsck(database, evidence=evidence).faults == (
+        Fault(where=f"evidence file {bundle.name}", what="cannot be read: it is no file"),
     )
 
 
