@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
