@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stopwork.detect.prompt_injection import PromptInjection
 from stopwork.detect.registry import Watch, restore
@@ -48,6 +49,7 @@ def sent(
     suspicion: r.Suspicion | None = STEERED,
     approval: str | None = None,
     settled: bool = False,
+    also: tuple[r.Reason, ...] = (),
 ) -> Story:
     """Decide a call of ``mail.send``; ``settled`` when people have let it pass."""
     told = r.Reason(
@@ -59,7 +61,7 @@ def sent(
         effect=w.EffectKind.SEND,
         verdict=verdict,
         would=would,
-        reasons=(told,),
+        reasons=(told, *also),
         suspicion=suspicion,
         approval=approval,
     )
@@ -111,6 +113,39 @@ def test_what_people_have_let_pass_is_not_told_again() -> None:
 )
 def test_quiet(story: Story) -> None:
     assert findings(DETECTOR, story, RULES) == []
+
+
+DELEGATED = replace(STEERED, clues=(w.Clue.ADDRESS_IN_TEXT, w.Clue.DICTATED, w.Clue.DELEGATED), score=4.0)
+HOLDS_NOTHING = rules_of(load(MANIFEST.replace(", hold: source", "")).manifest)
+
+
+def test_what_the_task_leaves_to_items_is_logged_while_people_are_asked() -> None:
+    found = finding_of(DETECTOR, sent(Story(), "c1", suspicion=DELEGATED), HOLDS_NOTHING)
+    assert not found.alarming
+
+
+def test_it_is_alarming_once_people_have_refused_it() -> None:
+    story = sent(Story(), "c1", suspicion=DELEGATED, approval="appr_1")
+    refused = r.Reason(kind=w.ReasonKind.GATE, verdict=w.Verdict.DENY, text="", source="appr_1")
+    sent(story, "c1", suspicion=DELEGATED, approval="appr_1", verdict=w.Verdict.DENY, also=(refused,))
+    found = findings(DETECTOR, story, HOLDS_NOTHING)
+    assert [(each.alarming, each.facts["refused"]) for each in found] == [(False, False), (True, True)]
+
+
+def test_it_is_alarming_where_nobody_was_asked() -> None:
+    ran = sent(Story(), "c1", suspicion=DELEGATED, verdict=w.Verdict.ALLOW)
+    assert finding_of(DETECTOR, ran, HOLDS_NOTHING).alarming
+    observed = sent(Story(), "c1", suspicion=DELEGATED, verdict=w.Verdict.ALLOW, would=w.Verdict.WAIT)
+    assert not finding_of(DETECTOR, observed, HOLDS_NOTHING).alarming
+
+
+def test_many_items_of_one_source_have_one_cause_and_each_is_told() -> None:
+    story = Story()
+    for number in range(3):
+        sent(story, f"c{number}", suspicion=replace(STEERED, item=f"mail-{number}"))
+    found = findings(DETECTOR, story, RULES)
+    assert [each.facts["item"] for each in found] == ["mail-0", "mail-1", "mail-2"]
+    assert {each.key for each in found} == {"inbox"}
 
 
 def test_a_rule_that_is_off_tells_nothing() -> None:

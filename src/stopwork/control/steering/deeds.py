@@ -118,7 +118,7 @@ def deed_of(tool: str, effect: EffectKind) -> Deed:
     )
     verbs = family | own
     words = "|".join(re.escape(verb) for verb in sorted(verbs, key=len, reverse=True))
-    order = re.compile(rf"(?:^|[\n.,;:!?()\[\]<>\"'*>|-][\"' ]*|\b(?:{_LEADS}) )(?P<verb>{words})\b")
+    order = re.compile(rf"(?:^ *|[\n.,;:!?()\[\]<>\"'*>|-][\"' ]*|\b(?:{_LEADS}) )(?P<verb>{words})\b")
     return Deed(verbs, own, nouns, order)
 
 

@@ -150,12 +150,14 @@ def _following(read: Foreign, wanted: _Wanted, steered: Collection[str]) -> Iter
             (wanted.asked or wanted.delegated) and wanted.task is not None and _is_named(item, wanted.task)
         )
         left = _left_to(item, wanted)
-        taken = not relieved and bool(left) and all(is_alone(each, item) for each in left)
+        one_each = not relieved and bool(left) and all(is_alone(each, item) for each in left)
         own = {plain(value.text) for value in wanted.values}
         name = name_of(item, but_for=own)
         again = thing_of(read.record, name) in steered
         in_data = any(value.address and plain(value.text) in item.data for value in wanted.values)
         for text in item.texts:
+            # Nobody is asked to take anything from where it is hidden.
+            taken = one_each and not hidden(text)
             found = _in_text(text, wanted, expected=relieved or taken, again=again)
             if found is None or not found.clues:
                 continue
