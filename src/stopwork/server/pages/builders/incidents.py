@@ -35,6 +35,8 @@ QUIET: Final = frozenset(
         "incident.paused",
         "incident.update_scheduled",
         "message.attempted",
+        "telling.planned",
+        "telling.attempted",
         "evidence.viewed",
     }
 )
