@@ -1,4 +1,4 @@
-"""The quiet month of the bench: its first night passes through a whole installation without an alarm, a mishap in them does not, and each type has one."""
+"""The quiet month of the bench: its first day of work passes through a whole installation without an alarm, a mishap in them does not, and each type has one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def company(tmp_path: Path) -> Iterator[Company]:
     company.close()
 
 
-def test_the_first_night_passes_without_an_alarm(company: Company) -> None:
+def test_the_first_working_day_begins_without_an_alarm(company: Company) -> None:
     month.plan(company, month.Skipped())
-    company.live_until(month.BEGIN + timedelta(hours=30, minutes=50))
-    assert company.calls >= 5
+    company.live_until(month.BEGIN + timedelta(hours=34))
+    assert company.calls >= 90
     assert company.incidents() == []
 
 

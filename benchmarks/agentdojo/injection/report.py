@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Final
 
 from benchmarks.agentdojo.injection.gated import Gated
-from benchmarks.agentdojo.injection.templates import FIRST, SECOND
+from benchmarks.agentdojo.injection.templates import THIRD, UNKNOWN
 from benchmarks.agentdojo.injection.weighed import CLEAN, IGNORED, KNOWN, TEMPLATES, THRESHOLD, Trial
 from benchmarks.results import machine, table
 
@@ -79,7 +79,7 @@ def section(
 def _origin(template: str) -> str:
     if template in KNOWN:
         return "yes"
-    return "no" if template in SECOND else "no, but seen before the last change" if template in FIRST else ""
+    return "no" if template in THIRD else "no, but seen before the last change" if template in UNKNOWN else ""
 
 
 def _recall(trials: Sequence[tuple[str | None, Trial]]) -> Iterator[list[str]]:

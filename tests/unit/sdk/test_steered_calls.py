@@ -17,6 +17,7 @@ from stopwork.operations import approvals, manifests
 from stopwork.operations.installation import Installation
 from stopwork.sdk import CallDenied, CallWaiting, Stopwork
 from stopwork.sdk.embedded import LocalDesk
+from stopwork.storage.fsck import fsck
 from stopwork.worker.crew import Crew
 from tests.support.office import DANA, LEE, START
 
@@ -106,6 +107,30 @@ def test_it_waits_and_the_approver_reads_the_passage(room: Room) -> None:
     room.store.write(lambda tx: approvals.decide(tx, approval=asked.id, approve=True), actor=DANA)
     room.guard.resume(waiting.value.call)
     assert room.sent == [THIEF], "a person has let it pass"
+
+
+def test_what_people_have_let_pass_is_known_in_every_later_run(room: Room) -> None:
+    room.apply()
+    with pytest.raises(CallWaiting) as waiting:
+        follow(room)
+    (asked,) = room.look(Approval)
+    room.store.write(lambda tx: approvals.decide(tx, approval=asked.id, approve=True), actor=DANA)
+    room.guard.resume(waiting.value.call)
+    assert [run.steered for run in room.look(Run)] == [()], "it followed nothing that people did not know"
+    follow(room)
+    assert room.sent == [THIEF, THIEF]
+    assert fsck(room.store).faults == ()
+
+
+def test_what_people_refuse_is_not_known(room: Room) -> None:
+    room.apply()
+    with pytest.raises(CallWaiting):
+        follow(room)
+    (asked,) = room.look(Approval)
+    room.store.write(lambda tx: approvals.decide(tx, approval=asked.id, approve=False, note="no"), actor=DANA)
+    assert len(room.look(Run)[0].steered) == 1
+    with pytest.raises(CallWaiting):
+        follow(room)
 
 
 def test_it_is_told_once_as_a_signal_and_the_item_is_what_is_put_in_quarantine_first(room: Room) -> None:

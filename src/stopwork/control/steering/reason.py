@@ -22,6 +22,7 @@ _SAYS: Final = {
     Clue.DICTATED: "the text asks for just this, with these values",
     Clue.DEED_NAMED: "the text asks for such a thing to be done",
     Clue.UNREADABLE: "the passage is in a language that cannot be told here, and may ask for it",
+    Clue.NO_TASK: "the run was begun without a task, which would tell whether it was asked for",
     Clue.NOT_ASKED: "the task does not ask for it",
     Clue.SPEAKS_TO_AGENT: "the text speaks to an agent",
     Clue.HIDDEN: "it was hidden there",

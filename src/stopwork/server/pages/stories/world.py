@@ -99,6 +99,7 @@ RUN = r.Run(
     started_at=ago(minutes=14, seconds=20),
     finished_at=ago(minutes=12, seconds=2),
     by=AGENT,
+    task="Set the renewal risk of every account, and make a task for each that we may lose.",
     runtime={
         "agent": "renewal-risk 1.4.0",
         "model": "scripted",
@@ -148,6 +149,8 @@ RUNNING = msgspec.structs.replace(
     error=None,
     attempt=1,
     started_at=ago(seconds=40),
+    task="",
+    foreign=("call_0001",),
 )
 
 _BASE_CALL = r.Call(
