@@ -1,7 +1,8 @@
 """Which guarded call made a change that a system tells of: a call that was permitted, ran at that time, and was at that object.
 
 A call explains no more than it can have done: what was deleted is explained by a deletion, and what was created by a creation. A call of which
-nobody saw what it changed explains any change that its tool can make.
+nobody saw what it changed explains any change that its tool can make. A tool that declares no object is at work in its own system, by its name
+or by what the manifest says of it; where that is not known, it is at work where no other tool is.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import Final
 
 from stopwork.ledger.records import Call, Effect, FeedChange
 from stopwork.ledger.words import EffectKind, Operation, Outcome, Verdict
+from stopwork.manifest.model import Manifest
 from stopwork.manifest.tools import Tool
 
 _ONLY_BY_ITSELF: Final = (Operation.CREATED, Operation.DELETED)
+_OF_OBJECTS: Final = (EffectKind.CREATE, EffectKind.UPDATE, EffectKind.DELETE)
 
 
 def same_kind(told: Operation, seen: Operation) -> bool:
@@ -30,14 +33,21 @@ def was_going_on(call: Call, at: datetime, within: timedelta) -> bool:
     return began - within <= at and (ended is None or at <= ended + within)
 
 
-def can_have(tool: Tool, change: FeedChange) -> bool:
+def can_have(manifest: Manifest, name: str, change: FeedChange) -> bool:
     """Answer whether calls of a tool make changes of this kind, as far as the manifest tells."""
+    tool = manifest.tools[name]
     if not tool.writes:
         return False
     place = (change.object.system, change.object.type)
     if {place[0], "/".join(place)} & set(tool.also):
         return True
-    if tool.object is not None and (tool.object.system, tool.object.type) != place:
+    if tool.object is None:
+        # To send something is no change of what other tools are there to change.
+        if not writes_to(manifest, name, change.system) or (
+            tool.effect not in _OF_OBJECTS and change.system in _declared(manifest)
+        ):
+            return False
+    elif (tool.object.system, tool.object.type) != place:
         return False
     match change.operation:
         case Operation.DELETED:
@@ -48,9 +58,25 @@ def can_have(tool: Tool, change: FeedChange) -> bool:
             return tool.effect is not EffectKind.CREATE
 
 
-def writes_to(tool: Tool, system: str) -> bool:
-    """Answer whether calls of a tool change this system, as far as the manifest tells."""
-    return tool.writes and (tool.object is None or tool.object.system == system)
+def writes_to(manifest: Manifest, name: str, system: str) -> bool:
+    """Answer whether calls of a tool are at work in this system, as far as the manifest tells."""
+    tool = manifest.tools[name]
+    if not tool.writes:
+        return False
+    if tool.object is not None:
+        return tool.object.system == system
+    declared = _declared(manifest)
+    own = {each.partition("/")[0] for each in tool.also}
+    if tool.undo is not None and tool.undo.system is not None:
+        own.add(tool.undo.system)
+    if (named := name.partition(".")[0]) in declared | manifest.identities.keys():
+        own.add(named)
+    return system in own if own else system not in declared
+
+
+def _declared(manifest: Manifest) -> set[str]:
+    """Answer the systems of the objects that the manifest's tools change."""
+    return {tool.object.system for tool in manifest.tools.values() if tool.writes and tool.object is not None}
 
 
 def explains(call: Call, tool: Tool, change: FeedChange, within: timedelta) -> bool:

@@ -126,5 +126,4 @@ def _is_of(
     if operation is not None:
         return same_kind(change.operation, operation)
     # Only that it is about to run is known; without its tool this is believed.
-    tool = manifest.tools.get(start.tool) if start else None
-    return tool is None or can_have(tool, change)
+    return start is None or start.tool not in manifest.tools or can_have(manifest, start.tool, change)

@@ -213,14 +213,14 @@ def _explained(calls: _Calls, change: FeedChange, agents: Mapping[str, Manifest]
             call = calls.view.get(Call, effect.call) if effect.workflow == workflow else None
             if call is not None and was_going_on(call, change.at, within) and made(effect, change):
                 return replace(change, call=call.id)
-        tools = [name for name, tool in manifest.tools.items() if can_have(tool, change)]
+        tools = [name for name in manifest.tools if can_have(manifest, name, change)]
         for call in calls.around(change, workflow, tools, within):
             if explains(call, manifest.tools[call.tool], change, within):
                 return replace(change, call=call.id, refused=None, beside=None)
             if call.verdict is not Verdict.ALLOW and _names(call, change):
                 change = replace(change, refused=change.refused or call.id)
         if not tools:
-            others = [name for name, tool in manifest.tools.items() if writes_to(tool, change.system)]
+            others = [name for name in manifest.tools if writes_to(manifest, name, change.system)]
             for call in calls.around(change, workflow, others, within):
                 if call.verdict is Verdict.ALLOW and was_going_on(call, change.at, within):
                     change = replace(change, beside=change.beside or call.id)

@@ -92,6 +92,48 @@ def test_a_guarded_call_explains_its_change(office: Office) -> None:
     assert not signals(office)
 
 
+CHATTY = DECLARED.replace(
+    "tools:\n", "tools:\n  chat.post: {effect: send}\n  notify: {effect: send}\n"
+).replace(f"{{crm: [{IDENTITY}]}}", f"{{crm: [{IDENTITY}], chat: [{IDENTITY}], pager: [{IDENTITY}]}}")
+
+
+@pytest.mark.parametrize("tool", ["chat.post", "notify"])
+@pytest.mark.parametrize("kind", ["account", "contact"])
+@pytest.mark.parametrize("operation", [Operation.MODIFIED, Operation.CREATED])
+def test_what_was_sent_explains_no_change_in_a_system_of_other_tools_objects(
+    tmp_path: Path, tool: str, kind: str, operation: Operation
+) -> None:
+    with Office(tmp_path, manifest=CHATTY) as office:
+        posted = office.do(office.begin(), tool, text="done")
+        assert posted.call
+        feed(office, told(office, "1", object={"type": kind, "id": "acme"}, operation=operation))
+        assert (change(office, "1").call, change(office, "1").beside) == (None, None)
+        office.wait(minutes=5)
+        [signal] = signals(office)
+        assert signal.incident is not None
+
+
+@pytest.mark.parametrize(("tool", "system"), [("chat.post", "chat"), ("notify", "pager")])
+def test_what_was_sent_explains_what_its_own_system_tells(tmp_path: Path, tool: str, system: str) -> None:
+    """A tool whose name does not say its system is at work where no other tool is."""
+    with Office(tmp_path, manifest=CHATTY) as office:
+        posted = office.do(office.begin(), tool, text="done")
+        of_it = told(office, "1", object={"type": "message", "id": "m-1"}, operation=Operation.CREATED)
+        feed(office, of_it, system=system, actor=Principal(kind=PrincipalKind.FEED, id=system))
+        known = office.read(lambda view: view.need(FeedChange, f"{system}/1"))
+        assert known.call == posted.call
+        office.wait(minutes=5)
+        assert not signals(office)
+
+
+def test_an_update_that_declares_no_object_explains_a_change_in_its_own_system(tmp_path: Path) -> None:
+    bare = DECLARED.replace("    object: {system: crm, type: discount, id: args.account_id}\n", "")
+    with Office(tmp_path, manifest=bare) as office:
+        permit = office.do(office.begin(), "crm.set_discount", account_id="acme", percent="5")
+        feed(office, told(office, "1"))
+        assert change(office, "1").call == permit.call
+
+
 def test_a_call_in_flight_explains_its_change(office: Office) -> None:
     permit = office.ask(office.begin(), "crm.update_account", account_id="acme", renewal="2026-07-02")
     office.attempt(permit)
