@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,11 +48,19 @@ class Command:
 
     def do(self, facts: Facts) -> Answer:
         """Run it once and wait for its end."""
+        with (
+            tempfile.TemporaryFile() as given
+        ):  # not a pipe: a program that does not read it is not waited for
+            given.write(msgspec.json.encode(facts))
+            given.seek(0)
+            return self._run(facts, given)
+
+    def _run(self, facts: Facts, given: IO[bytes]) -> Answer:
         try:
             argv = [argument(each, facts) for each in self._argv]
             process = subprocess.Popen(
                 argv,
-                stdin=subprocess.PIPE,
+                stdin=given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=self._env,
@@ -63,11 +72,10 @@ class Command:
         except OSError as error:
             return Answer(ended=Ended.NO, said=f"{self._name} cannot be run: {error.strerror}")
         with process:
-            return self._ended(process, msgspec.json.encode(facts))
+            return self._ended(process)
 
-    def _ended(self, process: subprocess.Popen[bytes], given: bytes) -> Answer:
+    def _ended(self, process: subprocess.Popen[bytes]) -> Answer:
         output, errors = _Tail(process.stdout), _Tail(process.stderr)
-        _give(process.stdin, given)
         try:
             code = process.wait(self.within_s)
         except subprocess.TimeoutExpired:
@@ -77,31 +85,37 @@ class Command:
             output.close()
             errors.close()
         if code == 0:
-            return Answer(
-                ended=Ended.YES, said=f"{self._name} ended with 0", code=0, content=_json(output.found)
-            )
+            return Answer(ended=Ended.YES, said=f"{self._name} ended with 0", code=0, content=output.content)
         last = self._redactor.last_line((output.text, errors.text))
         said = f"{self._name} ended with {code}" + (f": {last}" if last else "")
         if code < 0:
             return Answer(ended=Ended.UNKNOWN, said=said)
-        return Answer(ended=Ended.NO, said=said, code=code, content=_json(output.found))
+        return Answer(ended=Ended.NO, said=said, code=code, content=output.content)
 
 
 class _Tail:
-    """Reads a pipe to its end, so that its writer never waits, and keeps as much of it as may be kept.
+    """Reads a pipe to its end, so that its writer never waits, and keeps the last of it, as much as may be kept.
 
     It has a handle of its own: a program that has left its session may keep the pipe open for longer than it is waited for.
     """
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
-        self.found = b""
+        self._found = b""
+        self._is_whole = True
         self._handle = os.dup(pipe.fileno()) if pipe is not None else -1
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     @property
     def text(self) -> str:
-        return self.found.decode(errors="replace")
+        # A line that is not there from its beginning may begin within a secret.
+        known = self._found if self._is_whole else self._found.partition(b"\n")[2]
+        return known.decode(errors="replace")
+
+    @property
+    def content(self) -> object:
+        """What was printed, as JSON, or nothing where it is none."""
+        return _json(self._found) if self._is_whole else None
 
     def close(self) -> None:
         self._thread.join(_DRAINED_WITHIN_S)
@@ -111,18 +125,11 @@ class _Tail:
             return
         try:
             while chunk := os.read(self._handle, _READ_BYTES):
-                self.found = (self.found + chunk)[:MAX_ANSWER_BYTES]
+                self._found += chunk
+                if len(self._found) > MAX_ANSWER_BYTES:
+                    self._found, self._is_whole = self._found[-MAX_ANSWER_BYTES:], False
         finally:
             os.close(self._handle)
-
-
-def _give(pipe: IO[bytes] | None, content: bytes) -> None:
-    """Write what the command is told; one that does not read it is none the worse."""
-    if pipe is None:
-        return
-    with contextlib.suppress(BrokenPipeError):
-        pipe.write(content)
-        pipe.close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -21,7 +21,7 @@ from stopwork.hooks.command import Command
 from stopwork.hooks.expecting import Expect, require_pointer
 from stopwork.hooks.filling import names_in, require_facts
 from stopwork.hooks.redacting import Redactor
-from stopwork.hooks.sql import Statement
+from stopwork.hooks.sql import MAX_ROWS, Statement
 from stopwork.hooks.web import HttpCall, Webhook
 from stopwork.incidents.offers import HOLD, HookOffer
 from stopwork.kernel.clock import Clock
@@ -162,6 +162,10 @@ class _Given(Struct, frozen=True, kw_only=True):
         if isinstance(probe, SqlDoing) and probe.expect.rows is None and not probe.expect.json:
             hint = "Write `expect: {rows: 0}`, or `json:` with what has to stand in which row."
             raise _wrong(f"{name}.probe.expect", "a statement that runs shows nothing by itself", hint)
+        if probe is not None and (probe.expect.rows or 0) > MAX_ROWS:
+            raise _wrong(
+                f"{name}.probe.expect.rows", f"no more than {MAX_ROWS} rows are read", "Let it count."
+            )
         return cls(doing=doing, serves=serves, probe=probe)
 
 

@@ -51,7 +51,7 @@ class Statement:
             with self._engine.connect() as connection, self._limited(connection):
                 result = connection.execute(self._statement, words)
                 found = (
-                    [dict(row) for row in result.mappings().fetchmany(MAX_ROWS)]
+                    [dict(row) for row in result.mappings().fetchmany(MAX_ROWS + 1)]
                     if result.returns_rows
                     else []
                 )
@@ -64,9 +64,10 @@ class Statement:
                 ended=Ended.UNKNOWN if committing else Ended.NO, said=f"the database refused it: {told}"
             )
         noun = "row" if rows == 1 else "rows"
+        many = f"more than {MAX_ROWS}" if len(found) > MAX_ROWS else str(rows)
         return Answer(
             ended=Ended.YES,
-            said=f"the statement was about {rows} {noun}",
+            said=f"the statement was about {many} {noun}",
             code=0,
             content=_plain(found),
             rows=rows,

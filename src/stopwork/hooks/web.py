@@ -80,7 +80,8 @@ def asked(
         return Answer(ended=Ended.UNKNOWN, said=redactor.told(error.detail))
     said = f"{method} at {web.host_of(url)} answered {answer.status}"
     if not 200 <= answer.status < 300:
-        if told := redactor.told(answer.text):
+        # Whole: a secret that is cut is not known for one.
+        if told := redactor.told(answer.content.decode(errors="replace")):
             said = f"{said}: {told}"
         ended = Ended.UNKNOWN if answer.status >= _FAILS else Ended.NO
     else:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from time import monotonic
-from typing import NamedTuple
+import contextlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from threading import Thread
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 
 from stopwork.kernel.errors import Invalid, Unavailable
+
+#: How much longer a whole answer is waited for than each part of it, so that a part that is late says so itself.
+_GRACE_S: Final = 0.25
 
 
 class Unreached(Unavailable):
@@ -42,22 +47,41 @@ def ask(
 
     ``Unreached`` when the place was told nothing, ``Unavailable`` when it may have been told and no whole answer came in time.
     """
-    until = monotonic() + within_s
+    answered: Future[Answer] = Future()
+    with httpx.Client(
+        timeout=within_s, follow_redirects=False
+    ) as client:  # its end is that of what it still asks
+        request = client.build_request(method, url, content=content, headers=dict(headers))
+        # The client counts each step by itself, and a place, or a name server, can take any number of them.
+        Thread(
+            target=_settle, args=(answered, lambda: _ask(client, request, most_bytes)), daemon=True
+        ).start()
+        try:
+            return answered.result(within_s + _GRACE_S)
+        except TimeoutError:
+            raise Unavailable(
+                f"{host_of(url)} has not answered whole within {within_s:g} s", hint="Look into its log."
+            ) from None
+
+
+def _settle(answered: Future[Answer], ask: Callable[[], Answer]) -> None:
     try:
-        with httpx.stream(
-            method, url, content=content, headers=dict(headers), timeout=within_s, follow_redirects=False
-        ) as response:
+        answered.set_result(ask())
+    except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
+        answered.set_exception(error)
+
+
+def _ask(client: httpx.Client, request: httpx.Request, most_bytes: int) -> Answer:
+    url = str(request.url)
+    try:
+        response = client.send(request, stream=True)
+        with contextlib.closing(response):
             found = b""
             for chunk in response.iter_bytes():
                 found += chunk
                 if len(found) > most_bytes:
                     raise Unavailable(
                         f"{host_of(url)} answered more than {most_bytes} bytes", hint="Check its address."
-                    )
-                if monotonic() > until:
-                    raise Unavailable(
-                        f"{host_of(url)} has not answered whole within {within_s:g} s",
-                        hint="Look into its log.",
                     )
             media_type = response.headers.get("content-type", "").partition(";")[0].strip()
             return Answer(response.status_code, media_type, found)
