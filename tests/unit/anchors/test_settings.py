@@ -78,7 +78,7 @@ witness: {{kind: witness, url: "https://witness.acme.test", key: "{witness}"}}
         ),
         ({"a": {"kind": "webhook", "url": "https://x", "secret": "env:GONE"}}, "a.secret", "GONE is not set"),
         ({"a": {"kind": "mail", "to": []}}, "a.to", "empty"),
-        ({"a": {"kind": "mail", "to": ["dana"]}}, "a.to", "no address"),
+        ({"a": {"kind": "mail", "to": ["dana"]}}, "a.to", "not one address"),
         ({"a": {"kind": "store", "url": "https://x"}}, "a.url", "not the address of a bucket"),
         (
             {"a": {"kind": "store", "url": "s3://x", "options": {"colour": "red"}}},
