@@ -33,12 +33,14 @@ from stopwork.ledger.events import (
     Entry,
     ItemAttempted,
     ItemFinished,
+    ManifestApplied,
     ToolsTraced,
 )
 from stopwork.ledger.records import FeedChange, Record
 from stopwork.ledger.words import (
     EffectKind,
     IncidentType,
+    Mode,
     Outcome,
     ReasonKind,
     Severity,
@@ -94,6 +96,7 @@ class ApprovalBypass(Detector[State]):
         EffectsObserved,
         ItemAttempted,
         ItemFinished,
+        ManifestApplied,
         ToolsTraced,
     )
     state_type = State
@@ -126,6 +129,8 @@ class ApprovalBypass(Detector[State]):
                 state = replace(state, fed=feeds.repaired(state.fed, str(event.object), entry.at, rules))
             case ChangesFed():
                 state = replace(state, fed=feeds.told(state.fed, event, rules))
+            case ManifestApplied():
+                state = replace(state, traced=traces.heard(state.traced, event.workflow, entry.at))
             case ToolsTraced():
                 state = replace(state, traced=traces.told(state.traced, event, entry.at))
         return state, ()
@@ -300,7 +305,8 @@ def _of_spans(spans: list[traces.Span], rules: Rulebook) -> Iterable[Finding]:
     declared, alert = manifest.tools.get(name), manifest.alerts.approval_bypass
     if declared is not None and not declared.writes:
         return
-    # A tool by another name than the manifest's may be the framework's own, or one that only reads.
+    # A tool by another name than the manifest's may be the framework's own, or one that only reads; where the guard only observes, nothing is got past.
+    grave = declared is not None and manifest.mode is Mode.ENFORCE
     what = name if declared else f"{name}, which the manifest does not declare,"
     yield Finding(
         type=IncidentType.APPROVAL_BYPASS,
@@ -320,9 +326,9 @@ def _of_spans(spans: list[traces.Span], rules: Rulebook) -> Iterable[Finding]:
             "service": last.tool.service,
         }
         | (_tool_facts(manifest, [name]) if declared else {}),
-        hold=hold_of(alert) if declared else None,
-        severity=at_least(alert, Severity.SEV1 if declared else Severity.SEV3),
-        alarming=declared is not None or insists(alert),
+        hold=hold_of(alert) if grave else None,
+        severity=at_least(alert, Severity.SEV1 if grave else Severity.SEV3),
+        alarming=grave or insists(alert),
     )
 
 

@@ -1,7 +1,8 @@
 """Tool calls that an agent's traces tell of, and of which the guard was never asked at that time.
 
 It is remembered in which minutes the guard was asked about each tool, whatever it answered: a refused call leaves a span as well. So what an agent does past the
-guard while it uses the same tool through it is not seen here; the feed of the system sees it.
+guard while it uses the same tool through it is not seen here; the feed of the system sees it. An agent that asks the guard about nothing at all is seen from the moment
+on at which its workflow was registered.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from stopwork.ledger.records import Record, TracedTool
 
 MOST_MINUTES: Final = 8_192
 MOST_SPANS: Final = 2_048
+MOST_WORKFLOWS: Final = 1_024
 MINUTE_S: Final = 60
 LONGEST: Final = timedelta(hours=1)
 """A trace may say that a call took years; the guard was asked when it began."""
@@ -32,11 +34,22 @@ class Span(Record):
 
 
 class Traced(Record):
-    """``asked`` are the minutes in which the guard was asked about a tool, from ``since`` on; ``spans`` are those not explained yet."""
+    """``asked`` are the minutes in which the guard was asked about a tool, ``since`` the time before which some are forgotten.
+
+    ``heard`` says when a workflow was first heard of; ``spans`` are those not explained yet.
+    """
 
     asked: Table[int] = Table()
+    heard: Table[datetime] = Table()
     since: datetime | None = None
     spans: Table[Span] = Table()
+
+
+def heard(traced: Traced, workflow: str, at: datetime) -> Traced:
+    """Answer the state after something was heard of a workflow: before it was registered nobody can have asked the guard."""
+    if workflow in traced.heard:
+        return traced
+    return replace(traced, heard=traced.heard.put(workflow, at, at_most=MOST_WORKFLOWS))
 
 
 def asked(traced: Traced, workflow: str, tool: str, at: datetime) -> Traced:
@@ -45,11 +58,13 @@ def asked(traced: Traced, workflow: str, tool: str, at: datetime) -> Traced:
     about = _about(workflow, tool, minute)
     if about in traced.asked:
         return traced
-    since = traced.since or at
+    since = traced.since
     if len(traced.asked) >= MOST_MINUTES:
         # What is forgotten with the oldest line cannot be judged any more.
         oldest = next(iter(traced.asked.values()))
-        since = max(since, datetime.fromtimestamp((oldest + 1) * MINUTE_S, at.tzinfo))
+        forgotten = datetime.fromtimestamp((oldest + 1) * MINUTE_S, at.tzinfo)
+        since = max(since or forgotten, forgotten)
+    traced = heard(traced, workflow, at)
     return replace(traced, asked=traced.asked.put(about, minute, at_most=MOST_MINUTES), since=since)
 
 
@@ -73,10 +88,13 @@ def due(
 
 
 def _is_known(traced: Traced, span: Span, within: timedelta | None) -> bool:
-    if within is None or traced.since is None or span.tool.began_at - within < traced.since:
+    heard_at, began_at = traced.heard.get(span.workflow, traced.since), span.tool.began_at
+    if within is None or heard_at is None or began_at < heard_at:
         return True
-    ended_at = min(span.tool.ended_at, span.tool.began_at + LONGEST)
-    first = int((span.tool.began_at - within).timestamp()) // MINUTE_S
+    if traced.since is not None and began_at - within < traced.since:
+        return True
+    ended_at = min(span.tool.ended_at, began_at + LONGEST)
+    first = int((began_at - within).timestamp()) // MINUTE_S
     last = int((ended_at + within).timestamp()) // MINUTE_S
     minutes = range(first, last + 1)
     return any(_about(span.workflow, span.tool.tool, minute) in traced.asked for minute in minutes)

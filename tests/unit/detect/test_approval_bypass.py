@@ -31,6 +31,10 @@ LATER = timedelta(minutes=10)
 class Tale(Story):
     """A journal with gates and feeds in it."""
 
+    def applied(self) -> Tale:
+        super().applied()
+        return self
+
     def gated(self, call: str, **more: object) -> Tale:
         given = {"tool": "mail.send", "effect": w.EffectKind.SEND, "reasons": (GRANTED,)} | more
         self.call(call, **given)  # type: ignore[arg-type]
@@ -195,6 +199,15 @@ CASES: dict[str, tuple[Callable[[Tale], Story], list[str]]] = {
         ["crm.update_account"],
     ),
     "traced before the guard is heard of": (lambda s: s.asked("A").wait(hours=1).traced("1").asked("B"), []),
+    "traced, and the guard was never asked about anything": (
+        lambda s: s.applied().traced("1"),
+        ["crm.update_account"],
+    ),
+    "traced, from before its workflow was registered": (
+        lambda s: s.applied().traced("1", ago=timedelta(minutes=1)),
+        [],
+    ),
+    "traced, and nothing was ever heard of the workflow": (lambda s: s.traced("1"), []),
     "traced, and refused": (lambda s: s.asked("A").wait(hours=1).asked("B", Verdict.DENY).traced("1"), []),
     "traced, and failed": (lambda s: s.asked("A").wait(hours=1).traced("1", error="no"), []),
     "traced, and only read": (lambda s: s.asked("A").wait(hours=1).traced("1", "crm.list_accounts"), []),
@@ -257,6 +270,12 @@ def test_nothing_is_held_for_a_workflow_that_is_only_observed() -> None:
     rules = rules_of(manifest(tools=TOOLS, alerts={"approval_bypass": {"hold": "tool"}}))
     [found] = found_in(Tale().gated("A", reasons=(GATED,), would=Verdict.WAIT).outcome("A"), rules)
     assert found.hold is None
+
+
+def test_what_traces_tell_of_a_workflow_that_is_only_observed_is_logged() -> None:
+    rules = rules_of(manifest(tools=TOOLS, mode="observe", alerts={"approval_bypass": {}}))
+    [found] = found_in(Tale().applied().traced("1"), rules)
+    assert (found.alarming, found.severity) == (False, Severity.SEV3)
 
 
 def test_a_rule_that_is_off_finds_nothing() -> None:

@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from stopwork.ledger.events import ToolsTraced, name_of
-from stopwork.ledger.records import Signal, TracedTool
-from stopwork.ledger.words import SignalKind
+from stopwork.ledger.records import Incident, Signal, TracedTool
+from stopwork.ledger.words import IncidentType, Severity, SignalKind
 from stopwork.server import otlp
 from tests.support.office import AGENT, WORKFLOW
 from tests.unit.server.house import FEED, OTHER, REPORTER, House, house
@@ -318,3 +318,27 @@ def test_many_tools_are_several_entries(opened: House) -> None:
         250,
         100,
     ]
+
+
+@pytest.mark.parametrize(("tool", "grave"), [("crm.update_account", True), ("crm.read_account", False)])
+def test_a_tool_that_a_trace_tells_of_is_found_where_the_guard_was_never_asked(
+    opened: House, tool: str, grave: bool
+) -> None:
+    exporter = OTLPSpanExporter(
+        endpoint=f"{opened.url}/v1/traces",
+        headers={"authorization": f"Bearer {opened.tokens[AGENT.id]}"},
+    )
+    provider = TracerProvider(resource=Resource({"service.name": "renewal-agent"}))
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with provider.get_tracer("an agent").start_as_current_span(f"execute_tool {tool}") as told:
+        told.set_attribute("gen_ai.operation.name", "execute_tool")
+        told.set_attribute("gen_ai.tool.name", tool)
+    provider.shutdown()
+    assert [found.tool for _, found in traced(opened)] == [tool]
+    opened.office.wait(minutes=1)
+    opened.office.wait(minutes=2)
+    signals = opened.office.read(lambda view: list(view.each(Signal)))
+    incidents = opened.office.read(lambda view: list(view.each(Incident)))
+    found = [(each.detector, each.type, each.facts["tool"]) for each in signals]
+    assert found == ([("approval_bypass", IncidentType.APPROVAL_BYPASS, tool)] if grave else [])
+    assert [each.severity for each in incidents] == ([Severity.SEV1] if grave else [])
