@@ -130,10 +130,10 @@ class Story:
             lambda: [each for each in self.get("/v1/incidents") if each["type"] == "duplicate_work"]
         )
         self.incident = found["id"]
-        [held] = wait_for(
-            lambda: [each for each in self.get("/v1/holds", active=True) if each["incident"] == self.incident]
-        )
-        self.held = held["id"]
+        scope = {"kind": "tool", "name": "crm.create_task", "workflow": WORKFLOW}
+        held = self.post("/v1/holds", scope=scope, reason="it repeats itself", incident=self.incident)
+        self.held = held["hold"]["id"]
+        assert self.held in [each["id"] for each in self.get("/v1/holds", active=True)]
         self.post(f"/v1/points/{point['point']}/heartbeat", who=AGENT, epoch=point["epoch"], lease=True)
         read = {
             "call": "call-read",
