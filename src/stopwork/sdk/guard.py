@@ -184,12 +184,11 @@ class Stopwork(MakesUp, Recovers):
         task: str = "",
     ) -> GuardedRun:
         """Answer a run, to be entered with ``with`` or ``async with``; ``task`` is what it is to do, in the words of whoever asks for it.
-
-        Say it, where the run reads from outside, and put nothing into it that was read: by it a call that was asked for is told from one that follows such a text.
-        ``trigger_id`` names the occasion, for example ``2026-W10``: give the same one to every attempt at it, and what an earlier one has done
-        is not done again. Left out, the run is an occasion of its own. ``runtime`` says what runs: ``agent``, ``framework``, ``model``, ``prompt``
-        (its digest, see :func:`~stopwork.sdk.digests.prompt_digest`), ``connectors`` (a version or digest for each); the digests of the guarded
-        tools are added as ``tools``. ``run`` is its id where an order gives it one.
+        Say it, where the run reads from outside, without anything it has read: by it a call that was asked for is told from one that follows such a text.
+        ``trigger_id`` names the occasion, for example ``2026-W10``: give the same one to every attempt at it, and what an earlier one has done is not done
+        again. Left out, the run is an occasion of its own. ``runtime`` says what runs: ``agent``, ``framework``, ``model``, ``prompt`` (its digest, see
+        :func:`~stopwork.sdk.digests.prompt_digest`), ``connectors`` (a version or digest for each); the digests of the guarded tools are added
+        as ``tools``. ``run`` is its id where an order gives it one.
         """
         run = run or self._ids.new("run")
         start = StartRun(

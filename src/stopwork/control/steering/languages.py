@@ -44,7 +44,7 @@ _MIN_WORDS: Final = 3
 _MIN_WORD_LETTERS: Final = 3
 _MOST_CHARS: Final = 240
 _WORDS: Final = re.compile(r"[^\W\d_]+")
-_QUOTED: Final = re.compile(r"'[^'\n]{1,200}'(?!\w)|\"[^\"\n]{1,200}\"|\S*[@/\\]\S*")
+_QUOTED: Final = re.compile(r"'[^'\n]{1,200}'(?!\w)|\"[^\"\n]{1,200}\"|\S*[@/\\]\S*|[^\s.,;]{25,}")
 _ENDS: Final = (". ", "! ", "? ", "\n")
 
 
@@ -59,7 +59,7 @@ def is_readable(text: Text, place: Place) -> bool:
 
 @lru_cache(maxsize=512)
 def _is_readable(sentence: str) -> bool:
-    # What is quoted may be in any language, and names begin with capitals where there are any.
+    # What is quoted may be in any language, names begin with capitals where there are any, and what is as long as no word is encoded.
     words = [
         word
         for word in _WORDS.findall(_QUOTED.sub(" ", sentence))
