@@ -21,4 +21,6 @@ def test_the_story_is_told_over_the_api_as_it_is_described(tmp_path: Path) -> No
         report = opened.as_(None).get(story.at("/report"), params={"format": "markdown"})
         assert report.status_code == 401
         # A stream has no end to wait for, traces are an exporter's, and no message was left in doubt by a server that died.
-        assert api.names() - api.seen <= {"listen", "settle_message", "export_traces"}, "an address that nobody asked"
+        assert api.names() - api.seen <= {"listen", "settle_message", "export_traces"}, (
+            "an address that nobody asked"
+        )

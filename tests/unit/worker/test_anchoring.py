@@ -143,7 +143,10 @@ def test_an_anchor_that_takes_nothing_is_told_once_and_stops_nobody(
     (failed,) = told(office)
     assert (failed.duty, str(fault.args[0]) in failed.error) == ("anchor often", True)
     assert [each.name for each in office.crew.health() if each.error] == ["anchor often"]
-    assert {each.name: bool(each.error) for each in office.read(anchoring.standings)} == {"often": True, "seldom": False}
+    assert {each.name: bool(each.error) for each in office.read(anchoring.standings)} == {
+        "often": True,
+        "seldom": False,
+    }
 
     often.fault = None
     pass_time(office, anchoring, 600)
