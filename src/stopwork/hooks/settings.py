@@ -239,12 +239,10 @@ class _Maker:
                 url = self._known(f"{field}.url", doing.url)
                 if "://" not in url:
                     url = f"sqlite:///{self._folder / url}"
-                statement: Deed = self._checked(
-                    f"{field}.url",
-                    lambda _: Statement(url, doing.statement, within_s=within_s, redactor=self._redactor),
-                    url,
-                )
-                return statement
+                try:
+                    return Statement(url, doing.statement, within_s=within_s, redactor=self._redactor)
+                except Invalid as error:
+                    raise _wrong(f"{field}.{error.fields['field']}", error.detail, error.hint) from error
             case HoldDoing():
                 raise _wrong(field, "a hold asks nothing", "Use http, command or sql.")
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from stopwork.hooks.base import Answer, Ended, Facts
+from stopwork.hooks.base import FACTS, Answer, Ended, Facts
+from stopwork.hooks.filling import names_in
 from stopwork.hooks.redacting import Redactor
 from stopwork.kernel.canonical import plain
 from stopwork.kernel.errors import Invalid, StopworkError
@@ -42,6 +43,12 @@ class Statement:
         self._statement = sa.text(statement)
         # Only those that it names: a driver refuses others.
         self._names = frozenset(self._statement.compile().params)
+        for name in (*self._names.difference(FACTS), *set(names_in(statement)).intersection(FACTS)):
+            raise Invalid(
+                f"{name} stands for nothing here",
+                hint=f"Write one of :{', :'.join(FACTS)}; a colon that is none of them is written \\:.",
+                field="statement",
+            )
 
     def do(self, facts: Facts) -> Answer:
         """Run it once; what fails before the commit has changed nothing."""
@@ -63,11 +70,11 @@ class Statement:
             return Answer(
                 ended=Ended.UNKNOWN if committing else Ended.NO, said=f"the database refused it: {told}"
             )
-        noun = "row" if rows == 1 else "rows"
         many = f"more than {MAX_ROWS}" if len(found) > MAX_ROWS else str(rows)
+        about = f"was about {many} {'row' if rows == 1 else 'rows'}"
         return Answer(
             ended=Ended.YES,
-            said=f"the statement was about {many} {noun}",
+            said=f"the statement {about if rows >= 0 else 'ran'}",
             code=0,
             content=_plain(found),
             rows=rows,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Protocol
 
 from stopwork.kernel.errors import Invalid
@@ -42,12 +42,12 @@ def in_utc(moment: datetime) -> datetime:
         raise Invalid(
             "a time without a zone was given", hint="Add an offset, for example +00:00.", found=str(moment)
         )
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
+    # At both ends of the calendar there is a zone in which the moment has no date, so that nobody there could read it.
+    if not MINYEAR < moment.year < MAXYEAR:
         raise Invalid(
             "a time outside the calendar was given", hint="Give a year from 2 to 9998.", found=str(moment)
-        ) from error
+        )
+    return moment.astimezone(UTC)
 
 
 def boottime() -> float:

@@ -58,6 +58,7 @@ class Outlet:
 
         def hand_over(message: EmailMessage) -> dict[str, str]:
             opened = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
+            refused: dict[str, tuple[int, bytes]] | None = None
             try:
                 with opened(host, port, timeout=TIMEOUT_S) as server:
                     server.ehlo_or_helo_if_needed()
@@ -69,10 +70,11 @@ class Outlet:
             except smtplib.SMTPRecipientsRefused as error:
                 refused = error.recipients
             except (OSError, smtplib.SMTPException) as error:
-                raise Unavailable(
-                    f"the mail server {host}:{port} did not take the message: {error}",
-                    hint="Check the server, then send again.",
-                ) from error
+                if refused is None:  # else it has the message, and went down before it said goodbye
+                    raise Unavailable(
+                        f"the mail server {host}:{port} did not take the message: {error}",
+                        hint="Check the server, then send again.",
+                    ) from error
             return {
                 address: "refused: " + _said(refused[address]) if address in refused else "accepted"
                 for address in _recipients(message)

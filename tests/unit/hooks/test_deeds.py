@@ -154,3 +154,16 @@ def test_more_rows_than_are_read_cannot_be_expected(tmp_path: Path) -> None:
     hook = {"kind": "command", "argv": ["/bin/true"], "probe": probe}
     with pytest.raises(Invalid, match=r"hook\.probe\.expect\.rows"):
         load_hooks({"hook": hook}, env={}, folder=tmp_path)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM keys WHERE id = :targt", "SELECT '{target}'"])
+def test_a_name_in_a_statement_that_stands_for_nothing_is_named(statement: str, tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match=r"hook\.statement"):
+        load_hooks({"hook": {"kind": "sql", "url": "x.db", "statement": statement}}, env={}, folder=tmp_path)(
+            SystemClock()
+        )
+
+
+def test_a_statement_that_is_about_no_rows_says_that_it_ran(tmp_path: Path) -> None:
+    found = do(tmp_path, kind="sql", url="x.db", statement="CREATE TABLE locked (id TEXT)")
+    assert found.said == "the statement ran"

@@ -24,11 +24,12 @@ SENDER = "stopwork@acme.test"
 
 
 class Mailbox:
-    """A mail server: ``refuses`` are the recipients that it does not know, with its answer."""
+    """A mail server: ``refuses`` are the recipients that it does not know, with its answer; ``leaves`` is what it says at the end."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, str]] = []
         self.refuses: dict[str, str] = {}
+        self.leaves = "221 Bye"
 
     async def handle_RCPT(  # noqa: N802 - named by aiosmtpd
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -37,6 +38,9 @@ class Mailbox:
             return self.refuses[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        return self.leaves
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         assert isinstance(envelope.content, bytes)
@@ -138,6 +142,14 @@ def test_a_server_that_answers_too_late_has_failed(tmp_path: Path) -> None:
         Trouble(office)
         assert states(office)["lee"].state is TellingState.DUE
         assert "timed out" in states(office)["lee"].said
+
+
+def test_a_server_that_goes_down_once_it_has_the_mail_has_it(office: Office, mailbox: Mailbox) -> None:
+    mailbox.leaves = "421 4.3.2 going down"
+    Trouble(office)
+    office.wait(minutes=10)
+    assert {each.state for each in states(office).values()} == {TellingState.TOLD}
+    assert len(told(mailbox)) == len(set(told(mailbox)))
 
 
 def test_what_was_under_way_when_the_server_died_is_told_again_later_under_the_same_name(

@@ -113,6 +113,19 @@ def test_an_entry_is_pinned_corrected_and_unpinned_by_forms_that_lead_back(
     assert shown(lee, path(trouble, pinned="only")) == []
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+00:00", "0002-01-01T00:00:00+14:00", "9999-12-31T23:59:59+00:00"]
+)
+def test_a_time_at_the_end_of_the_calendar_takes_the_page_from_nobody(
+    opened: House, trouble: Case, moment: str, zone: str
+) -> None:
+    lee = Browser.signed_in(opened, LEE)
+    lee.send(path(trouble) + "/note", text="Long ago.", occurred_at=moment)
+    assert lee.http.get(path(trouble, zone=zone)).status_code == 200
+    assert lee.http.get(path(trouble) + f"/export?form=csv&zone={zone}").status_code == 200
+
+
 @pytest.mark.parametrize("entry", ["0", "-1", "x", "9" * 40, "99999999"])
 def test_what_is_no_entry_changes_nothing(opened: House, trouble: Case, entry: str) -> None:
     lee, before = Browser.signed_in(opened, LEE), opened.journal_size()
