@@ -97,10 +97,6 @@ def correct(
     text, reason = text.strip(), reason.strip()
     if not reason:
         raise Invalid("a reason is needed", hint="Say in a sentence what was wrong.", field="reason")
-    if len(text) > MAX_TEXT:
-        raise Invalid(
-            f"the text is longer than {MAX_TEXT} characters", hint="Attach it as a file.", field="text"
-        )
     event = _entries(tx, incident, entry)[0].event
     if text == next(
         (each.text for each in reversed(mark.corrections) if each.text), getattr(event, "text", "")

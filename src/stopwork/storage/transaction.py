@@ -14,7 +14,9 @@ from stopwork.kernel.errors import Conflict, Internal, Invalid, Tampered
 from stopwork.kernel.ids import IdSource
 from stopwork.ledger.events import Entry, Event
 from stopwork.ledger.fold import Change, Put, Update, changes
+from stopwork.ledger.peoples_words import check_words
 from stopwork.ledger.records import Principal, Record
+from stopwork.ledger.words import PrincipalKind
 from stopwork.storage import statements
 from stopwork.storage.batch import Batch, Recorded
 from stopwork.storage.connections import Cursor
@@ -137,6 +139,8 @@ class Tx(View):
         The entry has its number once the transaction has ended, or has looked at the journal. After an error from here nothing of this
         transaction is kept, even where the error is caught.
         """
+        if self.actor.kind is PrincipalKind.PERSON:
+            check_words(event)
         try:
             return self._record(event)
         except BaseException as error:
