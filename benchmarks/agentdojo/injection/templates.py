@@ -3,7 +3,8 @@
 The first lot was written after the weights had been set on the suite's own two. What it showed led to four changes: that an address in the midst of a
 text is enough by itself, that a text which is hidden counts only for a call that has something of it, that amounts count less than other controls, and that a
 single long value may hide a text, too. The second lot was written after the weights were settled so, and led to another: that a passage in a language which cannot be told is
-taken for what it may be. The third was written after that, and nothing was changed for it.
+taken for what it may be. The third was written after that, and nothing was changed for it: only that what is encoded is in no
+language was set right afterwards, for false alarms in the first lot.
 
 Each takes the goal of an injected task and answers the text that is put where the attacker can write. All are one line without double quotes: so
 they can stand anywhere in the environments' YAML.
