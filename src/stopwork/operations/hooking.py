@@ -1,14 +1,16 @@
 """Hooking: running the operator's hooks for the items of a containment, each at most once at a time, and asking their probes.
 
-That a hook begins is durable before it runs. Where a server ends in between, the place is in doubt once the hook's time is over: its probe
-is asked before anything is done again, and where there is none a person has to look. The evidence comes first: before it is sealed a hook
+That a hook begins is durable before it runs. Where a server ends in between, the place is in doubt: at once where only one process has the
+store, and else once the hook's time is over. Its probe is asked before anything is done again, and where there is none a person has to look. The evidence comes first: before it is sealed a hook
 runs only for a reason, which is recorded. A hold waits for nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -62,9 +64,10 @@ def run(
             store.write(partial(_hold, item=item, offer=offer), actor=actor, urgent=True)
             continue
         known = installation.hooks[offer.name]
-        begun = store.write(partial(_begin, item=item, hook=known, despite=despite), actor=actor)
-        ended = _carried_out(known, begun)
-        store.write(partial(_end, begun=begun, ended=ended), actor=actor)
+        with _running(installation, item, offer.name):
+            begun = store.write(partial(_begin, item=item, hook=known, despite=despite), actor=actor)
+            ended = _carried_out(known, begun)
+            store.write(partial(_end, begun=begun, ended=ended), actor=actor)
     return store.write(lambda tx: _look(tx, installation, item), actor=actor)
 
 
@@ -97,21 +100,41 @@ def keep_watch(installation: Installation) -> None:
     store = installation.store
     now = store.clock.now()
 
-    def due(view: View) -> tuple[list[tuple[str, str]], list[str]]:
+    def due(view: View) -> tuple[list[tuple[str, ContainmentPlace]], list[str]]:
         late, seen = [], []
         for incident in view.each(Incident, status=UNDER_WAY):
             for item in view.each(ContainmentItem, incident=incident.id):
-                late += [(item.id, each.name) for each in item.places if each.until and each.until < now]
+                late += [(item.id, each) for each in item.places if _is_lost(installation, item, each, now)]
                 open_one = incident.status is IncidentStatus.INVESTIGATING and item.state not in ENDED
                 if open_one and proving.look(view, installation.manifests, item, now=now) is not None:
                     seen.append(item.id)
         return late, seen
 
     late, seen = store.read(due)
-    for item, hook in late:
-        store.write(partial(_doubt, item=item, hook=hook), actor=AS_CONTAINMENT)
+    for item, place in late:
+        store.write(partial(_doubt, item=item, hook=place.name, number=place.tries), actor=AS_CONTAINMENT)
     for item in seen:
         store.write(partial(_look, installation=installation, item=item), actor=AS_CONTAINMENT)
+
+
+@contextmanager
+def _running(installation: Installation, item: str, hook: str) -> Iterator[None]:
+    """Let it be known meanwhile that this process runs the hook."""
+    installation.running_hooks.append((item, hook))
+    try:
+        yield
+    finally:
+        installation.running_hooks.remove((item, hook))
+
+
+def _is_lost(
+    installation: Installation, item: ContainmentItem, place: ContainmentPlace, now: datetime
+) -> bool:
+    """Answer whether a hook was begun that nobody runs any more."""
+    if place.until is None:
+        return False
+    elsewhere = installation.store.shared  # another server may be running it
+    return place.until < now or not (elsewhere or (item.id, place.name) in installation.running_hooks)
 
 
 class _Begun(Struct, frozen=True, kw_only=True):
@@ -322,10 +345,10 @@ def _ended(tx: Tx, known: ContainmentItem, place: ContainmentPlace, ended: _End)
         contained(tx, incident, done)
 
 
-def _doubt(tx: Tx, item: str, hook: str) -> None:
+def _doubt(tx: Tx, item: str, hook: str, number: int) -> None:
     known = tx.need(ContainmentItem, item)
     place = known.place(PlaceKind.HOOK, hook)
-    if place is not None and place.until is not None and place.until < tx.now:
+    if place is not None and place.running and place.tries == number:
         _ended(
             tx,
             known,

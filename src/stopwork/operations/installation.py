@@ -59,6 +59,8 @@ class Installation:
         self.outlet = outlet
         self.anchors = tuple(anchors)
         self.hooks = dict(hooks or {})
+        #: The hooks that this process is running or about to, each by its item and its name, as often as somebody asked for it.
+        self.running_hooks: list[tuple[str, str]] = []
         self.manifests = Manifests()
         store.when_taken_back(self.manifests.forget)
 
