@@ -19,7 +19,10 @@ def hold_of(alert: Alert) -> ScopeKind | None:
 
 
 def insists(alert: Alert) -> bool:
-    """Answer whether the rule asks for more than a note even where nothing came of it: a severity, or a hold."""
+    """Answer whether the rule asks that its findings are weighed even where nothing came of them: by a severity, or a hold.
+
+    What they weigh decides then: what is still sev3 is recorded, and holds nothing.
+    """
     return weighs(alert) or alert.hold is not AutoHold.NONE
 
 

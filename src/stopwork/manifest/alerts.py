@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import field
 
@@ -45,6 +45,12 @@ class Threshold(Part, frozen=True):
     )
 
 
+_HELD: Final = (
+    "What is paused with the incident that is opened, proposed or joined, before anyone is asked. "
+    "What is only recorded (at sev3, below the threshold, with open: log) pauses nothing."
+)
+
+
 class Alert(Part, frozen=True):
     """What happens when a detector finds something."""
 
@@ -52,7 +58,7 @@ class Alert(Part, frozen=True):
     severity: Annotated[
         Severity | None, says("The least severity proposed; left out, the records alone decide.")
     ] = None
-    hold: Annotated[AutoHold, says("What is paused at once, before anyone is asked.")] = AutoHold.NONE
+    hold: Annotated[AutoHold, says(_HELD)] = AutoHold.NONE
     open: Annotated[
         Opening,
         says(
@@ -91,7 +97,7 @@ class DuplicateAlert(Alert, frozen=True):
             "punctuation may differ. Names, numbers, dates and addresses are equal in any case."
         ),
     ] = 0.9
-    hold: Annotated[AutoHold, says("What is paused at once, before anyone is asked.")] = AutoHold.TOOL
+    hold: Annotated[AutoHold, says(_HELD)] = AutoHold.TOOL
 
 
 class InputAlert(Alert, frozen=True):
@@ -120,7 +126,7 @@ class CostAlert(Alert, frozen=True):
     over_usual: Annotated[
         float, says("How many times the usual cost of a run raises the alert.", gt=1, le=1000)
     ] = 3.0
-    hold: Annotated[AutoHold, says("What is paused at once, before anyone is asked.")] = AutoHold.WORKFLOW
+    hold: Annotated[AutoHold, says(_HELD)] = AutoHold.WORKFLOW
 
 
 class LoopAlert(Alert, frozen=True):
@@ -177,9 +183,9 @@ class ExposureAlert(Alert, frozen=True):
             max_length=MAX_PATTERNS,
         ),
     ] = {}
-    hold: Annotated[AutoHold, says("What is paused at once when such a value leaves the company.")] = (
-        AutoHold.TOOL
-    )
+    hold: Annotated[
+        AutoHold, says("What is paused with the incident when such a value leaves the company.")
+    ] = AutoHold.TOOL
 
 
 class SendAlert(Alert, frozen=True):
@@ -205,7 +211,9 @@ class SendAlert(Alert, frozen=True):
     ] = None
     hold: Annotated[
         AutoHold,
-        says("What is paused at once when a message breaks a limit that is written here or at its tool."),
+        says(
+            "What is paused with the incident when a message breaks a limit that is written here or at its tool."
+        ),
     ] = AutoHold.TOOL
 
 

@@ -3,10 +3,14 @@ follows from an incident joins it."""
 
 from __future__ import annotations
 
-from stopwork.ledger.records import Incident, Signal
+from pathlib import Path
+
+import pytest
+
+from stopwork.ledger.records import Hold, Incident, Signal
 from stopwork.ledger.words import IncidentType, Outcome, RunStatus
 from stopwork.operations import runs
-from tests.support.office import Office
+from tests.support.office import MANIFEST, Office
 
 
 def signals(office: Office) -> list[tuple[str, str | None]]:
@@ -37,6 +41,27 @@ def test_an_agent_that_does_not_take_no_for_an_answer_opens_one(office: Office) 
     assert len(signals(office)) == 2
     (incident,) = incidents(office)
     assert (incident.type, incident.severity) == (IncidentType.TOOL_MISUSE, "sev2")
+
+
+@pytest.mark.parametrize(
+    ("rule", "held"),
+    [
+        ("hold: workflow", True),
+        ("hold: workflow, open: propose", True),
+        ("hold: workflow, open: log", False),
+        ("hold: workflow, threshold: {count: 9}", False),
+    ],
+)
+def test_a_rule_holds_with_its_incident_and_with_what_is_only_recorded_nothing(
+    tmp_path: Path, rule: str, held: bool
+) -> None:
+    asked = MANIFEST.replace("alerts:\n", f"alerts:\n  policy_violation: {{{rule}}}\n")
+    with Office(tmp_path, manifest=asked) as office:
+        refuse(office, office.begin(), times=3)
+        assert signals(office)
+        holds = office.read(lambda view: list(view.each(Hold)))
+        assert [hold.rule for hold in holds] == (["policy_violation"] if held else [])
+        assert bool(incidents(office)) is held
 
 
 def test_once_it_is_open_what_is_only_logged_joins_it(office: Office) -> None:
