@@ -48,14 +48,14 @@ MAX_FACTS: Final = 40
 MAX_FACT_CHARS: Final = 2_000
 MAX_KEY: Final = 64
 
-#: What a report is about where it does not say.
+#: What a report is taken for where it does not say; its facts tell that it did not. What is said to be about security need not be an injection.
 USUAL_TYPE: Final = {
     SignalKind.ALERT: IncidentType.BAD_WRITEBACK,
     SignalKind.USER_REPORT: IncidentType.BAD_WRITEBACK,
     SignalKind.FAILED_RUN: IncidentType.MISSED_WORKFLOW,
     SignalKind.POLICY_VIOLATION: IncidentType.TOOL_MISUSE,
     SignalKind.DOWNSTREAM_ANOMALY: IncidentType.BAD_WRITEBACK,
-    SignalKind.SECURITY: IncidentType.PROMPT_INJECTION,
+    SignalKind.SECURITY: IncidentType.TOOL_MISUSE,
     SignalKind.COST: IncidentType.COST_RUNAWAY,
 }
 
@@ -333,10 +333,13 @@ def _finding(tx: Tx, said: Report) -> Finding:
         facts["said_to_occur_at"] = told.isoformat()
     if asked and known is None:
         facts["said_workflow"] = shortened(asked, MAX_FACT_CHARS)
+    taken_for = said.type or USUAL_TYPE[said.kind]
+    if said.type is None:
+        facts["incident_type"] = f"not said; taken for {taken_for} until somebody says"
     if said.run and not of_this:
         facts["said_run"] = shortened(said.run, MAX_FACT_CHARS)
     return Finding(
-        type=said.type or USUAL_TYPE[said.kind],
+        type=taken_for,
         kind=said.kind,
         detector=said.source,
         key=short_key(said.key or "reported"),
@@ -345,7 +348,7 @@ def _finding(tx: Tx, said: Report) -> Finding:
         occurred_at=min(told, tx.now),
         facts=facts,
         run=run.id if run is not None and of_this else None,
-        severity=said.severity,
+        severity=said.severity or _least(said),
         title=_title(said.kind, summary),
         noticed_by=noticed_by,
         alarming=said.alarming,
@@ -358,6 +361,11 @@ def _title(kind: SignalKind, summary: str) -> str:
     return (
         f"Reported: {shortened(summary, 100)}" if kind is SignalKind.USER_REPORT else shortened(summary, 120)
     )
+
+
+def _least(said: Report) -> Severity | None:
+    """Answer how grave a report is at least that says neither how grave nor what it is: of security nobody waits to hear more."""
+    return Severity.SEV1 if said.kind is SignalKind.SECURITY and said.type is None else None
 
 
 def _by_owner(tx: Tx, workflow: r.Workflow | None) -> DetectedBy | None:

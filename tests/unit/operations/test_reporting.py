@@ -12,7 +12,14 @@ from stopwork.kernel.clock import ManualClock
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger import records as r
 from stopwork.ledger.events import SignalRepeated, StatusChanged, name_of
-from stopwork.ledger.words import DetectedBy, IncidentStatus, IncidentType, PrincipalKind, SignalKind
+from stopwork.ledger.words import (
+    DetectedBy,
+    IncidentStatus,
+    IncidentType,
+    PrincipalKind,
+    Severity,
+    SignalKind,
+)
 from stopwork.operations import manifests, reporting
 from stopwork.operations.cases import gather
 from stopwork.operations.reporting import KEPT, KEPT_ALONE, MOST_CAUSES, Received, Reception, Report
@@ -218,3 +225,13 @@ def test_what_is_about_a_type_is_of_that_type(office: Office) -> None:
         IncidentType.COST_RUNAWAY,
         IncidentType.EXTERNAL_SEND,
     ]
+
+
+def test_where_nobody_said_what_it_is_the_signal_tells_that(office: Office) -> None:
+    tell(office, said(kind=SignalKind.SECURITY), said(type=IncidentType.EXTERNAL_SEND, key="mail"))
+    guessed, told = signals(office, order="id")
+    assert (guessed.type, told.type) == (IncidentType.TOOL_MISUSE, IncidentType.EXTERNAL_SEND)
+    assert guessed.facts["incident_type"] == "not said; taken for tool_misuse until somebody says"
+    assert "incident_type" not in told.facts
+    incident = office.read(lambda view: view.need(r.Incident, str(guessed.incident)))
+    assert (incident.severity, incident.title) == (Severity.SEV1, guessed.summary)
