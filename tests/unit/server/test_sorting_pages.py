@@ -85,6 +85,7 @@ def test_the_page_of_a_proposal_asks_for_the_decision_and_that_of_a_declined_one
     lee.send(f"/incidents/{proposed}/decline", reason="a test")
     page = lee.page(f"/incidents/{proposed}")
     assert "Nothing is left to do here" in page.text
+    assert "Declined A test lee@acme.test" in main(lee, f"/incidents/{proposed}")
     assert page.select("#open form, #close") == []
 
 
@@ -94,6 +95,8 @@ def test_what_was_merged_leads_to_where_it_went_on(opened: House) -> None:
     answer = lee.send(f"/incidents/{first}/merge", into=home, reason="one cause")
     assert answer.headers["location"] == f"/incidents/{home}"
     assert f"Went on in {home}" in main(lee, f"/incidents/{first}")
+    assert "Merged One cause lee@acme.test" in main(lee, f"/incidents/{first}")
+    assert "One cause" not in main(lee, f"/incidents/{home}").split("Timeline")[0]
     assert f"{first} was merged into it" in main(lee, f"/incidents/{home}")
 
 

@@ -18,6 +18,7 @@ from stopwork.incidents.standing import protecting
 from stopwork.kernel.phrases import listed
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.ledger.events import IncidentMerged, StatusChanged, name_of
 from stopwork.operations import (
     acknowledging,
     custody,
@@ -40,6 +41,8 @@ from stopwork.server.pages.vocabulary import label
 
 TIMELINE_LINES: Final = 150
 CUSTODY_LINES: Final = 50
+#: An ending is among the last entries of its kinds: only what was merged in at the same time may stand after it.
+A_FEW: Final = 10
 _STATES_WITH_TASKS: Final = (lifecycle.PhaseState.NOW, lifecycle.PhaseState.LATER)
 #: What nobody needs to be called for while the incident is young.
 _AFTERWARDS: Final = (w.Phase.LEARN, w.Phase.PREPARE)
@@ -89,7 +92,22 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
         timeline_left_out=max(0, len(rows) - TIMELINE_LINES),
         people=tuple(dict.fromkeys(case.workflow.owners.values())),
         weighed=beyond_factors(case),
+        ending=_ending(look, known),
     )
+
+
+def _ending(look: Look, incident: r.Incident) -> c.Ending | None:
+    """Answer why a declined or merged incident ended, as whoever did it said."""
+    if incident.status not in (w.IncidentStatus.DECLINED, w.IncidentStatus.MERGED):
+        return None
+    kinds = (name_of(IncidentMerged), name_of(StatusChanged))
+    for entry in look.view.entries(incident=incident.id, kinds=kinds, newest_first=True, limit=A_FEW):
+        match entry.event:
+            case IncidentMerged(incident=incident.id, reason=reason):
+                return c.Ending(reason=reason, by=entry.actor, at=entry.at)
+            case StatusChanged(after=w.IncidentStatus.DECLINED, reason=reason):
+                return c.Ending(reason=reason, by=entry.actor, at=entry.at)
+    return None
 
 
 def _shown(case: Case) -> tuple[r.Hold, ...]:

@@ -187,6 +187,14 @@ class ReenablePanel(Context):
         return sum(row.view.state in GOOD for row in self.checks)
 
 
+class Ending(Context):
+    """Why an incident is none, or went on in another one, and who said so."""
+
+    reason: str
+    by: r.Principal
+    at: datetime
+
+
 class IncidentContext(Context):
     """Everything that one incident asks for, phase by phase.
 
@@ -223,6 +231,7 @@ class IncidentContext(Context):
     offers: tuple[HookOffer, ...] = ()
     weighed: tuple[str, ...] = ()
     taken: Answering | None = None
+    ending: Ending | None = None
 
     @property
     def uncontained(self) -> tuple[r.ContainmentItem, ...]:

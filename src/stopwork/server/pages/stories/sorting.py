@@ -33,6 +33,11 @@ MINOR = changed(
     rule="drift",
     opened_at=s.ago(minutes=3),
 )
+BY_DANA = c.Ending(
+    reason="the test of the month, which was announced",
+    by=r.Principal(kind=w.PrincipalKind.PERSON, id="dana@acme.test"),
+    at=s.NOW,
+)
 OTHERS = (c.Choice(value=a.INCIDENT.id, label=f"{a.INCIDENT.id}: {a.INCIDENT.title}"),)
 
 
@@ -69,7 +74,7 @@ def sorting_stories(whole: c.IncidentContext, listing: c.IncidentsContext) -> It
     for name, ended in (("declined", declined), ("merged", merged)):
         yield (
             f"incident-{name}",
-            changed(whole, incident=ended, deciding=grave, next=None, holds=(), decisions=()),
+            changed(whole, incident=ended, deciding=grave, next=None, holds=(), decisions=(), ending=BY_DANA),
         )
     drill = changed(a.INCIDENT, practice=True, merged=(MINOR.id,), split=(PROPOSED.id,))
     yield "incident-practice", changed(whole, incident=drill)
