@@ -228,7 +228,11 @@ def test_what_is_about_a_type_is_of_that_type(office: Office) -> None:
 
 
 def test_where_nobody_said_what_it_is_the_signal_tells_that(office: Office) -> None:
-    tell(office, said(kind=SignalKind.SECURITY), said(type=IncidentType.EXTERNAL_SEND, key="mail"))
+    tell(
+        office,
+        said(kind=SignalKind.SECURITY, severity=None),
+        said(type=IncidentType.EXTERNAL_SEND, key="mail"),
+    )
     guessed, told = signals(office, order="id")
     assert (guessed.type, told.type) == (IncidentType.TOOL_MISUSE, IncidentType.EXTERNAL_SEND)
     assert guessed.facts["incident_type"] == "not said; taken for tool_misuse until somebody says"
