@@ -29,7 +29,7 @@ from tests.support.office import LEE, MANIFEST, WORKFLOW, Office
 from tests.support.told import recording, run_started, stepped
 from tests.support.trouble import Trouble
 
-ROOM_BYTES = 1_200_000
+ROOM_BYTES = 2_400_000
 LARGE = "x" * 20_000
 
 
@@ -157,7 +157,7 @@ def test_a_real_limit_of_the_operating_system(tmp_path: Path) -> None:
 
 def test_a_bundle_that_cannot_be_written_is_not_sealed(tmp_path: Path) -> None:
     with Office(tmp_path) as office:
-        trouble = Trouble(office)
+        trouble = Trouble(office, preserved=False)
         folder = office.inst.folder / EVIDENCE
         folder.rmdir()
         folder.write_text("not a folder")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from stopwork.ledger.events import EvidenceSealed
 from stopwork.ledger.records import Item, Plan, Principal
 from stopwork.ledger.words import PrincipalKind
-from stopwork.operations import audits, incidents, planning, plans, recovering
+from stopwork.operations import audits, incidents, planning, plans, recovering, sealing
 from stopwork.operations.installation import Installation
 from stopwork.storage.transaction import Tx
 
@@ -24,10 +24,11 @@ def undone(installation: Installation, workflow: str) -> tuple[Plan, Sequence[It
 
 def approved(installation: Installation, workflow: str) -> Plan:
     """Open an incident of all that the workflow did, and answer its plan, approved."""
+    size = sealing.seal(installation.store, installation.signer)
 
     def audited(tx: Tx) -> str:
         incident = incidents.open_by_hand(tx, installation.manifests, workflow=workflow)
-        tx.record(sealed(incident.id, workflow, tx.last_seq()))
+        tx.record(sealed(incident.id, workflow, size))
         audits.complete(tx, installation.manifests, incident=incident.id)
         return incident.id
 

@@ -236,7 +236,7 @@ class Alerts(Part, frozen=True):
     """The alert rules. All are on from the start; write one only to change it."""
 
     missed_run: Annotated[Alert, says("A scheduled run did not start or finish in time.")] = field(
-        default_factory=Alert
+        default_factory=lambda: Alert(severity=Severity.SEV2)
     )
     failed_run: Annotated[FailureAlert, says("A run failed.")] = field(default_factory=FailureAlert)
     duplicate_action: Annotated[DuplicateAlert, says("An action was done twice.")] = field(

@@ -39,5 +39,5 @@ def test_two_spellings_are_no_two_approvers(office: Office) -> None:
 
 def test_what_is_no_address_is_refused(office: Office) -> None:
     nobody = Principal(kind=PrincipalKind.PERSON, id="dana")
-    with pytest.raises(Invalid, match="'dana' is no address"):
+    with pytest.raises(Invalid, match="'dana' is not one address"):
         office.write(partial(credentials.issue, principal=nobody), actor=HOUSE)
