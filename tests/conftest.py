@@ -17,3 +17,10 @@ settings.load_profile("stopwork")
 def office(tmp_path: Path) -> Iterator[Office]:
     with Office(tmp_path) as opened:
         yield opened
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a name that shows a set: its order differs between processes, and then workers do not run the same tests."""
+    for item in items:
+        if "frozenset({" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid}: give its parameters ids, a set is written in any order")

@@ -130,7 +130,7 @@ def test_a_text_is_found_however_it_stands(tmp_path: Path, text: str, seq: int) 
         {"entries": frozenset({99})},
         {"fields": frozenset({"from"})},
     ],
-    ids=str,
+    ids=["a call", "a text", "an entry", "a field"],
 )
 def test_a_rule_that_no_entry_meets_is_a_mistake(whole: Path, rules: dict[str, Any]) -> None:
     with pytest.raises(Invalid, match="no entry that is left has the"):
