@@ -27,6 +27,8 @@ CHAIN: Final = (Role.BACKUP, Role.EXECUTIVE)
 ADMINISTRATORS: Final = "administrators"
 #: At these severities an acknowledgement lapses when nothing happens for so long, until the incident is contained.
 LAPSES: Final = {Severity.SEV0: timedelta(minutes=20), Severity.SEV1: timedelta(minutes=30)}
+#: At these severities the end of the way up is asked again and again, until somebody takes the incident.
+REPEATS: Final = frozenset(LAPSES)
 #: What the subject begins with when it is only a drill.
 PRACTICE: Final = "[PRACTICE]"
 MAX_TITLE: Final = 200
@@ -90,9 +92,14 @@ def ladder(
 
 
 def next_rung(
-    way_up: Sequence[Rung], *, step: int = 0, told: Collection[str], again: bool = False
+    way_up: Sequence[Rung],
+    *,
+    step: int = 0,
+    told: Collection[str],
+    again: bool = False,
+    repeats: bool = False,
 ) -> Rung | None:
-    """Answer who is asked after ``step``; ``None`` at the end of the way.
+    """Answer who is asked after ``step``. At the end of the way it is its last rung once more where it ``repeats``, else ``None``.
 
     Whoever was ``told`` is not asked, unless it begins ``again`` because an acknowledgement lapsed.
     """
@@ -100,7 +107,12 @@ def next_rung(
         people = tuple(person for person in rung.people if again or person not in told)
         if rung.step > step and people:
             return Rung(step=rung.step, role=rung.role, people=people)
-    return None
+    return way_up[-1] if repeats and way_up else None
+
+
+def repeats(incident: Incident) -> bool:
+    """Answer whether those at the end of the way up are asked again: harm may be going on, and it is no drill."""
+    return incident.severity in REPEATS and incident.contained_at is None and not incident.practice
 
 
 def due(
@@ -171,9 +183,16 @@ def subject(incident: Incident, step: TellingStep) -> str:
 
 
 def body(
-    incident: Incident, step: TellingStep, *, why: str, due_at: datetime, after: Rung | None, link: str
+    incident: Incident,
+    step: TellingStep,
+    *,
+    person: str,
+    why: str,
+    due_at: datetime,
+    after: Rung | None,
+    link: str,
 ) -> str:
-    """Answer the fixed form, filled in. ``after`` is who is asked next; ``link`` leads to the incident."""
+    """Answer the fixed form, filled in for a ``person``. ``after`` is who is asked next; ``link`` leads to the incident."""
     facts = {
         "Incident": incident.id,
         "Severity": incident.severity.value,
@@ -188,8 +207,7 @@ def body(
         lines.append("It is only proposed so far: accept it, decline it, or merge it into another one.")
     lines.append("\n".join(f"{name}: {fact}" for name, fact in facts.items() if fact))
     if step is not TellingStep.RAISED:
-        otherwise = f"; otherwise it goes to {listed(after.people)}" if after else ""
-        lines.append(f"Acknowledge it by {moment(due_at)}{otherwise}.")
+        lines.append(f"Acknowledge it by {moment(due_at)}{_otherwise(person, after)}.")
     lines.append(
         f"{link}\nOr: stopwork incident acknowledge {incident.id}"
         if link
@@ -197,6 +215,14 @@ def body(
     )
     lines.append("This was written by the software, from its records. Answers to this mail are not read.")
     return "\n\n".join(lines) + "\n"
+
+
+def _otherwise(person: str, after: Rung | None) -> str:
+    if after is None:
+        return ""
+    return "; otherwise " + (
+        "you are asked again" if person in after.people else f"it goes to {listed(after.people)}"
+    )
 
 
 _FIRST: Final = {

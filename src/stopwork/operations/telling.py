@@ -81,18 +81,21 @@ def _due(view: View, incident: Incident, now: datetime) -> Due | None:
         last_deed=_last_deed(view, incident, response, now) if response and not waiting else None,
         unheard=response is not None and waiting and _unheard(view, response),
     )
-    if what is Due.ESCALATE and response is not None and next_asked(view, incident, response, now) is None:
-        return None
+    if what is Due.ESCALATE and response is not None:
+        rung = next_asked(view, incident, response, now)
+        if rung is None or (rung.step <= response.step and response.due_at > now):
+            return None
     return what
 
 
 def next_asked(view: View, incident: Incident, response: Response, now: datetime) -> Rung | None:
-    """Answer who is asked when those who were told do not take the incident; ``None`` at the end of the way."""
+    """Answer who is asked when those who were told do not take the incident; ``None`` where nobody is."""
     return routing.next_rung(
         way_up(view, incident, now),
         step=response.step,
         told=response.told,
         again=response.lapsed_at is not None,
+        repeats=routing.repeats(incident),
     )
 
 
@@ -199,7 +202,8 @@ def _escalate(tx: Tx, manifests: Manifests, incident: Incident, response: Respon
     if rung is None:
         return
     due_at = routing.due_at(_times(tx, manifests, incident), incident.severity, tx.now)
-    in_time = response.due_at > tx.now
+    again, in_time = rung.step <= response.step, response.due_at > tx.now
+    why = "nobody before them could be told" if in_time else "nobody has taken it in time"
     tx.record(
         ResponseEscalated(
             incident=incident.id,
@@ -208,10 +212,11 @@ def _escalate(tx: Tx, manifests: Manifests, incident: Incident, response: Respon
             role=rung.role,
             to=rung.people,
             due_at=due_at,
-            why="nobody before them could be told" if in_time else "nobody has taken it in time",
+            why="nobody has taken it yet, and nobody is left to ask" if again else why,
         )
     )
-    told = dict.fromkeys(rung.people, f"as {rung.role.removesuffix('s')}, because nobody before you took it")
+    nobody = "nobody has taken it yet" if again else "nobody before you took it"
+    told = dict.fromkeys(rung.people, f"as {rung.role.removesuffix('s')}, because {nobody}")
     _tell(tx, incident, TellingStep.ESCALATED, told, due_at, url)
 
 
@@ -231,6 +236,7 @@ def _tell(
                 body=routing.body(
                     incident,
                     step,
+                    person=person,
                     why=why,
                     due_at=due_at,
                     after=next_asked(tx, incident, response, tx.now),

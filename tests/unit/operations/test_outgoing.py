@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from stopwork.ledger.records import Signal, Telling
-from stopwork.ledger.words import TellingState
+from stopwork.ledger.words import Severity, TellingState
 from stopwork.notify.outlet import Outlet
-from stopwork.operations import outgoing, telling
-from tests.support.office import Office
+from stopwork.operations import incidents, outgoing, telling
+from tests.support.office import LEE, Office
 from tests.support.trouble import Trouble
 
 SENDER = "stopwork@acme.test"
@@ -114,6 +115,32 @@ def test_where_nobody_can_be_told_it_goes_up_the_chain_at_once(office: Office, m
     Trouble(office)
     office.wait(seconds=1)
     assert told(mailbox) == ["kim"]
+
+
+def test_where_nobody_at_the_end_of_the_chain_can_be_told_it_is_tried_again_in_its_time(
+    office: Office, mailbox: Mailbox
+) -> None:
+    mailbox.refuses |= {f"{name}@acme.test": "550 gone" for name in ("lee", "dana", "kim", "sec")}
+    trouble = Trouble(office)
+    office.write(
+        partial(
+            incidents.change_severity,
+            manifests=office.inst.manifests,
+            incident=trouble.incident,
+            severity=Severity.SEV1,
+            reason="customers see it",
+        ),
+        actor=LEE,
+    )
+    for _ in range(5):
+        office.wait(seconds=1)
+    planned = office.read(lambda view: view.count(Telling))
+    for _ in range(5):
+        office.wait(minutes=1)
+    assert office.read(lambda view: view.count(Telling)) == planned
+    office.wait(minutes=30)
+    assert states(office)["kim"].attempts == 1
+    assert office.read(lambda view: view.count(Telling)) == planned + 1
 
 
 def test_a_server_that_is_down_is_tried_ever_later_and_given_up_with_a_signal(tmp_path: Path) -> None:

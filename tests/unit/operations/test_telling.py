@@ -169,6 +169,45 @@ def test_it_goes_up_the_chain_step_by_step_and_ends_there(trouble: Trouble) -> N
     assert found.next is None
 
 
+def test_the_end_of_the_chain_is_asked_again_until_a_grave_incident_is_taken(trouble: Trouble) -> None:
+    office = trouble.office
+    graver(office, trouble.incident)
+    office.wait(seconds=1)
+    for _ in range(3):
+        office.wait(minutes=31)
+    before = tellings(office, trouble.incident)
+    assert before[-1] == ("root", "escalated")
+    office.wait(minutes=29)
+    assert news(office, trouble.incident, before) == []
+    for _ in range(3):
+        office.wait(minutes=31)
+    assert news(office, trouble.incident, before) == [("root", "escalated")] * 3
+    [last] = office.read(
+        lambda view: view.find(Telling, incident=trouble.incident, order="-planned_at", limit=1)
+    )
+    assert "otherwise you are asked again." in last.body
+    acknowledge(office, trouble.incident, DANA)
+    taken = tellings(office, trouble.incident)
+    office.wait(minutes=29)
+    assert news(office, trouble.incident, taken) == []
+
+
+def test_a_grave_drill_ends_with_the_chain(office: Office) -> None:
+    opened = office.write(
+        partial(
+            open_by_hand,
+            manifests=office.inst.manifests,
+            workflow=WORKFLOW,
+            practice=True,
+            severity=Severity.SEV1,
+        ),
+        actor=STRANGER,
+    )
+    for _ in range(8):
+        office.wait(minutes=31)
+    assert tellings(office, opened.id).count(("root", "escalated")) == 1
+
+
 def test_an_acknowledged_incident_is_not_passed_on(trouble: Trouble) -> None:
     office, before = trouble.office, tellings(trouble.office, trouble.incident)
     assert acknowledge(office, trouble.incident, DANA).acknowledged_by == DANA.id
