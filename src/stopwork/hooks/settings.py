@@ -7,13 +7,11 @@ with the server's rights, so the file belongs to the operator alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import Struct
 
 from stopwork.hooks.base import Deed, Hook, Hooks, Probe
@@ -27,19 +25,15 @@ from stopwork.incidents.offers import HOLD, HookOffer
 from stopwork.kernel.clock import Clock
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger.words import ContainmentArea, HoldMode, HookKind
-from stopwork.manifest.duration import Duration
 from stopwork.notify.signing import secret_of
 from stopwork.notify.web import require_address
-from stopwork.systems.load import resolved
+from stopwork.settings.file import SettingsFile, holds_credential, read
 
 MAX_HOOKS: Final = 200
 MAX_ARGUMENTS: Final = 100
 #: How long one hook, or its probe, takes at the most, where nothing else is said, and at the very most.
 TIMEOUT: Final = "20s"
 LONGEST_S: Final = 120.0
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-_CREDENTIAL: Final = re.compile(r"authorization|cookie|key|token|secret", re.IGNORECASE)
-_REFERRED: Final = ("env:", "file:")
 
 #: Makes the hooks of an installation, from its clock.
 MakesHooks = Callable[[Clock], Hooks]
@@ -101,16 +95,7 @@ Kind = WebhookDoing | HttpDoing | CommandDoing | SqlDoing | HoldDoing
 
 def read_hooks_file(path: Path, *, env: Mapping[str, str]) -> MakesHooks:
     """Answer what makes the hooks of a YAML or JSON file; see :func:`load_hooks`."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        config = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{path} cannot be read: {error}", hint="Name a UTF-8 text file.") from error
-    except YAMLError as error:
-        raise Invalid(f"{path} is not YAML: {error}", hint="Correct the line it names.") from error
-    return load_hooks(config or {}, env=env, folder=path.parent)
+    return load_hooks(read(path), env=env, folder=path.parent)
 
 
 def load_hooks(config: Any, *, env: Mapping[str, str], folder: Path = Path()) -> MakesHooks:
@@ -118,18 +103,14 @@ def load_hooks(config: Any, *, env: Mapping[str, str], folder: Path = Path()) ->
 
     Raises ``Invalid`` naming the field that is wrong, as far as that shows without running anything.
     """
-    if not isinstance(config, Mapping) or len(config) > MAX_HOOKS:
-        raise Invalid(
-            f"the hooks file is not a mapping of at most {MAX_HOOKS} hooks",
-            hint="Write `name: {kind: command, argv: […]}`.",
-            field="",
-        )
+    file = SettingsFile("hooks file", guide="the how-to on containing", env=env, folder=folder)
     # Every secret is known before the first hook can say anything.
     redactor = Redactor()
-    given = {str(name): _Given.of(str(name), each) for name, each in config.items()}
+    named = file.named(config, most=MAX_HOOKS, taken=(HOLD.name,))
+    given = {name: _Given.of(file, name, each) for name, each in named.items()}
 
     def make(clock: Clock) -> Hooks:
-        maker = _Maker(env, folder, redactor, clock)
+        maker = _Maker(file, redactor, clock)
         return {name: maker.hook(name, each) for name, each in given.items()}
 
     return make
@@ -143,27 +124,26 @@ class _Given(Struct, frozen=True, kw_only=True):
     probe: Kind | None
 
     @classmethod
-    def of(cls, name: str, given: Any) -> _Given:
-        if not _NAME.fullmatch(name) or name == HOLD.name:
-            hint = f"Use lower-case letters, digits, dots and dashes, and not `{HOLD.name}`, which every server has."
-            raise _wrong(name, "the name is not one", hint)
-        if not isinstance(given, Mapping):
-            raise _wrong(name, "it is no mapping of settings", "Write `kind:` and what belongs to it.")
-        rest = {key: value for key, value in given.items() if key not in ("serves", "probe")}
-        doing: Kind = _converted(name, rest, Kind)
-        probe = _converted(f"{name}.probe", given["probe"], Kind) if given.get("probe") else None
-        serves = _converted(f"{name}.serves", given["serves"], Serves) if "serves" in given else None
+    def of(cls, file: SettingsFile, name: str, given: Any) -> _Given:
+        inner = dict(given) if isinstance(given, Mapping) else given
+        apart = {
+            key: file.fitted(f"{name}.{key}", inner.pop(key), kind)
+            for key, kind in (("serves", Serves), ("probe", Kind))
+            if isinstance(inner, dict) and key in inner
+        }
+        doing: Kind = file.fitted(name, inner, Kind)
+        serves, probe = apart.get("serves"), apart.get("probe")
         if doing.expect != Expect():
-            raise _wrong(f"{name}.expect", "only a probe expects something", "Write it under `probe:`.")
+            raise file.wrong(f"{name}.expect", "only a probe expects something", "Write it under `probe:`.")
         if isinstance(doing, HoldDoing) and probe is not None:
-            raise _wrong(f"{name}.probe", "a hold is seen in the records", "Leave it out.")
+            raise file.wrong(f"{name}.probe", "a hold is seen in the records", "Leave it out.")
         if isinstance(probe, HoldDoing | WebhookDoing):
-            raise _wrong(f"{name}.probe.kind", "it asks nothing", "Use http, command or sql.")
+            raise file.wrong(f"{name}.probe.kind", "it asks nothing", "Use http, command or sql.")
         if isinstance(probe, SqlDoing) and probe.expect.rows is None and not probe.expect.json:
             hint = "Write `expect: {rows: 0}`, or `json:` with what has to stand in which row."
-            raise _wrong(f"{name}.probe.expect", "a statement that runs shows nothing by itself", hint)
+            raise file.wrong(f"{name}.probe.expect", "a statement that runs shows nothing by itself", hint)
         if probe is not None and (probe.expect.rows or 0) > MAX_ROWS:
-            raise _wrong(
+            raise file.wrong(
                 f"{name}.probe.expect.rows", f"no more than {MAX_ROWS} rows are read", "Let it count."
             )
         return cls(doing=doing, serves=serves, probe=probe)
@@ -172,8 +152,8 @@ class _Given(Struct, frozen=True, kw_only=True):
 class _Maker:
     """Makes hooks from their settings and from what the installation has."""
 
-    def __init__(self, env: Mapping[str, str], folder: Path, redactor: Redactor, clock: Clock) -> None:
-        self._env, self._folder, self._redactor, self._clock = env, folder, redactor, clock
+    def __init__(self, file: SettingsFile, redactor: Redactor, clock: Clock) -> None:
+        self._file, self._redactor, self._clock = file, redactor, clock
 
     def hook(self, name: str, given: _Given) -> Hook:
         doing, serves = given.doing, given.serves or Serves()
@@ -197,7 +177,7 @@ class _Maker:
         return Hook(offer=offer, deed=deed, probe=probe)
 
     def _made(self, field: str, doing: Kind) -> Deed:
-        within_s = _within_s(field, doing.timeout)
+        within_s = self._within_s(field, doing.timeout)
         match doing:
             case WebhookDoing():
                 return Webhook(
@@ -222,80 +202,63 @@ class _Maker:
             case CommandDoing():
                 if not 0 < len(doing.argv) <= MAX_ARGUMENTS:
                     hint = f"Write a list of at most {MAX_ARGUMENTS} words; the first is the program."
-                    raise _wrong(f"{field}.argv", "it names no program", hint)
+                    raise self._file.wrong(f"{field}.argv", "it names no program", hint)
                 if any(names_in(doing.argv[0])):
-                    raise _wrong(f"{field}.argv", "an item would say which program runs", "Name one.")
+                    raise self._file.wrong(
+                        f"{field}.argv", "an item would say which program runs", "Name one."
+                    )
                 self._checked(f"{field}.argv", require_facts, doing.argv)
                 return Command(
                     doing.argv,
                     env={
                         each: self._known(f"{field}.env.{each}", value) for each, value in doing.env.items()
                     },
-                    folder=self._folder,
+                    folder=self._file.folder,
                     within_s=within_s,
                     redactor=self._redactor,
                 )
             case SqlDoing():
                 url = self._known(f"{field}.url", doing.url)
                 if "://" not in url:
-                    url = f"sqlite:///{self._folder / url}"
-                try:
+                    url = f"sqlite:///{self._file.folder / url}"
+                with self._file.naming(field, about="url"):
                     return Statement(url, doing.statement, within_s=within_s, redactor=self._redactor)
-                except Invalid as error:
-                    raise _wrong(f"{field}.{error.fields['field']}", error.detail, error.hint) from error
             case HoldDoing():
-                raise _wrong(field, "a hold asks nothing", "Use http, command or sql.")
+                raise self._file.wrong(field, "a hold asks nothing", "Use http, command or sql.")
 
     def _address(self, field: str, url: str) -> str:
         found = self._known(f"{field}.url", url)
         self._checked(f"{field}.url", require_facts, found)
         if any(names_in(urlsplit(found).netloc)):
-            raise _wrong(f"{field}.url", "an item would say where it goes", "Name the host.")
+            raise self._file.wrong(f"{field}.url", "an item would say where it goes", "Name the host.")
         return str(self._checked(f"{field}.url", require_address, found))
 
     def _header(self, field: str, name: str, value: str) -> str:
         field = f"{field}.headers.{name}"
-        if _CREDENTIAL.search(name):
+        if holds_credential(name):
             return self._secret(field, value)
         if any(names_in(value)):
-            raise _wrong(field, "an item's words do not belong in a header", "Put them into the body.")
+            raise self._file.wrong(
+                field, "an item's words do not belong in a header", "Put them into the body."
+            )
         return self._known(field, value)
 
     def _secret(self, field: str, value: str) -> str:
-        if not value.startswith(_REFERRED):
-            raise _wrong(field, "a secret stands in the file", "Write `env:NAME` or `file:PATH` instead.")
-        return self._known(field, value)
+        return self._redactor.learn(self._file.secret(field, value))
 
     def _known(self, field: str, value: str) -> str:
-        found = resolved(field, value, self._env, self._folder, wrong=_wrong)
+        found = self._file.resolved(field, value)
         return self._redactor.learn(found) if found != value else found
 
-    @staticmethod
-    def _checked(field: str, check: Callable[[Any], Any], value: Any) -> Any:
+    def _within_s(self, field: str, text: str) -> float:
+        within_s = self._file.seconds(f"{field}.timeout", text)
+        if within_s > LONGEST_S:
+            hint = f"Write at most {LONGEST_S:.0f}s."
+            raise self._file.wrong(f"{field}.timeout", f"{text} is too long", hint)
+        return within_s
+
+    def _checked(self, field: str, check: Callable[[Any], Any], value: Any) -> Any:
         try:
             return check(value)
         except Invalid as error:
-            raise _wrong(field, error.detail, error.hint) from error
-
-
-def _converted(field: str, given: Any, kind: Any) -> Any:
-    try:
-        return msgspec.convert(given, type=kind)
-    except msgspec.ValidationError as error:
-        what, _, at = str(error).partition(" - at `$")
-        hint = f"A hook has a kind ({', '.join(HookKind)}) and its settings; see the how-to on containing."
-        raise _wrong(f"{field}{at.rstrip('`')}", f"{what[:1].lower()}{what[1:]}", hint) from error
-
-
-def _within_s(field: str, text: str) -> float:
-    try:
-        within_s = Duration.parse(text).total_seconds()
-    except ValueError as error:
-        raise _wrong(f"{field}.timeout", str(error), f"Write it as {TIMEOUT}.") from error
-    if within_s > LONGEST_S:
-        raise _wrong(f"{field}.timeout", f"{text} is too long", f"Write at most {LONGEST_S:.0f}s.")
-    return within_s
-
-
-def _wrong(field: str, what: str, hint: str) -> Invalid:
-    return Invalid(f"hooks file, {field}: {what}", hint=hint, field=field)
+            raise self._file.wrong(field, error.detail, error.hint) from error

@@ -253,22 +253,6 @@ def test_an_empty_file_has_no_systems(folder: Path) -> None:
     assert read_systems_file(folder / "systems.yaml", env={}) == {}
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"desk: [", "is not YAML"),
-        (b"a: {}\na: {}\n", "is not YAML"),
-        (b"\xff", "cannot be read"),
-        (None, "cannot be read"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_said_to_be_so(folder: Path, content: bytes | None, says: str) -> None:
-    if content is not None:
-        (folder / "systems.yaml").write_bytes(content)
-    with pytest.raises(Invalid, match=says):
-        read_systems_file(folder / "systems.yaml", env={})
-
-
 def test_a_folder_is_loaded_by_its_place_beside_the_file(folder: Path) -> None:
     (folder / "reports").mkdir()
     (folder / "reports" / "may.txt").write_text("fine", encoding="utf-8")
