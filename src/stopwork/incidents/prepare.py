@@ -12,6 +12,7 @@ from stopwork.detect.registry import DETECTORS
 from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.manifest.alerts import REPORT_RULES
 from stopwork.manifest.model import Criticality, Manifest
 
 #: How many recent runs are looked at for complete run records.
@@ -176,7 +177,7 @@ def _severity_matrix(manifest: Manifest, history: History) -> Readiness:
 
 
 def _alert_rules(manifest: Manifest, history: History) -> Readiness:
-    served = {detector.name for detector in DETECTORS}
+    served = {*(detector.name for detector in DETECTORS), *REPORT_RULES}
     lacking = {
         "missed_run": manifest.schedule is None,
         "stale_input": not any(source.fresh_within for source in manifest.sources.values()),

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from msgspec import field
 
-from stopwork.ledger.words import Severity
+from stopwork.ledger.words import Severity, SignalKind
 from stopwork.manifest.duration import Duration
 from stopwork.manifest.parts import (
     MAX_ENTRIES,
@@ -232,6 +232,21 @@ class InjectionAlert(Alert, frozen=True):
     ] = 2.5
 
 
+class ReportAlert(Alert, frozen=True):
+    """What people or other tools say is wrong; no detector finds it."""
+
+    enabled: Annotated[
+        bool, says("False only records what is reported, as open: log does; nothing that is said is lost.")
+    ] = True
+    hold: Annotated[
+        AutoHold,
+        says(
+            "What is paused with the incident that is opened, proposed or joined, before anyone is asked. "
+            "What anybody could have said, as a mail is, pauses nothing."
+        ),
+    ] = AutoHold.NONE
+
+
 class Alerts(Part, frozen=True):
     """The alert rules. All are on from the start; write one only to change it."""
 
@@ -282,3 +297,20 @@ class Alerts(Part, frozen=True):
     external_send: Annotated[SendAlert, says("Something was sent to the wrong people, or to too many.")] = (
         field(default_factory=SendAlert)
     )
+    user_report: Annotated[
+        ReportAlert,
+        says("A person said that something is wrong: in the console, by mail, or through another tool."),
+    ] = field(default_factory=ReportAlert)
+    tool_report: Annotated[
+        ReportAlert, says("Another tool said that something is wrong: an alert, a webhook, a trace.")
+    ] = field(default_factory=ReportAlert)
+
+
+#: The rules that no detector finds anything for.
+REPORT_RULES: Final = ("user_report", "tool_report")
+
+
+def rule_of_report(kind: SignalKind) -> str:
+    """Answer the name of the rule for what was reported, whatever way it came in."""
+    people, tools = REPORT_RULES
+    return people if kind is SignalKind.USER_REPORT else tools

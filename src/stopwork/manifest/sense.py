@@ -161,13 +161,13 @@ def _owned(manifest: Manifest, document: Document, path: Path, role: Role) -> It
 
 
 def _alert_holds(manifest: Manifest, document: Document) -> Iterator[Problem]:
-    """An alert about a whole run cannot pause the tool or the permission of a call."""
+    """An alert that is not about a call cannot pause its tool or its permission."""
     for name in manifest.alerts.__struct_fields__:
         hold: AutoHold = getattr(manifest.alerts, name).hold
         if hold in (AutoHold.TOOL, AutoHold.PERMISSION) and name not in _ALERTS_ABOUT_A_CALL:
             yield document.problem(
                 ("alerts", name, "hold"),
-                f'this alert is about a run, so it knows no "{hold}" to pause',
+                f'this alert is not about a call, so it knows no "{hold}" to pause',
                 one_of(word for word in AutoHold if word in _OF_ANY_ALERT),
                 value=hold,
             )

@@ -10,12 +10,13 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from stopwork.detect.detector import Finding
+from stopwork.detect.rulebook import hold_of
 from stopwork.incidents.open import cause_key
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Denied, Invalid
@@ -47,6 +48,10 @@ MAX_TEXT: Final = 10_000
 MAX_FACTS: Final = 40
 MAX_FACT_CHARS: Final = 2_000
 MAX_KEY: Final = 64
+#: The facts by which a signal that waits to be assigned is still as grave as it was said to be, and over if it was said to be.
+_AT_LEAST: Final = "severity_at_least"
+_OVER: Final = "over"
+W = TypeVar("W", bound=StrEnum)
 
 #: What a report is taken for where it does not say; its facts tell that it did not. What is said to be about security need not be an injection.
 USUAL_TYPE: Final = {
@@ -150,11 +155,13 @@ def assign(
         summary=known.summary,
         occurred_at=known.occurred_at,
         facts=known.facts,
+        severity=_one_of(Severity, known.facts.get(_AT_LEAST)),
         title=_title(known.kind, known.summary),
-        noticed_by=_noticed_by(known.facts.get("detected_by")),
+        noticed_by=_one_of(DetectedBy, known.facts.get("detected_by")),
+        alarming=_OVER not in known.facts,
     )
     tx.record(SignalAssigned(signal=signal, workflow=workflow, type=finding.type, key=cause_key(finding)))
-    signals.settle(tx, manifests, finding, signal)
+    signals.settle(tx, manifests, _ruled(tx, manifests, finding), signal)
     return tx.need(r.Signal, signal)
 
 
@@ -270,7 +277,7 @@ class _Desk:
             standing.signal = _keep_unassigned(self._tx, finding)
             standing.kept += 1
             return Received(signal=standing.signal, reception=Reception.UNASSIGNED, workflow="")
-        raised = signals.raise_finding(self._tx, self._manifests, finding)
+        raised = signals.raise_finding(self._tx, self._manifests, _ruled(self._tx, self._manifests, finding))
         standing.kept = 1 if raised.incident != standing.incident else standing.kept + 1
         standing.signal, standing.incident = raised.signal, raised.incident
         standing.most = KEPT_ALONE if raised.incident is None else KEPT
@@ -333,6 +340,11 @@ def _finding(tx: Tx, said: Report) -> Finding:
         facts["said_to_occur_at"] = told.isoformat()
     if asked and known is None:
         facts["said_workflow"] = shortened(asked, MAX_FACT_CHARS)
+    severity = said.severity or _least(said)
+    if severity:
+        facts[_AT_LEAST] = severity.value
+    if not said.alarming:
+        facts[_OVER] = "yes, as it is said"
     taken_for = said.type or USUAL_TYPE[said.kind]
     if said.type is None:
         facts["incident_type"] = f"not said; taken for {taken_for} until somebody says"
@@ -348,11 +360,25 @@ def _finding(tx: Tx, said: Report) -> Finding:
         occurred_at=min(told, tx.now),
         facts=facts,
         run=run.id if run is not None and of_this else None,
-        severity=said.severity or _least(said),
+        severity=severity,
         title=_title(said.kind, summary),
         noticed_by=noticed_by,
         alarming=said.alarming,
         verified=said.verified,
+    )
+
+
+def _ruled(tx: Tx, manifests: Manifests, finding: Finding) -> Finding:
+    """Answer a finding as the workflow's alert rule for reports has it: how grave at least, and what is paused.
+
+    What anybody could have said pauses nothing: else whoever can write a mail stops the work.
+    """
+    rule = signals.rule_of(tx, manifests, finding)
+    return replace(
+        finding,
+        severity=min(filter(None, (rule.severity, finding.severity)), default=None),
+        hold=hold_of(rule) if finding.verified else None,
+        alarming=finding.alarming and rule.enabled,
     )
 
 
@@ -373,8 +399,8 @@ def _by_owner(tx: Tx, workflow: r.Workflow | None) -> DetectedBy | None:
     return DetectedBy.OWNER if owns and tx.actor.kind is PrincipalKind.PERSON else None
 
 
-def _noticed_by(said: Any) -> DetectedBy | None:
-    return DetectedBy(said) if said in set(DetectedBy) else None
+def _one_of(words: type[W], said: Any) -> W | None:
+    return words(said) if said in set(words) else None
 
 
 def bounded(facts: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from stopwork.ledger.words import (
     Stage,
     Verdict,
 )
-from stopwork.manifest.alerts import Alert, Opening, Threshold
+from stopwork.manifest.alerts import Alert, Alerts, Opening, Threshold, rule_of_report
 from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.model import Manifest
 from stopwork.operations import returning
@@ -98,7 +98,7 @@ def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raise
     if home is not None:
         incident = home.id
     else:
-        rule = _rule_of(tx, manifests, finding)
+        rule = rule_of(tx, manifests, finding)
         if not finding.alarming or rule.open is Opening.LOG:
             return logged
         before = _before(tx, finding, rule.threshold, but=signal)
@@ -119,14 +119,21 @@ def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raise
     tx.record(SignalJoined(incident=incident, workflow=finding.workflow, signal=signal, run=finding.run))
     hold = _hold(tx, manifests, finding, incident)
     reassess(tx, manifests, incident)
-    stage = returning.demote(tx, manifests, incident=incident, because=finding.summary, rule=finding.detector)
+    stage = returning.demote(
+        tx, manifests, incident=incident, because=finding.summary, rule=_rule_name(finding)
+    )
     return Raised(signal=signal, incident=incident, opened=home is None, hold=hold, stage=stage)
 
 
-def _rule_of(tx: Tx, manifests: Manifests, finding: Finding) -> Alert:
-    """Answer the alert rule behind a finding; what comes from elsewhere has the one that changes nothing."""
-    found = getattr(manifests.current(tx, finding.workflow).manifest.alerts, finding.detector, None)
-    return found if isinstance(found, Alert) else Alert()
+def rule_of(tx: Tx, manifests: Manifests, finding: Finding) -> Alert:
+    """Answer the alert rule behind a finding."""
+    rule: Alert = getattr(manifests.current(tx, finding.workflow).manifest.alerts, _rule_name(finding))
+    return rule
+
+
+def _rule_name(finding: Finding) -> str:
+    by_detector = finding.detector in Alerts.__struct_fields__
+    return finding.detector if by_detector else rule_of_report(finding.kind)
 
 
 def _before(tx: Tx, finding: Finding, threshold: Threshold | None, *, but: str) -> tuple[r.Signal, ...]:
@@ -237,7 +244,7 @@ def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment
         tools=opening.tools_of(finding),
         title=finding.title,
         status=IncidentStatus.PROPOSED if proposed else IncidentStatus.INVESTIGATING,
-        rule=finding.detector,
+        rule=_rule_name(finding),
         tags=proposed_tags(finding.type, finding.kind, sent=_sent(tx, _runs(finding))),
     )
     tx.record(event)
@@ -257,5 +264,5 @@ def _hold(tx: Tx, manifests: Manifests, finding: Finding, incident: str) -> str 
         return None
     reason = f"{finding.detector}: {finding.summary}"
     return pause(
-        tx, scope=scope, mode=HoldMode.BLOCK, reason=reason, incident=incident, rule=finding.detector
+        tx, scope=scope, mode=HoldMode.BLOCK, reason=reason, incident=incident, rule=_rule_name(finding)
     ).hold.id

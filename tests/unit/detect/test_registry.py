@@ -23,6 +23,7 @@ from stopwork.ledger.words import (
     StepKind,
     Verdict,
 )
+from stopwork.manifest.alerts import REPORT_RULES
 from stopwork.manifest.model import Alerts
 from tests.unit.detect.manifests import TOOLS, manifest
 from tests.unit.detect.story import START, WORKFLOW, Story, rules_of
@@ -188,7 +189,8 @@ def test_what_a_detector_does_not_watch_shows_it_nothing(detector: Detector[Any]
 
 
 def test_every_alert_rule_of_the_manifest_has_its_detector_and_every_detector_its_rule() -> None:
-    assert sorted(detector.name for detector in DETECTORS) == sorted(Alerts.__struct_fields__)
+    found_by = [detector.name for detector in DETECTORS]
+    assert sorted([*found_by, *REPORT_RULES]) == sorted(Alerts.__struct_fields__)
 
 
 def test_a_quiet_clock_finds_nothing() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from stopwork.detect.registry import DETECTORS
 from stopwork.incidents.prepare import History, Readiness, review
 from stopwork.ledger.words import CheckState, PreparednessCheck
 from stopwork.manifest.model import Alerts
@@ -30,7 +29,7 @@ def alert_rules(**changes: Any) -> Readiness:
 def test_every_rule_is_on_from_the_start() -> None:
     check = alert_rules()
     assert (check.state, check.todo) == (CheckState.PASSED, "")
-    assert check.found == f"All {len(DETECTORS)} rules are on, and each has what it needs."
+    assert check.found == f"All {len(Alerts.__struct_fields__)} rules are on, and each has what it needs."
 
 
 @pytest.mark.parametrize("rule", Alerts.__struct_fields__)

@@ -264,7 +264,7 @@ CONTRADICTIONS = {
     "undo arguments alone": ("{system: crm}", "{system: crm, args: {a: args.a}}", 31, "tools[crm.close_task].undo.args", "without a tool"),
     "undo of a read": ("effect: read,", "effect: read, undo: {none: x},", 17, "tools[mail.search].undo", "this is a read"),
     "source not declared": ("source: inbox", "source: inbx", 17, "tools[mail.search].source", "inbx"),
-    "alert without a tool": ("alerts:\n", "alerts:\n  missed_run: {hold: tool}\n", 33, "alerts.missed_run.hold", "about a run"),
+    "alert without a tool": ("alerts:\n", "alerts:\n  missed_run: {hold: tool}\n", 33, "alerts.missed_run.hold", "not about a call"),
     "backup asked too late": ("expires: 4h", "expires: 1h, escalate_after: 1h", 26, "tools[crm.create_task].gate.escalate_after", "too late"),
     "gate of a risk above the people": ("alerts:\n", "gates: {high: {quorum: 2}}\nalerts:\n", 32, "gates.high.quorum", "2 people must approve"),
     "schema that is none": ("risk: medium", "risk: medium\n    args_schema: {type: {}}", 21, "tools[crm.create_task].args_schema", "not a JSON Schema"),

@@ -36,7 +36,7 @@ def said(**changes: Any) -> Report:
         "summary": "renewals are wrong",
         "workflow": WORKFLOW,
         "key": "rule-1",
-        "severity": "sev2",
+        "severity": Severity.SEV2,
     }
     return Report(**usual | changes)
 
@@ -115,6 +115,26 @@ def test_a_report_of_no_known_workflow_waits_until_somebody_assigns_it(office: O
     office.write(lambda tx: manifests.apply(tx, OTHER_MANIFEST, reason="the first version"), actor=LEE)
     with pytest.raises(Conflict):
         assign("invoices")
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity"),
+    [
+        ({"severity": Severity.SEV1}, Severity.SEV1),
+        ({"severity": None, "kind": SignalKind.SECURITY}, Severity.SEV1),
+        ({"severity": Severity.SEV1, "alarming": False}, None),
+    ],
+    ids=["grave", "security", "over"],
+)
+def test_what_waited_to_be_assigned_is_as_grave_as_it_was_said_to_be(
+    office: Office, changes: dict[str, Any], severity: Severity | None
+) -> None:
+    [one] = tell(office, said(workflow="renewal", **changes))
+    office.write(
+        lambda tx: reporting.assign(tx, office.inst.manifests, signal=one.signal, workflow=WORKFLOW),
+        actor=LEE,
+    )
+    assert [each.severity for each in incidents(office)] == ([severity] if severity else [])
 
 
 def test_the_same_delivered_again_changes_nothing_for_a_week(office: Office) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stopwork.ledger.records import Incident, Signal
-from stopwork.ledger.words import SignalKind
+from stopwork.ledger.words import Severity, SignalKind
 from stopwork.operations import reporting
 from stopwork.operations.reporting import Report
 from tests.support.office import KIM, LEE, WORKFLOW
@@ -95,7 +95,13 @@ def test_every_signal_says_what_became_of_it_and_what_nobody_could_place_is_assi
             facts={"by": "jo@customer.test"},
         ),
         *[
-            Report(source="tool", kind=SignalKind.ALERT, summary="Flood", workflow=WORKFLOW, severity="sev2")  # type: ignore[arg-type]
+            Report(
+                source="tool",
+                kind=SignalKind.ALERT,
+                summary="Flood",
+                workflow=WORKFLOW,
+                severity=Severity.SEV2,
+            )
             for _ in range(15)
         ],
     ]
