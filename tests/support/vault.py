@@ -17,7 +17,7 @@ class Vault:
         self.active = {"crm-integration", "mail-key"}
         self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
         self.lies = False
-        self.status = 200
+        self.status = self.probe_status = 200
         self.says = '{"done": true}'
         self.may_answer = threading.Event()
         self.may_answer.set()
@@ -31,7 +31,7 @@ class Vault:
         self.asked.append((method, path, headers, body))
         token = path.split("/")[2] if path.startswith("/tokens/") else ""
         if method == "GET":
-            return 200, json.dumps({"token": {"active": token in self.active}})
+            return self.probe_status, json.dumps({"token": {"active": token in self.active}})
         if not self.lies and self.status == 200:
             self.active.discard(token)
         self.may_answer.wait(10)

@@ -230,10 +230,10 @@ def _begin(tx: Tx, item: str, hook: Hook, despite: str) -> _Begun:
             hint="Look, and record it as done, or as failed: then it may run again.",
             item=item,
         )
-    if place.tries >= MAX_TRIES:
+    if place.runs >= MAX_TRIES:
         raise Conflict(
-            f"{name} was tried {place.tries} times for {item}",
-            hint="Do it by hand, and record how it ended.",
+            f"{name} was tried {place.runs} times for {item}",
+            hint="Do it by hand, and let its probe look, or record how it ended.",
             item=item,
         )
     number = place.tries + 1

@@ -197,6 +197,20 @@ def test_a_hook_is_tried_so_often_and_then_people_do_it(tmp_path: Path, kept: Va
             told.run()
 
 
+def test_a_try_in_which_it_did_not_run_is_none_of_them(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        kept.probe_status = 503  # it cannot be told whether it took hold
+        for _ in range(hooking.MAX_TRIES + 2):
+            assert told.run().state is IN_DOUBT
+        assert len(kept.paths("POST")) == 1
+        place = told.item().places[0]
+        assert (place.tries, place.runs) == (hooking.MAX_TRIES + 2, 1)
+        kept.active.add("crm-integration")
+        kept.probe_status = 200
+        assert told.run().state is DONE
+        assert len(kept.paths("POST")) == 2
+
+
 def test_evidence_comes_first_and_the_exception_has_a_reason(tmp_path: Path, kept: Vault) -> None:
     with scene(tmp_path, {"revoke": revoking(kept)}, sealed=False) as told:
         with pytest.raises(Conflict, match="is not sealed"):

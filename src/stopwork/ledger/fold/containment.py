@@ -77,6 +77,7 @@ def _hook_ended(entry: e.Entry, event: e.HookEnded) -> Iterator[Change]:
             place,
             state=event.state,
             until=None,
+            spared=place.spared + (event.looked and place.running),
             probed=event.probed,
             proof=proof,
             note=event.note,

@@ -18,6 +18,7 @@ from stopwork.ledger.words import (
 class ContainmentPlace(Record):
     """One of the places at which an item is made safe; ``name`` is that of a hook, or the id of what the records tell of.
 
+    ``tries`` numbers how often its hook was begun; in ``spared`` of them it did not run, as its probe was asked first and did not say no.
     A hook that is running is cut off by ``until``. ``probed`` is what its probe has said last: that it is safe, that it is not, or nothing.
     ``before_capture`` is why it did not wait for the evidence, where it did not.
     """
@@ -28,6 +29,7 @@ class ContainmentPlace(Record):
     hook: HookKind | None = None
     has_probe: bool = False
     tries: int = 0
+    spared: int = 0
     until: datetime | None = None
     probed: bool | None = None
     proof: ContainmentProof | None = None
@@ -40,6 +42,11 @@ class ContainmentPlace(Record):
     def running(self) -> bool:
         """Whether its hook was begun and no end is recorded."""
         return self.until is not None
+
+    @property
+    def runs(self) -> int:
+        """How often its hook has run, or may have."""
+        return self.tries - self.spared
 
 
 class ContainmentItem(Record):
