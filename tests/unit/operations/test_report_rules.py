@@ -78,7 +78,10 @@ def test_the_rule_says_how_grave_a_report_is_at_least(office: Office) -> None:
     ruled(office, "user_report: {severity: sev1}\n  tool_report: {severity: sev3}")
     tell(office, SEEN)
     tell(office, ALERTED)
-    assert [each.severity for each in of(office, r.Incident)] == [Severity.SEV1]
+    assert {each.rule: each.severity for each in of(office, r.Incident)} == {
+        "user_report": Severity.SEV1,
+        "tool_report": Severity.SEV2,
+    }
 
 
 def test_a_report_holds_what_its_rule_says_and_a_mail_holds_nothing(office: Office) -> None:
