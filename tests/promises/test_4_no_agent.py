@@ -183,7 +183,7 @@ DEEDS: dict[str, Deed] = {
         verified_how=text("trust me"),
     ),
     "give a containment item away": by_agent(
-        containment.assign, item=lambda p: p.item.id, to=text("eve@acme.test")
+        containment.assign, manifests=rules, item=lambda p: p.item.id, to=text("eve@acme.test")
     ),
     "run a hook": lambda p: hooking.run(p.office.inst, AGENT, item=p.item.id),
     "look whether an item is safe": lambda p: hooking.verify(p.office.inst, AGENT, item=p.item.id),

@@ -21,6 +21,8 @@ credentials:
     permissions: [crm.accounts.write, crm.tasks.write]
     id: crm-integration
     holder: kim@acme.test
+downstream:
+  - {name: dunning, tools: [crm.create_task], owner: vera@acme.test}
 """
 SHARING = """\
 workflow: invoices

@@ -34,7 +34,7 @@ from stopwork.ledger.words import (
     Verdict,
 )
 from stopwork.manifest.credentials import CredentialKind
-from stopwork.manifest.model import Trust
+from stopwork.manifest.model import Manifest, Trust
 
 MOST_ITEMS_PER_AREA: Final = 20
 #: So many places of one item are told apart.
@@ -128,6 +128,15 @@ def complete(items: Iterable[ContainmentItem]) -> bool:
     return all(item.state in ENDED for item in found) and any(
         item.by is not None and item.by.kind is PrincipalKind.PERSON for item in found
     )
+
+
+def who_can(manifest: Manifest) -> tuple[str, ...]:
+    """Answer whom a manifest names as able to make something safe: the holders of its credentials and whoever can stop what it sets off."""
+    found = (
+        *(each.holder for each in manifest.credentials.values()),
+        *(each.owner for each in manifest.downstream),
+    )
+    return tuple(dict.fromkeys(filter(None, found)))
 
 
 def _item(
@@ -383,6 +392,7 @@ def _downstream(case: Case) -> Iterator[_Draft]:
                 what=f"Disable {automation.name}",
                 why=f"it reacts to {listed(tools)}, and would carry the damage on{owner}",
                 target=automation.name,
+                hooks=automation.hooks,
             )
 
 

@@ -279,6 +279,10 @@ class Downstream(Part, frozen=True):
     ]
     owner: Annotated[Address | None, says("Who can stop it.")] = None
     does: Annotated[Words | None, says("What it does.", "Mails the customer when a task is overdue.")] = None
+    hooks: Annotated[
+        tuple[Slug, ...],
+        says("Hooks of the server, by name, that stop it.", ["stop-mailer"], max_length=MAX_ENTRIES),
+    ] = ()
 
 
 class Ask(Part, frozen=True):

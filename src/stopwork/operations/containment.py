@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from stopwork.incidents.contain import check_ending, complete, propose
+from stopwork.incidents.contain import check_ending, complete, propose, who_can
 from stopwork.incidents.offers import HookOffer
 from stopwork.kernel.addresses import one_address
 from stopwork.kernel.errors import Conflict, Invalid
@@ -18,7 +18,7 @@ from stopwork.operations import proving
 from stopwork.operations.cases import gather
 from stopwork.operations.inventory import who_shares
 from stopwork.operations.manifests import Manifests
-from stopwork.operations.people import require_person
+from stopwork.operations.people import administrators, require_known, require_person
 from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -63,20 +63,32 @@ def record(tx: Tx, *, item: str, state: ContainmentState, verified_how: str) -> 
     return tx.need(ContainmentItem, item)
 
 
-def assign(tx: Tx, *, item: str, to: str, due_at: datetime | None = None) -> ContainmentItem:
-    """Give an item to a named person, who has it until ``due_at``."""
+def assign(
+    tx: Tx, manifests: Manifests, *, item: str, to: str, due_at: datetime | None = None
+) -> ContainmentItem:
+    """Give an item to a named person, who has it until ``due_at``: somebody whom this server knows, and who sees the incident."""
     require_person(tx, "assign a containment item")
     known, incident = open_item(tx, item)
     if known.state in (ContainmentState.DONE, ContainmentState.NOT_APPLICABLE):
         raise Conflict(f"{item} is {known.state}", hint="Assign what is still to do.", item=item)
     if due_at is not None and due_at <= tx.now:
         raise Invalid("it would be due already", hint="Name a time that is still to come.", field="due_at")
+    person = one_address(to, "to")
+    manifest = manifests.current(tx, incident.workflow).manifest
+    require_known(tx, person, field="to", besides=who_can(manifest))
+    if incident.private and person not in (*incident.readers, *administrators(tx, tx.now)):
+        raise Invalid(
+            f"{incident.id} is private, and {person} does not see it",
+            hint="Let them see it first, or give it to one of its readers.",
+            field="to",
+            expected=list(incident.readers),
+        )
     tx.record(
         ContainmentAssigned(
             incident=incident.id,
             workflow=incident.workflow,
             item=item,
-            to=one_address(to, "to"),
+            to=person,
             due_at=due_at,
         )
     )

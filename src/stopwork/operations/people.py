@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from stopwork.kernel.errors import Denied
+from stopwork.kernel.errors import Denied, Invalid
 from stopwork.ledger.records import Credential, Incident, Principal, Workflow
 from stopwork.ledger.words import PrincipalKind
 from stopwork.storage.transaction import Tx
@@ -57,6 +58,29 @@ def require_owner(tx: Tx, workflow: Workflow, doing: str) -> None:
         hint=f"Ask one of its owners: {', '.join(dict.fromkeys(owners))}.",
         expected=list(owners),
         found=tx.actor.id,
+    )
+
+
+def require_known(view: View, address: str, *, field: str, besides: Iterable[str] = ()) -> None:
+    """Raise ``Invalid`` for somebody whom this server does not know: an address with a slip in it would be nobody.
+
+    It knows the owners of its workflows, those to whom it has given a credential that nobody has taken back, and ``besides`` these.
+    """
+    owners = {each for workflow in view.each(Workflow) for each in workflow.owners.values()}
+    if address in owners or address in besides:
+        return
+    if any(
+        each.principal.kind is PrincipalKind.PERSON
+        and each.principal.id == address
+        and each.revoked_at is None
+        for each in view.each(Credential)
+    ):
+        return
+    raise Invalid(
+        f"this server knows no {address}",
+        hint="Name an owner, or somebody who can sign in; an administrator lets them: stopwork user link ADDRESS",
+        field=field,
+        found=address,
     )
 
 

@@ -7,9 +7,17 @@ from typing import Any
 import pytest
 
 from stopwork.incidents.contain import check_ending, complete, propose
+from stopwork.incidents.offers import HookOffer
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger.records import ContainmentItem
-from stopwork.ledger.words import ContainmentArea, ContainmentState, EffectKind, IncidentType, StepKind
+from stopwork.ledger.words import (
+    ContainmentArea,
+    ContainmentState,
+    EffectKind,
+    HookKind,
+    IncidentType,
+    StepKind,
+)
 from tests.unit.detect.manifests import TOOLS, manifest
 from tests.unit.detect.story import WORKFLOW
 from tests.unit.incidents.cases import IncidentStory, bad_monday
@@ -58,13 +66,24 @@ def test_what_is_still_going_on_stands_in_the_queues() -> None:
     ]
 
 
-def test_a_downstream_automation_is_named_with_its_owner() -> None:
+def test_a_downstream_automation_is_named_with_its_owner_and_its_hooks() -> None:
     declared = manifest(
-        downstream=[{"name": "dunning", "tools": ["crm.create_task"], "owner": "kim@acme.test"}]
+        downstream=[
+            {
+                "name": "dunning",
+                "tools": ["crm.create_task"],
+                "owner": "kim@acme.test",
+                "hooks": ["stop-dunning", "elsewhere"],
+            }
+        ]
     )
-    item = told(bad_monday(declared))["Disable dunning"]
+    stops = HookOffer(name="stop-dunning", kind=HookKind.HTTP, only_named=True)
+    items = propose(bad_monday(declared).case(), (stops,))
+    item = next(each for each in items if each.what == "Disable dunning")
+    assert [place.name for place in item.places] == ["stop-dunning"]
     assert (
-        item.why == "it reacts to crm.create_task, and would carry the damage on; kim@acme.test can stop it"
+        item.why == "it reacts to crm.create_task, and would carry the damage on; kim@acme.test can stop it; "
+        "no hook elsewhere on this server"
     )
 
 

@@ -16,16 +16,17 @@ import pytest
 
 from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound
 from stopwork.ledger.events import HookEnded, HookStarted
-from stopwork.ledger.records import Incident
+from stopwork.ledger.records import Incident, Principal
 from stopwork.ledger.words import (
     ContainmentArea,
     ContainmentProof,
     ContainmentState,
     IncidentStatus,
     PlaceKind,
+    PrincipalKind,
     ScopeKind,
 )
-from stopwork.operations import containment, hooking, points
+from stopwork.operations import containment, credentials, hooking, points, privacy
 from tests.support.containing import KEY, Scene
 from tests.support.office import AGENT, KIM, LEE, WORKFLOW
 from tests.support.vault import Vault, vault
@@ -326,15 +327,40 @@ def test_an_item_is_given_to_a_named_person_until_a_time(tmp_path: Path) -> None
     with scene(tmp_path, {}) as told:
         office, item = told.office, told.item().id
         due = office.clock.now() + timedelta(hours=1)
-        given = office.write(
-            partial(containment.assign, item=item, to="Kim@acme.test", due_at=due), actor=LEE
-        )
+        assign = partial(containment.assign, manifests=office.inst.manifests, item=item)
+        given = office.write(partial(assign, to="Kim@acme.test", due_at=due), actor=LEE)
         assert (given.assignee, given.due_at, given.state) == ("kim@acme.test", due, IN_PROGRESS)
         with pytest.raises(Invalid, match="due already"):
-            office.write(
-                partial(containment.assign, item=item, to="kim@acme.test", due_at=office.clock.now()),
-                actor=LEE,
-            )
+            office.write(partial(assign, to="kim@acme.test", due_at=office.clock.now()), actor=LEE)
+
+
+def test_an_item_is_given_only_to_somebody_whom_the_server_knows_and_who_sees_the_incident(
+    tmp_path: Path,
+) -> None:
+    with scene(tmp_path, {}) as told:
+        office, item = told.office, told.item().id
+        assign = partial(containment.assign, manifests=office.inst.manifests, item=item)
+        with pytest.raises(Invalid, match=r"knows no nobody@else\.test") as refused:
+            office.write(partial(assign, to="nobody@else.test"), actor=LEE)
+        assert refused.value.fields["field"] == "to"
+        # The manifest says that she can stop what it sets off; and nobody is somebody who can sign in.
+        assert office.write(partial(assign, to="vera@acme.test"), actor=LEE).assignee == "vera@acme.test"
+        nobody = Principal(kind=PrincipalKind.PERSON, id="nobody@else.test")
+        token = office.write(partial(credentials.issue, principal=nobody), actor=hooking.AS_CONTAINMENT)
+        assert office.write(partial(assign, to=nobody.id), actor=LEE).assignee == nobody.id
+        office.write(
+            partial(privacy.restrict, incident=told.incident, readers=["kim@acme.test"], reason="legal"),
+            actor=LEE,
+        )
+        with pytest.raises(Invalid, match=r"nobody@else\.test does not see it"):
+            office.write(partial(assign, to=nobody.id), actor=LEE)
+        office.write(partial(privacy.open_up, incident=told.incident, reason="settled"), actor=LEE)
+        office.write(
+            partial(credentials.revoke, credential=token.credential.id, reason="left"),
+            actor=hooking.AS_CONTAINMENT,
+        )
+        with pytest.raises(Invalid, match="knows no"):
+            office.write(partial(assign, to=nobody.id), actor=LEE)
 
 
 def test_the_incident_is_contained_when_the_last_item_is(tmp_path: Path, kept: Vault) -> None:

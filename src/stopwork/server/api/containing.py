@@ -41,7 +41,7 @@ class VerifyItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AssignItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``to`` is a person's address."""
+    """``to`` is the address of somebody whom this server knows: an owner, one who can sign in, or whom the manifest names for it."""
 
     item: ItemId
     to: Annotated[str, Meta(min_length=3, max_length=200)]
@@ -111,7 +111,11 @@ ENDPOINTS: Final = (
         "/containment/assign",
         "assign_containment",
         "Give one item to a named person",
-        Write(lambda tx, g: containment.assign(tx, item=_item(g), to=g.body.to, due_at=g.body.due_at)),
+        Write(
+            lambda tx, g: containment.assign(
+                tx, g.installation.manifests, item=_item(g), to=g.body.to, due_at=g.body.due_at
+            )
+        ),
         r.ContainmentItem,
         body=AssignItem,
     ),

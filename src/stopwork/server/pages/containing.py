@@ -73,7 +73,11 @@ def assign(sent: Sent) -> Landed:
         )
     given = sent.write(
         lambda tx: containment.assign(
-            tx, item=item, to=sent.get("to"), due_at=tx.now + timedelta(hours=int(hours)) if hours else None
+            tx,
+            sent.installation.manifests,
+            item=item,
+            to=sent.get("to"),
+            due_at=tx.now + timedelta(hours=int(hours)) if hours else None,
         )
     )
     return Landed(f"{given.assignee} has it.", sent.at(Phase.CONTAIN))

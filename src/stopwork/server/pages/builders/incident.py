@@ -13,6 +13,7 @@ from stopwork.incidents import (
     reenable,
 )
 from stopwork.incidents.case import Case
+from stopwork.incidents.contain import who_can
 from stopwork.incidents.severity import beyond_factors
 from stopwork.incidents.standing import protecting
 from stopwork.kernel.phrases import listed
@@ -90,7 +91,7 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
         preparedness=preparedness.assess(view, look.manifests, workflow=known.workflow, now=look.now),
         timeline=rows[-TIMELINE_LINES:],
         timeline_left_out=max(0, len(rows) - TIMELINE_LINES),
-        people=tuple(dict.fromkeys(case.workflow.owners.values())),
+        people=tuple(dict.fromkeys((*case.workflow.owners.values(), *who_can(case.current)))),
         weighed=beyond_factors(case),
         ending=_ending(look, known),
     )
