@@ -1,95 +1,173 @@
-"""Notices spend that nears or leaves its budget, or that is out of proportion to what the workflow usually
+"""Notices spend that nears or leaves its limit, or that is out of proportion to what the workflow usually
 spends.
 
-Tokens, calls, writes and dollars are watched, per run and per UTC day. What is usual is told by the last runs, in a way that wild ones
-among them do not change: by their median, by how far runs commonly lie from it, and by what has come more than now and then. So a
-workflow whose work varies is not accused of it, and neither are its heavy Mondays; and one run that was far too expensive does not make
-the next such run look normal.
+Tokens, calls, writes and dollars have a budget, per run and per UTC day. What else is paid by use (retrievals, runs of a browser, enrichments, calls of
+an API, and the time of a run) has the limits of the alert itself. What is usual is told by the last runs: see
+:mod:`stopwork.detect.spending`. So a workflow whose work varies is not accused of it, and neither are its heavy Mondays; and one run that was far too
+expensive does not make the next such run look normal.
+
+The time of a run is taken from its own start and end. While people were waited for nothing was spent, so a run that had to is not timed; a run that
+goes on is compared only with a limit that somebody wrote down, because its agent may have died.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from statistics import median
 from typing import ClassVar
 
 from msgspec.structs import replace
 
 from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.rulebook import Rulebook, hold_of, manifest_of
+from stopwork.detect.spending import (
+    HISTORY_RUNS,
+    NOTICEABLE,
+    NOTICEABLE_TOKENS,
+    NOTICEABLE_USD,
+    PAID,
+    Spend,
+    Usual,
+    amount,
+    usual_of,
+)
 from stopwork.detect.table import Table
-from stopwork.kernel.phrases import money
-from stopwork.ledger.events import CallDecided, Entry, RunFinished, StepRecorded
+from stopwork.ledger.events import CallDecided, Entry, RunFinished, RunStarted, StepRecorded
 from stopwork.ledger.records import Record
-from stopwork.ledger.words import EffectKind, IncidentType, ScopeKind, Severity, SignalKind, Verdict
+from stopwork.ledger.words import (
+    EffectKind,
+    IncidentType,
+    RunStatus,
+    ScopeKind,
+    Severity,
+    SignalKind,
+    StepKind,
+    Verdict,
+)
+from stopwork.manifest.alerts import RUNTIME, Use
 from stopwork.manifest.model import Budget, CostAlert
+from stopwork.manifest.parts import Unit
 
 MOST_RUNS = 1_024
 MOST_DAYS = 256
 MOST_WORKFLOWS = 1_024
-HISTORY_RUNS = 30
-"""Four weeks of a daily workflow: what is heavy on one weekday alone has then come four times."""
-LEAST_HISTORY_RUNS = 5
-HABIT_RUNS = 3
-"""What so many of the last runs spent is a habit, however far it lies from the rest."""
-SPREADS = 6.0
-"""So many times further from the median than runs commonly lie is out of proportion."""
-NORMAL_SPREAD = 1.4826
-"""The standard deviation of what is normally distributed, in median distances from its median."""
 BY_STEP = (("usd", "run_usd", "day_usd"), ("tokens", "run_tokens", "day_tokens"))
 BY_CALL = (("calls", "run_calls", "day_calls"), ("writes", "run_writes", "day_writes"))
 """What a step and a call spend, with the limits of a run and of a day."""
-# Below these amounts "four times the usual" is noise; calls and writes follow the amount of work and are left
-# to budgets.
-NOTICEABLE_USD, NOTICEABLE_TOKENS = 0.10, 10_000.0
-NOTICEABLE = {"usd": NOTICEABLE_USD, "tokens": NOTICEABLE_TOKENS}
+BY_TIME = ()
+"""What has no budget."""
 
-
-class Spend(Record):
-    """What was spent so far; ``told`` names the limits about which a finding was made already."""
-
-    usd: float = 0.0
-    tokens: float = 0.0
-    calls: float = 0.0
-    writes: float = 0.0
-    unpriced: int = 0
-    told: tuple[str, ...] = ()
-
-    def plus(self, more: Spend) -> Spend:
-        return Spend(
-            usd=self.usd + more.usd,
-            tokens=self.tokens + more.tokens,
-            calls=self.calls + more.calls,
-            writes=self.writes + more.writes,
-            unpriced=self.unpriced + more.unpriced,
-            told=self.told,
-        )
-
-    def having_told(self, breaches: Sequence[Breach]) -> Spend:
-        return replace(self, told=(*self.told, *(each.name for each in breaches)))
-
-
-class Usual(Record):
-    """What a run of a workflow usually spends of one unit, and beyond how much that is neither its spread nor its habit."""
-
-    median: float
-    bound: float
-
-
-NOTHING = Spend()
 A_READ = Spend(calls=1.0)
 A_WRITE = Spend(calls=1.0, writes=1.0)
+A_RETRIEVAL: dict[str, float] = {Unit.RETRIEVAL: 1.0}
+
+
+class Going(Record):
+    """A run that has waited for nobody so far."""
+
+    workflow: str
+    since: datetime
 
 
 class State(Record):
-    """Spend by run, by workflow and day, and the finished runs of each workflow, newest last, with what they say is usual."""
+    """Spend by run, by workflow and day, and the finished runs of each workflow, newest last, with what they say is usual.
+
+    ``going`` are the runs that are timed.
+    """
 
     runs: Table[Spend] = Table()
     days: Table[Spend] = Table()
     history: Table[tuple[Spend, ...]] = Table()
     usual: Table[dict[str, Usual]] = Table()
     finished: Table[bool] = Table()
+    going: Table[Going] = Table()
+
+
+class Cost(Detector[State]):
+    """Fires once per limit and run or day: near the limit, at it, and beyond the usual."""
+
+    name: ClassVar[str] = "cost"
+    watches = (RunStarted, StepRecorded, CallDecided, RunFinished)
+    state_type = State
+
+    def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
+        match entry.event:
+            case StepRecorded() as event:
+                retrieved = event.kind is StepKind.RETRIEVAL
+                if not event.tokens and not event.cost_usd and not retrieved:
+                    return state, ()
+                unpriced = 1 if event.tokens and event.cost_usd is None else 0
+                more = Spend(
+                    usd=event.cost_usd or 0.0,
+                    tokens=event.tokens,
+                    unpriced=unpriced,
+                    units=A_RETRIEVAL if retrieved else {},
+                )
+                return _spent(state, event, more, BY_STEP, entry.at, rules)
+            case CallDecided() as event:
+                if event.verdict is Verdict.ALLOW:
+                    return _called(state, event, entry.at, rules)
+                if event.verdict is Verdict.WAIT and event.run in state.going:
+                    return replace(state, going=state.going.without(event.run)), ()
+                return state, ()
+            case RunStarted() as event if event.run not in state.finished and event.run not in state.going:
+                going = Going(workflow=event.workflow, since=entry.at)
+                return replace(state, going=state.going.put(event.run, going, at_most=MOST_RUNS)), ()
+            case RunFinished() as event if event.run not in state.finished:
+                state, found = _timed(state, event, entry.at, rules)
+                return _keep(state, event), found
+            case _:
+                return state, ()
+
+    def tick(self, state: State, now: datetime, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
+        found: list[Finding] = []
+        for run, going in state.going.items() if len(state.going) else ():
+            manifest = manifest_of(rules, going.workflow)
+            if manifest is None or not manifest.alerts.cost.enabled or not manifest.alerts.cost.run.runtime:
+                continue
+            alert, known = manifest.alerts.cost, state.runs.get(run, Spend())
+            so_far = known.plus(Spend(units={RUNTIME: (now - going.since).total_seconds()}))
+            if breaches := [*_of_use("run", so_far, (RUNTIME,), alert.run, alert)]:
+                state = replace(
+                    state, runs=state.runs.put(run, _having_told(known, breaches), at_most=MOST_RUNS)
+                )
+                found += _findings(breaches, going.workflow, run, now, alert, so_far)
+        return state, tuple(found)
+
+
+def _called(
+    state: State, event: CallDecided, at: datetime, rules: Rulebook
+) -> tuple[State, tuple[Finding, ...]]:
+    more = A_READ if event.effect is EffectKind.READ else A_WRITE
+    manifest = manifest_of(rules, event.workflow)
+    tool = manifest.tools.get(event.tool) if manifest else None
+    if tool is not None and tool.unit is not None:
+        more = replace(more, units={tool.unit: 1.0})
+    return _spent(state, event, more, BY_CALL, at, rules)
+
+
+def _timed(
+    state: State, event: RunFinished, at: datetime, rules: Rulebook
+) -> tuple[State, tuple[Finding, ...]]:
+    """Count the time that a run took; nobody knows when one that was abandoned came to its end."""
+    going = state.going.get(event.run)
+    if going is None:
+        return state, ()
+    state = replace(state, going=state.going.without(event.run))
+    if event.status is RunStatus.ABANDONED:
+        return state, ()
+    took = Spend(units={RUNTIME: max(0.0, (at - going.since).total_seconds())})
+    return _spent(state, event, took, BY_TIME, at, rules)
+
+
+def _keep(state: State, event: RunFinished) -> State:
+    past = (*state.history.get(event.workflow, ()), state.runs.get(event.run, Spend()))[-HISTORY_RUNS:]
+    return replace(
+        state,
+        history=state.history.put(event.workflow, past, at_most=MOST_WORKFLOWS),
+        usual=state.usual.put(event.workflow, usual_of(past), at_most=MOST_WORKFLOWS),
+        finished=state.finished.put(event.run, True, at_most=MOST_RUNS),
+    )
 
 
 class Breach(Record):
@@ -105,59 +183,11 @@ class Breach(Record):
     over: bool
 
 
-class Cost(Detector[State]):
-    """Fires once per limit and run or day: near the budget, at it, and beyond the usual."""
-
-    name: ClassVar[str] = "cost"
-    watches = (StepRecorded, CallDecided, RunFinished)
-    state_type = State
-
-    def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
-        match entry.event:
-            case StepRecorded() as event:
-                if not event.tokens and not event.cost_usd:
-                    return state, ()
-                unpriced = 1 if event.tokens and event.cost_usd is None else 0
-                more = Spend(usd=event.cost_usd or 0.0, tokens=event.tokens, unpriced=unpriced)
-                return _spent(state, event, more, BY_STEP, entry.at, rules)
-            case CallDecided() as event:
-                if event.verdict is not Verdict.ALLOW:
-                    return state, ()
-                more = A_READ if event.effect is EffectKind.READ else A_WRITE
-                return _spent(state, event, more, BY_CALL, entry.at, rules)
-            case RunFinished() as event if event.run not in state.finished:
-                return _keep(state, event), ()
-            case _:
-                return state, ()
-
-
-def _keep(state: State, event: RunFinished) -> State:
-    past = (*state.history.get(event.workflow, ()), state.runs.get(event.run, Spend()))[-HISTORY_RUNS:]
-    return replace(
-        state,
-        history=state.history.put(event.workflow, past, at_most=MOST_WORKFLOWS),
-        usual=state.usual.put(event.workflow, _usual(past), at_most=MOST_WORKFLOWS),
-        finished=state.finished.put(event.run, True, at_most=MOST_RUNS),
-    )
-
-
-def _usual(past: Sequence[Spend]) -> dict[str, Usual]:
-    if len(past) < LEAST_HISTORY_RUNS:
-        return {}
-    usual = {}
-    for unit in NOTICEABLE:
-        spent = sorted([getattr(each, unit) for each in past])
-        middle = median(spent)
-        spread = NORMAL_SPREAD * median([abs(value - middle) for value in spent])
-        usual[unit] = Usual(median=middle, bound=max(middle + SPREADS * spread, spent[-HABIT_RUNS]))
-    return usual
-
-
 def _spent(
     state: State,
-    event: StepRecorded | CallDecided,
+    event: StepRecorded | CallDecided | RunFinished,
     more: Spend,
-    units: Sequence[tuple[str, str, str]],
+    budgeted: Sequence[tuple[str, str, str]],
     at: datetime,
     rules: Rulebook,
 ) -> tuple[State, tuple[Finding, ...]]:
@@ -168,62 +198,78 @@ def _spent(
     near = alert.of_budget
     known = state.runs.get(event.run)
     of_run = more if known is None else known.plus(more)
-    breaches: tuple[Breach, ...] = ()
+    breaches: list[Breach] = []
     by_day = False
-    for unit, for_run, for_day in units:
+    for unit, for_run, for_day in budgeted:
         if getattr(budget, for_day) is not None:
             by_day = True
         limit = getattr(budget, for_run)
         if limit is not None and getattr(of_run, unit) >= near * limit:
-            breaches += _of_budget("run", unit, of_run, limit, alert)
-    if units is BY_STEP and (of_run.usd > NOTICEABLE_USD or of_run.tokens > NOTICEABLE_TOKENS):
-        for unit, normal in state.usual.get(event.workflow, {}).items():
-            breaches += _unusual(of_run, unit, normal, alert)
+            breaches += _of_limit("run", unit, of_run, limit, alert, "budget")
+    if more.units:
+        breaches += _of_use("run", of_run, more.units, alert.run, alert)
+        breaches += _unusual(of_run, more.units, state.usual.get(event.workflow, {}), alert)
+        by_day = by_day or any(alert.day.most(unit) is not None for unit in more.units)
+    if budgeted is BY_STEP and (of_run.usd > NOTICEABLE_USD or of_run.tokens > NOTICEABLE_TOKENS):
+        breaches += _unusual(of_run, PAID, state.usual.get(event.workflow, {}), alert)
     if breaches:
-        of_run = of_run.having_told(breaches)
+        of_run = _having_told(of_run, breaches)
     runs, days = state.runs.put(event.run, of_run, at_most=MOST_RUNS), state.days
     if by_day:
-        days, of_its_day = _of_day(days, f"{event.workflow}/{at.toordinal()}", more, units, budget, alert)
+        day = f"{event.workflow}/{at.toordinal()}"
+        days, of_its_day = _of_day(days, day, more, budgeted, budget, alert)
         breaches += of_its_day
     state = replace(state, runs=runs, days=days)
-    if not breaches:
-        return state, ()
-    return state, tuple(
-        _finding(each, event.workflow, event.run, at, alert, of_run.unpriced) for each in breaches
-    )
+    return state, _findings(breaches, event.workflow, event.run, at, alert, of_run) if breaches else ()
+
+
+def _having_told(spend: Spend, breaches: Iterable[Breach]) -> Spend:
+    return replace(spend, told=(*spend.told, *(each.name for each in breaches)))
 
 
 def _of_day(
     days: Table[Spend],
     day: str,
     more: Spend,
-    units: Sequence[tuple[str, str, str]],
+    budgeted: Sequence[tuple[str, str, str]],
     budget: Budget,
     alert: CostAlert,
-) -> tuple[Table[Spend], tuple[Breach, ...]]:
+) -> tuple[Table[Spend], list[Breach]]:
     """Count what was spent to its day, where anything of it has a limit."""
     known = days.get(day)
     spend = more if known is None else known.plus(more)
-    breaches: tuple[Breach, ...] = ()
-    for unit, _, for_day in units:
+    breaches: list[Breach] = []
+    for unit, _, for_day in budgeted:
         limit = getattr(budget, for_day)
         if limit is not None and getattr(spend, unit) >= alert.of_budget * limit:
-            breaches += _of_budget("day", unit, spend, limit, alert)
+            breaches += _of_limit("day", unit, spend, limit, alert, "budget")
+    if more.units:
+        breaches += _of_use("day", spend, more.units, alert.day, alert)
     if breaches:
-        spend = spend.having_told(breaches)
+        spend = _having_told(spend, breaches)
     return days.put(day, spend, at_most=MOST_DAYS), breaches
 
 
-def _of_budget(period: str, unit: str, spend: Spend, limit: float, alert: CostAlert) -> tuple[Breach, ...]:
-    """Answer that a limit of the period is reached, or neared, where that has not been told; only the graver of the two."""
-    value = getattr(spend, unit)
+def _of_use(period: str, spend: Spend, units: Iterable[str], use: Use, alert: CostAlert) -> Iterator[Breach]:
+    """Yield the limits of the alert that are neared or reached."""
+    for unit in units:
+        limit = use.most(unit)
+        if limit is not None and spend.of(unit) >= alert.of_budget * limit:
+            yield from _of_limit(period, unit, spend, limit, alert, "limit")
+
+
+def _of_limit(
+    period: str, unit: str, spend: Spend, limit: float, alert: CostAlert, called: str
+) -> Iterator[Breach]:
+    """Yield that a limit of the period is reached, or neared, where that has not been told; only the graver of the two."""
+    value = spend.of(unit)
     over = value >= limit
     name = f"{period}_{unit}_{'reached' if over else 'near'}"
     if name in spend.told:
-        return ()
+        return
     this = "this run" if period == "run" else "today"
     share = "uses up" if over else f"is {value / limit:.0%} of"
-    breach = Breach(
+    yield Breach(
         name=name,
         period=period,
         unit=unit,
@@ -231,31 +277,35 @@ def _of_budget(period: str, unit: str, spend: Spend, limit: float, alert: CostAl
         limit=float(limit),
         share=None if over else alert.of_budget,
         over=over,
-        summary=f"{_amount(unit, value)} spent {this}, which {share} the budget of {_amount(unit, limit)}",
+        summary=f"{amount(unit, value)} spent {this}, which {share} the {called} of {amount(unit, limit)}",
     )
-    return (breach,)
 
 
-def _unusual(spend: Spend, unit: str, usual: Usual, alert: CostAlert) -> tuple[Breach, ...]:
-    value = getattr(spend, unit)
-    limit = max(alert.over_usual * usual.median, usual.bound, NOTICEABLE[unit])
-    if value <= limit or (name := f"run_{unit}_unusual") in spend.told:
-        return ()
-    breach = Breach(
-        name=name,
-        period="run",
-        unit=unit,
-        value=value,
-        limit=limit,
-        share=None,
-        over=True,
-        summary=f"{_amount(unit, value)} spent this run, where {_amount(unit, usual.median)} is usual",
-    )
-    return (breach,)
+def _unusual(
+    spend: Spend, units: Iterable[str], usual: Mapping[str, Usual], alert: CostAlert
+) -> Iterator[Breach]:
+    """Yield the units of which a run has spent more than its workflow ever does."""
+    for unit in units:
+        normal, value = usual.get(unit), spend.of(unit)
+        if normal is None or value <= max(alert.over_usual * normal.median, normal.bound, NOTICEABLE[unit]):
+            continue
+        if (name := f"run_{unit}_unusual") not in spend.told:
+            yield Breach(
+                name=name,
+                period="run",
+                unit=unit,
+                value=value,
+                limit=max(alert.over_usual * normal.median, normal.bound, NOTICEABLE[unit]),
+                share=None,
+                over=unit in PAID,
+                summary=f"{amount(unit, value)} spent this run, where {amount(unit, normal.median)} is usual",
+            )
 
 
-def _amount(unit: str, value: float) -> str:
-    return money(value) if unit == "usd" else f"{value:,.0f} {unit if value != 1 else unit[:-1]}"
+def _findings(
+    breaches: Iterable[Breach], workflow: str, run: str, at: datetime, alert: CostAlert, of_run: Spend
+) -> tuple[Finding, ...]:
+    return tuple(_finding(each, workflow, run, at, alert, of_run.unpriced) for each in breaches)
 
 
 def _finding(

@@ -119,6 +119,29 @@ class FailureAlert(Alert, frozen=True):
     after: Annotated[int, says("How many failures in a row raise the alert.", ge=1, le=1000)] = 1
 
 
+RUNTIME: Final = "runtime_s"
+"""The time that runs take, among what they use."""
+
+
+class Use(Part, frozen=True):
+    """How much use raises the alert; what is left out is compared with what is usual alone."""
+
+    retrieval: Annotated[Count | None, says("Retrievals: steps of that kind, and calls counted so.")] = None
+    browser: Annotated[Count | None, says("Runs of a browser.")] = None
+    enrichment: Annotated[Count | None, says("Enrichments.")] = None
+    api: Annotated[Count | None, says("Calls of an API that is paid by use.")] = None
+    runtime: Annotated[
+        Duration | None, says("The time from start to end of a run that waits for nobody.", "30m")
+    ] = None
+
+    def most(self, unit: str) -> float | None:
+        """Answer the limit of a unit; of the time in seconds."""
+        if unit == RUNTIME:
+            return None if self.runtime is None else self.runtime.total_seconds()
+        limit: float | None = getattr(self, unit)
+        return limit
+
+
 class CostAlert(Alert, frozen=True):
     """Spending out of proportion."""
 
@@ -126,6 +149,10 @@ class CostAlert(Alert, frozen=True):
     over_usual: Annotated[
         float, says("How many times the usual cost of a run raises the alert.", gt=1, le=1000)
     ] = 3.0
+    run: Annotated[
+        Use, says("The use of one run that raises the alert. Unlike a budget it denies no call.")
+    ] = field(default_factory=Use)
+    day: Annotated[Use, says("The same of a day of runs.")] = field(default_factory=Use)
     hold: Annotated[AutoHold, says(_HELD)] = AutoHold.WORKFLOW
 
 

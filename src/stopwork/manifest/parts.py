@@ -114,6 +114,15 @@ class AutoHold(StrEnum):
     WORKFLOW = "workflow"
 
 
+class Unit(StrEnum):
+    """What a call costs besides itself, where it is paid by use."""
+
+    RETRIEVAL = "retrieval"
+    BROWSER = "browser"
+    ENRICHMENT = "enrichment"
+    API = "api"
+
+
 class InjectionGate(StrEnum):
     """What is done with a call that seems to follow what the agent has read."""
 

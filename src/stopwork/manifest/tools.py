@@ -20,6 +20,7 @@ from stopwork.manifest.parts import (
     Receiver,
     Slug,
     ToolName,
+    Unit,
     Value,
     Verification,
     Whereto,
@@ -184,6 +185,13 @@ class Tool(Part, frozen=True):
             max_length=MAX_ENTRIES,
         ),
     ] = ()
+    unit: Annotated[
+        Unit | None,
+        says(
+            "What a call of it is counted as, where it is paid by use: a run of a browser, an enrichment, a retrieval, an API call. "
+            "Steps of kind retrieval are counted without it.",
+        ),
+    ] = None
     external: Annotated[bool, says("True when people outside the company can see the effect.")] = False
 
     @property

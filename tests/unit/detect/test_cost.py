@@ -1,4 +1,4 @@
-"""Contract of the cost detector: each limit is told once, when it is neared, reached, or out of proportion."""
+"""Contract of the cost detector: each limit of each unit is told once, when it is neared, reached, or out of proportion."""
 
 from __future__ import annotations
 
@@ -9,13 +9,31 @@ import pytest
 from stopwork.detect.cost import Cost
 from stopwork.detect.registry import Watch, restore
 from stopwork.detect.rulebook import Rulebook
-from stopwork.ledger.words import EffectKind, ScopeKind, Severity, Verdict
-from tests.unit.detect.manifests import manifest
+from stopwork.ledger.words import EffectKind, RunStatus, ScopeKind, Severity, Verdict
+from tests.unit.detect.manifests import TOOLS, manifest
 from tests.unit.detect.story import Story, findings, rules_of
 
 DETECTOR = Cost()
 RULES = rules_of(manifest(budget={"run_usd": 2.5, "day_usd": 6, "run_calls": 3}))
 UNLIMITED = rules_of(manifest())
+PAID_BY_USE = {
+    **TOOLS,
+    "web.open": {"effect": "read", "unit": "browser"},
+    "leads.enrich": {"effect": "read", "unit": "enrichment"},
+    "maps.find": {"effect": "read", "unit": "api"},
+}
+BY_USE = rules_of(
+    manifest(
+        tools=PAID_BY_USE,
+        alerts={
+            "cost": {
+                "run": {"browser": 4, "retrieval": 5, "runtime": "30m"},
+                "day": {"enrichment": 3, "runtime": "1h"},
+            }
+        },
+    )
+)
+NOT_LIMITED_BY_USE = rules_of(manifest(tools=PAID_BY_USE))
 
 
 def five_runs_of(story: Story, *, cost_usd: float) -> Story:
@@ -137,3 +155,136 @@ def test_writes_are_counted_apart_from_reads() -> None:
     rules = rules_of(manifest(budget={"run_writes": 2}))
     story = Story().call("A", effect=EffectKind.READ).call("B").call("C", effect=EffectKind.READ).call("D")
     assert [finding.facts["value"] for finding in findings(DETECTOR, story, rules)] == [2]
+
+
+# --- what is paid by use ----------------------------------------------------------------------------
+
+
+def used(story: Story, tool: str, times: int, run: str = "r1") -> Story:
+    for number in range(times):
+        story.call(f"{run}-{tool}-{number}", run, tool, EffectKind.READ, n=number)
+    return story
+
+
+def runs_that_use(story: Story, tool: str, times: int, *, runs: int = 5) -> Story:
+    for number in range(runs):
+        story.after(days=1).run(f"old{number}")
+        used(story, tool, times, f"old{number}").after(minutes=10).finished(f"old{number}")
+    return story.after(days=1)
+
+
+def took(story: Story, minutes: float, run: str = "r1", status: RunStatus = RunStatus.SUCCEEDED) -> Story:
+    return story.run(run).after(minutes=minutes).finished(run, status)
+
+
+BY_USE_CASES: dict[str, tuple[Rulebook, Callable[[Story], Story], list[str]]] = {
+    "few browser runs": (BY_USE, lambda s: used(s, "web.open", 3), []),
+    "browser runs up to their limit": (BY_USE, lambda s: used(s, "web.open", 6), ["run_browser_reached"]),
+    "retrievals": (
+        BY_USE,
+        lambda s: s.retrieval("a").retrieval("a").retrieval("a").retrieval("a").retrieval("a"),
+        ["run_retrieval_near", "run_retrieval_reached"],
+    ),
+    "enrichments of a day of runs": (
+        BY_USE,
+        lambda s: used(used(s, "leads.enrich", 1, "r1"), "leads.enrich", 2, "r2"),
+        ["day_enrichment_reached"],
+    ),
+    "enrichments of two days": (
+        BY_USE,
+        lambda s: used(used(s, "leads.enrich", 2, "r1").after(days=1), "leads.enrich", 2, "r2"),
+        [],
+    ),
+    "a unit without a limit": (BY_USE, lambda s: used(s, "maps.find", 150), []),
+    "a tool without a unit": (BY_USE, lambda s: used(s, "crm.list_accounts", 30), []),
+    "a short run": (BY_USE, lambda s: took(s, 20), []),
+    "a long run": (BY_USE, lambda s: took(s, 31), ["run_runtime_s_reached"]),
+    "a long run that was abandoned": (BY_USE, lambda s: took(s, 59, status=RunStatus.ABANDONED), []),
+    "a run whose start nobody saw": (BY_USE, lambda s: s.after(minutes=90).finished("r1"), []),
+    "a run that waited for people": (
+        BY_USE,
+        lambda s: s.run("r1").call("A", verdict=Verdict.WAIT).after(hours=9).call("A").finished("r1"),
+        [],
+    ),
+    "the time of a day of runs": (
+        BY_USE,
+        lambda s: took(took(took(s, 22, "r1"), 22, "r2"), 22, "r3"),
+        ["day_runtime_s_reached"],
+    ),
+    "as much as usual": (
+        NOT_LIMITED_BY_USE,
+        lambda s: used(runs_that_use(s, "web.open", 30), "web.open", 60),
+        [],
+    ),
+    "more than usual": (
+        NOT_LIMITED_BY_USE,
+        lambda s: used(runs_that_use(s, "web.open", 30), "web.open", 120),
+        ["run_browser_unusual"],
+    ),
+    "more than usual, and little": (
+        NOT_LIMITED_BY_USE,
+        lambda s: used(runs_that_use(s, "web.open", 2), "web.open", 19),
+        [],
+    ),
+    "what no run before has used": (
+        NOT_LIMITED_BY_USE,
+        lambda s: used(runs_that_use(s, "crm.list_accounts", 1), "web.open", 120),
+        [],
+    ),
+    "longer than usual": (
+        NOT_LIMITED_BY_USE,
+        lambda s: took(runs_that_use(s, "web.open", 1), 45),
+        ["run_runtime_s_unusual"],
+    ),
+    "longer than usual, and short": (
+        NOT_LIMITED_BY_USE,
+        lambda s: took(runs_that_use(s, "web.open", 1), 29),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_USE_CASES)
+def test_tells_of_what_is_paid_by_use(name: str) -> None:
+    rules, tell, expected = BY_USE_CASES[name]
+    assert [finding.facts["rule"] for finding in findings(DETECTOR, tell(Story()), rules)] == expected
+
+
+def test_the_words_say_which_unit_how_much_and_against_what() -> None:
+    limit, of_run = findings(DETECTOR, used(Story(), "web.open", 4), BY_USE), Story()
+    assert limit[0].summary == "4 browser runs spent this run, which uses up the limit of 4 browser runs"
+    assert (limit[0].facts["unit"], limit[0].facts["value"], limit[0].facts["threshold"]) == ("browser", 4, 4)
+    unusual = findings(
+        DETECTOR, used(runs_that_use(of_run, "web.open", 30), "web.open", 91), NOT_LIMITED_BY_USE
+    )
+    assert unusual[0].summary == "91 browser runs spent this run, where 30 browser runs is usual"
+    long = findings(DETECTOR, took(Story(), 45), BY_USE)
+    assert long[0].summary == "45 minutes spent this run, which uses up the limit of 30 minutes"
+
+
+def test_what_is_used_more_than_usual_follows_the_work_and_holds_nothing() -> None:
+    """A limit that somebody wrote down does."""
+    reached = findings(DETECTOR, used(Story(), "web.open", 4), BY_USE)[0]
+    assert (reached.hold, reached.severity) == (ScopeKind.WORKFLOW, Severity.SEV2)
+    story = used(runs_that_use(Story(), "web.open", 30), "web.open", 91)
+    unusual = findings(DETECTOR, story, NOT_LIMITED_BY_USE)[0]
+    assert (unusual.hold, unusual.severity) == (None, Severity.SEV3)
+
+
+def test_a_run_that_goes_on_is_told_of_once_when_its_time_is_up() -> None:
+    story = Story().run("r1")
+    watch, _, _ = Watch(detectors=[DETECTOR]).follow(story.entries, BY_USE)
+    told = []
+    for _ in range(4):
+        watch, found, _ = restore(watch.dump(), [DETECTOR]).tick(story.after(minutes=10).now, BY_USE)
+        told += [finding.facts["rule"] for finding in found]
+    watch, found, _ = watch.follow(story.finished("r1").entries[1:], BY_USE)
+    assert [*told, *(finding.facts["rule"] for finding in found)] == ["run_runtime_s_reached"]
+    assert watch.tick(story.after(hours=1).now, BY_USE)[1] == ()
+
+
+def test_a_run_that_goes_on_is_not_compared_with_what_is_usual() -> None:
+    """Its agent may have died; when that is known it is told as a failed run."""
+    story = runs_that_use(Story(), "web.open", 1).run("r1")
+    watch, _, _ = Watch(detectors=[DETECTOR]).follow(story.entries, NOT_LIMITED_BY_USE)
+    assert watch.tick(story.after(hours=9).now, NOT_LIMITED_BY_USE)[1] == ()
