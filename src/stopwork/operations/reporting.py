@@ -21,7 +21,7 @@ from stopwork.incidents.open import cause_key
 from stopwork.kernel.clock import in_utc
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger import records as r
-from stopwork.ledger.events import SignalAssigned, SignalRaised, SignalRepeated
+from stopwork.ledger.events import SignalAssigned, SignalRepeated
 from stopwork.ledger.words import (
     DetectedBy,
     IncidentStatus,
@@ -274,7 +274,7 @@ class _Desk:
 
     def _kept(self, finding: Finding, standing: _Standing) -> Received:
         if not finding.workflow:
-            standing.signal = _keep_unassigned(self._tx, finding)
+            standing.signal = signals.record_finding(self._tx, finding)
             standing.kept += 1
             return Received(signal=standing.signal, reception=Reception.UNASSIGNED, workflow="")
         raised = signals.raise_finding(self._tx, self._manifests, _ruled(self._tx, self._manifests, finding))
@@ -292,24 +292,6 @@ class _Desk:
 
     def _is_proposed(self, incident: str | None) -> bool:
         return incident is not None and self._tx.need(r.Incident, incident).status is IncidentStatus.PROPOSED
-
-
-def _keep_unassigned(tx: Tx, finding: Finding) -> str:
-    signal = tx.new_id("sig")
-    tx.record(
-        SignalRaised(
-            signal=signal,
-            kind=finding.kind,
-            type=finding.type,
-            detector=finding.detector,
-            key=cause_key(finding),
-            workflow="",
-            summary=finding.summary,
-            occurred_at=finding.occurred_at,
-            facts=finding.facts,
-        )
-    )
-    return signal
 
 
 def _finding(tx: Tx, said: Report) -> Finding:

@@ -6,6 +6,8 @@ still to come. The alert rule says what a new cause comes to, and how often it h
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from msgspec import Struct
 
 from stopwork.detect.detector import Finding
@@ -45,6 +47,9 @@ from stopwork.operations.people import administrators
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
+#: So long is what signals are searched for at most.
+MAX_ASKED: Final = 200
+
 
 class Raised(Struct, frozen=True, kw_only=True):
     """What became of a finding. ``incident`` is ``None`` where it is only logged, ``stage`` where no autonomy was taken back.
@@ -59,6 +64,13 @@ class Raised(Struct, frozen=True, kw_only=True):
     stage: Stage | None = None
 
 
+def look_up(view: View, *, text: str = "", limit: int, **conditions: Any) -> list[r.Signal]:
+    """Answer a page of the signals that meet every condition, newest first; every word of ``text`` stands in what they say."""
+    words = tuple(text[:MAX_ASKED].casefold().split())
+    asked = conditions | ({"words_has": words} if words else {})
+    return view.find(r.Signal, order="-raised_at", limit=limit, **asked)
+
+
 def rules_in_force(view: View, manifests: Manifests) -> Rulebook:
     """Answer the manifests in force, as the detectors ask for them."""
 
@@ -71,6 +83,11 @@ def rules_in_force(view: View, manifests: Manifests) -> Rulebook:
 
 def raise_finding(tx: Tx, manifests: Manifests, finding: Finding) -> Raised:
     """Record a finding as a signal, with its incident and its hold."""
+    return settle(tx, manifests, finding, record_finding(tx, finding))
+
+
+def record_finding(tx: Tx, finding: Finding) -> str:
+    """Record a finding as a signal, and nothing that comes of it; answer the signal."""
     signal = tx.new_id("sig")
     tx.record(
         SignalRaised(
@@ -87,7 +104,7 @@ def raise_finding(tx: Tx, manifests: Manifests, finding: Finding) -> Raised:
             call=finding.call,
         )
     )
-    return settle(tx, manifests, finding, signal)
+    return signal
 
 
 def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raised:

@@ -7,10 +7,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
-from urllib.parse import urlsplit
 
-from stopwork.kernel.errors import Invalid, Unavailable
 from stopwork.storage.blobs import CHUNK_BYTES, Blobs, FolderBlobs, Kept, hex_of
+from stopwork.storage.s3 import Bucket, first_line
 
 _SPOOL_BYTES: Final = 8 * 1024 * 1024
 
@@ -23,33 +22,8 @@ class BucketBlobs(Blobs):
     """
 
     def __init__(self, address: str, options: Mapping[str, Any] | None = None) -> None:
-        try:
-            import obstore
-            from obstore import exceptions, store
-        except ImportError as error:
-            raise Unavailable(
-                "blobs in a bucket need a package that is not installed",
-                hint="Install it with: pip install 'stopwork[s3]'",
-            ) from error
-        parts = urlsplit(address)
-        if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
-            raise Invalid(
-                f"{address!r:.200} is not the address of a bucket",
-                hint="It is written s3://bucket or s3://bucket/prefix.",
-                field="blobs",
-            )
-        self.address = address.rstrip("/")
-        self._obstore, self._failures = obstore, exceptions
-        try:
-            self._bucket = store.S3Store(
-                parts.netloc, prefix=parts.path.strip("/") or None, **(dict(options or {}))
-            )
-        except (exceptions.BaseError, ValueError) as error:
-            raise Invalid(
-                f"{self.address} cannot be used: {_first_line(error)}",
-                hint="See the AWS_… variables of the environment.",
-                field="blobs",
-            ) from error
+        self._bucket = Bucket(address, options or {}, hint="See the AWS_… variables of the environment.")
+        self.address = self._bucket.address
 
     def __str__(self) -> str:
         return self.address
@@ -62,25 +36,15 @@ class BucketBlobs(Blobs):
     def _keep(self, kept: Kept, draft: IO[bytes]) -> bool:
         draft.seek(0)
         try:
-            # In one piece: only that can be refused by the store when something is there already.
-            self._obstore.put(
-                self._bucket, _key(hex_of(kept.digest)), draft.read(), mode="create", use_multipart=False
-            )
-        except self._failures.AlreadyExistsError:
-            return False
-        except self._failures.BaseError as error:
-            raise self._unavailable("written", _first_line(error)) from error
-        return True
+            return self._bucket.create(_key(hex_of(kept.digest)), draft.read())
+        except self._bucket.failure as error:
+            raise self._unavailable("written", first_line(error)) from error
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         try:
-            found = self._obstore.get(self._bucket, _key(name))
-            for piece in found.stream(min_chunk_size=CHUNK_BYTES):
-                yield bytes(piece)
-        except self._failures.NotFoundError as error:
-            raise FileNotFoundError(name) from error
-        except self._failures.BaseError as error:
-            raise self._unavailable("read", _first_line(error)) from error
+            yield from self._bucket.pieces(_key(name), min_bytes=CHUNK_BYTES)
+        except self._bucket.failure as error:
+            raise self._unavailable("read", first_line(error)) from error
 
 
 def open_blobs(where: str | Path) -> Blobs:
@@ -90,7 +54,3 @@ def open_blobs(where: str | Path) -> Blobs:
 
 def _key(name: str) -> str:
     return f"sha256/{name[:2]}/{name}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300]

@@ -95,7 +95,7 @@ async def _report(g: Given, credential: Credential | None) -> Received:
         run=body.run,
         delivery=f"{g.actor}\0{body.request}" if body.request else "",
     )
-    return (await intake_of(g.installation).take((said,), g.actor, credential))[0]
+    return await _taken(g, credential, said)
 
 
 async def _signal(g: Given, credential: Credential | None) -> Received:
@@ -113,12 +113,17 @@ async def _signal(g: Given, credential: Credential | None) -> Received:
         run=body.run,
         delivery=body.delivery,
     )
-    return (await intake_of(g.installation).take((said,), g.actor, credential))[0]
+    return await _taken(g, credential, said)
 
 
 async def _mail(g: Given, credential: Credential | None) -> Received:
     said = await run_in_threadpool(mail_in.report_of, g.body.content)
-    return (await intake_of(g.installation).take((said,), g.actor, credential))[0]
+    return await _taken(g, credential, said)
+
+
+async def _taken(g: Given, credential: Credential | None, said: Report) -> Received:
+    [received] = await intake_of(g.installation).take((said,), g.actor, credential)
+    return received
 
 
 ENDPOINTS: Final = (
