@@ -60,9 +60,6 @@ def write_bundle(
     checkpoint: str,
     signer: Signer,
     created_at: datetime,
-    organization: str = "",
-    contact_name: str = "",
-    contact_email: str = "",
 ) -> BundleFacts:
     """Write one bundle in bounded memory; a path holds the whole bundle, on disk, or what it held before.
 
@@ -75,9 +72,6 @@ def write_bundle(
     labels = {
         "External-Identifier": _label(external_id),
         "External-Description": _label(description),
-        "Source-Organization": _label(organization),
-        "Contact-Name": _label(contact_name),
-        "Contact-Email": _label(contact_email),
         "Bagging-Date": in_utc(created_at).date().isoformat(),
         "Bag-Software-Agent": "Stopwork",
     }

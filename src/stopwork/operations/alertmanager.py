@@ -58,7 +58,8 @@ def reports_of(message: Alerts) -> list[Report]:
                 kind=SignalKind.ALERT,
                 summary=f"Alertmanager left out {message.truncated_alerts} more alerts",
                 key="truncated",
-                facts={"rule": "truncated", "value": message.truncated_alerts},
+                facts={"rule": "truncated", "value": message.truncated_alerts}
+                | ({"where": message.external_url} if message.external_url else {}),
             )
         )
     return found

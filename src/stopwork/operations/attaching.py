@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from typing import IO, Final
@@ -21,7 +20,6 @@ from stopwork.storage.view import View
 MAX_NAME_CHARACTERS: Final = 200
 #: The largest file that is taken in one request; a larger one is kept elsewhere, and noted with its digest.
 MAX_UPLOAD_BYTES: Final = 32 * 1024 * 1024
-_MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}")
 
 
 def attach(
@@ -31,13 +29,11 @@ def attach(
     incident: str,
     name: str,
     content: bytes | IO[bytes],
-    media_type: str = "",
     why: str = "",
 ) -> BlobRef:
     """Keep a file with the incident's evidence; it is in the next bundle. Its content is never shown as anything but a download.
 
-    Without a ``media_type`` it is told from how the content begins. ``TooLarge`` beyond the bound of blobs, ``Invalid`` for a name or media
-    type that is none.
+    Its media type is told from how the content begins. ``TooLarge`` beyond the bound of blobs, ``Invalid`` for a name that is none.
     """
     refuse_agent(actor, "add to the evidence")
     installation.store.read(lambda view: view.need(Incident, incident))
@@ -48,15 +44,8 @@ def attach(
             hint=f"Use 1 to {MAX_NAME_CHARACTERS} printable characters.",
             field="name",
         )
-    if not media_type:
-        head, content = _begun(content)
-        media_type = sniffed(head)
-    if not _MEDIA_TYPE.fullmatch(media_type):
-        raise Invalid(
-            f"{media_type!r:.80} is no media type",
-            hint="It is written text/plain, or leave it out.",
-            field="media_type",
-        )
+    head, content = _begun(content)
+    media_type = sniffed(head)
     kept = installation.blobs.put(content)
     blob = BlobRef(digest=kept.digest, size_bytes=kept.size_bytes, name=name, media_type=media_type)
     installation.store.write(partial(_record, incident=incident, blob=blob, why=why), actor=actor)

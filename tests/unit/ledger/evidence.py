@@ -61,7 +61,6 @@ def bundle(
         "checkpoint": checkpoint_of(tree, signer),
         "signer": signer,
         "created_at": CREATED_AT,
-        "contact_email": "sec@acme.test",
     }
     write_bundle(file, **(content | changes))
     return file.getvalue()

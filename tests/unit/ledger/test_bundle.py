@@ -49,7 +49,6 @@ def test_it_is_a_bagit_1_0_bag() -> None:
     assert dict(line.split(": ", 1) for line in files["bag-info.txt"].decode().splitlines()) == {
         "External-Identifier": "AI-INC-2026-0302-001",
         "External-Description": "Duplicate tasks from a retry",
-        "Contact-Email": "sec@acme.test",
         "Bagging-Date": "2026-03-02",
         "Bag-Software-Agent": "Stopwork",
         "Payload-Oxum": f"{sum(map(len, payload.values()))}.{len(payload)}",

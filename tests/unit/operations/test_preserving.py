@@ -234,8 +234,6 @@ def test_what_cannot_be_added_is_refused_with_the_reason(trouble: Trouble) -> No
         add(AGENT, name="log.txt")
     with pytest.raises(Invalid, match="no name"):
         add(LEE, name="\x00")
-    with pytest.raises(Invalid, match="no media type"):
-        add(LEE, name="log.txt", media_type="text/html; charset=utf-8\r\nX: y")
     with pytest.raises(TooLarge):
         attach(trouble, data=bytes(MAX_BLOB_BYTES + 1))
     with pytest.raises(NotFound):

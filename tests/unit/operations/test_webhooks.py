@@ -254,7 +254,9 @@ def test_labels_say_what_it_is_and_odd_ones_do_no_harm() -> None:
 
 
 def test_what_alertmanager_left_out_is_said() -> None:
-    assert "7 more" in alerts(ALERT, truncatedAlerts=7)[-1].summary
+    said = alerts(ALERT, truncatedAlerts=7, externalURL="https://alerts.acme.test")[-1]
+    assert "7 more" in said.summary
+    assert said.facts["where"] == "https://alerts.acme.test"
 
 
 def test_the_file_of_the_how_to_is_a_good_one() -> None:

@@ -88,9 +88,8 @@ MAX_ORDERS: Final = 20
 
 
 class Deed(NamedTuple):
-    """What calling a tool does, in words: ``verbs`` of doing it, of which ``own`` are in its name, and ``nouns`` of what it is done to."""
+    """What calling a tool does, in words: ``own`` are the verbs in its name, ``nouns`` what it is done to, ``order`` finds where a text asks for it."""
 
-    verbs: frozenset[str]
     own: frozenset[str]
     nouns: frozenset[str]
     order: re.Pattern[str]
@@ -119,7 +118,7 @@ def deed_of(tool: str, effect: EffectKind) -> Deed:
     verbs = family | own
     words = "|".join(re.escape(verb) for verb in sorted(verbs, key=len, reverse=True))
     order = re.compile(rf"(?:^ *|[\n.,;:!?()\[\]<>\"'*>|-][\"' ]*|\b(?:{_LEADS}) )(?P<verb>{words})\b")
-    return Deed(verbs, own, nouns, order)
+    return Deed(own, nouns, order)
 
 
 @lru_cache(maxsize=512)
