@@ -7,11 +7,9 @@ The rules are those of the OTLP specification (opentelemetry.io/docs/specs/otlp)
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,12 +25,13 @@ from stopwork.kernel.errors import (
 )
 from stopwork.operations import credentials, traces
 from stopwork.operations.installation import Installation
-from stopwork.operations.traces import Span, Taken
+from stopwork.operations.traces import Taken
 from stopwork.server.api.endpoint import Access
 from stopwork.server.api.routing import read_body
 from stopwork.server.auth import Remembered, shown
 from stopwork.server.intake import intake_of
 from stopwork.server.problems import UnsupportedMediaType, as_stopwork_error, problem_response
+from stopwork.server.spans import Delivery, from_json, from_protobuf
 from stopwork.server.waiting import written
 from stopwork.storage.transaction import Tx
 
@@ -41,8 +40,6 @@ JSON: Final = "application/json"
 #: What comes over the wire, and what it may be unpacked to.
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 MAX_UNPACKED_BYTES: Final = 64 * 1024 * 1024
-MAX_SPANS: Final = 20_000
-MAX_DEPTH: Final = 16
 MOST_NAMED: Final = 5
 #: Codes of google.rpc.Status, by what an error is.
 _CODES: Final[tuple[tuple[type[StopworkError], int], ...]] = (
@@ -54,13 +51,6 @@ _CODES: Final[tuple[tuple[type[StopworkError], int], ...]] = (
 )
 _INVALID_ARGUMENT: Final = 3
 _INTERNAL: Final = 13
-
-
-class Delivery(Struct, frozen=True):
-    """What an exporter sent: the spans that can be read, and how many cannot."""
-
-    spans: list[Span]
-    unreadable: int
 
 
 class Otlp:
@@ -115,7 +105,7 @@ def _read(body: bytes, packed: str, media_type: str) -> Delivery:
         raise UnsupportedMediaType(
             f"the body is packed as {packed[:50]}", hint="Send it as it is, or with gzip."
         )
-    return _from_json(body) if media_type == JSON else _from_protobuf(body)
+    return from_json(body) if media_type == JSON else from_protobuf(body)
 
 
 def _unpacked(body: bytes) -> bytes:
@@ -131,180 +121,6 @@ def _unpacked(body: bytes) -> bytes:
     if not unpacker.eof:
         raise Malformed("the body ends before its gzip does", hint="Send it again.")
     return content
-
-
-# --- protobuf --------------------------------------------------------------------------------------
-
-
-def _from_protobuf(body: bytes) -> Delivery:
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-    try:
-        asked = ExportTraceServiceRequest.FromString(body)
-    # Protobuf's own error: its package comes with that of the messages.
-    except Exception as error:
-        raise Malformed(f"the body is no OTLP: {error}", hint="Send an ExportTraceServiceRequest.") from error
-    return _delivery(
-        (
-            _service({each.key: _plain(each.value) for each in group.resource.attributes}),
-            Span(
-                trace=span.trace_id.hex(),
-                span=span.span_id.hex(),
-                parent=span.parent_span_id.hex(),
-                name=span.name,
-                service="",
-                attributes={each.key: _plain(each.value) for each in span.attributes},
-                began_ns=span.start_time_unix_nano,
-                ended_ns=span.end_time_unix_nano,
-                status=span.status.code,
-                message=span.status.message,
-            ),
-        )
-        for group in asked.resource_spans
-        for scope in group.scope_spans
-        for span in scope.spans
-    )
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    """Answer an ``AnyValue`` as plain content; what is nested too deeply is left out."""
-    kind = value.WhichOneof("value")
-    if kind == "array_value" and depth < MAX_DEPTH:
-        return [_plain(each, depth + 1) for each in value.array_value.values]
-    if kind == "kvlist_value" and depth < MAX_DEPTH:
-        return {each.key: _plain(each.value, depth + 1) for each in value.kvlist_value.values}
-    return (
-        getattr(value, kind) if kind in ("string_value", "bool_value", "int_value", "double_value") else None
-    )
-
-
-# --- JSON ------------------------------------------------------------------------------------------
-
-
-class _Status(Struct, frozen=True):
-    code: int = 0
-    message: str = ""
-
-
-class _KeyValue(Struct, frozen=True):
-    key: str = ""
-    value: dict[str, Any] = {}
-
-
-class _JsonSpan(Struct, frozen=True, rename="camel"):
-    trace_id: str = ""
-    span_id: str = ""
-    parent_span_id: str = ""
-    name: str = ""
-    start_time_unix_nano: int | str = 0
-    end_time_unix_nano: int | str = 0
-    attributes: list[_KeyValue] = []
-    status: _Status = _Status()
-
-
-class _Scope(Struct, frozen=True):
-    spans: list[_JsonSpan] = []
-
-
-class _Resource(Struct, frozen=True):
-    attributes: list[_KeyValue] = []
-
-
-class _Group(Struct, frozen=True, rename="camel"):
-    resource: _Resource = _Resource()
-    scope_spans: list[_Scope] = []
-
-
-class _Request(Struct, frozen=True, rename="camel"):
-    resource_spans: list[_Group] = []
-
-
-_requests: Final = msgspec.json.Decoder(_Request)
-
-
-def _from_json(body: bytes) -> Delivery:
-    try:
-        asked = _requests.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"the body is no OTLP: {error}", hint="Send an ExportTraceServiceRequest.") from error
-    return _delivery(
-        (
-            _service({each.key: _value(each.value) for each in group.resource.attributes}),
-            Span(
-                trace=span.trace_id.lower(),
-                span=span.span_id.lower(),
-                parent=span.parent_span_id.lower(),
-                name=span.name,
-                service="",
-                attributes={each.key: _value(each.value) for each in span.attributes},
-                began_ns=_whole(span.start_time_unix_nano),
-                ended_ns=_whole(span.end_time_unix_nano),
-                status=span.status.code,
-                message=span.status.message,
-            ),
-        )
-        for group in asked.resource_spans
-        for scope in group.scope_spans
-        for span in scope.spans
-    )
-
-
-def _value(value: Any, depth: int = 0) -> Any:
-    """Answer an ``AnyValue`` in JSON as plain content; what is nested too deeply, or is none, is left out."""
-    if not isinstance(value, dict) or depth >= MAX_DEPTH:
-        return None
-    for kind in ("stringValue", "boolValue", "doubleValue"):
-        if kind in value:
-            return value[kind]
-    if "intValue" in value:
-        return _whole(value["intValue"])
-    if isinstance(listed := value.get("arrayValue"), dict):
-        return [_value(each, depth + 1) for each in _list(listed)]
-    if isinstance(mapped := value.get("kvlistValue"), dict):
-        pairs = [each for each in _list(mapped) if isinstance(each, dict)]
-        return {str(each.get("key", "")): _value(each.get("value"), depth + 1) for each in pairs}
-    return None
-
-
-def _list(value: dict[str, Any]) -> list[Any]:
-    values = value.get("values", [])
-    return values if isinstance(values, list) else []
-
-
-def _whole(given: Any) -> int:
-    """Answer a whole number, which JSON writes as a number or as text; 0 for what is none."""
-    if isinstance(given, int):
-        return int(given)
-    return (
-        int(given)
-        if isinstance(given, str) and given.isascii() and given.isdecimal() and len(given) < 20
-        else 0
-    )
-
-
-# --- both ------------------------------------------------------------------------------------------
-
-
-def _service(resource: dict[str, Any]) -> str:
-    name = resource.get("service.name")
-    return name if isinstance(name, str) else ""
-
-
-def _delivery(found: Iterator[tuple[str, Span]]) -> Delivery:
-    spans: list[Span] = []
-    unreadable = 0
-    for number, (service, span) in enumerate(found):
-        if number >= MAX_SPANS:
-            raise TooLarge(f"there are over {MAX_SPANS} spans", hint="Export in smaller batches.")
-        if _is_id(span.trace, 32) and _is_id(span.span, 16):
-            spans.append(msgspec.structs.replace(span, service=service))
-        else:
-            unreadable += 1
-    return Delivery(spans, unreadable)
-
-
-def _is_id(given: str, length: int) -> bool:
-    return len(given) == length and given.strip("0123456789abcdef") == "" and given.strip("0") != ""
 
 
 def _answer(taken: Taken, unreadable: int, media_type: str) -> Response:
