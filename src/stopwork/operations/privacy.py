@@ -17,7 +17,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger.events import ReadersChanged
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.people import administrators, require_person
-from stopwork.storage.discreet import UNSAID, DiscreetView
+from stopwork.storage.discreet import DiscreetView, may_tell
 from stopwork.storage.store import Store
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import Stored, View, missing
@@ -87,16 +87,21 @@ def _ids(value: Any) -> Iterable[str]:
 
 
 def told(store: Store, reader: r.Principal, error: StopworkError) -> StopworkError:
-    """Answer the error without the names of incidents that are kept from the reader."""
-    if reader.kind is not PrincipalKind.PERSON or "AI-INC-" not in f"{error} {error.fields}":
+    """Answer the error without the names of incidents that are kept from the reader, and without why their holds are there."""
+    if reader.kind is not PrincipalKind.PERSON or not may_tell(f"{error} {error.fields}".encode()):
         return error
-    for name in store.read(lambda view: hidden_from(view, reader, store.clock.now())):
-        error.detail = error.detail.replace(name, UNSAID)
-        error.hint = error.hint.replace(name, UNSAID)
+    return store.read(lambda view: _told(seen_by(view, reader, store.clock.now()), error))
+
+
+def _told(seen: View, error: StopworkError) -> StopworkError:
+    if isinstance(seen, DiscreetView):
+        error.detail = seen.unsaid(error.detail)
+        error.hint = seen.unsaid(error.hint)
         error.fields = {
-            key: value.replace(name, UNSAID) if isinstance(value, str) else value
+            key: seen.unsaid(value) if isinstance(value, str) else value
             for key, value in error.fields.items()
-            if not (isinstance(value, list | tuple) and name in value)
+            if not isinstance(value, list | tuple)
+            or all(seen.unsaid(f"{each}") == f"{each}" for each in value)
         }
     return error
 

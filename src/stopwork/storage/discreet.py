@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
+from stopwork.control.holds import SET_BY, set_by_and_why
 from stopwork.ledger.events import Entry, SignalRaised
-from stopwork.ledger.records import Drift, Hold, Incident, Postmortem, Record, Signal, Workflow
+from stopwork.ledger.records import Drift, Hold, Incident, LegalHold, Postmortem, Record, Signal, Workflow
 from stopwork.storage.connections import Cursor
 from stopwork.storage.statements import Statement
 from stopwork.storage.tables import TABLES
@@ -20,7 +24,10 @@ R = TypeVar("R", bound=Record)
 UNSAID: Final = "a private incident"
 
 #: Of these the id is that of an incident.
-_NAMED_SO: Final = (Incident, Drift, Postmortem)
+_NAMED_SO: Final = (Incident, Drift, LegalHold, Postmortem)
+#: What looks like the id of an incident, whole: one may begin like another.
+_AN_ID: Final = re.compile(r"AI-INC-[\d-]*\d")
+_TELLING: Final = tuple(each.encode() for each in ("AI-INC-", SET_BY))
 
 
 def belongs(kind: type[Record]) -> bool:
@@ -30,11 +37,17 @@ def belongs(kind: type[Record]) -> bool:
     return str(kind.__annotations__.get("incident", "")) == "str"
 
 
+def may_tell(said: bytes) -> bool:
+    """Answer whether somewhere in it an incident may be named, or the reason of a hold."""
+    return any(each in said for each in _TELLING)
+
+
 class DiscreetView(View):
     """A view in which some incidents are not.
 
     Their records are left out, of lists and counts as well, and so are their journal entries. Records that are connected with one and
-    concern everybody, such as a hold, are there without the connection and without its reason.
+    concern everybody, such as a hold, are there without the connection and without its reason; that is left out of what the hold has
+    answered calls, too.
     """
 
     def __init__(self, view: View, hidden: frozenset[str]) -> None:
@@ -47,18 +60,18 @@ class DiscreetView(View):
         return self._whole.run(statement, values)
 
     def decoded(self, kind: type[R], body: bytes) -> R | None:
-        record = decode(kind, self._unnamed(body))
-        if belongs(kind):
-            whole = decode(kind, body)
-            return None if self._incident(whole) in self._hidden else self._loose(record)
-        return self._loose(record)
+        record = decode(kind, body)
+        if belongs(kind) and self._incident(record) in self._hidden:
+            return None
+        discreet = self._unnamed(body)
+        return self._loose(record if discreet == body else decode(kind, discreet))
 
     def find(
-        self, kind: type[R], *, order: str = "id", limit: int, after: str | None = None, **conditions: Any
+        self, kind: type[R], /, *, order: str = "id", limit: int, after: str | None = None, **conditions: Any
     ) -> list[R]:
         return super().find(kind, order=order, limit=limit, after=after, **conditions, **self._but(kind))
 
-    def count(self, kind: type[Record], **conditions: Any) -> int:
+    def count(self, kind: type[Record], /, **conditions: Any) -> int:
         return super().count(kind, **conditions, **self._but(kind))
 
     def entries(
@@ -87,7 +100,7 @@ class DiscreetView(View):
 
     def shows(self, row: Stored) -> bool:
         """Answer whether a row can be passed on as it is stored: it belongs to nothing hidden, and names nothing hidden."""
-        return self._unnamed(row.body) == row.body and self._told(row) is not None
+        return self._told(row) is not None and self._unnamed(row.body) == row.body
 
     def _but(self, kind: type[Record]) -> dict[str, Any]:
         if not belongs(kind):
@@ -101,12 +114,32 @@ class DiscreetView(View):
         if isinstance(entry.event, SignalRaised):
             signal = self._whole.get(Signal, entry.event.signal)
             about = about or (signal.incident if signal else None)
-        return None if about in self._hidden else entry_of(self._unnamed(row.body))
+        if about in self._hidden:
+            return None
+        discreet = self._unnamed(row.body)
+        return entry if discreet == row.body else entry_of(discreet)
+
+    def unsaid(self, text: str, *, stored: bool = False) -> str:
+        """Answer a text in which nothing hidden is named, and no reason of its holds; ``stored`` where it spells records or entries."""
+        text = _AN_ID.sub(lambda found: UNSAID if found[0] in self._hidden else found[0], text)
+        for reason, instead in self._reasons if SET_BY in text else ():
+            text = (
+                text.replace(_within_json(reason), _within_json(instead))
+                if stored
+                else text.replace(reason, instead)
+            )
+        return text
 
     def _unnamed(self, body: bytes) -> bytes:
-        for name in self._names:
-            body = body.replace(name.encode(), UNSAID.encode())
-        return body
+        return self.unsaid(body.decode(), stored=True).encode() if may_tell(body) else body
+
+    @functools.cached_property
+    def _reasons(self) -> tuple[tuple[str, str], ...]:
+        """What is said of the hidden incidents' holds wherever one has stopped something, and what is said instead."""
+        holds = self._whole.each(Hold, incident=tuple(self._names))
+        return tuple(
+            {set_by_and_why(each): set_by_and_why(replace(each, reason=UNSAID)) for each in holds}.items()
+        )
 
     def _incident(self, record: Record) -> str | None:
         return record.id if isinstance(record, _NAMED_SO) else getattr(record, "incident", None)
@@ -131,3 +164,7 @@ class DiscreetView(View):
             workflow=workflow, kinds=("workflow.stage_changed",), newest_first=True, limit=1
         )
         return any(getattr(entry.event, "incident", None) in self._hidden for entry in changed)
+
+
+def _within_json(text: str) -> str:
+    return msgspec.json.encode(text)[1:-1].decode()

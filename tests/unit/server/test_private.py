@@ -9,16 +9,20 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
+from stopwork.control.holds import describe
+from stopwork.kernel.errors import Conflict
 from stopwork.ledger import records as r
 from stopwork.ledger.events import name_of
 from stopwork.ledger.words import ScopeKind, Severity
-from stopwork.operations import holds, incidents, postmortems, privacy
+from stopwork.operations import holds, incidents, legal_hold, postmortems, privacy
 from stopwork.server.api.endpoint import Endpoint, Fetch
 from stopwork.server.pages.forms import FORMS
 from stopwork.server.pages.routes import _PAGES as PAGES
 from stopwork.storage.discreet import UNSAID
+from stopwork.storage.tables import TABLES
 from tests.support.office import DANA, KIM, LEE, WORKFLOW
 from tests.support.trouble import Trouble
 from tests.unit.server.browser import Browser
@@ -48,6 +52,9 @@ class Kept:
             ),
             actor=LEE,
         )
+        opened.office.do(opened.office.begin("stopped"), "mail.send", to="jo@acme.test")
+        write(partial(legal_hold.lift, incident=self.id, reason="anew"), actor=ADMIN)
+        write(partial(legal_hold.hold, incident=self.id, reason=SECRET), actor=LEE)
         self.trouble.checklist()
         self.trouble.seal()
         self.trouble.audit()
@@ -213,6 +220,32 @@ def test_whoever_is_named_sees_all_of_it_and_so_do_administrators(kept: Kept, wh
     assert person.get(f"/v1/incidents/{kept.id}").json()["private"]
     assert SECRET in person.get("/v1/journal?limit=1000").text
     assert kept.id in Browser.signed_in(kept.opened, who).page("/incidents").text
+
+
+@pytest.mark.parametrize("kind", TABLES, ids=[each.__name__ for each in TABLES])
+def test_no_record_of_any_kind_tells_a_stranger_of_it(kept: Kept, kind: type[r.Record]) -> None:
+    office = kept.opened.office
+    told = office.read(lambda view: list(privacy.seen_by(view, STRANGER, office.clock.now()).each(kind)))
+    assert not kept.betrayed_by(msgspec.json.encode(told).decode())
+    assert not {UNSAID, None}.intersection(getattr(each, "id", "") for each in told)
+
+
+def test_an_error_tells_a_stranger_neither_its_name_nor_why_something_is_held(kept: Kept) -> None:
+    store = kept.opened.office.inst.store
+    (hold,) = [each for each in kept.each(r.Hold, incident=kept.id) if each.reason == SECRET]
+    error = Conflict(f"held for {kept.id}", hint=describe(hold), found=[kept.id, 3], expected=describe(hold))
+    shown = privacy.told(store, STRANGER, error)
+    assert not kept.betrayed_by(f"{shown} {shown.hint} {shown.fields}")
+    assert hold.id in shown.hint
+
+
+def test_an_incident_whose_id_begins_like_that_of_a_private_one_keeps_its_name(kept: Kept) -> None:
+    office = kept.opened.office
+    office.write(
+        partial(incidents.add_note, incident=kept.other, text=f"See {kept.id}0, not {kept.id}."), actor=LEE
+    )
+    notes = kept.opened.as_(STRANGER).get(f"/v1/incidents/{kept.other}/timeline").text
+    assert f"See {kept.id}0, not {UNSAID}." in notes
 
 
 def test_whoever_takes_a_role_sees_it(kept: Kept) -> None:
