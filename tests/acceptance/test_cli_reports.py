@@ -49,6 +49,10 @@ def test_people_and_tools_report_and_somebody_assigns(office: Office, running: d
     assert piped.returncode == 0, piped.stderr
     assert "Nobody could tell which workflow" in piped.stdout
     (unplaced,) = office.ask("signals", "--workflow", "")
+    assert office.ask("signals", "--state", "unplaced", "--kind", "user_report") == [unplaced]
+    (found,) = office.ask("signals", "--text", "TWICE acme")
+    assert found["workflow"] == WORKFLOW
+    assert office.ask("signals", "--text", "acme nowhere") == []
     assert unplaced["facts"]["by"] == "jo@customer.test"
     assert WORKFLOW in office.read("signals", "assign", unplaced["id"], WORKFLOW)
     assert office.ask("signals", "--workflow", "") == []

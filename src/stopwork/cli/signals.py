@@ -10,7 +10,7 @@ import click
 
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Invocation, answers, paged
-from stopwork.ledger.words import DetectedBy, IncidentType
+from stopwork.ledger.words import DetectedBy, IncidentType, SignalKind, SignalState
 
 if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
@@ -22,13 +22,16 @@ def signals() -> None:
 
 
 def _show_signals(paper: Paper, found: Any) -> None:
+    from stopwork.ledger.records.incidents import ABOUT_A_DUTY
+
     paper.table(
         ("signal", "when", "workflow", "type", "noticed by", "what", "incident"),
         [
             (
                 each["id"],
                 paper.when(each["occurred_at"]),
-                each["workflow"] or "not known yet",
+                each["workflow"]
+                or ("the server" if each["key"].startswith(ABOUT_A_DUTY) else "not known yet"),
                 each["type"],
                 each["detector"],
                 each["summary"] + (f" (and {each['repeats']} more)" if each["repeats"] else ""),
@@ -44,9 +47,17 @@ def _show_signals(paper: Paper, found: Any) -> None:
 @click.option(
     "--workflow",
     metavar="NAME",
-    help="Only signals about this workflow; '' for those that nobody could place.",
+    help="Only signals about this workflow; '' for those about none.",
 )
 @click.option("--incident", metavar="ID", help="Only signals of this incident.")
+@click.option("--kind", type=click.Choice([each.value for each in SignalKind]), help="Only of this kind.")
+@click.option(
+    "--state",
+    type=click.Choice([each.value for each in SignalState]),
+    help="Only those of which this became: in an incident, only logged, about no workflow that is known yet, "
+    "about the server itself.",
+)
+@click.option("--text", metavar="WORDS", help="Only those that say each of these words.")
 @paged
 @answers(_show_signals)
 def list_signals(cli: Invocation, **filters: Any) -> Any:

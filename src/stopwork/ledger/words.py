@@ -231,6 +231,15 @@ class SignalKind(StrEnum):
     COST = "cost"
 
 
+class SignalState(StrEnum):
+    """What became of a signal."""
+
+    UNPLACED = "unplaced"
+    INCIDENT = "incident"
+    LOGGED = "logged"
+    SERVER = "server"
+
+
 class IncidentType(StrEnum):
     MISSED_WORKFLOW = "missed_workflow"
     DUPLICATE_WORK = "duplicate_work"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -121,6 +122,11 @@ def _type_of(column: sa.Column[Any]) -> str:
     return column.type.compile(dialect=_DIALECTS["postgresql"]).partition(" COLLATE")[0]
 
 
+#: Ends the name of a condition on text. What stands for any text in a pattern stands for itself in what is looked for.
+_HAS: Final = "_has"
+_ESCAPE: Final = "/"
+_WILD: Final = re.compile("[%_/]")
+_AS_IT_IS: Final = rf"{_ESCAPE}\g<0>"
 _NOTHING: Final = -1
 _FALSE: Final = -2
 
@@ -136,11 +142,13 @@ def shape_of(asked: dict[str, Any]) -> tuple[tuple[Condition, ...], dict[str, An
     """Answer what is asked in general, which a statement is made for, and the values of this time.
 
     A condition is ``column=value``, ``column=(a, b)`` for any of these, ``column_from=`` (inclusive), ``column_before=`` (exclusive)
-    or ``column_not=(a, b)`` for none of these.
+    ``column_not=(a, b)`` for none of these, or ``column_has=(a, b)`` for text in which each of these stands.
     """
     shape: list[Condition] = []
     values: dict[str, Any] = {}
     for name, value in asked.items():
+        if name.endswith(_HAS):
+            value = tuple(f"%{_WILD.sub(_AS_IT_IS, each)}%" for each in value)
         if isinstance(value, tuple | list | set | frozenset):
             shape.append(Condition(name, len(value)))
             values |= {f"{name}_{number}": item for number, item in enumerate(value)}
@@ -267,8 +275,11 @@ def _tests(table: sa.Table, shape: Iterable[Condition]) -> Iterator[sa.ColumnEle
 
 def _bound(table: sa.Table, name: str, values: list[sa.BindParameter[Any]]) -> sa.ColumnElement[bool]:
     column, _, end = name.rpartition("_")
-    if column not in table.c or end not in ("from", "before", "not") or (end != "not" and len(values) != 1):
+    many = end in ("not", "has")
+    if column not in table.c or end not in ("from", "before", "not", "has") or not (many or len(values) == 1):
         raise Internal(f"{table.name} cannot be searched by {name!r}")
     if end == "not":
         return sa.or_(table.c[column].is_(None), table.c[column].not_in(values))
+    if end == "has":
+        return sa.and_(sa.true(), *(table.c[column].like(value, escape=_ESCAPE) for value in values))
     return table.c[column] >= values[0] if end == "from" else table.c[column] < values[0]

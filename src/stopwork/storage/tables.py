@@ -186,7 +186,15 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
         r.Approval: ("state+requested_at", "subject", "incident", "call"),
         r.Draft: ("state+requested_at", "workflow+requested_at", "key", "run"),
         r.Backfill: ("workflow+ordered_at", "state", "incident"),
-        r.Signal: ("incident", "workflow+raised_at", "key+raised_at", "raised_at"),
+        r.Signal: (
+            "incident",
+            "workflow+raised_at",
+            "key+raised_at",
+            "kind+raised_at",
+            "state+raised_at",
+            "workflow+state+raised_at",
+            "raised_at",
+        ),
         r.Incident: ("status+opened_at", "workflow+opened_at", "cause", "private", "practice"),
         r.Bundle: ("incident",),
         r.LegalHold: ("active",),
@@ -210,8 +218,12 @@ INDEXED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxy
 )
 
 
+#: What else a kind's table has a column for: looked through, not looked up.
+SEARCHED: Final[MappingProxyType[type[r.Record], tuple[str, ...]]] = MappingProxyType({r.Signal: ("words",)})
+
+
 def _column_type(kind: type[r.Record], name: str) -> Any:
-    hint = str(kind.__annotations__[name])
+    hint = str(kind.__annotations__.get(name, str))  # what a record works out is text
     if "datetime" in hint:
         return Moment
     if "bool" in hint:
@@ -223,7 +235,8 @@ def _column_type(kind: type[r.Record], name: str) -> Any:
 
 def _table(kind: type[r.Record], indexed: tuple[str, ...]) -> sa.Table:
     name = _snake(kind.__name__)
-    columns = list(dict.fromkeys(field for index in indexed for field in index.split("+")))
+    looked_up = (field for index in indexed for field in index.split("+"))
+    columns = dict.fromkeys([*looked_up, *SEARCHED.get(kind, ())])
     return sa.Table(
         name,
         metadata,

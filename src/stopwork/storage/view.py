@@ -129,6 +129,7 @@ class View:
     def find(
         self,
         kind: type[R],
+        /,
         *,
         order: str = "id",
         limit: int,
@@ -137,8 +138,8 @@ class View:
     ) -> list[R]:
         """Answer records that meet every condition, at most ``limit``: a page. Whoever needs them all asks :meth:`each`.
 
-        A condition is ``column=value``, ``column=(a, b)`` for any of these, ``column_from=`` (inclusive) or
-        ``column_before=`` (exclusive). ``order`` is a column, ``-column`` for descending; ties go by id. ``after`` is the id of the
+        A condition is ``column=value``, ``column=(a, b)`` for any of these, ``column_from=`` (inclusive),
+        ``column_before=`` (exclusive), ``column_not=(a, b)`` for none of these, or ``column_has=(a, b)`` for text with each of these. ``order`` is a column, ``-column`` for descending; ties go by id. ``after`` is the id of the
         last record of the page before.
         """
         table = TABLES[kind]
@@ -158,11 +159,11 @@ class View:
         found = (self.decoded(kind, body) for (body,) in self._run(statement, values))
         return [record for record in found if record is not None]
 
-    def first(self, kind: type[R], *, order: str = "id", **conditions: Any) -> R | None:
+    def first(self, kind: type[R], /, *, order: str = "id", **conditions: Any) -> R | None:
         """Answer the first record that meets every condition, or ``None``."""
         return next(iter(self.find(kind, order=order, limit=1, **conditions)), None)
 
-    def count(self, kind: type[Record], **conditions: Any) -> int:
+    def count(self, kind: type[Record], /, **conditions: Any) -> int:
         """Count the records that meet every condition."""
         table = TABLES[kind]
         shape, values = statements.shape_of(conditions)
@@ -233,7 +234,7 @@ class View:
         query = sa.select(checkpoint.c.note).where(checkpoint.c.size == size)
         return self.execute(query).scalar()
 
-    def each(self, kind: type[R], *, order: str = "id", **conditions: Any) -> Iterator[R]:
+    def each(self, kind: type[R], /, *, order: str = "id", **conditions: Any) -> Iterator[R]:
         """Answer every record that meets the conditions, read a page at a time; ``order`` as for :meth:`find`."""
         after: str | None = None
         while True:

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from stopwork.kernel.phrases import count_of, lasting
 from stopwork.ledger.events import DutyFailed, SignalRaised
 from stopwork.ledger.records import Principal, Signal
-from stopwork.ledger.words import IncidentType, PrincipalKind, SignalKind
+from stopwork.ledger.records.incidents import ABOUT_A_DUTY
+from stopwork.ledger.words import IncidentType, PrincipalKind, SignalKind, SignalState
 from stopwork.storage.store import Store
 from stopwork.storage.tables import duty as duties
 from stopwork.storage.transaction import Tx
@@ -24,8 +25,6 @@ from stopwork.worker.duty import SILENT_FLOOR, Health
 
 DUTY: Final = "watch"
 MOST_SHOWN: Final = 50
-_KEYS: Final = "duty "
-_BEYOND_KEYS: Final = "duty!"
 AS_WATCH: Final = Principal(kind=PrincipalKind.SYSTEM, id=DUTY)
 
 
@@ -55,16 +54,9 @@ class Watching:
             self._told |= {each.name for each in news}
 
 
-def raised(view: View) -> int:
-    """Answer how many signals are about duties, and so about no workflow."""
-    return view.count(Signal, workflow="", key_from=_KEYS, key_before=_BEYOND_KEYS)
-
-
 def standing_still(view: View) -> list[Signal]:
     """Answer the newest signal about each duty that has not been well since."""
-    about = view.find(
-        Signal, workflow="", key_from=_KEYS, key_before=_BEYOND_KEYS, order="-raised_at", limit=MOST_SHOWN
-    )
+    about = view.find(Signal, state=SignalState.SERVER, order="-raised_at", limit=MOST_SHOWN)
     newest = {each.key: each for each in reversed(about)}
     return [each for each in newest.values() if not _is_well_since(view, each)]
 
@@ -75,7 +67,7 @@ def _is_well_since(view: View, signal: Signal) -> bool:
 
 
 def _key(duty: str) -> str:
-    return f"{_KEYS}{duty}"
+    return f"{ABOUT_A_DUTY}{duty}"
 
 
 def _was_told(tx: Tx, unwell: Health) -> bool:

@@ -37,6 +37,13 @@ LISTS: list[tuple[type[Record], str, dict[str, Any]]] = [
     (Signal, "-raised_at", {}),
     (Signal, "-raised_at", {"workflow": "x"}),
     (Signal, "-raised_at", {"key": "x"}),
+    (Signal, "-raised_at", {"kind": "x"}),
+    (Signal, "-raised_at", {"state": "x"}),
+    (Signal, "-raised_at", {"workflow": "x", "kind": "x"}),
+    (Signal, "-raised_at", {"workflow": "x", "state": "x"}),
+    (Signal, "-raised_at", {"kind": "x", "state": "x"}),
+    (Signal, "-raised_at", {"words_has": ("x", "y")}),
+    (Signal, "-raised_at", {"workflow": "x", "words_has": ("x",)}),
     (Effect, "at", {"run": "x"}),
     (Effect, "at", {"object_key": "x"}),
 ]

@@ -242,7 +242,8 @@ class Story:
         assert self.post("/v1/webhooks/alertmanager", who=REPORTER, **alerts)["taken"] == {"raised": 1}
         ticket = {"title": "It is slow", "agent": "invoices", "topic": "speed"}
         assert self.post("/v1/webhooks/desk", who=REPORTER, **ticket)["taken"] == {"raised": 1}
-        assigned = self.post(f"/v1/signals/{sent.json()['signal']}/assign", workflow="invoices")
+        [unplaced] = self.get("/v1/signals", state="unplaced", kind="user_report", text="LOOK")
+        assigned = self.post(f"/v1/signals/{unplaced['id']}/assign", workflow="invoices")
         assert assigned["workflow"] == "invoices"
 
     def stored(self) -> str:

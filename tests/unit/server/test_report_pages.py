@@ -112,7 +112,7 @@ def test_every_signal_says_what_became_of_it_and_what_nobody_could_place_is_assi
     assert "and 5 more" in text
     assert "Wrong renewal <b>" in text
     assert "1 report about no known workflow" in kim.page("/").get_text(" ", strip=True)
-    [unplaced] = kim.page("/signals?workflow=unplaced").select("li.row")
+    [unplaced] = kim.page("/signals?state=unplaced").select("li.row")
     form = unplaced.select_one("form")
     assert form is not None
     kim.send(str(form["action"]), workflow=WORKFLOW)
@@ -127,3 +127,27 @@ def test_an_id_of_a_signal_leads_to_where_it_is_told(opened: House, kim: Browser
     [signal] = signals(opened)
     led = kim.http.get(f"/records/{signal.id}")
     assert led.headers["location"] == f"/signals#{signal.id}"
+
+
+def test_signals_are_narrowed_by_kind_by_what_became_of_them_and_by_words(
+    opened: House, kim: Browser
+) -> None:
+    every = [
+        Report(source="mail", kind=SignalKind.USER_REPORT, summary="Wrong renewal at Globex"),
+        Report(source="tool", kind=SignalKind.COST, summary="Globex costs too much", workflow=WORKFLOW),
+    ]
+    opened.office.write(lambda tx: reporting.report_all(tx, opened.office.inst.manifests, every), actor=LEE)
+
+    def rows(query: str) -> list[str]:
+        page = kim.page(f"/signals?{query}")
+        assert page.select_one("input[type=search][name=text]") is not None
+        return [each.get_text() for each in page.select("li.row strong")]
+
+    assert rows("text=globex+wrong") == rows("state=unplaced") == rows("kind=user_report")
+    assert rows("text=GLOBEX&kind=cost") == ["Globex costs too much"]
+    assert len(rows("text=globex")) == len(rows("kind=&state=&text=")) == 2
+    assert rows("text=initech") == rows("kind=nonsense") == []
+    assert "Nothing was noticed" not in kim.page("/signals?text=initech").get_text()
+    page = kim.page("/signals?text=globex&kind=cost")
+    assert page.select("option[value=cost][selected]")
+    assert page.select("input[name=text][value=globex]")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from stopwork.ledger.records.checklists import Asked
 from stopwork.ledger.records.parts import (
@@ -30,7 +31,13 @@ from stopwork.ledger.words import (
     Reversibility,
     Severity,
     SignalKind,
+    SignalState,
 )
+
+#: So much of what a signal says is searched.
+MAX_WORDS: Final = 4_000
+#: How the key of a signal begins that is about a duty of the server itself, and so about no workflow.
+ABOUT_A_DUTY: Final = "duty "
 
 
 class Signal(Record):
@@ -55,6 +62,35 @@ class Signal(Record):
     incident: str | None = None
     repeats: int = 0
     repeated_at: datetime | None = None
+
+    @property
+    def state(self) -> SignalState:
+        """What became of it: signals are looked up by that."""
+        if self.incident:
+            return SignalState.INCIDENT
+        if self.workflow:
+            return SignalState.LOGGED
+        return SignalState.SERVER if self.key.startswith(ABOUT_A_DUTY) else SignalState.UNPLACED
+
+    @property
+    def words(self) -> str:
+        """What is searched where signals are looked up by text: all that it says, in small letters."""
+        said = (self.id, self.detector, self.run or "", self.call or "", self.summary, *_texts(self.facts))
+        return " ".join(" ".join(said).split())[:MAX_WORDS].casefold()
+
+
+def _texts(said: Any) -> Iterator[str]:
+    """Yield every text that stands in this content, but for the names of its fields."""
+    if isinstance(said, str):
+        yield said
+    elif isinstance(said, dict):
+        for value in said.values():
+            yield from _texts(value)
+    elif isinstance(said, list | tuple):
+        for value in said:
+            yield from _texts(value)
+    elif isinstance(said, int | float) and not isinstance(said, bool):
+        yield str(said)
 
 
 class Incident(Record):

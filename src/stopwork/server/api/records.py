@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 
 from stopwork.ledger import records as r
 from stopwork.ledger.events import Entry, name_of
-from stopwork.ledger.words import Outcome, PrincipalKind, RunStatus, Verdict
-from stopwork.operations import credentials, points
+from stopwork.ledger.words import Outcome, PrincipalKind, RunStatus, SignalKind, SignalState, Verdict
+from stopwork.operations import credentials, points, signals
 from stopwork.server.api.controls import Reason, page_of
 from stopwork.server.api.endpoint import MAX_NUMBER, Access, Endpoint, Given, Page, Read, Write
 from stopwork.server.api.looking import looking_at
@@ -35,10 +35,13 @@ class CallFilter(Page, frozen=True, kw_only=True):
 
 
 class SignalFilter(Page, frozen=True, kw_only=True):
-    """An empty ``workflow`` asks for those that nobody could place yet."""
+    """``state`` is what became of it; every word of ``text`` stands in what it says. An empty ``workflow`` asks for those about none."""
 
     workflow: str | None = None
     incident: str | None = None
+    kind: SignalKind | None = None
+    state: SignalState | None = None
+    text: Annotated[str, Meta(max_length=signals.MAX_ASKED)] = ""
 
 
 class JournalFilter(Struct, frozen=True, kw_only=True):
@@ -216,8 +219,8 @@ ENDPOINTS = (
         name="list_signals",
         summary="List signals, newest first",
         does=Read(
-            lambda view, g: view.find(
-                r.Signal, order="-raised_at", **_filtered(g.query, "workflow", "incident")
+            lambda view, g: signals.look_up(
+                view, text=g.query.text, **_filtered(g.query, "workflow", "incident", "kind", "state")
             )
         ),
         query=SignalFilter,

@@ -29,6 +29,12 @@ _LABELS: dict[type[StrEnum], dict[StrEnum, str]] = {
     w.Outcome: {
         w.Outcome.UNKNOWN: "Outcome unknown",
     },
+    w.SignalState: {
+        w.SignalState.UNPLACED: "Workflow not known",
+        w.SignalState.INCIDENT: "In an incident",
+        w.SignalState.LOGGED: "Only logged",
+        w.SignalState.SERVER: "About Stopwork itself",
+    },
     w.Mode: {
         w.Mode.OBSERVE: "Observed only",
         w.Mode.ENFORCE: "Enforced",

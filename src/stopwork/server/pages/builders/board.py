@@ -37,7 +37,7 @@ def board(look: Look) -> c.BoardContext:
             if each.status is not w.IncidentStatus.PROPOSED
         ),
         proposals=proposals(look),
-        unplaced=view.count(r.Signal, workflow="") - watching.raised(view),
+        unplaced=view.count(r.Signal, state=w.SignalState.UNPLACED),
         standing_still=tuple(watching.standing_still(view)),
         approvals=tuple(row for row in pending_approvals(look) if not row.why_not),
         points=tuple(points.live(view, now=look.now)),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.operations.signals import MAX_ASKED, look_up
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.builders.look import Look
 from stopwork.server.pages.vocabulary import label
-from stopwork.worker import watching
 
 A_PAGE: Final = 50
 MAX_CHOICES: Final = 100
-#: How the list of signals is asked for those without a workflow.
-UNPLACED: Final = "unplaced"
 _USUAL_ZONES: Final = (
     "UTC",
     "America/New_York",
@@ -48,13 +46,11 @@ def report(look: Look) -> c.ReportFormContext:
 
 
 def signals(look: Look) -> c.SignalsContext:
-    """Answer what came in, newest first; the workflow stands in the address."""
+    """Answer what came in, newest first; workflow, kind, what became of it and a text stand in the address."""
     view = look.view
-    asked = look.query.get("workflow", "")
-    wanted: dict[str, Any] = {"workflow": "" if asked == UNPLACED else asked} if asked else {}
-    found = view.find(
-        r.Signal, order="-raised_at", limit=A_PAGE + 1, after=look.query.get("after") or None, **wanted
-    )
+    asked = {name: value for name in ("workflow", "kind", "state") if (value := look.query.get(name))}
+    text = look.query.get("text", "")[:MAX_ASKED].strip()
+    found = look_up(view, text=text, limit=A_PAGE + 1, after=look.query.get("after") or None, **asked)
     shown = found[:A_PAGE]
     return c.SignalsContext(
         frame=look.frame("Signals", "incidents"),
@@ -65,18 +61,25 @@ def signals(look: Look) -> c.SignalsContext:
                 "Workflow",
                 [
                     ("", "any"),
-                    (UNPLACED, "not known yet"),
                     *((each.id, each.title) for each in view.find(r.Workflow, limit=MAX_CHOICES)),
                 ],
             ),
+            look.chosen("kind", "Kind", [("", "any"), *((each.value, label(each)) for each in w.SignalKind)]),
+            look.chosen(
+                "state",
+                "What became of it",
+                [("", "anything"), *((each.value, label(each)) for each in w.SignalState)],
+            ),
         ),
+        text=text,
+        narrowed=bool(asked or text),
         paging=c.Paging(
             shown=len(shown),
             newest=look.address("/signals", after="") if look.query.get("after") else None,
             older=look.address("/signals", after=shown[-1].id) if len(found) > len(shown) else None,
         ),
         workflows=_workflows(look, ""),
-        unplaced=view.count(r.Signal, workflow="") - watching.raised(view),
+        unplaced=view.count(r.Signal, state=w.SignalState.UNPLACED),
     )
 
 

@@ -28,7 +28,10 @@ class SignalRow(Context):
 
 
 class SignalsContext(Context):
-    """What came in, newest first; ``unplaced`` are those that nobody could place yet, whatever the filter."""
+    """What came in, newest first; ``unplaced`` are those that nobody could place yet, whatever the filter.
+
+    ``text`` is what was searched for; the list is ``narrowed`` where that or a filter leaves some out.
+    """
 
     frame: Frame
     signals: tuple[SignalRow, ...]
@@ -36,3 +39,5 @@ class SignalsContext(Context):
     paging: Paging
     workflows: tuple[Choice, ...]
     unplaced: int = 0
+    text: str = ""
+    narrowed: bool = False
