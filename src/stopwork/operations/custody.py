@@ -106,20 +106,27 @@ def _noted(view: View, actor: Principal, incident: str, what: str, now: datetime
     )
 
 
-def sensitive_incidents(view: View, runs: Collection[str]) -> set[str]:
-    """Answer the incidents under legal hold to which one of these runs belongs, where what its calls hold is declared sensitive."""
-    if not runs:
-        return set()
+def sensitive_incidents(view: View, runs: Collection[str], incident: str | None = None) -> set[str]:
+    """Answer the incidents under legal hold whose evidence is declared sensitive: this one, and those to which one of these runs belongs."""
     belonging = frozenset(runs)
-    held = [each.id for each in view.each(LegalHold, active=True)]
-    incidents = [view.get(Incident, each) for each in held]
+    held = [view.get(Incident, each.id) for each in view.each(LegalHold, active=True)]
     return {
-        each.id for each in incidents if each and each.data_classes and not belonging.isdisjoint(each.runs)
+        each.id
+        for each in held
+        if each and each.data_classes and (each.id == incident or not belonging.isdisjoint(each.runs))
     }
 
 
-def note_reading(installation: Installation, actor: Principal, *, runs: Collection[str], what: str) -> None:
-    """Record that a person reads what the calls of these runs hold, where that is evidence of a sensitive incident."""
-    if actor.kind is PrincipalKind.PERSON:
-        for incident in sorted(installation.store.read(lambda view: sensitive_incidents(view, runs))):
-            note_look(installation, actor, incident=incident, what=what)
+def note_reading(
+    installation: Installation,
+    actor: Principal,
+    *,
+    what: str,
+    runs: Collection[str] = (),
+    incident: str | None = None,
+) -> None:
+    """Record that a person reads what an incident or the calls of these runs hold, where that is sensitive evidence."""
+    if actor.kind is not PrincipalKind.PERSON or not (runs or incident):
+        return
+    for each in sorted(installation.store.read(lambda view: sensitive_incidents(view, runs, incident))):
+        note_look(installation, actor, incident=each, what=what)

@@ -1,4 +1,4 @@
-"""Contract of looks over the wire: whichever way a person asks for what the calls of a sensitive incident hold, it is on record, once for
+"""Contract of looks over the wire: whichever way a person asks for what a sensitive incident or its calls hold, it is on record, once for
 some minutes; an agent that reads its own leaves no trace, and an answer that is refused is no look.
 """
 
@@ -27,6 +27,23 @@ WAYS = {
     "/v1/journal?run={run}": "the journal",
     "/v1/runs/{run}": None,  # that it ran, and no content
     "/runs/{run}": "run {run}",
+    "/incidents/{incident}": "its page",
+    "/incidents/{incident}/objects": "its objects",
+    "/incidents/{incident}/report": "its report",
+    "/incidents/{incident}/timeline": "its timeline",
+    "/v1/incidents/{incident}/timeline": "its timeline",
+    "/v1/incidents/{incident}/objects": "its objects",
+    "/v1/incidents/{incident}/audit": "its audit",
+    "/v1/incidents/{incident}/report": "its report",
+    "/v1/incidents/{incident}/report?format=markdown": "its report",
+    "/v1/incidents/{incident}/messages": "its messages",
+    "/v1/incidents/{incident}/postmortem": "its postmortem",
+    "/v1/plans/{plan}/items": "its plan",
+    "/v1/incidents/{incident}": None,  # that there is one, how grave it is, and no content
+    "/v1/incidents/{incident}/phases": None,
+    "/v1/incidents/{incident}/custody": None,
+    "/incidents": None,
+    "/incidents/AI-INC-2026-0302-999": None,
     "/v1/calls/call_nowhere": None,
     "/runs/run_nowhere": None,
 }
@@ -38,7 +55,12 @@ class Sensitive:
     def __init__(self, opened: House, trouble: Trouble) -> None:
         self.opened = opened
         self.trouble = trouble
-        self.names = {"run": self.trouble.run, "call": self.trouble.update.call}
+        self.names = {
+            "run": trouble.run,
+            "call": trouble.update.call,
+            "incident": trouble.incident,
+            "plan": trouble.approved_plan().id,
+        }
 
     def looks(self) -> list[str]:
         lines = self.opened.office.read(lambda view: list(custody.custody(view, self.trouble.incident)))

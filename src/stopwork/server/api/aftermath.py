@@ -26,6 +26,7 @@ from stopwork.server import timelines
 from stopwork.server.api.controls import Reason
 from stopwork.server.api.endpoint import Act, Endpoint, Given, Read, Rendered, Write
 from stopwork.server.api.incidents import Text, case_of, incident_of, known_incident, of_incident
+from stopwork.server.api.looking import looking_into
 from stopwork.storage.view import View
 
 
@@ -110,8 +111,9 @@ ENDPOINTS = (
         "/messages",
         "list_messages",
         "The incident's messages",
-        Read(
-            lambda view, g: list(view.each(r.Message, incident=known_incident(view, g), order="drafted_at"))
+        looking_into(
+            "its messages",
+            lambda view, g: list(view.each(r.Message, incident=known_incident(view, g), order="drafted_at")),
         ),
         list[r.Message],
     ),
@@ -185,14 +187,15 @@ ENDPOINTS = (
         "/postmortem",
         "get_postmortem",
         "The postmortem, pre-filled from records until it is saved",
-        Read(
+        looking_into(
+            "its postmortem",
             lambda view, g: postmortems.proposed(
                 view,
                 g.installation.manifests,
                 incident=incident_of(g),
                 now=g.installation.store.clock.now(),
                 pinned=timelines.pinned(view, incident_of(g)),
-            )
+            ),
         ),
         r.Postmortem,
     ),
@@ -283,7 +286,7 @@ ENDPOINTS = (
         "/report",
         "get_report",
         "The one-page report",
-        Read(_report),
+        looking_into("its report", _report),
         OnePage,
         query=ReportFormat,
         also=("text/markdown",),

@@ -14,6 +14,7 @@ from stopwork.ledger.words import Operation
 from stopwork.operations import audits, similarities
 from stopwork.server.api.endpoint import Act, Endpoint, Given, Page, Read
 from stopwork.server.api.incidents import incident_of, known_incident, of_incident
+from stopwork.server.api.looking import looking_into
 from stopwork.storage.view import View
 
 MAX_NAMED: Final = 1_000
@@ -99,7 +100,10 @@ ENDPOINTS = (
         "/audit",
         "get_audit",
         "The newest audit; null before there is one",
-        Read(lambda view, g: view.first(r.Audit, incident=known_incident(view, g), order="-at")),
+        looking_into(
+            "its audit",
+            lambda view, g: view.first(r.Audit, incident=known_incident(view, g), order="-at"),
+        ),
         r.Audit | None,
     ),
     of_incident(
@@ -107,7 +111,7 @@ ENDPOINTS = (
         "/objects",
         "list_affected_objects",
         "The objects that the calls in the newest audit's scope changed",
-        Read(_objects),
+        looking_into("its objects", _objects),
         tuple[AffectedObject, ...],
         query=ObjectFilter,
     ),

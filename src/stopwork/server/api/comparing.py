@@ -11,6 +11,7 @@ from stopwork.incidents.change import RunComparison
 from stopwork.incidents.observed import EnforcementReport
 from stopwork.operations import comparing
 from stopwork.server.api.endpoint import Endpoint, Read
+from stopwork.server.api.looking import looking_into
 
 DAY_S: Final = 86_400
 
@@ -65,10 +66,11 @@ ENDPOINTS = (
         path="/v1/incidents/{incident}/difference",
         name="compare_with_last_good",
         summary="How the incident's first bad run differs from the last good one",
-        does=Read(
+        does=looking_into(
+            "its difference",
             lambda view, g: comparing.since_last_good(
                 view, g.installation.manifests, incident=g.path["incident"]
-            )
+            ),
         ),
         answer=RunComparison,
         tag="incidents",

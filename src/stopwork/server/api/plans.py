@@ -14,6 +14,7 @@ from stopwork.operations.cases import items_in_force
 from stopwork.server.api.controls import Reason
 from stopwork.server.api.endpoint import Act, Endpoint, Read, Write
 from stopwork.server.api.incidents import incident_of, of_incident
+from stopwork.server.api.looking import looking_into
 
 
 class ProposePlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,8 +96,9 @@ ENDPOINTS = (
         path="/v1/plans/{plan}/items",
         name="list_items",
         summary="The items of a plan, in the order in which they run",
-        does=Read(
-            lambda view, g: list(view.each(r.Item, plan=view.need(r.Plan, g.path["plan"]).id, order="order"))
+        does=looking_into(
+            "its plan",
+            lambda view, g: list(view.each(r.Item, plan=view.need(r.Plan, g.path["plan"]).id, order="order")),
         ),
         answer=list[r.Item],
         tag="recovery",

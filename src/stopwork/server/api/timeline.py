@@ -15,6 +15,7 @@ from stopwork.server import timelines
 from stopwork.server.api.controls import Reason
 from stopwork.server.api.endpoint import MAX_NUMBER, Act, Given, Raw, Read, Rendered, Write
 from stopwork.server.api.incidents import incident_of, known_incident, of_incident
+from stopwork.server.api.looking import looking_into
 from stopwork.server.pages.sentences import sentence
 from stopwork.storage.view import View
 
@@ -117,7 +118,7 @@ ENDPOINTS: Final = (
         "/timeline",
         "get_timeline",
         "What happened, the oldest first, each with when it happened and when that was recorded",
-        Read(_timeline),
+        looking_into("its timeline", _timeline),
         list[Line],
         query=TimelineFilter,
     ),

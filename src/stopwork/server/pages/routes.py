@@ -134,13 +134,21 @@ class _Console:
         flash = _read_flash(request)
         try:
             answer = self._render(request, session, person, flash, build)
-            if run := request.path_params.get("run"):
-                custody.note_reading(self._installation, person, runs=(run,), what=f"run {run}")
+            self._note_look(person, request)
         except Exception as error:  # noqa: BLE001 - the boundary: everything becomes a page
             answer = self._error(request, session, person, as_stopwork_error(error))
         if flash is not None:
             answer.delete_cookie(FLASH)
         return answer
+
+    def _note_look(self, person: Principal, request: Request) -> None:
+        """Note that this person looks at a run or an incident, where what it holds is sensitive evidence."""
+        run, incident = request.path_params.get("run"), request.path_params.get("incident")
+        if run:
+            custody.note_reading(self._installation, person, what=f"run {run}", runs=(run,))
+        elif incident:
+            part = request.url.path.rpartition(incident)[2].strip("/") or "page"
+            custody.note_reading(self._installation, person, what=f"its {part}", incident=incident)
 
     def _render(
         self, request: Request, session: str, person: Principal, flash: c.Flash | None, build: Builder
