@@ -18,9 +18,11 @@ from stopwork.ledger.records import Signal
 from stopwork.ledger.records.incidents import ABOUT_A_DUTY, MAX_WORDS
 from stopwork.ledger.words import IncidentType, SignalKind
 from stopwork.operations.signals import look_up
+from stopwork.storage.discreet import DiscreetView
 from stopwork.storage.store import Store, engine_of
 from stopwork.storage.tables import micros
 from stopwork.storage.transaction import Tx
+from stopwork.storage.view import View
 from tests.support.databases import DATABASES, POSTGRESQL, location_of
 from tests.support.postgres import PostgresServer
 from tests.support.told import START, incident_with_evidence
@@ -100,6 +102,19 @@ def found(store: Store, **asked: Any) -> list[str]:
 )
 def test_each_filter_finds_what_it_names(store: Store, asked: dict[str, str], expected: str) -> None:
     assert found(store, **asked) == [f"sig_{each}" for each in expected]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"kind": "user_report"}, {"state": "incident"}, {"text": "task"}, {}], ids=str
+)
+def test_what_belongs_to_a_private_incident_is_found_by_nobody_else(
+    store: Store, asked: dict[str, str]
+) -> None:
+    def seen(view: View) -> list[str]:
+        return [each.id for each in look_up(DiscreetView(view, frozenset({INCIDENT})), limit=10, **asked)]
+
+    assert "sig_1" in found(store, **asked)
+    assert "sig_1" not in store.read(seen)
 
 
 def test_pages_of_what_fits_show_each_once(store: Store) -> None:
