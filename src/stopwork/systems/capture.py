@@ -19,19 +19,13 @@ from __future__ import annotations
 import inspect
 import re
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, Final
-
-from msgspec.structs import replace
 
 from stopwork.kernel.calling import current_call
 from stopwork.kernel.errors import Invalid
-from stopwork.ledger.records import Record
-
-#: The table with the captured rows.
-CAPTURE: Final = "stopwork_capture"
-#: The setting of a PostgreSQL session or transaction that names the call.
-SETTING: Final = "stopwork.call"
+from stopwork.systems.changed_rows import SETTING
+from stopwork.systems.sqlite_capture import watch_connection
 
 _SET: Final = f"SELECT set_config('{SETTING}', %s, false), extract(epoch FROM transaction_timestamp())::text"  # noqa: S608
 
@@ -40,18 +34,6 @@ _SAID: Final = "stopwork_call"
 _IN_DOUBT: Final = object()
 _SAYING: Final = object()
 _ENDS_A_TRANSACTION: Final = re.compile(r"\s*(COMMIT|END|ROLLBACK|ABORT|RESET|DISCARD)\b", re.IGNORECASE)
-
-#: How many changed rows of one call are listed; beyond that the effects of the call are not complete.
-CAPTURED_ROWS_MAX: Final = 100_000
-
-
-class ChangedRow(Record):
-    """One change of one row, in the driver's own values; ``before`` is ``None`` for one that came, ``after`` for one that went."""
-
-    table: str
-    schema: str | None = None
-    before: dict[str, Any] | None = None
-    after: dict[str, Any] | None = None
 
 
 def watch(database: Any, *, call: Callable[[], str | None] = current_call) -> None:
@@ -62,8 +44,6 @@ def watch(database: Any, *, call: Callable[[], str | None] = current_call) -> No
     """
     database = getattr(database, "sync_engine", database)
     if isinstance(database, sqlite3.Connection):
-        from stopwork.systems.sqlite_capture import watch_connection
-
         watch_connection(database, call)
     elif hasattr(database, "dialect") and hasattr(database, "begin"):
         _watch_engine(database, call)
@@ -193,7 +173,6 @@ def _watch_engine(engine: Any, call: Callable[[], str | None]) -> None:
     import sqlalchemy as sa
 
     if engine.dialect.name == "sqlite":
-        from stopwork.systems.sqlite_capture import watch_connection
 
         @sa.event.listens_for(engine, "connect")
         def connected(connection: Any, _record: Any) -> None:
@@ -244,57 +223,3 @@ def _watch_postgresql(engine: Any, call: Callable[[], str | None]) -> None:
     sa.event.listen(engine, "begin", begun)
     sa.event.listen(engine, "begin_twophase", begun)
     sa.event.listen(engine, "rollback_savepoint", in_doubt)
-
-
-class RowName(Record):
-    """What a row is called; ``unique`` unless rows are named by their content, so that several may have the name."""
-
-    text: str
-    unique: bool = True
-
-
-NameOf = Callable[[ChangedRow, dict[str, Any]], RowName]
-
-
-def net(rows: Iterable[ChangedRow], name_of: NameOf) -> Iterator[tuple[str, ChangedRow]]:
-    """Answer, under its name, what became of each row over all its changes, in the order in which rows were first changed.
-
-    A change of the name is a row that went and one that came. A row that came and went again, or is as it was, is left out: nothing of it
-    is left.
-    """
-    found: dict[tuple[str | None, str, str], ChangedRow] = {}
-    balance: dict[tuple[str | None, str, str], list[ChangedRow]] = {}
-    for row in rows:
-        for name, part in _parts(row, name_of):
-            key = (part.schema, part.table, name.text)
-            if not name.unique:
-                _weigh(balance.setdefault(key, []), part)
-                continue
-            first = found.get(key)
-            found[key] = part if first is None else replace(part, before=first.before)
-    for (_, _, text), row in found.items():
-        if row.before != row.after:
-            yield text, row
-    for (_, _, text), alike in balance.items():
-        for number, row in enumerate(alike, start=1):
-            yield text if number == 1 else f"{text}#{number}", row
-
-
-def _parts(row: ChangedRow, name_of: NameOf) -> Iterator[tuple[RowName, ChangedRow]]:
-    """Answer the change by name: two changes when the row has another name after it."""
-    names = [None if content is None else name_of(row, content) for content in (row.before, row.after)]
-    if names[0] == names[1] and names[0] is not None and names[0].unique:
-        yield names[0], row
-        return
-    for name, part in zip(names, (replace(row, after=None), replace(row, before=None)), strict=True):
-        if name is not None:
-            yield name, part
-
-
-def _weigh(alike: list[ChangedRow], part: ChangedRow) -> None:
-    """Let one of several equal rows come or go: it makes up for one that went or came before."""
-    came = part.before is None
-    if alike and (alike[-1].before is None) is not came:
-        alike.pop()
-    else:
-        alike.append(part)

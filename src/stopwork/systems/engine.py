@@ -32,9 +32,9 @@ from sqlalchemy.exc import (
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError, Unavailable
 from stopwork.systems import postgres_capture
 from stopwork.systems.base import Unsupported
-from stopwork.systems.capture import ChangedRow
+from stopwork.systems.changed_rows import ChangedRow
+from stopwork.systems.databases import Column, Referrer, Table
 from stopwork.systems.foreign_keys import ForeignKey
-from stopwork.systems.sql import Column, Referrer, Table
 
 _FROM_TEXT: Final[dict[type, Callable[[str], Any]]] = {
     datetime: datetime.fromisoformat,

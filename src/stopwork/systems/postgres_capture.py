@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from stopwork.systems.capture import CAPTURE, SETTING, ChangedRow
+from stopwork.systems.changed_rows import CAPTURE, SETTING, ChangedRow
 
 # The function runs with its owner's rights, so that an agent's role needs none on the captured rows, and cannot change them.
 _INSTALL: Final = (

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stopwork.kernel.canonical import revive
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger.records import ObjectRef, Record
 from stopwork.systems.base import Unsupported
-
-if TYPE_CHECKING:
-    from stopwork.systems.sql import Session, Table
+from stopwork.systems.databases import Session, Table
 
 
 class Layout(Record):

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 from stopwork.kernel.errors import Conflict, Invalid, StopworkError, Unavailable
 from stopwork.systems import sqlite_capture
-from stopwork.systems.capture import ChangedRow
+from stopwork.systems.changed_rows import ChangedRow
+from stopwork.systems.databases import Column, Referrer, Table
 from stopwork.systems.foreign_keys import ForeignKey
-from stopwork.systems.sql import Column, Referrer, Table
 
 _WAIT_S: Final = 5.0
 _IDLE_MAX: Final = 8

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from stopwork.kernel.errors import Invalid, Tampered
 from stopwork.ledger.records import Record
-from stopwork.systems.capture import CAPTURE, ChangedRow
+from stopwork.systems.changed_rows import CAPTURE, ChangedRow
 
 _TABLE: Final = (
     f"CREATE TABLE IF NOT EXISTS main.{CAPTURE} (number INTEGER PRIMARY KEY, call TEXT NOT NULL,"
