@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from stopwork.control.holds import SET_BY, set_by_and_why
-from stopwork.ledger.events import Entry, SignalRaised
+from stopwork.ledger.events import Entry
 from stopwork.ledger.records import Drift, Hold, Incident, LegalHold, Postmortem, Record, Signal, Workflow
 from stopwork.storage.connections import Cursor
 from stopwork.storage.statements import Statement
@@ -111,9 +111,9 @@ class DiscreetView(View):
     def _told(self, row: Stored) -> Entry | None:
         entry = entry_of(row.body)
         about = getattr(entry.event, "incident", None)
-        if isinstance(entry.event, SignalRaised):
-            signal = self._whole.get(Signal, entry.event.signal)
-            about = about or (signal.incident if signal else None)
+        if about is None and (named := getattr(entry.event, "signal", None)):
+            signal = self._whole.get(Signal, named)
+            about = signal.incident if signal else None
         if about in self._hidden:
             return None
         discreet = self._unnamed(row.body)

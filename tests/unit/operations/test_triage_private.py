@@ -9,8 +9,10 @@ import pytest
 
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger import records as r
-from stopwork.operations import privacy, triage
-from tests.support.office import DANA, KIM, LEE, Office
+from stopwork.ledger.events import name_of
+from stopwork.ledger.words import SignalKind
+from stopwork.operations import privacy, reporting, triage
+from tests.support.office import DANA, KIM, LEE, WORKFLOW, Office
 from tests.support.triaging import does, incident, merge, new_incident, noticed, office_where
 
 
@@ -62,3 +64,26 @@ def test_whoever_saw_either_of_two_private_incidents_sees_the_one_that_goes_on(d
     assert set(grown.readers) == {LEE.id, DANA.id, KIM.id}
     assert seen(desk, goes, DANA)
     assert not seen(desk, goes, KIM)
+
+
+def test_that_a_report_was_placed_is_not_told_where_its_incident_is_private(desk: Office) -> None:
+    said = reporting.Report(
+        source="api",
+        kind=SignalKind.USER_REPORT,
+        summary="they were insulted",
+        workflow="nobody knows",
+        key="x",
+    )
+    waiting = does(desk, lambda tx: reporting.report(tx, desk.inst.manifests, said))
+    placed = does(
+        desk,
+        lambda tx: reporting.assign(tx, desk.inst.manifests, signal=waiting.signal, workflow=WORKFLOW),
+    )
+    restricted(desk, str(placed.incident))
+
+    def entries_for(reader: r.Principal) -> list[str]:
+        told = desk.read(lambda view: privacy.seen_by(view, reader, desk.clock.now()).entries())
+        return [name_of(each.event) for each in told if getattr(each.event, "signal", None) == placed.id]
+
+    assert "signal.assigned" in entries_for(LEE)
+    assert entries_for(KIM) == []
