@@ -136,9 +136,12 @@ def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raise
     tx.record(SignalJoined(incident=incident, workflow=finding.workflow, signal=signal, run=finding.run))
     hold = _hold(tx, manifests, finding, incident)
     reassess(tx, manifests, incident)
-    stage = returning.demote(
-        tx, manifests, incident=incident, because=finding.summary, rule=_rule_name(finding)
-    )
+    stage = None
+    # What anybody could have said, as a mail is, takes nobody's autonomy: else whoever can write one does.
+    if finding.verified:
+        stage = returning.demote(
+            tx, manifests, incident=incident, because=finding.summary, rule=_rule_name(finding)
+        )
     return Raised(signal=signal, incident=incident, opened=home is None, hold=hold, stage=stage)
 
 

@@ -80,6 +80,14 @@ def test_a_lesser_signal_changes_nothing(office: Office) -> None:
     assert workflow(office).stage is Stage.APPROVED_WRITES
 
 
+def test_what_anybody_could_have_said_takes_no_autonomy(office: Office) -> None:
+    at_approved_writes(office)
+    mailed = noticed(office, verified=False)
+    assert (mailed.incident is not None, mailed.stage) == (True, None)
+    assert workflow(office).stage is Stage.APPROVED_WRITES
+    assert noticed(office).stage is Stage.READ_ONLY
+
+
 def test_a_second_signal_finds_nothing_left_to_take(office: Office) -> None:
     at_approved_writes(office)
     noticed(office)
