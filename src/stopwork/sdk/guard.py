@@ -7,7 +7,7 @@ import functools
 import inspect
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +16,6 @@ from weakref import WeakValueDictionary
 
 from stopwork.control.protocol import (
     AskPermit,
-    ClaimDrafts,
-    ClaimedDraft,
     RejoinRun,
     RunRejoined,
     StartRun,
@@ -36,7 +34,7 @@ from stopwork.sdk.heartbeat import HELD_S, Health, Heartbeat
 from stopwork.sdk.observer import Observer, captures
 from stopwork.sdk.reads import LeasedTool, Read, Reads
 from stopwork.sdk.recovering import Recovers
-from stopwork.sdk.released import CarriedOut, ReleasedCall
+from stopwork.sdk.released import CarriesOutDrafts
 from stopwork.sdk.resume import ResumeToken, run_of
 from stopwork.sdk.runs import GuardedRun, current_run
 from stopwork.sdk.tools import GuardedTool, Tools
@@ -49,7 +47,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Stopwork(MakesUp, Recovers):
+class Stopwork(CarriesOutDrafts, MakesUp, Recovers):
     """The guard: every tool that is called through it asks first, and leaves a record.
 
     ``systems`` are the systems whose objects this process can read, by the name that the manifest uses. With
@@ -366,39 +364,6 @@ class Stopwork(MakesUp, Recovers):
         finally:
             patience_s.reset(token)
 
-    # drafts
-
-    def released(self, workflow: str, *, limit: int = 10) -> Iterator[ReleasedCall]:
-        """Answer drafts that people have released, one at a time, of the tools that are guarded here.
-
-        Each is this guard's alone from when it is answered. What is not run within a minute another guard may take.
-        """
-        for _ in range(limit):
-            claim = self._claim(workflow)
-            if not (claimed := self.desk.send(claim).drafts):
-                return
-            yield self._released(claimed[0], claim.session)
-
-    async def areleased(self, workflow: str, *, limit: int = 10) -> AsyncIterator[ReleasedCall]:
-        """Answer released drafts without blocking the event loop; otherwise as :meth:`released`."""
-        for _ in range(limit):
-            claim = self._claim(workflow)
-            if not (claimed := (await self._adesk.send(claim)).drafts):
-                return
-            yield self._released(claimed[0], claim.session)
-
-    def run_released(
-        self, workflow: str, *, limit: int = 10, given: Mapping[str, Any] | None = None
-    ) -> list[CarriedOut]:
-        """Carry out what people have released, at most ``limit`` of it, and answer what came of each."""
-        return [each.attempt(given or {}) for each in self.released(workflow, limit=limit)]
-
-    async def arun_released(
-        self, workflow: str, *, limit: int = 10, given: Mapping[str, Any] | None = None
-    ) -> list[CarriedOut]:
-        """Carry out released drafts without blocking the event loop; otherwise as :meth:`run_released`."""
-        return [await each.aattempt(given or {}) async for each in self.areleased(workflow, limit=limit)]
-
     # the guard itself
 
     def health(self) -> Health:
@@ -467,34 +432,3 @@ class Stopwork(MakesUp, Recovers):
     def _known(self, rejoined: RunRejoined) -> GuardedRun:
         run = GuardedRun.rejoined(self.desk, self._adesk, rejoined, self._heartbeat.watch)
         return self._runs.setdefault(run.id, run)
-
-    def _claim(self, workflow: str) -> ClaimDrafts:
-        self._heartbeat.watch(workflow)
-        return ClaimDrafts(
-            workflow=workflow,
-            session=self._ids.new("session"),
-            point=self._heartbeat.point_of(workflow),
-            tools=self._tools.names,
-            limit=1,
-        )
-
-    def _released(self, claimed: ClaimedDraft, session: str) -> ReleasedCall:
-        def pending(given: Mapping[str, Any]) -> PendingCall:
-            tool = self._tools.need(claimed.tool)
-            run = GuardedRun.rejoined(self.desk, self._adesk, claimed.run, self._heartbeat.watch)
-            request = AskPermit(
-                call=claimed.call,
-                run=run.id,
-                tool=claimed.tool,
-                args=claimed.args,
-                source=claimed.source,
-                session=session,
-                draft=claimed.draft,
-            )
-            return PendingCall(request, run, tool.restore(claimed.args, given), tool.author)
-
-        return ReleasedCall(
-            claimed,
-            lambda given: self._carrier.carry(pending(given)),
-            lambda given: self._carrier.acarry(pending(given)),
-        )
