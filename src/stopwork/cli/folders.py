@@ -1,4 +1,4 @@
-"""Where a server keeps its data when nothing else is said."""
+"""Where a server keeps its data when nothing else is said, and the files that its operator writes."""
 
 from __future__ import annotations
 
@@ -50,4 +50,17 @@ def blobs_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[...,
         metavar="URL",
         envvar=BLOBS_VARIABLE,
         help=f"{help_text} Written s3://bucket/prefix, or in {BLOBS_VARIABLE}; credentials and endpoint are the AWS_… variables.",
+    )
+
+
+def settings_option(
+    name: str, help_text: str, *, required: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command a file that the operator of a server writes."""
+    return click.option(
+        name,
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        required=required,
+        help=help_text,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from stopwork.cli.extras import server_extra
-from stopwork.cli.folders import blobs_option, data_option, database_option
+from stopwork.cli.folders import blobs_option, data_option, database_option, settings_option
 from stopwork.cli.invocation import paper
 
 if TYPE_CHECKING:
@@ -35,29 +35,13 @@ PASSWORD_VARIABLE: Final = "STOPWORK_SMTP_PASSWORD"  # noqa: S105 - a name, not 
     show_default=True,
     help="0 takes a free one.",
 )
-@click.option(
-    "--systems",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="The systems that hold the objects agents change: a YAML file.",
+@settings_option("--systems", "The systems that hold the objects agents change: a YAML file.")
+@settings_option(
+    "--anchors", "The places that keep checkpoints of the log, out of this server's reach: a YAML file."
 )
-@click.option(
-    "--anchors",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="The places that keep checkpoints of the log, out of this server's reach: a YAML file.",
-)
-@click.option(
-    "--hooks",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="What this server may do to make safe what an incident touched: a YAML file.",
-)
-@click.option(
-    "--intake",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="How other tools report: a YAML file of webhooks, and of agents as traces name them.",
+@settings_option("--hooks", "What this server may do to make safe what an incident touched: a YAML file.")
+@settings_option(
+    "--intake", "How other tools report: a YAML file of webhooks, and of agents as traces name them."
 )
 @click.option(
     "--smtp",

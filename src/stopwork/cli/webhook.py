@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stopwork.cli.extras import server_extra
+from stopwork.cli.folders import settings_option
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Invocation, answers
 from stopwork.kernel.errors import Invalid, NotFound
@@ -38,13 +39,7 @@ def _show_mapped(paper: Paper, found: Any) -> None:
 @webhook.command("test")
 @click.argument("name")
 @click.argument("sample", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option(
-    "--intake",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    required=True,
-    help="The intake file that the server is given.",
-)
+@settings_option("--intake", "The intake file that the server is given.", required=True)
 @answers(_show_mapped)
 def test(_cli: Invocation, *, name: str, sample: Path, intake: Path) -> Any:
     """Show what the mapping NAME makes of SAMPLE, a file with the JSON that the tool sends. Nothing is sent."""
