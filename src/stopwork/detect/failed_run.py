@@ -6,9 +6,10 @@ again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from msgspec.structs import replace
 
@@ -185,16 +186,16 @@ def _started(
     if first is None or manifest is None or not manifest.alerts.failed_run.enabled:
         return state, ()
     touched = len(first.writes) + len(first.unsure)
-    if first.finished not in (RunStatus.FAILED, RunStatus.ABANDONED) or not touched:
+    if how_of(first) is not How.PARTLY_DONE:
         return state, ()
     summary = (
         f"a retry (attempt {event.attempt}) began although the run before it had already "
         f"made {count_of(touched, 'change')}"
     )
-    finding = _finding(
-        How.RETRIED, event.workflow, event.run, first, summary, at, manifest.alerts.failed_run, 1
-    )
-    return state, (finding,)
+    # It answers what the run before it did, and says itself which run that was.
+    tally = replace(first, attempt=event.attempt, retry_of=event.retry_of)
+    alert = manifest.alerts.failed_run
+    return state, (_finding(How.RETRIED, event.workflow, event.run, tally, summary, at, alert, 1),)
 
 
 def _finished(
@@ -203,10 +204,7 @@ def _finished(
     tally = _tally(state, event.run)
     if tally.finished is not None:
         return state, ()
-    # A permit whose outcome never came may have happened.
-    open_writes = (call for call, pending in tally.pending.items() if pending.writes)
-    unsure = tuple(dict.fromkeys((*tally.unsure, *open_writes)))
-    tally = replace(tally, finished=event.status, unsure=unsure)
+    tally = _ended(tally, event.status)
     failed = event.status is not RunStatus.SUCCEEDED
     in_a_row = state.in_a_row.get(event.workflow, 0) + 1 if failed else 0
     state = replace(
@@ -217,18 +215,72 @@ def _finished(
     if manifest is None or not manifest.alerts.failed_run.enabled:
         return state, ()
     alert = manifest.alerts.failed_run
-    if failed and in_a_row >= alert.after:
-        how = How.PARTLY_DONE if tally.writes or tally.unsure else How.FAILED_CLEANLY
-        summary = _failure_words(event, tally, how)
-    elif not failed and tally.failed and tally.after_error:
-        how = How.WENT_ON
-        summary = (
-            f"a run reported success although {count_of(len(tally.failed), 'call')} failed, "
-            f"and went on to {count_of(tally.after_error, 'further write')}"
-        )
-    else:
+    how = how_of(tally)
+    if how is None or (failed and in_a_row < alert.after):
         return state, ()
+    summary = _failure_words(event, tally, how) if failed else _went_on_words(tally)
     return state, (_finding(how, event.workflow, event.run, tally, summary, at, alert, in_a_row),)
+
+
+def _ended(tally: Tally, status: RunStatus) -> Tally:
+    # A permit whose outcome never came may have happened.
+    open_writes = (call for call, pending in tally.pending.items() if pending.writes)
+    return replace(tally, finished=status, unsure=tuple(dict.fromkeys((*tally.unsure, *open_writes))))
+
+
+def how_of(tally: Tally) -> How | None:
+    """Answer how a run failed, in the word that matters most; ``None`` where it did not, or has not ended."""
+    if tally.finished is None:
+        return None
+    if tally.finished is RunStatus.SUCCEEDED:
+        return How.WENT_ON if tally.failed and tally.after_error else None
+    return How.PARTLY_DONE if tally.writes or tally.unsure else How.FAILED_CLEANLY
+
+
+def answers(entries: Iterable[Entry]) -> dict[str, Any]:
+    """Answer from the entries of one run how it failed, whoever noticed that it did; empty where it did not, or has not ended."""
+    tally = Tally()
+    for entry in entries:
+        match entry.event:
+            case RunStarted() as event:
+                tally = replace(tally, attempt=event.attempt, retry_of=event.retry_of)
+            case CallDecided() as event:
+                tally = _decided(tally, event)
+            case CallFinished() as event:
+                tally = _call_finished(tally, event)
+            case RunFinished() as event if tally.finished is None:
+                tally = _ended(tally, event.status)
+            case _:
+                pass
+    how = how_of(tally)
+    return {} if how is None else _facts(how, tally)
+
+
+def _facts(how: How, tally: Tally) -> dict[str, Any]:
+    """Answer in which way a run failed, in which others ``also``, and by which calls that is known."""
+    also = [
+        way
+        for way, so in ((How.RETRIED, tally.retry_of or tally.attempt > 1), (How.WENT_ON, tally.after_error))
+        if so and way is not how
+    ]
+    return {
+        "how": how.value,
+        "also": [way.value for way in also],
+        "attempt": tally.attempt,
+        "retry_of": tally.retry_of,
+        "writes": list(tally.writes),
+        "unsure": list(tally.unsure),
+        "errors": list(tally.failed.values()),
+        "refused": tally.refused,
+        "calls_after_error": tally.after_error,
+    }
+
+
+def _went_on_words(tally: Tally) -> str:
+    return (
+        f"a run reported success although {count_of(len(tally.failed), 'call')} failed, "
+        f"and went on to {count_of(tally.after_error, 'further write')}"
+    )
 
 
 def _failure_words(event: RunFinished, tally: Tally, how: How) -> str:
@@ -239,7 +291,8 @@ def _failure_words(event: RunFinished, tally: Tally, how: How) -> str:
     done = [count_of(len(tally.writes), "change")] if tally.writes else []
     if tally.unsure:
         done.append(count_of(len(tally.unsure), "call of unknown outcome", "calls of unknown outcome"))
-    return f"a run{again} {verb} after {listed(done)}"
+    began = f", and began {count_of(tally.after_error, 'write')} after an error" if tally.after_error else ""
+    return f"a run{again} {verb} after {listed(done)}{began}"
 
 
 def _finding(
@@ -264,14 +317,7 @@ def _finding(
             "rule": FailedRun.name,
             "threshold": alert.after,
             "value": in_a_row,
-            "how": how.value,
-            "attempt": tally.attempt,
-            "retry_of": tally.retry_of,
-            "writes": list(tally.writes),
-            "unsure": list(tally.unsure),
-            "errors": list(tally.failed.values()),
-            "refused": tally.refused,
-            "calls_after_error": tally.after_error,
+            **_facts(how, tally),
         },
         run=run,
         hold=hold_of(alert),

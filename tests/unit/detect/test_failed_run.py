@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from stopwork.detect.failed_run import FailedRun
+from stopwork.detect.failed_run import FailedRun, answers
 from stopwork.ledger.words import EffectKind, RunStatus, Severity, Verdict
 from tests.unit.detect.manifests import manifest
 from tests.unit.detect.story import Story, findings, rules_of
@@ -87,6 +87,10 @@ CASES: dict[str, tuple[Callable[[Story], Story], list[tuple[str, str]]]] = {
             ("retried", "a retry (attempt 2) began although the run before it had already made 1 change"),
         ],
     ),
+    "failed after it had gone on": (
+        lambda s: s.run("r1").call("A", x=1).failed("A").call("B", x=2).outcome("B").finished(status=FAILED),
+        [("partly_done", "a run failed after 1 change, and began 1 write after an error")],
+    ),
     "the end told twice": (
         lambda s: s.run("r1").finished(status=FAILED).finished(status=FAILED),
         [("failed_cleanly", "a run failed and changed nothing")],
@@ -129,3 +133,30 @@ def test_the_calls_behind_a_finding_are_named() -> None:
     )
     facts = findings(DETECTOR, story, RULES)[0].facts
     assert (facts["writes"], facts["unsure"], facts["errors"]) == (["A"], ["B"], ["B"])
+
+
+def test_a_risky_retry_names_the_run_before_it_and_what_that_did() -> None:
+    story = Story().run("r1").call("A", x=1).outcome("A").finished(status=FAILED).run("r2", retry_of="r1")
+    facts = findings(DETECTOR, story, RULES)[-1].facts
+    assert (facts["how"], facts["attempt"], facts["retry_of"], facts["writes"]) == ("retried", 2, "r1", ["A"])
+
+
+def test_a_run_that_failed_in_several_ways_says_each() -> None:
+    story = Story().run("r1").finished(status=FAILED).run("r2", retry_of="r1")
+    story = story.call("A", run="r2", x=1).failed("A").call("B", run="r2", x=2).outcome("B")
+    facts = findings(DETECTOR, story.finished("r2", FAILED), RULES)[-1].facts
+    assert (facts["how"], facts["also"]) == ("partly_done", ["retried", "went_on"])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_whoever_notices_a_failed_run_the_entries_of_the_run_answer_the_same(name: str) -> None:
+    tell, _ = CASES[name]
+    story = tell(Story())
+    ended = [each for each in findings(DETECTOR, story, RULES) if each.facts["how"] != "retried"]
+    for finding in ended:
+        of_run = [each for each in story.entries if getattr(each.event, "run", None) == finding.run]
+        found = answers(of_run)
+        assert found.items() <= finding.facts.items()
+        assert found["how"] == finding.facts["how"]
+    if not ended:
+        assert answers(story.entries) == {}
