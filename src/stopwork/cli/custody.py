@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stopwork.cli.invocation import Invocation, answers
+from stopwork.cli.invocation import Invocation, answers, reason_option
 
 if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
@@ -40,7 +40,7 @@ def _show_hold(paper: Paper, found: Any) -> None:
 
 @click.command("hold")
 @click.argument("incident")
-@click.option("--reason", metavar="TEXT", help="Asked for when it is left out.")
+@reason_option("Asked for when it is left out.")
 @answers(_show_hold)
 def hold(cli: Invocation, incident: str, reason: str | None) -> Any:
     """Keep everything that belongs to INCIDENT, however long it is kept otherwise."""
@@ -50,7 +50,7 @@ def hold(cli: Invocation, incident: str, reason: str | None) -> Any:
 
 @click.command("release")
 @click.argument("incident")
-@click.option("--reason", metavar="TEXT", help="Asked for when it is left out.")
+@reason_option("Asked for when it is left out.")
 @answers(_show_hold)
 def release(cli: Invocation, incident: str, reason: str | None) -> Any:
     """Lift the legal hold of INCIDENT. Only its workflow's legal owner or an administrator may."""

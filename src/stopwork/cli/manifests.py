@@ -9,7 +9,7 @@ import click
 
 from stopwork.cli.extras import server_extra
 from stopwork.cli.group import Group
-from stopwork.cli.invocation import Invocation, answers, yes_option
+from stopwork.cli.invocation import Invocation, answers, reason_option, yes_option
 from stopwork.cli.printing import in_short
 from stopwork.kernel.errors import Invalid, NotFound
 from stopwork.kernel.phrases import count_of
@@ -81,7 +81,7 @@ def _show_proposed(paper: Paper, found: Any) -> None:
 
 @click.command()
 @FILE
-@click.option("--reason", metavar="TEXT", help="Why this version is applied; asked for when it is left out.")
+@reason_option("Why this version is applied; asked for when it is left out.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and stop there.")
 @click.option(
     "--another",
