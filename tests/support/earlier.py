@@ -37,8 +37,8 @@ def write(path: Path) -> Path:
     return path
 
 
-def make(path: Path, *, version: str) -> None:
-    """Make an empty database as that version of the schema had it."""
+def make(path: Path | str, *, version: str) -> None:
+    """Make an empty database as that version of the schema had it, in a file or at an address."""
     config = Config()
     config.set_main_option("script_location", "stopwork:storage/migrations")
     engine = engine_of(path)
