@@ -10,25 +10,24 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec.structs import replace
 
+from stopwork.detect import through_runs
 from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, manifest_of
 from stopwork.detect.table import Table
+from stopwork.detect.through_runs import LEAST_ROUNDS, Between, Chain, Echo, cycle_of
 from stopwork.kernel.phrases import count_of, lasting
-from stopwork.ledger.events import CallDecided, CallFinished, Entry, RunFinished
+from stopwork.ledger.events import CallDecided, CallFinished, Entry, RunFinished, RunStarted
 from stopwork.ledger.records import Record
-from stopwork.ledger.words import IncidentType, Severity, SignalKind, Verdict
+from stopwork.ledger.words import EffectKind, IncidentType, Severity, SignalKind, Verdict
 from stopwork.manifest.alerts import LoopAlert
 
 PATIENCE = 10
 """A call that is answered something new each time may be made so many times as often."""
-
-LEAST_ROUNDS = 4
-"""A cycle of many calls has come round so often before it counts as one."""
 
 MOST_RUNS = 1_024
 MOST_ACTIONS = 64
@@ -69,21 +68,34 @@ class State(Record):
 
     runs: Table[Course] = Table()
     asked: Table[tuple[str, str]] = Table()
+    between: Between = Between()
 
 
 class Loop(Detector[State]):
-    """Fires once for a run that repeats itself."""
+    """Fires once for a run that repeats itself, for many runs that make the same write, and for runs that start each other."""
 
     name: ClassVar[str] = "loop"
-    watches = (CallDecided, CallFinished, RunFinished)
+    watches = (RunStarted, CallDecided, CallFinished, RunFinished)
     state_type = State
 
     def step(self, state: State, entry: Entry, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         match entry.event:
             case CallDecided(verdict=Verdict.ALLOW | Verdict.DENY) as event:
-                return _asked(state, event, entry.at, rules)
-            case CallFinished() as event if event.call in state.asked:
-                return _answered(state, event.call, _digest(event), entry.at, rules)
+                state, found = _asked(state, event, entry.at, rules)
+                if event.verdict is Verdict.DENY or event.effect is EffectKind.READ or event.renewed:
+                    return state, found
+                state, more = _written(state, event, entry.at, rules)
+                return state, (*found, *more)
+            case CallFinished() as event:
+                if event.effects:
+                    between = through_runs.made(state.between, event.effects, entry.at)
+                    if between is not state.between:
+                        state = replace(state, between=between)
+                if event.call in state.asked:
+                    return _answered(state, event.call, _digest(event), entry.at, rules)
+                return state, ()
+            case RunStarted() as event:
+                return _started(state, event, entry.at, rules)
             case RunFinished() as event if event.run in state.runs:
                 return replace(state, runs=state.runs.without(event.run)), ()
             case _:
@@ -136,7 +148,7 @@ def _answered(
     if manifest is None or not manifest.alerts.loop.enabled:
         return state, ()
     alert = manifest.alerts.loop
-    cycle = _cycle(course.turns)
+    cycle = cycle_of(course.turns)
     # The first call of all was not compared with any.
     rounds = tally.same + 1
     stuck = rounds >= LEAST_ROUNDS and rounds * len(cycle) >= alert.repeats
@@ -144,14 +156,6 @@ def _answered(
         return state, ()
     state = replace(state, runs=state.runs.put(run, replace(course, told=True), at_most=MOST_RUNS))
     return state, (_finding(run, course, tally, cycle, rounds if stuck else tally.times, stuck, at, alert),)
-
-
-def _cycle(turns: tuple[str, ...]) -> tuple[str, ...]:
-    """Answer the shortest round that the latest turns repeat, and the last turn alone where they repeat none."""
-    for length in range(1, len(turns) // 2 + 1):
-        if turns[-length:] == turns[-2 * length : -length]:
-            return turns[-length:]
-    return turns[-1:]
 
 
 def _finding(
@@ -204,3 +208,109 @@ def _finding(
 def _put(state: State, run: str, course: Course, action: str, tally: Tally) -> State:
     actions = course.actions.put(action, tally, at_most=MOST_ACTIONS)
     return replace(state, runs=state.runs.put(run, replace(course, actions=actions), at_most=MOST_RUNS))
+
+
+# --- loops through runs -----------------------------------------------------------------------------
+
+
+def _written(
+    state: State, event: CallDecided, at: datetime, rules: Rulebook
+) -> tuple[State, tuple[Finding, ...]]:
+    manifest = manifest_of(rules, event.workflow)
+    if manifest is None or not manifest.alerts.loop.enabled or manifest.alerts.duplicate_action.key:
+        return state, ()
+    alert = manifest.alerts.loop
+    between, echo = through_runs.written(state.between, event, at, alert)
+    if between is not state.between:
+        state = replace(state, between=between)
+    return state, () if echo is None else (_echoed(echo, event, at, alert),)
+
+
+def _echoed(echo: Echo, event: CallDecided, at: datetime, alert: LoopAlert) -> Finding:
+    lasted = lasting((at - echo.since).total_seconds())
+    return _between_runs(
+        event.workflow,
+        event.run,
+        at,
+        alert,
+        summary=f"{count_of(echo.runs, 'run')} called {event.tool} with the same arguments in {lasted}",
+        title=f"One run after the other calls {event.tool} with the same arguments",
+        facts={
+            "value": echo.runs,
+            "unit": "runs that make the same write",
+            "tool": event.tool,
+            "effect": event.effect.value,
+            "permission": event.permission,
+            "trigger": event.trigger,
+            "action": event.args_digest,
+            "runs": [run for run, _ in echo.latest[-MOST_LISTED:]],
+            "calls": [call for _, call in echo.latest[-MOST_LISTED:]],
+        },
+        call=event.call,
+    )
+
+
+def _started(
+    state: State, event: RunStarted, at: datetime, rules: Rulebook
+) -> tuple[State, tuple[Finding, ...]]:
+    manifest = manifest_of(rules, event.workflow)
+    if manifest is None:
+        return state, ()
+    alert = manifest.alerts.loop
+    between, chain = through_runs.started(state.between, event, at, alert)
+    state = replace(state, between=between)
+    return state, () if chain is None or not alert.enabled else (_chained(chain, event, at, alert),)
+
+
+def _chained(chain: Chain, event: RunStarted, at: datetime, alert: LoopAlert) -> Finding:
+    turns = cycle_of(chain.turns)
+    lasted = lasting((at - chain.since).total_seconds())
+    return _between_runs(
+        event.workflow,
+        event.run,
+        at,
+        alert,
+        summary=f"runs start each other: {' → '.join([*turns, turns[0]])}, {count_of(chain.length, 'run')} in {lasted}",
+        title="Runs start each other over and over",
+        facts={
+            "value": chain.length,
+            "unit": "runs that start each other",
+            "cycle": list(turns),
+            "workflows": sorted(set(turns)),
+            "trigger": event.trigger,
+            "runs": list(chain.runs[-MOST_LISTED:]),
+        },
+    )
+
+
+def _between_runs(
+    workflow: str,
+    run: str,
+    at: datetime,
+    alert: LoopAlert,
+    *,
+    summary: str,
+    title: str,
+    facts: dict[str, Any],
+    call: str | None = None,
+) -> Finding:
+    return Finding(
+        type=IncidentType.COST_RUNAWAY,
+        kind=SignalKind.COST,
+        detector=Loop.name,
+        key="loop through runs",
+        workflow=workflow,
+        summary=summary,
+        occurred_at=at,
+        facts={
+            "rule": "loop.repeats",
+            "threshold": alert.repeats,
+            "within_s": alert.within.total_seconds(),
+            **facts,
+        },
+        run=run,
+        call=call,
+        hold=hold_of(alert),
+        severity=at_least(alert, Severity.SEV2),
+        title=title,
+    )

@@ -162,7 +162,7 @@ class LoopAlert(Alert, frozen=True):
     repeats: Annotated[
         int,
         says(
-            "So many calls that repeat each other, without anything new between them, raise the alert.",
+            "So many calls that repeat each other, without anything new between them, raise the alert; so do so many runs.",
             ge=5,
             le=10_000,
         ),

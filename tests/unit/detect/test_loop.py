@@ -1,5 +1,5 @@
 """Contract of the loop detector: a run that repeats itself and learns nothing is told once, with the round it makes; work, waiting and a slow
-poll are not.
+poll are not. So are many runs that make the same write, and runs that start each other.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import pytest
 
 from stopwork.detect.loop import MOST_ACTIONS, Loop
 from stopwork.detect.registry import Watch, restore
-from stopwork.ledger.words import EffectKind, IncidentType, Severity, Verdict
+from stopwork.detect.rulebook import Rulebook
+from stopwork.ledger import records as r
+from stopwork.ledger.words import EffectKind, IncidentType, Operation, ScopeKind, Severity, Verdict
+from stopwork.manifest.compiled import compile_manifest
 from tests.unit.detect.manifests import manifest
-from tests.unit.detect.story import Story, finding_of, findings, rules_of
+from tests.unit.detect.story import WORKFLOW, Story, finding_of, findings, rules_of
 
 DETECTOR = Loop()
 RULES = rules_of(manifest())
@@ -142,3 +145,169 @@ def test_a_run_that_has_ended_is_forgotten() -> None:
     story = again_and_again(Story(), 15).finished("r1")
     watch = Watch(detectors=[DETECTOR]).follow(story.entries, RULES)[0]
     assert b"crm.search" not in watch.dump()
+
+
+# --- loops through runs -----------------------------------------------------------------------------
+
+OTHER = "case-routing"
+
+
+def both(**changes: Any) -> Rulebook:
+    """Answer a rulebook that knows both workflows."""
+    each = (manifest(workflow=name, **changes) for name in (WORKFLOW, OTHER))
+    return {one.workflow: compile_manifest(one) for one in each}.get
+
+
+def noting(
+    story: Story, runs: int, *, pause_s: float = 10, times: int = 1, text: str = "seen", **told: Any
+) -> Story:
+    """Tell of so many runs, each for an occasion of its own, that write the same note."""
+    for number in range(runs):
+        run = f"n{number}"
+        story.after(seconds=pause_s).run(run, trigger="webhook", occasion=f"event {number}")
+        for nth in range(times):
+            call = f"{run}-{nth}"
+            story.call(call, run, text=text.format(number), **told).outcome(call).finished(run)
+    return story
+
+
+def in_parallel(story: Story, runs: int, times: int) -> Story:
+    for nth in range(times):
+        for number in range(runs):
+            story.after(seconds=1).call(f"p{number}-{nth}", f"p{number}", text="seen")
+    return story
+
+
+def starts(
+    story: Story,
+    runs: int,
+    workflows: tuple[str, ...] = (WORKFLOW, OTHER),
+    *,
+    by: str = "{made}",
+    ids: str = "case-0000{}",
+    pause_s: float = 40,
+) -> Story:
+    """Tell of runs each of which makes a case, from which the next one is started."""
+    made = "monday"
+    for number in range(runs):
+        story.workflow, run = workflows[number % len(workflows)], f"s{number}"
+        story.after(seconds=pause_s).run(run, trigger="webhook", occasion=made)
+        story.call(f"{run}-c", run, subject=f"case {number}")
+        case = r.ObjectRef(system="desk", type="case", id=ids.format(number))
+        story.outcome(f"{run}-c", effects=(effect_of(story, f"{run}-c", run, case),)).finished(run)
+        made = by.format(made=case, id=case.id, run=run, number=number)
+    return story
+
+
+def effect_of(story: Story, call: str, run: str, made: r.ObjectRef) -> r.Effect:
+    return r.Effect(
+        id=f"e-{call}",
+        call=call,
+        run=run,
+        workflow=story.workflow,
+        tool="crm.create_task",
+        object=made,
+        operation=Operation.CREATED,
+        before=r.Image.absent(),
+        after=r.Image.present({}),
+        at=story.now,
+        source="declared",
+        object_key=str(made),
+    )
+
+
+def fanned_out(story: Story, runs: int) -> Story:
+    """One run makes what many others are started by, and none of them starts another."""
+    starts(story, 1)
+    for number in range(runs):
+        story.after(seconds=1).run(f"f{number}", trigger="webhook", occasion="desk/case/case-00000")
+    return story
+
+
+def retried(story: Story, times: int) -> Story:
+    story.run("t0", occasion="t0")
+    for number in range(1, times):
+        story.after(seconds=5).run(f"t{number}", occasion=f"t{number - 1}", retry_of=f"t{number - 1}")
+    return story
+
+
+THROUGH_RUNS: dict[str, Callable[[Story], Story]] = {
+    "25 runs write the same note": lambda s: noting(s, 25),
+    "25 runs write the same note, each more than once": lambda s: noting(s, 25, times=2),
+    "25 runs write the same note, which is not told again while it goes on": lambda s: noting(s, 200),
+    "A starts B starts A, by what they make": lambda s: starts(s, 20),
+    "A starts B starts A, by the ids of what they make": lambda s: starts(s, 20, by="{id}"),
+    "A starts B starts A, by their runs": lambda s: starts(s, 20, by="{run}"),
+    "A starts A": lambda s: starts(s, 20, (WORKFLOW,)),
+}
+
+
+@pytest.mark.parametrize("name", THROUGH_RUNS)
+def test_a_loop_through_runs_is_told_once(name: str) -> None:
+    finding = finding_of(DETECTOR, THROUGH_RUNS[name](Story()), both())
+    assert (finding.type, finding.severity) == (IncidentType.COST_RUNAWAY, Severity.SEV2)
+    assert finding.key == "loop through runs"
+
+
+QUIET_THROUGH_RUNS: dict[str, tuple[Rulebook, Callable[[Story], Story]]] = {
+    "fewer runs": (both(), lambda s: noting(s, 19)),
+    "each writes something else": (both(), lambda s: noting(s, 60, text="seen {}")),
+    "each reads the same": (both(), lambda s: noting(s, 60, effect=EffectKind.READ)),
+    "each is refused": (both(), lambda s: noting(s, 60, verdict=Verdict.DENY)),
+    "one each quarter of an hour": (both(), lambda s: noting(s, 100, pause_s=900)),
+    "few runs in parallel, again and again": (both(), lambda s: in_parallel(s, 5, 15)),
+    "a key says what the same action is": (
+        both(alerts={"duplicate_action": {"key": ["tool", "args.text"]}}),
+        lambda s: noting(s, 60),
+    ),
+    "the rule is off": (both(alerts={"loop": {"enabled": False}}), lambda s: starts(noting(s, 60), 60)),
+    "fewer runs start each other": (both(), lambda s: starts(s, 19)),
+    "runs start each other day by day": (both(), lambda s: starts(s, 60, pause_s=86_400)),
+    "each is started by something else": (both(), lambda s: starts(s, 60, by="event {number}")),
+    "a short number is called the same elsewhere": (both(), lambda s: starts(s, 60, by="{id}", ids="{}")),
+    "one starts many": (both(), lambda s: fanned_out(s, 60)),
+    "a run that is tried again and again": (both(), lambda s: retried(s, 40)),
+}
+
+
+@pytest.mark.parametrize("name", QUIET_THROUGH_RUNS)
+def test_many_runs_are_no_loop_by_themselves(name: str) -> None:
+    rules, tell = QUIET_THROUGH_RUNS[name]
+    assert findings(DETECTOR, tell(Story()), rules) == []
+
+
+def test_the_words_name_what_many_runs_do_and_the_records() -> None:
+    finding = finding_of(DETECTOR, noting(Story(), 25), both())
+    assert finding.summary == "20 runs called crm.create_task with the same arguments in 3 minutes 10 seconds"
+    assert (finding.facts["threshold"], finding.facts["value"]) == (20, 20)
+    assert (finding.facts["runs"][0], finding.facts["calls"][-1]) == ("n0", finding.call)
+
+
+def test_the_words_name_the_workflows_that_start_each_other() -> None:
+    finding = finding_of(DETECTOR, starts(Story(), 20), both())
+    assert finding.summary == (
+        f"runs start each other: {WORKFLOW} → {OTHER} → {WORKFLOW}, 20 runs in 12 minutes 40 seconds"
+    )
+    assert finding.facts["workflows"] == [OTHER, WORKFLOW]
+    assert finding.facts["runs"] == [f"s{number}" for number in range(20)]
+
+
+def test_runs_that_go_on_starting_each_other_are_told_of_again() -> None:
+    assert len(findings(DETECTOR, starts(Story(), 61), both())) == 3
+
+
+def test_a_hold_that_the_rule_asks_for_is_set() -> None:
+    finding = finding_of(DETECTOR, noting(Story(), 25), both(alerts={"loop": {"hold": "workflow"}}))
+    assert finding.hold is ScopeKind.WORKFLOW
+
+
+@pytest.mark.parametrize("restart_after", [1, 40, 77, 79])
+@pytest.mark.parametrize("tell", [noting, starts])
+def test_a_loop_through_runs_survives_a_restart_and_entries_told_twice(
+    tell: Callable[[Story, int], Story], restart_after: int
+) -> None:
+    entries = tell(Story(), 21).entries
+    watch, before, _ = Watch(detectors=[DETECTOR]).follow(entries[:restart_after], both())
+    again = [*entries[restart_after - 1 :], *entries[-6:]]
+    found = restore(watch.dump(), [DETECTOR]).follow(again, both())[1]
+    assert len([*before, *found]) == 1
