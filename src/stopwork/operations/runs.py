@@ -248,7 +248,7 @@ def require_own_workflow(tx: Tx, workflow: str) -> None:
 
 def require_speaks_for(actor: Principal, workflow: str) -> None:
     """Raise ``Denied`` when this is the agent of another workflow, or speaks for none; an agent's id is its workflow."""
-    if actor.kind in (PrincipalKind.FEED, PrincipalKind.REPORTER):
+    if actor.kind not in (PrincipalKind.AGENT, PrincipalKind.PERSON, PrincipalKind.SYSTEM):
         raise Denied(f"a {actor.kind} speaks for no workflow", hint="Use the workflow's own token.")
     if actor.kind is PrincipalKind.AGENT and actor.id != workflow:
         raise Denied(

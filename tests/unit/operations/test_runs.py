@@ -42,6 +42,14 @@ def test_an_id_that_was_used_for_another_start_is_refused(office: Office) -> Non
             start(office, **other)
 
 
+@pytest.mark.parametrize("kind", [PrincipalKind.FEED, PrincipalKind.MONITOR, PrincipalKind.REPORTER])
+def test_what_is_neither_agent_nor_person_speaks_for_no_workflow(office: Office, kind: PrincipalKind) -> None:
+    other = Principal(kind=kind, id=WORKFLOW)
+    begun = partial(runs.start, manifests=office.inst.manifests, workflow=WORKFLOW, trigger="manual")
+    with pytest.raises(Denied, match="speaks for no workflow"):
+        office.write(begun, actor=other)
+
+
 def test_attempts_count_from_one(office: Office) -> None:
     with pytest.raises(Invalid, match="counts from 1"):
         start(office, attempt=0)
