@@ -36,6 +36,8 @@ from stopwork.storage.transaction import Tx
 #: The roles that can be handed over; the owners come from the manifest.
 HANDED_OVER: Final = ("commander", "communication_owner", "postmortem_owner")
 RECENT: Final = timedelta(days=1)
+#: So long is a note at most, and what a person says instead of it.
+MAX_NOTE: Final = 20_000
 
 
 def open_by_hand(
@@ -153,7 +155,8 @@ def add_note(tx: Tx, *, incident: str, text: str, occurred_at: datetime | None =
     """Write a remark into the incident's timeline; when it happened may be earlier than now."""
     require_person(tx, "write a note")
     known = tx.need(r.Incident, incident)
-    if not text.strip():
+    text = no_longer_than_a_note(text.strip())
+    if not text:
         raise Invalid("the note is empty", hint="Write what happened.", field="text")
     note = tx.new_id("note")
     tx.record(
@@ -161,20 +164,32 @@ def add_note(tx: Tx, *, incident: str, text: str, occurred_at: datetime | None =
             incident=incident,
             workflow=known.workflow,
             note=note,
-            text=text.strip(),
+            text=text,
             occurred_at=in_utc(occurred_at) if occurred_at else tx.now,
         )
     )
     return tx.need(r.Note, note)
 
 
+def no_longer_than_a_note(text: str) -> str:
+    """Answer a person's text; ``Invalid`` for one that is longer than a note may be."""
+    if len(text) > MAX_NOTE:
+        raise Invalid(
+            f"the text has {len(text):,} characters, and {MAX_NOTE:,} at most are taken",
+            hint="Attach it as a file, and write what it shows.",
+            field="text",
+        )
+    return text
+
+
 def record_root_cause(tx: Tx, *, incident: str, text: str) -> r.Incident:
     """Write down why the system allowed it."""
     require_person(tx, "record the root cause")
     known = _open(tx, incident)
-    if not text.strip():
+    text = no_longer_than_a_note(text.strip())
+    if not text:
         raise Invalid("the root cause is empty", hint="Say why the system allowed it.", field="text")
-    tx.record(RootCauseRecorded(incident=incident, workflow=known.workflow, text=text.strip()))
+    tx.record(RootCauseRecorded(incident=incident, workflow=known.workflow, text=text))
     return tx.need(r.Incident, incident)
 
 

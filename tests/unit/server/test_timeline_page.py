@@ -12,14 +12,14 @@ from typing import NamedTuple
 import pytest
 
 from stopwork.ledger.events import EvidenceViewed
-from stopwork.ledger.records import Scope
+from stopwork.ledger.records import Note, Scope
 from stopwork.ledger.words import HoldMode, ScopeKind, Severity
 from stopwork.operations import holds
 from stopwork.operations.attaching import MAX_UPLOAD_BYTES
-from stopwork.operations.incidents import open_by_hand
+from stopwork.operations.incidents import MAX_NOTE, open_by_hand
 from tests.support.office import DANA, KIM, LEE, WORKFLOW
 from tests.support.triaging import new_incident
-from tests.unit.server.browser import Browser
+from tests.unit.server.browser import Browser, said
 from tests.unit.server.house import House, house
 
 HOSTILE = b"<html><script>alert(1)</script>"
@@ -158,6 +158,18 @@ def test_a_file_is_saved_and_never_shown(opened: House, trouble: Case) -> None:
     assert taken.headers["x-content-type-options"] == "nosniff"
     entries = opened.office.read(lambda v: v.entries(kinds=("evidence.viewed",), incident=trouble.incident))
     assert [e.event.what for e in entries if isinstance(e.event, EvidenceViewed)][-1].startswith("page.html")
+
+
+def test_a_note_is_as_long_in_the_console_as_anywhere(opened: House, trouble: Case) -> None:
+    kim = Browser.signed_in(opened, KIM)
+    # A browser sends the end of each line as two characters.
+    kim.send(path(trouble) + "/note", text="x\r\n" * (MAX_NOTE // 2 - 1) + "xx")
+    noted = opened.office.read(lambda view: view.find(Note, incident=trouble.incident, limit=9))
+    assert [len(note.text) for note in noted] == [MAX_NOTE]
+    assert len(kim.page(path(trouble)).select(f"textarea[name=text][maxlength='{MAX_NOTE}']")) == 2
+    refused = kim.send(path(trouble) + "/note", text="x" * (MAX_NOTE + 1))
+    assert "20,001 characters" in said(refused)
+    assert opened.office.read(lambda view: view.count(Note, incident=trouble.incident)) == 1
 
 
 def test_what_is_too_large_is_refused_with_the_bound(opened: House, trouble: Case) -> None:

@@ -26,7 +26,7 @@ from stopwork.server.api.controls import page_of
 from stopwork.server.api.endpoint import Act, Endpoint, Fetch, Given, Page, Read, Write
 from stopwork.storage.view import View
 
-Text = Annotated[str, Meta(max_length=20_000)]
+Text = Annotated[str, Meta(max_length=incidents.MAX_NOTE)]
 
 
 class OpenIncident(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

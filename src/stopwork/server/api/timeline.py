@@ -14,7 +14,7 @@ from stopwork.operations import acknowledging, attaching, timeline
 from stopwork.server import timelines
 from stopwork.server.api.controls import Reason
 from stopwork.server.api.endpoint import MAX_NUMBER, Act, Given, Raw, Read, Rendered, Write
-from stopwork.server.api.incidents import incident_of, known_incident, of_incident
+from stopwork.server.api.incidents import Text, incident_of, known_incident, of_incident
 from stopwork.server.api.looking import looking_into
 from stopwork.server.pages.sentences import sentence
 from stopwork.storage.view import View
@@ -55,7 +55,7 @@ class CorrectEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     entry: Number
     reason: Reason
-    text: Annotated[str, Meta(max_length=timeline.MAX_TEXT)] = ""
+    text: Text = ""
     occurred_at: datetime | None = None
 
 

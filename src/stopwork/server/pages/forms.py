@@ -253,7 +253,7 @@ def message(sent: Sent) -> Landed:
                     message=known,
                     recipients=recipients,
                     subject=sent.get("subject"),
-                    body=sent.get("body").replace("\r\n", "\n"),
+                    body=sent.get("body"),
                 )
             )
             said = "Saved as the new draft."
@@ -293,7 +293,7 @@ def _send(sent: Sent, message_id: str) -> str:
 
 def postmortem(sent: Sent) -> Landed:
     """Save the postmortem, and close it when that was asked. What was typed is saved in either case."""
-    fields = {field.name: sent.get(field.name).replace("\r\n", "\n") for field in FIELDS}
+    fields = {field.name: sent.get(field.name) for field in FIELDS}
     columns = (sent.all(f"follow_up_{name}") for name in ("what", "remediation", "owner", "due"))
     follow_ups = tuple(
         r.FollowUp(remediation=(kind,) if kind else (), what=what, owner=owner, due_date=due)

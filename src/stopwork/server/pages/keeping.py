@@ -45,7 +45,7 @@ def correct(sent: Sent) -> Landed:
             incident=sent.incident,
             entry=entry,
             reason=sent.get("reason"),
-            text=sent.get("text").replace("\r\n", "\n"),
+            text=sent.get("text"),
             occurred_at=_moment(sent),
         )
     )
@@ -54,7 +54,7 @@ def correct(sent: Sent) -> Landed:
 
 def note(sent: Sent) -> Landed:
     """Write a note, also about something that happened earlier."""
-    text, at = sent.get("text").replace("\r\n", "\n"), _moment(sent)
+    text, at = sent.get("text"), _moment(sent)
     sent.write(partial(incidents.add_note, incident=sent.incident, text=text, occurred_at=at))
     return Landed("Noted.", back(sent))
 

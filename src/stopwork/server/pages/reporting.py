@@ -16,7 +16,7 @@ from stopwork.server.pages.sent import Landed, Sent
 
 def report(sent: Sent) -> Landed:
     """Report what somebody has seen. What cannot be read of the rest is kept in the words that were given."""
-    text = sent.get("text").replace("\r\n", "\n")
+    text = sent.get("text")
     if not text:
         raise Invalid("say what was seen", hint="One sentence is enough.", field="text")
     said, zone = sent.get("when"), sent.get("zone")

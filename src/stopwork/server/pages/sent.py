@@ -22,8 +22,8 @@ class Sent(Struct, frozen=True, kw_only=True):
     fields: dict[str, list[str]]
 
     def get(self, name: str) -> str:
-        """Answer a field's value, without surrounding space; empty when it was not sent."""
-        return self.fields.get(name, [""])[0].strip()
+        """Answer a field's value, without surrounding space and with each line's end one character; empty when it was not sent."""
+        return self.fields.get(name, [""])[0].strip().replace("\r\n", "\n")
 
     def all(self, name: str) -> list[str]:
         """Answer every value of a field that may come several times."""
