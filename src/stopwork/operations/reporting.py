@@ -31,6 +31,7 @@ from stopwork.ledger.words import (
     SignalKind,
 )
 from stopwork.operations import signals
+from stopwork.operations.answering import answered
 from stopwork.operations.deliveries import delivered, delivery_digest, remember
 from stopwork.operations.manifests import Manifests, known_workflow
 from stopwork.operations.people import require_person
@@ -273,6 +274,7 @@ class _Desk:
         )
 
     def _kept(self, finding: Finding, standing: _Standing) -> Received:
+        finding = answered(self._tx, finding)
         if not finding.workflow:
             standing.signal = signals.record_finding(self._tx, finding)
             standing.kept += 1
@@ -315,7 +317,8 @@ def _finding(tx: Tx, said: Report) -> Finding:
         raise Invalid("the report is empty", hint="Say in a sentence what was seen.", field="summary")
     told = in_utc(said.occurred_at) if said.occurred_at else tx.now
     noticed_by = said.noticed_by or _by_owner(tx, known)
-    facts = bounded(said.facts) | {"source": said.source, "reported_by": str(tx.actor)}
+    whole = {"seen": said.summary} if len(said.summary) > MAX_SUMMARY else {}
+    facts = bounded(whole | said.facts) | {"source": said.source, "reported_by": str(tx.actor)}
     if noticed_by:
         facts["detected_by"] = noticed_by.value
     if told > tx.now:

@@ -235,7 +235,8 @@ def test_nothing_is_no_report_and_too_much_is_cut_and_said(office: Office) -> No
     [signal] = signals(office)
     assert len(signal.summary) == reporting.MAX_SUMMARY
     assert len(signal.key) <= 256
-    assert signal.facts["left_out"] == 60
+    assert signal.facts["left_out"] == 61
+    assert len(signal.facts["seen"]) == 9_000
     assert len(signal.facts["f1"]) == reporting.MAX_FACT_CHARS
 
 
