@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from stopwork.ledger.records.parts import (
     Decision,
@@ -16,6 +16,9 @@ from stopwork.ledger.words import (
     ApprovalState,
     HoldMode,
 )
+
+SET_BY: Final = "(set by "
+"""How it begins wherever a hold is described who set it, and why."""
 
 
 class Nag(Record):
@@ -44,6 +47,11 @@ class Hold(Record):
     active: bool = True
     nag: Nag | None = None
     rule: str = ""
+
+    @property
+    def set_by_and_why(self) -> str:
+        """By whom it was set and why, as that stands wherever it is described."""
+        return f"{SET_BY}{self.set_by}: {self.reason or 'no reason given'})"
 
 
 class Approval(Record):
