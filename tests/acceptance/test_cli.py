@@ -416,6 +416,22 @@ def test_the_data_can_be_checked_and_copied_while_the_server_works(
     assert office.ask("health")["ok"] is True
 
 
+def test_the_data_is_compared_with_what_its_anchors_keep(office: Office, running: dict[str, Any]) -> None:
+    assert running["url"]
+    fsck = ["db", "fsck", "--data", str(office.data)]
+    anchors = [*fsck, "--anchors", "anchors.yaml"]
+    (office.folder / "anchors.yaml").write_text(
+        "disk: {kind: file, path: kept.txt}\npeople: {kind: mail, to: [sec@acme.test]}\n"
+    )
+    found = office.ask(*anchors)
+    assert (found["kept"], found["kept_by"], found["not_asked"]) == (0, ["disk"], ["people (mail)"])
+    (office.folder / "kept.txt").write_text("This is no checkpoint.\n")
+    [fault] = office.ask(*anchors, "--anchor", "disk", code=Exit.TAMPERED)["faults"]
+    assert fault["where"] == "a checkpoint kept elsewhere (disk)"
+    office.ask(*anchors, "--anchor", "people", code=Exit.INVALID)
+    assert office.command(*fsck, "--anchor", "disk").returncode == Exit.USAGE
+
+
 def test_a_revoked_token_is_refused_and_a_stopped_server_is_told(office: Office) -> None:
     with office.server() as serving:
         office.ask("login", serving["sign_in"])

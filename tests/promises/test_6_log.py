@@ -124,7 +124,7 @@ def test_a_database_that_was_put_back_is_a_signal(server: Server, tmp_path: Path
 
         kept = notes_in(server.kept.read_text())
         assert fsck(store, vkeys=[installation.signer.vkey]).clean, "by itself nothing is wrong with it"
-        (fault,) = fsck(store, vkeys=[installation.signer.vkey], kept=kept).faults
+        (fault,) = fsck(store, vkeys=[installation.signer.vkey], kept={"disk": kept}).faults
         assert fault.where.startswith("journal entr")
 
 

@@ -55,6 +55,16 @@ class Anchor(Protocol):
         """Take the newest checkpoint there; the same ``message_id`` when it is tried again."""
 
 
+class Readable(Anchor, Protocol):
+    """A place whose checkpoints can be read back."""
+
+    def kept(self, origin: str) -> Sequence[str]:
+        """Answer the checkpoints that it keeps of this log; where there is none, those of another log, which may be this one with an exchanged key.
+
+        Raises ``Unavailable`` when they cannot be read.
+        """
+
+
 def post(url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
     """Send something and answer what came back, no larger than a receipt; ``Unavailable`` when nothing did in time."""
     return ask("POST", url, content, headers, within_s=WITHIN_S, most_bytes=MAX_RECEIPT_BYTES)

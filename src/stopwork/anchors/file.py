@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,18 @@ class FileAnchor:
                 hint="Let the server's user add to the file, and look whether its disk is there and has room.",
             ) from error
         return Receipt(said=f"added at byte {length}")
+
+    def kept(self, origin: str) -> Sequence[str]:  # noqa: ARG002 - a file is of one log
+        try:
+            text = self._path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise Unavailable(
+                f"{self.place} cannot be read: {error.strerror}",
+                hint="Ask as a user who may read it, where its disk is mounted.",
+            ) from error
+        return notes_in(text) if text.strip() else ()
 
 
 def _last_in(tail: bytes) -> Checkpoint | None:

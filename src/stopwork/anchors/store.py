@@ -5,7 +5,7 @@ Needs the extra ``s3``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -16,6 +16,8 @@ from stopwork.storage.s3 import Bucket, first_line
 
 #: So many later checkpoints are looked at: one is enough to tell.
 _LOOKED_AT: Final = 50
+#: So many checkpoints are read back, evenly spread over all that there are, and with them the newest.
+MOST_READ_BACK: Final = 200
 
 
 class StoreAnchor:
@@ -37,7 +39,7 @@ class StoreAnchor:
         self.name, self.place, self.every_s = name, self._bucket.address, every_s
 
     def take(self, log: Log, message_id: str) -> Receipt:  # noqa: ARG002 - the size names the object
-        folder = log.checkpoint.origin.replace("/", "-")
+        folder = _folder(log.checkpoint.origin)
         key = f"{folder}/{log.checkpoint.size:020d}.txt"
         try:
             further = islice(self._bucket.keys_after(key, folder=folder), _LOOKED_AT)
@@ -54,6 +56,21 @@ class StoreAnchor:
             ) from error
         return Receipt(said=f"kept as {key}")
 
+    def kept(self, origin: str) -> Sequence[str]:
+        folder = _folder(origin)
+        try:
+            keys = list(self._bucket.keys_after(folder, folder=folder)) or list(
+                self._bucket.keys_after("", folder="")
+            )
+            step = len(keys) // MOST_READ_BACK + 1
+            chosen = keys[::-1][::step][::-1]
+            return [self._bucket.content(key).decode(errors="replace") for key in chosen]
+        except self._bucket.failure as error:
+            raise Unavailable(
+                f"{self.place} cannot be read: {first_line(error)}",
+                hint="Check the address and the credentials, which have to be allowed to list and to read objects.",
+            ) from error
+
     def _require_same(self, key: str, log: Log) -> None:
         if self._bucket.content(key) != log.note.encode():
             raise Tampered(
@@ -62,3 +79,8 @@ class StoreAnchor:
                 size=log.checkpoint.size,
                 object=key,
             )
+
+
+def _folder(origin: str) -> str:
+    """Answer the folder of a log's checkpoints."""
+    return origin.replace("/", "-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ def _show_checked(paper: Paper, found: Any) -> None:
             "entries": f"{found['entries']:,}, of which {found['sealed']:,} are sealed",
             "checkpoints": f"{found['checkpoints']:,}",
             "signatures": "checked" if found["signatures_checked"] else "not checked: no key is known",
-            "kept elsewhere": count_of(found["kept"], "checkpoint"),
+            "kept elsewhere": _kept_elsewhere(found),
             "evidence": not_asked
             or f"{count_of(found['bundles'], 'bundle')}, {count_of(found['blobs'], 'blob')}",
             "records": not_asked or f"{found['records']:,}",
@@ -70,6 +71,14 @@ def _show_checked(paper: Paper, found: Any) -> None:
         paper.table(
             ("where", "what"), [(each["where"], each["what"]) for each in found["faults"]], empty="None."
         )
+
+
+def _kept_elsewhere(found: Any) -> str:
+    where = f" ({', '.join(found['kept_by'])})" if found["kept_by"] else ""
+    unread = (
+        f"; not asked, because they cannot be: {', '.join(found['not_asked'])}" if found["not_asked"] else ""
+    )
+    return f"{count_of(found['kept'], 'checkpoint')}{where}{unread}"
 
 
 @db.command("fsck")
@@ -92,6 +101,19 @@ def _show_checked(paper: Paper, found: Any) -> None:
     help="Checkpoints that were kept elsewhere: they show a database that was put back to an earlier copy.",
 )
 @click.option(
+    "--anchors",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="The servers' anchors: those that are a file or a bucket are asked for what they keep.",
+)
+@click.option(
+    "--anchor",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Ask this one of the anchors only; needs --anchors.",
+)
+@click.option(
     "--log", "log_only", is_flag=True, help="Compare journal and log only: quicker, and in less memory."
 )
 @answers(_show_checked, remote=False)
@@ -102,6 +124,8 @@ def fsck(
     blobs: str | None,
     keys: tuple[str, ...],
     files: tuple[Path, ...],
+    anchors: Path | None,
+    names: tuple[str, ...],
     *,
     log_only: bool,
 ) -> Any:
@@ -109,9 +133,12 @@ def fsck(
 
     Nothing is changed. Exit code 6 when something differs.
     """
+    if names and anchors is None:
+        raise click.UsageError("--anchor NAME needs --anchors FILE, which says where that anchor is")
     with server_extra("db fsck"):
         import msgspec
 
+        from stopwork.anchors.settings import ReadBack, read_back
         from stopwork.ledger.notes import notes_in, read_key
         from stopwork.operations.installation import BLOBS, EVIDENCE, KEY_FILE, read_signer
         from stopwork.storage.bucket import open_blobs
@@ -121,9 +148,14 @@ def fsck(
         for key in keys:
             read_key(key)
         known = keys or ((read_signer(own).vkey,) if own.is_file() else ())
-        kept = [
-            note for file in files for note in notes_in(file.read_text(encoding="utf-8", errors="replace"))
-        ]
+        places = ReadBack(kept={}, others={})
+        if anchors is not None:
+            origins = [read_key(key).name for key in known]
+            places = read_back(anchors, origins[0] if origins else "", env=os.environ, names=names)
+        kept = {
+            **places.kept,
+            **{str(file): notes_in(file.read_text(encoding="utf-8", errors="replace")) for file in files},
+        }
         report = examine(
             location,
             vkeys=known,
@@ -136,6 +168,8 @@ def fsck(
         "database": _shown(location),
         "clean": report.clean,
         "log_only": log_only,
+        "kept_by": sorted(kept),
+        "not_asked": sorted(f"{name} ({kind})" for name, kind in places.others.items()),
         **msgspec.to_builtins(report),
     }
     return value if report.clean else Answer(value=value, exit=Exit.TAMPERED)

@@ -12,8 +12,9 @@ import contextlib
 import hashlib
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -46,6 +47,7 @@ from stopwork.storage.view import View, decode, entry_of
 
 MAX_FAULTS: Final = 100
 PAGE: Final = 1_000
+_NOTHING_KEPT: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +82,7 @@ def fsck(
     source: Store | str | Path,
     *,
     vkeys: Sequence[str] = (),
-    kept: Sequence[str] = (),
+    kept: Mapping[str, Sequence[str]] = _NOTHING_KEPT,
     evidence: Path | None = None,
     blobs: Blobs | None = None,
     log_only: bool = False,
@@ -88,8 +90,8 @@ def fsck(
     """Check a store, or the database of one by its file or address, which may be in use; nothing is changed.
 
     ``vkeys`` are the keys of which one must have signed each checkpoint; without any, signatures are not checked. ``kept`` are
-    checkpoints that were kept where nobody who can write the database can change them: they show a database that was put back to
-    an earlier copy. ``evidence`` is the folder of the sealed bundles, ``blobs`` where the content lies that the journal names; without them these are not looked at. Needs memory for every
+    checkpoints by the name of the place where they were kept and where nobody who can write the database can change them: they show a
+    database that was put back to an earlier copy. ``evidence`` is the folder of the sealed bundles, ``blobs`` where the content lies that the journal names; without them these are not looked at. Needs memory for every
     record, but for the ``log_only``: then journal and log are compared, and neither records nor evidence are looked at.
     Raises ``Unavailable`` when the file is no database or cannot be read.
     """
@@ -141,7 +143,7 @@ class _Examination:
         self,
         view: View,
         vkeys: Sequence[str],
-        kept: Sequence[str],
+        kept: Mapping[str, Sequence[str]],
         evidence: Path | None,
         blobs: Blobs | None,
         *,
@@ -149,14 +151,15 @@ class _Examination:
     ) -> None:
         self._view = view
         self._vkeys = tuple(vkeys)
-        self._kept = tuple(kept)
+        self._kept = [(place, note) for place, notes in kept.items() for note in notes]
+        self._empty = [place for place, notes in kept.items() if not notes]
         self._evidence = evidence
         self._blobs = blobs
         self._faults: list[Fault] = []
         self._nodes = MemoryNodes()
         self._tree = Tree(self._nodes)
         self._state: dict[tuple[type[Record], str], Record] = {}
-        self._anchored: list[tuple[int, str]] = []
+        self._anchored: list[tuple[int, LogAnchored]] = []
         self._said_sealed: dict[int, int] = {}
         self._log_only = log_only
         self._folds = not log_only
@@ -281,7 +284,7 @@ class _Examination:
 
     def _fold(self, entry: Entry) -> None:
         if isinstance(entry.event, LogAnchored):
-            self._anchored.append((entry.seq, entry.event.checkpoint))
+            self._anchored.append((entry.seq, entry.event))
             self._said_sealed.setdefault(entry.event.size, entry.seq)
         elif isinstance(entry.event, EvidenceSealed):
             self._said_sealed.setdefault(entry.event.tree_size, entry.seq)
@@ -355,8 +358,8 @@ class _Examination:
                 self._fault(
                     f"checkpoint of {size} entries", f"is missing; journal entry {seq} says that it was there"
                 )
-        for seq, note in self._anchored:
-            signed = self._opened(f"journal entry {seq}", note)
+        for seq, event in self._anchored:
+            signed = self._opened(f"journal entry {seq}", event.checkpoint)
             if signed and signed.size <= self._tree.size and self._tree.root(signed.size) != signed.root:
                 self._fault(
                     f"checkpoint of {signed.size} entries",
@@ -374,23 +377,38 @@ class _Examination:
 
     def _check_kept(self) -> None:
         """Compare the log with what was kept elsewhere; between two checkpoints lies the first entry that differs."""
-        opened = [self._opened("a checkpoint kept elsewhere", note) for note in self._kept]
+        for place in self._empty:
+            self._check_empty(place)
+        opened = [
+            (place, self._opened(f"a checkpoint kept elsewhere ({place})", note))
+            for place, note in self._kept
+        ]
         same = 0
-        for signed in sorted((each for each in opened if each), key=lambda each: each.size):
+        for signed, place in sorted(
+            ((each, place) for place, each in opened if each), key=lambda it: it[0].size
+        ):
             if signed.size > self._tree.size:
                 self._fault(
                     f"journal entry {self._tree.size + 1}",
-                    f"is missing: a checkpoint kept elsewhere covers {signed.size} entries, so this is an earlier copy "
-                    "of the database, or its end was cut off",
+                    f"is missing: a checkpoint kept elsewhere ({place}) covers {signed.size} entries, so this is an earlier "
+                    "copy of the database, or its end was cut off",
                 )
                 return
             if self._tree.root(signed.size) != signed.root:
                 self._fault(
                     f"journal entries {same + 1} to {signed.size}",
-                    f"are not those that the checkpoint of {signed.size} entries, kept elsewhere, was signed over",
+                    f"are not those that the checkpoint of {signed.size} entries, kept elsewhere ({place}), was signed over",
                 )
                 return
             same = signed.size
+
+    def _check_empty(self, place: str) -> None:
+        """A place that keeps nothing has lost what the journal says that it was given."""
+        for seq, event in reversed(self._anchored):
+            if event.anchor == place:
+                what = f"keeps no checkpoint; journal entry {seq} says that it was given one of {event.size} entries"
+                self._fault(f"anchor {place}", what)
+                return
 
     # the evidence
 

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 from stopwork.anchors.base import Anchor
-from stopwork.anchors.settings import EVERY, load_anchors, read_anchors_file
+from stopwork.anchors.settings import EVERY, load_anchors, read_anchors_file, read_back
+from stopwork.anchors.store import MOST_READ_BACK, StoreAnchor
 from stopwork.kernel.clock import ManualClock
-from stopwork.kernel.errors import Invalid
+from stopwork.kernel.errors import Invalid, Unavailable
 from stopwork.ledger.words import AnchorKind
 from stopwork.notify.outlet import Outlet
+from stopwork.settings.file import read
 from tests.support.places import Witness
 from tests.support.tsa import TimestampingAuthority
-from tests.unit.anchors.log import SIGNER
+from tests.unit.anchors.log import SIGNER, grown
 
 START = datetime(2026, 3, 2, 13, 0, tzinfo=UTC)
 ENV = {"HOOK": "whsec_" + "QUJD" * 8, "VAULT": "a-secret-key"}
@@ -100,3 +102,76 @@ def test_a_mistake_is_named(config: Any, field: str, words: str, tmp_path: Path)
     assert (caught.value.fields["field"], words in caught.value.detail) == (field, True), caught.value
     assert caught.value.hint
     assert not any(secret in str(caught.value) for secret in (*ENV.values(), "hunter2"))
+
+
+@pytest.fixture
+def places(tmp_path: Path, bucket_address: str) -> Path:
+    """Answer an anchors file of which a file and a bucket keep the log of three entries."""
+    file = tmp_path / "anchors.yaml"
+    file.write_text(
+        f"""\
+disk: {{kind: file, path: checkpoints.txt}}
+people: {{kind: mail, to: [sec@acme.test]}}
+siem: {{kind: webhook, url: "https://siem.acme.test/in", secret: env:NOT_SET_HERE}}
+vault:
+  kind: store
+  url: s3://checkpoints/read-back
+  options: {{endpoint: "{bucket_address}", region: us-east-1, access_key_id: tester, secret_access_key: env:VAULT}}
+"""
+    )
+    only_places = {name: each for name, each in read(file).items() if name in ("disk", "vault")}
+    for anchor in made(only_places, tmp_path):
+        anchor.take(grown(3), "m")
+    return file
+
+
+def test_places_are_asked_for_what_they_keep(places: Path) -> None:
+    found = read_back(places, SIGNER.key.name, env=ENV)
+    assert found.kept == {"disk": [grown(3).note], "vault": [grown(3).note]}
+    assert found.others == {"people": AnchorKind.MAIL, "siem": AnchorKind.WEBHOOK}
+    assert read_back(places, SIGNER.key.name, env=ENV, names=["disk"]).kept == {"disk": [grown(3).note]}
+
+
+def test_a_log_whose_key_was_exchanged_is_compared_with_what_is_there(places: Path) -> None:
+    assert read_back(places, "log.acme.test/2", env=ENV, names=["vault"]).kept["vault"] == [grown(3).note]
+
+
+def test_a_place_that_lost_everything_keeps_nothing(places: Path) -> None:
+    (places.parent / "checkpoints.txt").unlink()
+    assert read_back(places, SIGNER.key.name, env=ENV, names=["disk"]).kept == {"disk": ()}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("people", "a mail cannot be asked for what it keeps"), ("nix", "there is no such anchor")],
+    ids=["a kind that keeps it to itself", "an unknown name"],
+)
+def test_what_cannot_be_asked_says_how_to_go_on(places: Path, name: str, words: str) -> None:
+    with pytest.raises(Invalid, match=words) as caught:
+        read_back(places, SIGNER.key.name, env=ENV, names=[name])
+    assert caught.value.fields["field"] == name
+    assert caught.value.hint
+
+
+def test_a_bucket_that_does_not_answer_is_not_available(tmp_path: Path) -> None:
+    file = tmp_path / "anchors.yaml"
+    options = '{endpoint: "http://127.0.0.1:9", region: us-east-1, access_key_id: a, secret_access_key: b}'
+    file.write_text(f"vault: {{kind: store, url: s3://checkpoints, options: {options}}}\n")
+    with pytest.raises(Unavailable, match="cannot be read"):
+        read_back(file, SIGNER.key.name, env={})
+
+
+def test_of_many_checkpoints_in_a_bucket_the_newest_is_read_and_some_of_the_others(
+    bucket_address: str,
+) -> None:
+    options = {
+        "endpoint": bucket_address,
+        "region": "us-east-1",
+        "access_key_id": "a",
+        "secret_access_key": "b",
+    }
+    anchor = StoreAnchor("vault", "s3://checkpoints/many", options, every_s=600)
+    for size in range(1, MOST_READ_BACK + 2):
+        anchor.take(grown(size), "m")
+    kept = anchor.kept(SIGNER.key.name)
+    assert (len(kept), kept[-1]) == (MOST_READ_BACK // 2 + 1, grown(MOST_READ_BACK + 1).note)

@@ -91,14 +91,14 @@ def kept(tmp_path: Path) -> Kept:
 
 
 def test_a_log_that_grew_on_from_what_was_kept_is_clean(kept: Kept) -> None:
-    assert fsck(kept.database, vkeys=[SIGNER.vkey], kept=kept.notes).clean
+    assert fsck(kept.database, vkeys=[SIGNER.vkey], kept={"disk": kept.notes}).clean
 
 
 def test_an_earlier_copy_put_back_is_found(kept: Kept) -> None:
     assert fsck(kept.earlier, vkeys=[SIGNER.vkey]).clean, "by itself it is a true state of the log"
-    (fault,) = fsck(kept.earlier, vkeys=[SIGNER.vkey], kept=kept.notes).faults
+    (fault,) = fsck(kept.earlier, vkeys=[SIGNER.vkey], kept={"disk": kept.notes}).faults
     assert fault.where == "journal entry 5"
-    assert "covers 8 entries, so this is an earlier copy" in fault.what
+    assert "(disk) covers 8 entries, so this is an earlier copy" in fault.what
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_an_earlier_copy_put_back_is_found(kept: Kept) -> None:
 def test_a_history_written_anew_with_the_true_key_is_found(kept: Kept, seq: int, where: str) -> None:
     kept.rewrite(seq, SIGNER)
     assert [fault.what for fault in fsck(kept.database, vkeys=[SIGNER.vkey]).faults] == []
-    (fault,) = fsck(kept.database, vkeys=[SIGNER.vkey], kept=kept.notes).faults
+    (fault,) = fsck(kept.database, vkeys=[SIGNER.vkey], kept={"disk": kept.notes}).faults
     assert (fault.where, "kept elsewhere" in fault.what) == (where, True)
 
 
@@ -116,9 +116,9 @@ def test_a_key_that_was_exchanged_is_found(kept: Kept) -> None:
     assert fsck(kept.database, vkeys=[FORGER.vkey]).clean, (
         "whoever asks the folder for its key learns nothing"
     )
-    faults = fsck(kept.database, vkeys=[FORGER.vkey], kept=kept.notes).faults
+    faults = fsck(kept.database, vkeys=[FORGER.vkey], kept={"disk": kept.notes}).faults
     assert {(fault.where, "does not verify" in fault.what) for fault in faults} == {
-        ("a checkpoint kept elsewhere", True)
+        ("a checkpoint kept elsewhere (disk)", True)
     }
     assert fsck(kept.database, vkeys=[SIGNER.vkey]).faults[0].where == "checkpoint of 8 entries"
 
@@ -136,9 +136,17 @@ def test_what_the_journal_says_of_anchors_finds_a_history_written_anew(
     assert any("signed over other entries" in fault.what for fault in faults) is changed
 
 
+@pytest.mark.parametrize("anchor", ["disk", "vault"], ids=str)
+def test_a_place_that_lost_what_it_was_given_is_found(kept: Kept, anchor: str) -> None:
+    kept.note_anchored(kept.notes[0], size=4)
+    faults = fsck(kept.database, vkeys=[SIGNER.vkey], kept={anchor: []}).faults
+    lost = "keeps no checkpoint; journal entry 9 says that it was given one of 4 entries"
+    assert [(fault.where, fault.what) for fault in faults] == [("anchor disk", lost)] * (anchor == "disk")
+
+
 def test_what_is_no_checkpoint_is_said_to_be_none(kept: Kept) -> None:
-    (fault,) = fsck(kept.database, vkeys=[SIGNER.vkey], kept=["nonsense\n"]).faults
-    assert fault.where == "a checkpoint kept elsewhere"
+    (fault,) = fsck(kept.database, vkeys=[SIGNER.vkey], kept={"disk": ["nonsense\n"]}).faults
+    assert fault.where == "a checkpoint kept elsewhere (disk)"
 
 
 @pytest.mark.parametrize("between", ["", "\n", "\n\n\n"], ids=["nothing", "a line", "some lines"])
