@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from stopwork.control.holds import SET_BY, set_by_and_why
 from stopwork.ledger.events import Entry
 from stopwork.ledger.records import Drift, Hold, Incident, LegalHold, Postmortem, Record, Signal, Workflow
+from stopwork.ledger.records.controls import SET_BY
 from stopwork.storage.connections import Cursor
 from stopwork.storage.statements import Statement
 from stopwork.storage.tables import TABLES
@@ -74,41 +73,7 @@ class DiscreetView(View):
     def count(self, kind: type[Record], /, **conditions: Any) -> int:
         return super().count(kind, **conditions, **self._but(kind))
 
-    def entries(
-        self,
-        *,
-        after: int = 0,
-        limit: int = 1000,
-        kinds: Sequence[str] | None = None,
-        newest_first: bool = False,
-        before: int | None = None,
-        **keys: str,
-    ) -> list[Entry]:
-        found: list[Entry] = []
-        while len(found) < limit:
-            rows = self.stored(
-                after=after, limit=limit, kinds=kinds, newest_first=newest_first, before=before, **keys
-            )
-            found += [entry for row in rows if (entry := self._told(row)) is not None]
-            if len(rows) < limit:
-                break
-            if newest_first:
-                before = rows[-1].seq
-            else:
-                after = rows[-1].seq
-        return found[:limit]
-
-    def shows(self, row: Stored) -> bool:
-        """Answer whether a row can be passed on as it is stored: it belongs to nothing hidden, and names nothing hidden."""
-        return self._told(row) is not None and self._unnamed(row.body) == row.body
-
-    def _but(self, kind: type[Record]) -> dict[str, Any]:
-        if not belongs(kind):
-            return {}
-        column = "id" if kind in _NAMED_SO else "incident"
-        return {f"{column}_not": tuple(self._names)} if column in TABLES[kind].c else {}
-
-    def _told(self, row: Stored) -> Entry | None:
+    def told(self, row: Stored) -> Entry | None:
         entry = entry_of(row.body)
         about = getattr(entry.event, "incident", None)
         if about is None and (named := getattr(entry.event, "signal", None)):
@@ -118,6 +83,16 @@ class DiscreetView(View):
             return None
         discreet = self._unnamed(row.body)
         return entry if discreet == row.body else entry_of(discreet)
+
+    def shows(self, row: Stored) -> bool:
+        """Answer whether a row can be passed on as it is stored: it belongs to nothing hidden, and names nothing hidden."""
+        return self.told(row) is not None and self._unnamed(row.body) == row.body
+
+    def _but(self, kind: type[Record]) -> dict[str, Any]:
+        if not belongs(kind):
+            return {}
+        column = "id" if kind in _NAMED_SO else "incident"
+        return {f"{column}_not": tuple(self._names)} if column in TABLES[kind].c else {}
 
     def unsaid(self, text: str, *, stored: bool = False) -> str:
         """Answer a text in which nothing hidden is named, and no reason of its holds; ``stored`` where it spells records or entries."""
@@ -138,7 +113,7 @@ class DiscreetView(View):
         """What is said of the hidden incidents' holds wherever one has stopped something, and what is said instead."""
         holds = self._whole.each(Hold, incident=tuple(self._names))
         return tuple(
-            {set_by_and_why(each): set_by_and_why(replace(each, reason=UNSAID)) for each in holds}.items()
+            {each.set_by_and_why: replace(each, reason=UNSAID).set_by_and_why for each in holds}.items()
         )
 
     def _incident(self, record: Record) -> str | None:

@@ -184,10 +184,24 @@ class View:
         **keys: str,
     ) -> list[Entry]:
         """Answer journal entries with ``seq > after``, oldest first unless asked; ``keys`` are workflow, run, call, incident."""
-        rows = self.stored(
-            after=after, limit=limit, kinds=kinds, newest_first=newest_first, before=before, **keys
-        )
-        return [entry_of(row.body) for row in rows]
+        limit = min(limit, MAX_ROWS)
+        found: list[Entry] = []
+        while len(found) < limit:
+            rows = self.stored(
+                after=after, limit=limit, kinds=kinds, newest_first=newest_first, before=before, **keys
+            )
+            found += [entry for row in rows if (entry := self.told(row)) is not None]
+            if len(rows) < limit:
+                break
+            if newest_first:
+                before = rows[-1].seq
+            else:
+                after = rows[-1].seq
+        return found[:limit]
+
+    def told(self, row: Stored) -> Entry | None:
+        """Answer the entry of a journal row; ``None`` where whoever sees this is not to be told of it."""
+        return entry_of(row.body)
 
     def stored(
         self,
