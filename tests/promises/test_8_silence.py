@@ -44,6 +44,7 @@ DUTIES = {
     "pause tests",
     "preserving",
     "containment",
+    "severities",
     "telling",
     "watch",
 }
@@ -174,6 +175,7 @@ def test_a_duty_that_has_fallen_silent_is_not_well(office: Office) -> None:
         "housekeeping",
         "recoveries",
         "preserving",
+        "severities",
         "telling",
     }
     office.clock.advance(timedelta(minutes=10))

@@ -108,7 +108,11 @@ def record_finding(tx: Tx, finding: Finding) -> str:
 
 
 def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raised:
-    """Answer what becomes of a finding that is recorded as this signal: its incident, its hold, and the autonomy taken back."""
+    """Answer what becomes of a finding that is recorded as this signal: its incident, its hold, and the autonomy taken back.
+
+    How grave an incident is that has grown is worked out from all its records, of which there may be thousands: permits do not wait for
+    that (:mod:`stopwork.worker.grading`).
+    """
     home = opening.home_of(finding, open_incidents(tx, finding.workflow))
     logged = Raised(signal=signal, incident=None, opened=False, hold=None)
     before: tuple[r.Signal, ...] = ()
@@ -135,7 +139,8 @@ def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raise
         )
     tx.record(SignalJoined(incident=incident, workflow=finding.workflow, signal=signal, run=finding.run))
     hold = _hold(tx, manifests, finding, incident)
-    reassess(tx, manifests, incident)
+    if home is None:
+        reassess(tx, manifests, incident)
     stage = None
     # What anybody could have said, as a mail is, takes nobody's autonomy: else whoever can write one does.
     if finding.verified:
@@ -172,10 +177,22 @@ def _before(tx: Tx, finding: Finding, threshold: Threshold | None, *, but: str) 
 
 def reassess(tx: Tx, manifests: Manifests, incident: str) -> None:
     """Raise the severity when the records now show worse; it never goes down by itself."""
-    case = gather(tx, manifests, incident)
+    if (found := graver(tx, manifests, incident)) is not None:
+        set_severity(
+            tx, tx.need(r.Incident, incident), found.severity, factors=found.factors, reason=found.why
+        )
+
+
+def graver(view: View, manifests: Manifests, incident: str) -> Assessment | None:
+    """Answer what the records show of the incident now, where that is worse than its severity says."""
+    case = gather(view, manifests, incident)
     found = assess(of_case(case))
-    if ORDER.index(found.severity) < ORDER.index(case.incident.severity):
-        set_severity(tx, case.incident, found.severity, factors=found.factors, reason=found.why)
+    return found if is_graver(found.severity, case.incident.severity) else None
+
+
+def is_graver(one: Severity, other: Severity) -> bool:
+    """Answer whether the one severity is worse than the other."""
+    return ORDER.index(one) < ORDER.index(other)
 
 
 def set_severity(
@@ -193,8 +210,11 @@ def set_severity(
         )
     )
     due = opening.first_update_at(after, tx.now)
-    graver = ORDER.index(after) < ORDER.index(incident.severity)
-    if graver and incident.next_update_at is not None and incident.next_update_at > due:
+    if (
+        is_graver(after, incident.severity)
+        and incident.next_update_at is not None
+        and incident.next_update_at > due
+    ):
         tx.record(
             UpdateScheduled(
                 incident=incident.id,

@@ -25,6 +25,7 @@ from stopwork.operations import (
     points,
     preserving,
     recovering,
+    reminding,
     retention,
     sealing,
     telling,
@@ -38,6 +39,8 @@ from stopwork.worker.anchoring import DUTY as ANCHORS
 from stopwork.worker.anchoring import Anchoring
 from stopwork.worker.detection import DUTY, REST_S, Detection
 from stopwork.worker.duty import Duty, DutyLoop, Health, health
+from stopwork.worker.grading import DUTY as GRADES
+from stopwork.worker.grading import Grading
 from stopwork.worker.watching import DUTY as WATCH
 from stopwork.worker.watching import Watching
 
@@ -79,6 +82,7 @@ class Crew:
                 rest_s=REST_S,
                 reached=lambda _view: detection.reached,
             ),
+            Duty(name=GRADES, period_s=1.0, work=Grading(installation).look),
             Duty(name="sealer", period_s=1.0, work=self._seal, reached=sealing.covered),
             Duty(name="housekeeping", period_s=2.0, work=self._keep_house),
             Duty(name="reconciling", period_s=30.0, work=self._reconcile),
@@ -131,6 +135,7 @@ class Crew:
 
     def _tell(self) -> None:
         telling.plan_due(self.installation, url=self._url)
+        reminding.remind_due(self.installation, url=self._url)
         outgoing.deliver_due(self.installation, for_s=TELLS_FOR_S)
 
     def _test_pauses(self) -> None:
