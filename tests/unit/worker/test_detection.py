@@ -20,10 +20,21 @@ from stopwork.ledger.events import Entry
 from stopwork.ledger.records import Record, Signal
 from stopwork.ledger.words import RunStatus
 from stopwork.operations import runs
-from stopwork.worker.detection import BATCH, DUTY, MOST_UNSAVED, SAVED_EVERY, Detection
-from stopwork.worker.duty import position
+from stopwork.worker.detection import (
+    BATCH,
+    DUTY,
+    MOST_UNSAVED,
+    SAVED_EVERY,
+    STATES,
+    STATES_SAVED_EVERY,
+    Detection,
+)
+from stopwork.worker.duty import advance, failure_of, position
 from tests.support.office import MANIFEST, Office
 from tests.support.told import recording, stepped
+
+#: So many entries are recorded by one transaction.
+PORTION = 5_000
 
 
 @pytest.fixture
@@ -44,8 +55,16 @@ def statement(office: Office, sql: str) -> None:
     office.store.write(lambda tx: tx.execute(sa.text(sql)))
 
 
+def stored(office: Office) -> tuple[int, bytes]:
+    return office.read(lambda view: position(view, DUTY))
+
+
 def stored_at(office: Office) -> int:
-    return office.read(lambda view: position(view, DUTY)[0])
+    return stored(office)[0]
+
+
+def states_at(office: Office) -> int:
+    return office.read(lambda view: position(view, STATES)[0])
 
 
 def test_what_shows_nothing_is_followed_without_writing(office: Office, detection: Detection) -> None:
@@ -119,11 +138,89 @@ def test_how_far_it_came_is_stored_now_and_then(office: Office, detection: Detec
     office.clock.advance(SAVED_EVERY)
     detection.follow()
     assert stored_at(office) == office.store.last_seq
+    assert states_at(office) == 0
 
-    before = stored_at(office)
-    office.store.write(recording(*(stepped(f"step_{n}", run) for n in range(MOST_UNSAVED))))
+
+def test_what_detectors_remember_is_stored_every_minute_in_which_there_is_something_new(
+    office: Office, detection: Detection
+) -> None:
     detection.follow()
-    assert stored_at(office) - before >= MOST_UNSAVED
+    create(office, office.begin(), "call them")
+    assert isinstance(office.clock, ManualClock)
+    office.clock.advance(STATES_SAVED_EVERY)
+    detection.follow()
+    assert states_at(office) == stored_at(office) == office.store.last_seq
+
+    before = stored(office)
+    office.clock.advance(STATES_SAVED_EVERY)
+    detection.follow()
+    assert stored(office) == before
+
+
+def test_so_much_is_never_to_be_folded_again(office: Office, detection: Detection) -> None:
+    detection.follow()
+    run = office.begin()
+    for begin in range(0, MOST_UNSAVED, PORTION):
+        steps = [stepped(f"step_{n}", run) for n in range(begin, begin + PORTION)]
+        office.store.write(recording(*steps))
+    detection.follow()
+    assert states_at(office) >= MOST_UNSAVED
+
+
+def test_a_finding_is_stored_without_what_all_detectors_remember(
+    office: Office, detection: Detection
+) -> None:
+    detection.follow()
+    create(office, office.begin(), "call them", "call them")
+    detection.follow()
+    assert len(signals(office)) == 1
+    assert (stored_at(office) > 0, states_at(office)) == (True, 0)
+
+
+def test_what_was_told_before_a_crash_is_told_no_second_time_by_what_comes_after(office: Office) -> None:
+    """The states that are stored are older than the finding: that it was told is folded again."""
+    run = office.begin()
+    create(office, run, "call them", "call them")
+    Detection(office.inst, DETECTORS).follow()
+    create(office, run, "call them")
+    Detection(office.inst, DETECTORS).follow()
+    assert len(signals(office)) == 1
+
+
+def test_what_time_showed_is_not_found_again_after_a_crash(office: Office) -> None:
+    assert isinstance(office.clock, ManualClock)
+    Detection(office.inst, [MissedRun()]).follow()
+    office.clock.advance(timedelta(days=7))
+    for _ in range(3):
+        Detection(office.inst, [MissedRun()]).follow()
+        office.clock.advance(timedelta(seconds=1))
+    assert len(signals(office)) == 1
+    assert states_at(office) > 0
+
+
+def test_two_that_stand_at_the_same_entry_do_not_both_tell_what_time_shows(office: Office) -> None:
+    assert isinstance(office.clock, ManualClock)
+    one, other = Detection(office.inst, [MissedRun()]), Detection(office.inst, [MissedRun()])
+    one.follow()
+    other.follow()
+    office.clock.advance(timedelta(days=7))
+    one.follow()
+    other.follow()
+    assert len(signals(office)) == 1
+
+
+def test_a_detector_that_cannot_read_its_state_is_told_also_where_entries_are_folded_again(
+    office: Office,
+) -> None:
+    run = office.begin()
+    create(office, run, "call them", "call them")
+    Detection(office.inst, DETECTORS).follow()
+    unreadable = b'{"duplicate_action":{"actions":"of another kind"}}'
+    office.store.write(lambda tx: advance(tx, STATES, position=0, state=unreadable))
+    Detection(office.inst, DETECTORS).follow()
+    known = office.read(lambda view: failure_of(view, "detector duplicate_action"))
+    assert known is not None
+    assert len(signals(office)) == 1
 
 
 def test_what_detectors_are_behind_with_was_not_missed(office: Office) -> None:
