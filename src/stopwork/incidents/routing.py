@@ -16,9 +16,10 @@ from msgspec import Struct
 
 from stopwork.incidents.case import Case
 from stopwork.incidents.communicate import audiences
+from stopwork.incidents.contain import ENDED
 from stopwork.incidents.severity import ORDER
 from stopwork.kernel.phrases import listed, moment
-from stopwork.ledger.records import Incident, Response
+from stopwork.ledger.records import ContainmentItem, Incident, Response
 from stopwork.ledger.words import Audience, IncidentStatus, Role, Severity, TellingStep
 from stopwork.manifest.model import Response as Times
 
@@ -29,6 +30,8 @@ ADMINISTRATORS: Final = "administrators"
 LAPSES: Final = {Severity.SEV0: timedelta(minutes=20), Severity.SEV1: timedelta(minutes=30)}
 #: At these severities the end of the way up is asked again and again, until somebody takes the incident.
 REPEATS: Final = frozenset(LAPSES)
+#: How often those are reminded who have something to make safe whose time is over.
+REMIND_EVERY: Final = timedelta(hours=24)
 #: What the subject begins with when it is only a drill.
 PRACTICE: Final = "[PRACTICE]"
 MAX_TITLE: Final = 200
@@ -168,15 +171,42 @@ def late_from(response: Response | None, now: datetime) -> datetime | None:
     return since if since < now else None
 
 
-def subject(incident: Incident, step: TellingStep) -> str:
-    """Answer the subject of a notification. Mail passes through many hands: a private incident's says no more than that there is one."""
-    title = "a private incident" if incident.private else " ".join(incident.title.split())[:MAX_TITLE]
+def reminds(item: ContainmentItem, now: datetime) -> TellingStep | None:
+    """Answer of what whoever has the item is reminded now: that it was given to them, or that its time is over, once a day."""
+    if not item.assignee or item.state in ENDED:
+        return None
+    if item.told_at is None:
+        return TellingStep.ASSIGNED
+    if item.due_at is None or item.due_at > now:
+        return None
+    again = item.told_at < item.due_at or item.told_at + REMIND_EVERY <= now
+    return TellingStep.OVERDUE if again else None
+
+
+def reminded(incident: Incident, item: ContainmentItem, step: TellingStep) -> dict[str, str]:
+    """Answer who is reminded of an item, and why: who has it, and once it is overdue whoever commands the incident as well."""
+    has_it = {item.assignee: "you have it"}
+    if step is TellingStep.ASSIGNED or incident.commander == item.assignee:
+        return has_it
+    return has_it | {incident.commander: "you command the incident"}
+
+
+def subject(incident: Incident, step: TellingStep, *, about: str = "") -> str:
+    """Answer the subject of a notification, ``about`` the incident if nothing else.
+
+    Mail passes through many hands: a private incident's says no more than that there is one.
+    """
+    title = (
+        "a private incident" if incident.private else " ".join((about or incident.title).split())[:MAX_TITLE]
+    )
     what = {
         TellingStep.OPENED: "",
         TellingStep.RAISED: "graver: ",
         TellingStep.ESCALATED: "nobody has taken it: ",
         TellingStep.LAPSED: "nothing happens: ",
         TellingStep.HANDED_OVER: "yours now: ",
+        TellingStep.ASSIGNED: "yours to make safe: ",
+        TellingStep.OVERDUE: "overdue: ",
     }[step]
     drill = f"{PRACTICE} " if incident.practice else ""
     return f"{drill}[{incident.severity.upper()}] {incident.id}: {what}{title}"
@@ -193,28 +223,46 @@ def body(
     link: str,
 ) -> str:
     """Answer the fixed form, filled in for a ``person``. ``after`` is who is asked next; ``link`` leads to the incident."""
+    paused = f"since {moment(incident.paused_at)}" if incident.paused_at else "no"
+    facts = {"Paused": paused, "Commander": incident.commander, "You are told": why}
+    lines = []
+    if incident.status is IncidentStatus.PROPOSED:
+        lines.append("It is only proposed so far: accept it, decline it, or merge it into another one.")
+    lines.append(_facts(incident, facts))
+    if step is not TellingStep.RAISED:
+        lines.append(f"Acknowledge it by {moment(due_at)}{_otherwise(person, after)}.")
+    return _letter(incident, step, lines, link, f"stopwork incident acknowledge {incident.id}")
+
+
+def body_of_item(incident: Incident, step: TellingStep, item: ContainmentItem, *, why: str, link: str) -> str:
+    """Answer the same form about an item of the containment checklist."""
+    name = item.id.removeprefix(f"{incident.id}/")
     facts = {
+        "Item": name if incident.private else f"{item.what} ({name})",
+        "Given to": item.assignee,
+        "Due": moment(item.due_at) if item.due_at else "",
+        "You are told": why,
+    }
+    return _letter(
+        incident, step, [_facts(incident, facts)], link, f"stopwork incident contain {incident.id}"
+    )
+
+
+def _facts(incident: Incident, more: Mapping[str, str]) -> str:
+    of_all = {
         "Incident": incident.id,
         "Severity": incident.severity.value,
         "Status": incident.status.value,
         "Workflow": "" if incident.private else incident.workflow,
-        "Paused": f"since {moment(incident.paused_at)}" if incident.paused_at else "no",
-        "Commander": incident.commander,
-        "You are told": why,
     }
-    lines = [_FIRST[step].format(incident="drill" if incident.practice else "incident")]
-    if incident.status is IncidentStatus.PROPOSED:
-        lines.append("It is only proposed so far: accept it, decline it, or merge it into another one.")
-    lines.append("\n".join(f"{name}: {fact}" for name, fact in facts.items() if fact))
-    if step is not TellingStep.RAISED:
-        lines.append(f"Acknowledge it by {moment(due_at)}{_otherwise(person, after)}.")
-    lines.append(
-        f"{link}\nOr: stopwork incident acknowledge {incident.id}"
-        if link
-        else f"stopwork incident acknowledge {incident.id}"
-    )
-    lines.append("This was written by the software, from its records. Answers to this mail are not read.")
-    return "\n\n".join(lines) + "\n"
+    return "\n".join(f"{name}: {fact}" for name, fact in (of_all | dict(more)).items() if fact)
+
+
+def _letter(incident: Incident, step: TellingStep, lines: Sequence[str], link: str, command: str) -> str:
+    first = _FIRST[step].format(incident="drill" if incident.practice else "incident")
+    do = f"{link}\nOr: {command}" if link else command
+    last = "This was written by the software, from its records. Answers to this mail are not read."
+    return "\n\n".join((first, *lines, do, last)) + "\n"
 
 
 def _otherwise(person: str, after: Rung | None) -> str:
@@ -230,6 +278,8 @@ _FIRST: Final = {
     TellingStep.RAISED: "An {incident} that you know of is graver than it was.",
     TellingStep.ESCALATED: "Nobody has taken an {incident} in time, so you are asked.",
     TellingStep.LAPSED: "An {incident} was acknowledged, and nothing has happened since.",
+    TellingStep.ASSIGNED: "Something that an {incident} touched was given to you, to make it safe.",
+    TellingStep.OVERDUE: "Something that an {incident} touched should have been made safe by now, and is not.",
     TellingStep.HANDED_OVER: "The command of an {incident} was handed over to you. What you should know stands in its timeline.",
 }
 

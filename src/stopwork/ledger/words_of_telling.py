@@ -13,6 +13,8 @@ class TellingStep(StrEnum):
     ESCALATED = "escalated"
     LAPSED = "lapsed"
     HANDED_OVER = "handed_over"
+    ASSIGNED = "assigned"
+    OVERDUE = "overdue"
 
 
 class TellingState(StrEnum):

@@ -111,7 +111,11 @@ def _last_deed(view: View, incident: Incident, response: Response, now: datetime
 def _unheard(view: View, response: Response) -> bool:
     """Answer whether everybody who was asked at this step could not be told."""
     tellings = view.find(Telling, incident=response.incident, order="-planned_at", limit=MAX_STEP)
-    asked = [each for each in tellings if response.stepped_at and each.planned_at >= response.stepped_at]
+    asked = [
+        each
+        for each in tellings
+        if not each.item and response.stepped_at and each.planned_at >= response.stepped_at
+    ]
     return bool(asked) and all(each.state is TellingState.GIVEN_UP for each in asked)
 
 

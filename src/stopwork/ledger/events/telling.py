@@ -68,7 +68,10 @@ class ResponseEscalated(Event, tag="response.escalated"):
 
 
 class TellingPlanned(Event, tag="telling.planned"):
-    """Exactly this goes to one person. It is made from a fixed form and of facts only, so nobody approves it."""
+    """Exactly this goes to one person. It is made from a fixed form and of facts only, so nobody approves it.
+
+    ``item`` is the one of the containment checklist that it is about, where it is about one.
+    """
 
     telling: str
     incident: str
@@ -77,6 +80,7 @@ class TellingPlanned(Event, tag="telling.planned"):
     step: w.TellingStep
     subject: str
     body: str
+    item: str = ""
 
 
 class TellingAttempted(Event, tag="telling.attempted"):

@@ -46,7 +46,9 @@ def _recorded(entry: e.Entry, event: e.ContainmentRecorded) -> Iterator[Change]:
 def _assigned(entry: e.Entry, event: e.ContainmentAssigned) -> Iterator[Change]:
     def evolve(item: r.ContainmentItem) -> r.ContainmentItem:
         state = _STATE.IN_PROGRESS if item.state is _STATE.PROPOSED else item.state
-        return replace(item, assignee=event.to, due_at=event.due_at, state=state)
+        # Whoever takes it themselves knows.
+        told_at = entry.at if entry.actor.id == event.to else None
+        return replace(item, assignee=event.to, due_at=event.due_at, state=state, told_at=told_at)
 
     yield Update(r.ContainmentItem, event.item, evolve)
 

@@ -104,6 +104,8 @@ def _telling_planned(entry: e.Entry, event: e.TellingPlanned) -> Iterator[Change
             next_at=entry.at,
         )
     )
+    if event.item:
+        yield to(r.ContainmentItem, event.item, told_at=entry.at)
 
 
 @on(e.TellingAttempted)

@@ -53,7 +53,8 @@ class ContainmentItem(Record):
     """One thing to make safe. ``id`` is ``incident/area/n``.
 
     ``target`` is what it is about: a credential by the name that it has everywhere, a permission, a tool, a source, a trigger, an
-    automation. ``scope`` is what a hold of it would cover. ``assignee`` has it, until ``due_at``.
+    automation. ``scope`` is what a hold of it would cover. ``assignee`` has it, until ``due_at``; ``told_at`` is when they were reminded
+    of that last.
     """
 
     id: str
@@ -73,6 +74,7 @@ class ContainmentItem(Record):
     places: tuple[ContainmentPlace, ...] = ()
     assignee: str = ""
     due_at: datetime | None = None
+    told_at: datetime | None = None
 
     @property
     def confirmed(self) -> int:

@@ -32,7 +32,10 @@ class Response(Record):
 
 
 class Telling(Record):
-    """One notification to one person. ``next_at`` is when it is tried, or tried again; ``said`` is what became of it at last."""
+    """One notification to one person. ``next_at`` is when it is tried, or tried again; ``said`` is what became of it at last.
+
+    ``item`` is the one of the containment checklist that it is about, where it is about one.
+    """
 
     id: str
     incident: str
@@ -48,3 +51,4 @@ class Telling(Record):
     attempted_at: datetime | None = None
     ended_at: datetime | None = None
     said: str = ""
+    item: str = ""
