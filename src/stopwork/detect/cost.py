@@ -19,7 +19,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from stopwork.detect.detector import Detector, Finding
-from stopwork.detect.rulebook import Rulebook, hold_of, manifest_of
+from stopwork.detect.rulebook import Rulebook, hold_of
 from stopwork.detect.spending import (
     HISTORY_RUNS,
     NOTICEABLE,
@@ -45,7 +45,7 @@ from stopwork.ledger.words import (
     Verdict,
 )
 from stopwork.manifest.alerts import RUNTIME, Use
-from stopwork.manifest.model import Budget, CostAlert
+from stopwork.manifest.model import Budget, CostAlert, Manifest
 from stopwork.manifest.parts import Unit
 
 MOST_RUNS = 1_024
@@ -59,6 +59,7 @@ BY_TIME = ()
 
 A_READ = Spend(calls=1.0)
 A_WRITE = Spend(calls=1.0, writes=1.0)
+NO_UNITS: dict[str, float] = {}
 A_RETRIEVAL: dict[str, float] = {Unit.RETRIEVAL: 1.0}
 
 
@@ -70,7 +71,8 @@ class Going(Record):
 
 
 class State(Record):
-    """Spend by run, by workflow and day, and the finished runs of each workflow, newest last, with what they say is usual.
+    """Spend by run, by workflow and day, and the finished runs of each workflow, newest last, with what they say is usual where
+    that was asked for.
 
     ``going`` are the runs that are timed.
     """
@@ -78,7 +80,7 @@ class State(Record):
     runs: Table[Spend] = Table()
     days: Table[Spend] = Table()
     history: Table[tuple[Spend, ...]] = Table()
-    usual: Table[dict[str, Usual]] = Table()
+    usual: Table[dict[str, Usual | None]] = Table()
     finished: Table[bool] = Table()
     going: Table[Going] = Table()
 
@@ -96,14 +98,15 @@ class Cost(Detector[State]):
                 retrieved = event.kind is StepKind.RETRIEVAL
                 if not event.tokens and not event.cost_usd and not retrieved:
                     return state, ()
-                unpriced = 1 if event.tokens and event.cost_usd is None else 0
+                if (manifest := _watched(rules, event.workflow)) is None:
+                    return state, ()
                 more = Spend(
                     usd=event.cost_usd or 0.0,
                     tokens=event.tokens,
-                    unpriced=unpriced,
-                    units=A_RETRIEVAL if retrieved else {},
+                    unpriced=1 if event.tokens and event.cost_usd is None else 0,
+                    units=A_RETRIEVAL if retrieved else NO_UNITS,
                 )
-                return _spent(state, event, more, BY_STEP, entry.at, rules)
+                return _spent(state, event, more, BY_STEP, entry.at, manifest)
             case CallDecided() as event:
                 if event.verdict is Verdict.ALLOW:
                     return _called(state, event, entry.at, rules)
@@ -122,8 +125,8 @@ class Cost(Detector[State]):
     def tick(self, state: State, now: datetime, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         found: list[Finding] = []
         for run, going in state.going.items() if len(state.going) else ():
-            manifest = manifest_of(rules, going.workflow)
-            if manifest is None or not manifest.alerts.cost.enabled or not manifest.alerts.cost.run.runtime:
+            manifest = _watched(rules, going.workflow)
+            if manifest is None or manifest.alerts.cost.run.runtime is None:
                 continue
             alert, known = manifest.alerts.cost, state.runs.get(run, Spend())
             so_far = known.plus(Spend(units={RUNTIME: (now - going.since).total_seconds()}))
@@ -135,15 +138,22 @@ class Cost(Detector[State]):
         return state, tuple(found)
 
 
+def _watched(rules: Rulebook, workflow: str) -> Manifest | None:
+    """Answer the manifest of a workflow whose cost is watched."""
+    compiled = rules(workflow)
+    return compiled.manifest if compiled is not None and compiled.manifest.alerts.cost.enabled else None
+
+
 def _called(
     state: State, event: CallDecided, at: datetime, rules: Rulebook
 ) -> tuple[State, tuple[Finding, ...]]:
+    if (manifest := _watched(rules, event.workflow)) is None:
+        return state, ()
     more = A_READ if event.effect is EffectKind.READ else A_WRITE
-    manifest = manifest_of(rules, event.workflow)
-    tool = manifest.tools.get(event.tool) if manifest else None
+    tool = manifest.tools.get(event.tool)
     if tool is not None and tool.unit is not None:
         more = replace(more, units={tool.unit: 1.0})
-    return _spent(state, event, more, BY_CALL, at, rules)
+    return _spent(state, event, more, BY_CALL, at, manifest)
 
 
 def _timed(
@@ -154,10 +164,11 @@ def _timed(
     if going is None:
         return state, ()
     state = replace(state, going=state.going.without(event.run))
-    if event.status is RunStatus.ABANDONED:
+    manifest = _watched(rules, event.workflow)
+    if manifest is None or event.status is RunStatus.ABANDONED:
         return state, ()
     took = Spend(units={RUNTIME: max(0.0, (at - going.since).total_seconds())})
-    return _spent(state, event, took, BY_TIME, at, rules)
+    return _spent(state, event, took, BY_TIME, at, manifest)
 
 
 def _keep(state: State, event: RunFinished) -> State:
@@ -165,9 +176,19 @@ def _keep(state: State, event: RunFinished) -> State:
     return replace(
         state,
         history=state.history.put(event.workflow, past, at_most=MOST_WORKFLOWS),
-        usual=state.usual.put(event.workflow, usual_of(past), at_most=MOST_WORKFLOWS),
+        usual=state.usual.without(event.workflow),
         finished=state.finished.put(event.run, True, at_most=MOST_RUNS),
     )
+
+
+def _usual(state: State, workflow: str, units: Iterable[str]) -> tuple[State, Mapping[str, Usual | None]]:
+    """Answer what is usual of these units, which is worked out when it is asked for the first time after a run has ended."""
+    known = state.usual.get(workflow, {})
+    if new := [unit for unit in units if unit not in known]:
+        past = state.history.get(workflow, ())
+        known = known | {unit: usual_of(unit, past) for unit in new}
+        state = replace(state, usual=state.usual.put(workflow, known, at_most=MOST_WORKFLOWS))
+    return state, known
 
 
 class Breach(Record):
@@ -189,11 +210,8 @@ def _spent(
     more: Spend,
     budgeted: Sequence[tuple[str, str, str]],
     at: datetime,
-    rules: Rulebook,
+    manifest: Manifest,
 ) -> tuple[State, tuple[Finding, ...]]:
-    manifest = manifest_of(rules, event.workflow)
-    if manifest is None or not manifest.alerts.cost.enabled:
-        return state, ()
     alert, budget = manifest.alerts.cost, manifest.budget
     near = alert.of_budget
     known = state.runs.get(event.run)
@@ -206,12 +224,16 @@ def _spent(
         limit = getattr(budget, for_run)
         if limit is not None and getattr(of_run, unit) >= near * limit:
             breaches += _of_limit("run", unit, of_run, limit, alert, "budget")
+    much: Sequence[str] = ()
+    if budgeted is BY_STEP and (of_run.usd > NOTICEABLE_USD or of_run.tokens > NOTICEABLE_TOKENS):
+        much = [unit for unit in PAID if of_run.of(unit) > NOTICEABLE[unit]]
     if more.units:
         breaches += _of_use("run", of_run, more.units, alert.run, alert)
-        breaches += _unusual(of_run, more.units, state.usual.get(event.workflow, {}), alert)
         by_day = by_day or any(alert.day.most(unit) is not None for unit in more.units)
-    if budgeted is BY_STEP and (of_run.usd > NOTICEABLE_USD or of_run.tokens > NOTICEABLE_TOKENS):
-        breaches += _unusual(of_run, PAID, state.usual.get(event.workflow, {}), alert)
+        much = (*much, *(unit for unit in more.units if of_run.units[unit] > NOTICEABLE[unit]))
+    if much:
+        state, usual = _usual(state, event.workflow, much)
+        breaches += _unusual(of_run, much, usual, alert)
     if breaches:
         of_run = _having_told(of_run, breaches)
     runs, days = state.runs.put(event.run, of_run, at_most=MOST_RUNS), state.days
@@ -282,7 +304,7 @@ def _of_limit(
 
 
 def _unusual(
-    spend: Spend, units: Iterable[str], usual: Mapping[str, Usual], alert: CostAlert
+    spend: Spend, units: Iterable[str], usual: Mapping[str, Usual | None], alert: CostAlert
 ) -> Iterator[Breach]:
     """Yield the units of which a run has spent more than its workflow ever does."""
     for unit in units:

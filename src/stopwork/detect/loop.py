@@ -114,9 +114,11 @@ def _asked(
     course = state.runs.get(event.run) or Course(workflow=event.workflow, trigger=event.trigger)
     known = course.actions.get(action)
     if known is None:
-        course = replace(course, news=course.news + 1, turns=())
-        tally = Tally(tool=event.tool, since=at, news=course.news, calls=(event.call,))
-        return _put(state, event.run, course, action, tally), ()
+        news = course.news + 1
+        tally = Tally(tool=event.tool, since=at, news=news, calls=(event.call,))
+        actions = course.actions.put(action, tally, at_most=MOST_ACTIONS)
+        course = replace(course, news=news, turns=(), actions=actions)
+        return replace(state, runs=state.runs.put(event.run, course, at_most=MOST_RUNS)), ()
     manifest = manifest_of(rules, event.workflow)
     if manifest is None or event.call in known.calls or course.told:
         return state, ()

@@ -6,7 +6,7 @@ what has come more than now and then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Final
 
@@ -94,21 +94,19 @@ class Usual(Record):
     bound: float
 
 
-def usual_of(past: Sequence[Spend]) -> dict[str, Usual]:
-    """Answer what is usual by these runs, for each unit that enough of them tell of."""
-    if len(past) < LEAST_HISTORY_RUNS:
-        return {}
-    return dict(_usual_of(past))
-
-
-def _usual_of(past: Sequence[Spend]) -> Iterator[tuple[str, Usual]]:
-    for unit in NOTICEABLE:
+def usual_of(unit: str, past: Sequence[Spend]) -> Usual | None:
+    """Answer what is usual of a unit by these runs; ``None`` where too few of them tell of it."""
+    if unit in PAID:
+        spent = [each.of(unit) for each in past]
+    else:
         # A unit that was declared just now has no history, and neither has the time of a run that waited for people.
-        spent = sorted(each.of(unit) for each in past if unit in PAID or unit in each.units)
-        if len(spent) >= LEAST_HISTORY_RUNS:
-            middle = median(spent)
-            spread = NORMAL_SPREAD * median([abs(value - middle) for value in spent])
-            yield unit, Usual(median=middle, bound=max(middle + SPREADS * spread, spent[-HABIT_RUNS]))
+        spent = [each.units[unit] for each in past if unit in each.units]
+    if len(spent) < LEAST_HISTORY_RUNS:
+        return None
+    spent.sort()
+    middle = median(spent)
+    spread = NORMAL_SPREAD * median([abs(value - middle) for value in spent])
+    return Usual(median=middle, bound=max(middle + SPREADS * spread, spent[-HABIT_RUNS]))
 
 
 def amount(unit: str, value: float) -> str:

@@ -44,14 +44,15 @@ class Table(Mapping[str, V], Generic[V]):
             newer._lines = OrderedDict(((name, (age, line)),))
             return newer
         newer._lines = lines
-        before = lines.get(name, _GONE)
-        lines[name] = (age, line)
-        self._forgotten = None
-        if before is not _GONE:
+        self._lines, self._newer, self._name = None, newer, name
+        if name in lines:
+            self._before, self._forgotten = lines[name], None
+            lines[name] = (age, line)
             lines.move_to_end(name)
-        elif len(lines) > at_most:
-            self._forgotten = lines.popitem(last=False)
-        self._lines, self._newer, self._name, self._before = None, newer, name, before
+        else:
+            self._before = _GONE
+            lines[name] = (age, line)
+            self._forgotten = lines.popitem(last=False) if len(lines) > at_most else None
         return newer
 
     def without(self, name: str) -> Table[V]:
