@@ -228,7 +228,7 @@ def test_what_people_read(office: Office, running: dict[str, Any]) -> None:
     assert "Next is read_only" in office.read("reenable", "status", name)
     assert "% ready" in office.read("check", WORKFLOW)
 
-    assert "Nothing was noticed." in office.read("signals")
+    assert "There is no signal." in office.read("signals")
     assert "is on the stage draft_only" in office.read(
         "workflows", "stage", WORKFLOW, "draft_only", "--reason", "x"
     )

@@ -39,7 +39,7 @@ def _show_signals(paper: Paper, found: Any) -> None:
             )
             for each in found
         ],
-        empty="Nothing was noticed.",
+        empty="There is no signal.",
     )
 
 
