@@ -40,8 +40,8 @@ def far(tmp_path: Path) -> Iterator[Trouble]:
         yield Trouble(office)
 
 
-def steer(trouble: Trouble, how: str, plan: Plan, reason: str = "wait for Kim") -> recovering.Steered:
-    done: recovering.Steered = trouble.office.write(
+def halt(trouble: Trouble, how: str, plan: Plan, reason: str = "wait for Kim") -> recovering.Halted:
+    done: recovering.Halted = trouble.office.write(
         partial(getattr(recovering, how), plan=plan.id, reason=reason), actor=LEE
     )
     return done
@@ -91,11 +91,11 @@ def test_a_pause_names_what_is_in_flight_and_nothing_more_begins(tmp_path: Path)
         )
         trouble = Trouble(office, incident=office.write(opened, actor=LEE).id)
         plan = trouble.approved_plan()
-        seen: list[recovering.Steered] = []
+        seen: list[recovering.Halted] = []
 
         def interfere(_ref: ObjectRef) -> None:
             if not seen:
-                seen.append(steer(trouble, "pause", plan))
+                seen.append(halt(trouble, "pause", plan))
 
         office.crm.before_replace = interfere
         assert trouble.recover(plan).state is PlanState.PAUSED
@@ -112,7 +112,7 @@ def test_while_it_is_paused_nobody_carries_it_out(far: Trouble) -> None:
     plan = far.approved_plan()
     start(far, plan)
     lane = claim(far)
-    steer(far, "pause", plan)
+    halt(far, "pause", plan)
     with pytest.raises(Conflict, match="is paused"):
         begin(far, lane)
     with pytest.raises(Conflict, match="was paused by lee"):
@@ -133,13 +133,13 @@ def test_pausing_and_cancelling_need_a_person_and_a_reason(trouble: Trouble) -> 
         trouble.office.write(partial(recovering.start, plan=plan.id), actor=AGENT)
     trouble.recover(plan)
     with pytest.raises(Conflict, match="is finished"):
-        steer(trouble, "pause", plan)
+        halt(trouble, "pause", plan)
 
 
 def test_what_a_cancelled_plan_has_not_begun_is_left_as_it_is(trouble: Trouble) -> None:
     plan = trouble.approved_plan()
     before = copy.deepcopy(trouble.office.crm.accounts)
-    done = steer(trouble, "cancel", plan, "not today")
+    done = halt(trouble, "cancel", plan, "not today")
     assert (done.plan.state, done.in_flight) == (PlanState.FINISHED, ())
     assert set(states(trouble, plan).values()) == {ItemState.CANCELLED}
     assert trouble.office.crm.accounts == before
@@ -157,7 +157,7 @@ def test_what_was_in_flight_when_a_plan_was_cancelled_is_looked_at_and_not_tried
     assert expected is not None
     assert target is not None
     far.office.crm.replace(acme.object, expected, target)
-    assert len(steer(far, "cancel", plan, "stop it").in_flight) == 3
+    assert len(halt(far, "cancel", plan, "stop it").in_flight) == 3
     begin(far, claim(far))
     assert states(far, plan) == {
         "acme": ItemState.VERIFIED,

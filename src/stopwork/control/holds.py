@@ -14,9 +14,6 @@ from stopwork.ledger.words import EffectKind, HoldMode, ReasonKind, ScopeKind, V
 CLASS_PREFIX: Final = "class:"
 """A source scope named ``class:external`` covers every source of that trust, also one declared later."""
 
-SET_BY: Final = "(set by "
-"""How it begins wherever a hold is described who set it, and why."""
-
 
 class Subject(Protocol):
     """What a scope is compared with; a :class:`~stopwork.ledger.records.Call` is one, and so is a call about to be made."""
@@ -142,9 +139,4 @@ def keeps_from_starting(holds: Iterable[Hold], workflow: str, trigger: str) -> H
 
 def describe(hold: Hold) -> str:
     """Answer the hold in words: which, on what, by whom, why."""
-    return f"held by {hold.id} on {hold.scope}: {_MEANING[hold.mode]} {set_by_and_why(hold)}"
-
-
-def set_by_and_why(hold: Hold) -> str:
-    """Answer by whom a hold was set and why, as it stands wherever the hold is described."""
-    return f"{SET_BY}{hold.set_by}: {hold.reason or 'no reason given'})"
+    return f"held by {hold.id} on {hold.scope}: {_MEANING[hold.mode]} {hold.set_by_and_why}"

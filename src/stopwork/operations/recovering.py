@@ -40,7 +40,7 @@ MAX_LANES: Final = 4
 _OVER: Final = (PlanState.PROPOSED, PlanState.FINISHED)
 
 
-class Steered(Struct, frozen=True, kw_only=True):
+class Halted(Struct, frozen=True, kw_only=True):
     """A plan after somebody has paused or cancelled it, with the items whose attempt has begun and not ended: these end by themselves."""
 
     plan: Plan
@@ -102,12 +102,12 @@ def start(tx: Tx, *, plan: str, reason: str = "") -> Plan:
     return finish(tx, plan)
 
 
-def pause(tx: Tx, *, plan: str, reason: str) -> Steered:
+def pause(tx: Tx, *, plan: str, reason: str) -> Halted:
     """Let no further attempt begin; what has begun ends by itself, and is answered.
 
     ``Conflict`` for a plan that is not being run.
     """
-    known, incident = _steered(tx, plan, reason, "pause a recovery")
+    known, incident = _to_halt(tx, plan, reason, "pause a recovery")
     if known.state is PlanState.APPROVED:
         raise Conflict(f"{plan} is not being run", hint="There is nothing to pause.", plan=plan)
     in_flight = _in_flight(tx, plan)
@@ -121,12 +121,12 @@ def pause(tx: Tx, *, plan: str, reason: str) -> Steered:
                 in_flight=tuple(item.id for item in in_flight),
             )
         )
-    return Steered(plan=tx.need(Plan, plan), in_flight=in_flight)
+    return Halted(plan=tx.need(Plan, plan), in_flight=in_flight)
 
 
-def cancel(tx: Tx, *, plan: str, reason: str) -> Steered:
+def cancel(tx: Tx, *, plan: str, reason: str) -> Halted:
     """Let nothing more of a plan be done: what has not begun is left as it is, and what has begun is looked at and not tried again."""
-    known, incident = _steered(tx, plan, reason, "cancel a recovery")
+    known, incident = _to_halt(tx, plan, reason, "cancel a recovery")
     in_flight = _in_flight(tx, plan)
     if known.cancelled_at is None:
         untouched = tx.each(Item, plan=plan, state=ItemState.APPROVED, order="order")
@@ -140,7 +140,7 @@ def cancel(tx: Tx, *, plan: str, reason: str) -> Steered:
                 in_flight=tuple(item.id for item in in_flight),
             )
         )
-    return Steered(plan=finish(tx, plan), in_flight=in_flight)
+    return Halted(plan=finish(tx, plan), in_flight=in_flight)
 
 
 def run(
@@ -249,7 +249,7 @@ class _Here:
         return found
 
 
-def _steered(tx: Tx, plan: str, reason: str, doing: str) -> tuple[Plan, Incident]:
+def _to_halt(tx: Tx, plan: str, reason: str, doing: str) -> tuple[Plan, Incident]:
     require_person(tx, doing)
     if not reason.strip():
         raise Invalid("say why", hint="One sentence is enough.", field="reason")

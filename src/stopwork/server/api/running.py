@@ -58,7 +58,7 @@ ENDPOINTS: Final = (
             lambda tx, g: recovering.pause(tx, plan=g.path["plan"], reason=g.body.reason), urgent=True
         ),
         body=Steer,
-        answer=recovering.Steered,
+        answer=recovering.Halted,
         tag="recovery",
     ),
     Endpoint(
@@ -88,7 +88,7 @@ ENDPOINTS: Final = (
             lambda tx, g: recovering.cancel(tx, plan=g.path["plan"], reason=g.body.reason), urgent=True
         ),
         body=Steer,
-        answer=recovering.Steered,
+        answer=recovering.Halted,
         tag="recovery",
     ),
 )
