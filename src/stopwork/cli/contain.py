@@ -45,6 +45,8 @@ def _state(item: Any) -> str:
 
 
 def _how(item: Any) -> str:
+    if item["state"] == ContainmentState.FAILED and item["verified_how"]:
+        return f"found: {item['verified_how']}"
     if item["proof"] == ContainmentProof.ATTESTATION and item["verified_how"]:
         return f"attested: {item['verified_how']}"
     if item["verified_how"]:

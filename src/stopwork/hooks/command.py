@@ -68,9 +68,9 @@ class Command:
                 start_new_session=True,
             )
         except Invalid as error:
-            return Answer(ended=Ended.NO, said=f"{self._name} was not run: {error.detail}")
+            return Answer(ended=Ended.NO, said=f"the command {self._name} was not run: {error.detail}")
         except OSError as error:
-            return Answer(ended=Ended.NO, said=f"{self._name} cannot be run: {error.strerror}")
+            return Answer(ended=Ended.NO, said=f"the command {self._name} cannot be run: {error.strerror}")
         with process:
             return self._ended(process)
 
@@ -79,15 +79,19 @@ class Command:
         try:
             code = process.wait(self.within_s)
         except subprocess.TimeoutExpired:
-            return Answer(ended=Ended.UNKNOWN, said=f"{self._name} was cut off after {self.within_s:g} s")
+            return Answer(
+                ended=Ended.UNKNOWN, said=f"the command {self._name} was cut off after {self.within_s:g} s"
+            )
         finally:
             _end(process)
             output.close()
             errors.close()
         if code == 0:
-            return Answer(ended=Ended.YES, said=f"{self._name} ended with 0", code=0, content=output.content)
+            return Answer(
+                ended=Ended.YES, said=f"the command {self._name} ended with 0", code=0, content=output.content
+            )
         last = self._redactor.last_line((output.text, errors.text))
-        said = f"{self._name} ended with {code}" + (f": {last}" if last else "")
+        said = f"the command {self._name} ended with {code}" + (f": {last}" if last else "")
         if code < 0:
             return Answer(ended=Ended.UNKNOWN, said=said)
         return Answer(ended=Ended.NO, said=said, code=code, content=output.content)

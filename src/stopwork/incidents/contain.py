@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from stopwork.control.holds import answer, covers
 from stopwork.incidents.case import Case
 from stopwork.incidents.inventory import Used, used
-from stopwork.incidents.offers import HookOffer
+from stopwork.incidents.offers import HOLD, HookOffer
 from stopwork.incidents.pause import facts_of
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.kernel.phrases import count_of, listed
@@ -99,6 +99,12 @@ def propose(case: Case, offers: Iterable[HookOffer] = ()) -> tuple[ContainmentIt
     return tuple(items)
 
 
+def in_order(items: Iterable[ContainmentItem]) -> tuple[ContainmentItem, ...]:
+    """Answer items as they are listed: the areas in the order in which harm spreads, and each by its numbers."""
+    order = {area: place for place, area in enumerate(_AREAS)}
+    return tuple(sorted(items, key=lambda each: (order[each.area], int(each.id.rpartition("/")[2]))))
+
+
 def check_ending(item: ContainmentItem, state: ContainmentState, verified_how: str) -> None:
     """Raise ``Invalid`` unless a person may record the item so: every ending says how one knows, and a probe is not overruled."""
     if state not in BY_WORD:
@@ -143,12 +149,10 @@ def _item(
     case: Case, area: ContainmentArea, number: int, draft: _Draft, offers: Mapping[str, HookOffer]
 ) -> ContainmentItem:
     workflow = case.incident.workflow
-    # A hold is seen in the records, whoever has set it and how: it is no place of its own.
     serving = [
         offer
         for offer in offers.values()
-        if offer.kind is not HookKind.HOLD
-        and (offer.name in draft.hooks or offer.serves(area, draft.target, workflow))
+        if offer.name in draft.hooks or offer.serves(area, draft.target, workflow)
     ]
     done = ContainmentPlace(
         kind=PlaceKind.HOLD,
@@ -158,19 +162,17 @@ def _item(
         note=draft.verified_how,
     )
     places = (
-        *(offer.place() for offer in serving),
+        # A hold is seen in the records, whoever has set it and how: what would set it is no place of its own.
+        *(offer.place() for offer in serving if offer.kind is not HookKind.HOLD),
         *((done,) if draft.verified_how else draft.places[:MOST_PLACES]),
     )
-    missing = [name for name in draft.hooks if name not in offers]
     state = standing_of(places)
     return ContainmentItem(
         id=f"{case.incident.id}/{area}/{number}",
         incident=case.incident.id,
         area=area,
         what=draft.what,
-        why="; ".join(
-            filter(None, (draft.why, f"no hook {listed(missing)} on this server" if missing else ""))
-        ),
+        why="; ".join((draft.why, *_about_hooks(draft, serving, offers))),
         state=state,
         automatic=state is ContainmentState.DONE,
         verified_how=draft.verified_how if state is ContainmentState.DONE else "",
@@ -180,6 +182,19 @@ def _item(
         scope=draft.scope,
         places=places,
     )
+
+
+def _about_hooks(
+    draft: _Draft, serving: Iterable[HookOffer], offers: Mapping[str, HookOffer]
+) -> Iterator[str]:
+    """Yield what one has to know of the hooks that are no places of the item."""
+    holding = [each.name for each in serving if each.kind is HookKind.HOLD and each is not HOLD]
+    if holding and draft.scope is not None:
+        yield f"{listed(holding)} can hold it"
+    elif named := [name for name in holding if name in draft.hooks]:
+        yield f"{listed(named)} would set a hold, and nothing here can be held"
+    if missing := [name for name in draft.hooks if name not in offers]:
+        yield f"no hook {listed(missing)} on this server"
 
 
 def _calls_by_tool(case: Case) -> dict[str, list[Call]]:
@@ -215,11 +230,15 @@ def _write_tools(case: Case) -> Iterator[_Draft]:
     for tool, calls in _calls_by_tool(case).items():
         hold = _hold_on(case, calls[-1])
         in_flight = [call for call in calls if call.in_flight]
-        why = f"{count_of(len(calls), 'call')} of it wrote or may have written"
+        sends = calls[-1].effect is EffectKind.SEND
+        did, doing = (
+            ("sent or may have sent", "sending") if sends else ("wrote or may have written", "writing")
+        )
+        why = f"{count_of(len(calls), 'call')} of it {did}"
         held = hold is not None and not in_flight
         declared = case.current.tools.get(tool)
         yield _Draft(
-            what=f"Keep {tool} from writing until its records are audited",
+            what=f"Keep {tool} from {doing} until its records are audited",
             why=why,
             verified_how=f"Hold {hold.id} on {hold.scope} refuses it; no call is in flight."
             if hold and held
@@ -326,10 +345,9 @@ def _webhooks(case: Case) -> Iterator[_Draft]:
     through = {trigger: each for each in used(case) for trigger in each.triggers}
     for trigger in dict.fromkeys(run.trigger for run in case.runs if run.trigger not in _BY_PEOPLE):
         each = through.get(trigger)
-        why = "it started a run of this incident"
         yield _Draft(
             what=f"Disable the inbound trigger {trigger}",
-            why=f"{why}; {each.why}" if each else why,
+            why=each.why if each else "it started a run of this incident",
             target=each.known_as if each else trigger,
             system=(each.credential.system or "") if each else "",
             scope=_within(case, ScopeKind.TRIGGER, trigger),

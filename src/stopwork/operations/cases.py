@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from stopwork.incidents.case import Case
+from stopwork.incidents.contain import in_order
 from stopwork.incidents.departed import departed
 from stopwork.incidents.followup import in_force
 from stopwork.ledger import records as r
@@ -79,7 +80,7 @@ def gather(
             for other in view.each(r.Incident, workflow=workflow.id)
             if other.id != incident_id and not other.status.ended and not other.practice
         ),
-        containment=tuple(view.each(r.ContainmentItem, incident=incident_id)),
+        containment=in_order(view.each(r.ContainmentItem, incident=incident_id)),
         messages=tuple(view.each(r.Message, incident=incident_id, order="drafted_at")),
     )
 

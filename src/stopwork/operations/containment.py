@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from stopwork.incidents.contain import check_ending, complete, propose, who_can
+from stopwork.incidents.contain import check_ending, complete, in_order, propose, who_can
 from stopwork.incidents.offers import HookOffer
 from stopwork.kernel.addresses import one_address
 from stopwork.kernel.errors import Conflict, Invalid
@@ -35,7 +35,12 @@ def checklist(
         case = replace(case, sharers=who_shares(tx, known.workflow, case.current))
         items = tuple(proving.seen(tx, item, case.current) for item in propose(case, offers))
         tx.record(ContainmentProposed(incident=incident, workflow=known.workflow, items=items))
-    return list(tx.each(ContainmentItem, incident=incident))
+    return listing(tx, incident)
+
+
+def listing(view: View, incident: str) -> list[ContainmentItem]:
+    """Answer the incident's checklist as it stands."""
+    return list(in_order(view.each(ContainmentItem, incident=incident)))
 
 
 def record(tx: Tx, *, item: str, state: ContainmentState, verified_how: str) -> ContainmentItem:

@@ -23,7 +23,7 @@ from stopwork.storage.connections import Cursor
 from stopwork.storage.pending import Key, Pending
 from stopwork.storage.statements import Statement
 from stopwork.storage.tables import TABLES, id_of
-from stopwork.storage.view import Stored, View, decode, entry_of, missing
+from stopwork.storage.view import Stored, View, decode, entry_of, missing, said
 
 R = TypeVar("R", bound=Record)
 
@@ -192,7 +192,7 @@ class Tx(View):
                 known = self._fetch(*key)
             if known is not None and known is not UNSET:
                 raise Conflict(
-                    f"{key[0].__name__.lower()} {key[1]!r} exists already",
+                    f"{said(key[0])} {key[1]!r} exists already",
                     hint="Look at the recorded one; it was not changed.",
                     id=key[1],
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar, Union
@@ -22,6 +23,7 @@ R = TypeVar("R", bound=Record)
 
 MAX_ROWS: Final = 100_000
 PAGE: Final = 1_000
+_BEGINS: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -67,10 +69,15 @@ def unreadable(what: str, error: Exception) -> Tampered:
     )
 
 
+def said(kind: type[Record]) -> str:
+    """Answer what a kind of record is called in a sentence."""
+    return _BEGINS.sub(" ", kind.__name__).lower()
+
+
 def missing(kind: type[Record], record_id: str) -> NotFound:
     """Answer the error for a record that is needed and not there."""
     return NotFound(
-        f"there is no {kind.__name__.lower()} {record_id!r}", hint="List what there is and use an id from it."
+        f"there is no {said(kind)} {record_id!r}", hint="List what there is and use an id from it."
     )
 
 

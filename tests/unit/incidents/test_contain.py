@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from stopwork.incidents.contain import check_ending, complete, propose
-from stopwork.incidents.offers import HookOffer
+from stopwork.incidents.contain import check_ending, complete, in_order, propose
+from stopwork.incidents.offers import HOLD, HookOffer
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger.records import ContainmentItem
 from stopwork.ledger.words import (
@@ -16,6 +17,7 @@ from stopwork.ledger.words import (
     EffectKind,
     HookKind,
     IncidentType,
+    PlaceKind,
     StepKind,
 )
 from tests.unit.detect.manifests import TOOLS, manifest
@@ -150,6 +152,34 @@ def test_a_person_always_looks() -> None:
     assert [(item.what, item.state) for item in items] == [
         ("Look whether anything of this incident is still going on", PROPOSED)
     ]
+
+
+def test_items_are_listed_as_harm_spreads_and_by_their_numbers() -> None:
+    items = propose(bad_monday().case())
+    many = [replace(items[0], id=f"{items[0].incident}/write_tools/{number}") for number in (10, 2, 1)]
+    assert [each.id.rpartition("/")[2] for each in in_order(many)] == ["1", "2", "10"]
+    assert in_order(reversed(items)) == items
+
+
+def test_who_could_hold_it_is_said_and_what_would_hold_nothing() -> None:
+    drafts = HookOffer(name="drafts-only", kind=HookKind.HOLD, areas=(AREAS.WRITE_TOOLS,))
+    declared = manifest(
+        downstream=[{"name": "dunning", "tools": ["crm.create_task"], "hooks": ["drafts-only"]}]
+    )
+    found = {item.what: item for item in propose(bad_monday(declared).case(), (HOLD, drafts))}
+    tool = found["Keep crm.create_task from writing until its records are audited"]
+    assert tool.why == "2 calls of it wrote or may have written; drafts-only can hold it"
+    assert found["Disable dunning"].why.endswith(
+        "; drafts-only would set a hold, and nothing here can be held"
+    )
+    assert not any(place.kind is PlaceKind.HOOK for item in found.values() for place in item.places)
+
+
+def test_what_sends_is_kept_from_sending() -> None:
+    item = told(story_with(tool="mail.send", effect=EffectKind.SEND))[
+        "Keep mail.send from sending until its records are audited"
+    ]
+    assert item.why == "1 call of it sent or may have sent"
 
 
 def test_ids_are_unique_and_name_the_incident() -> None:

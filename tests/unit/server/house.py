@@ -17,6 +17,7 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
+from stopwork.hooks.settings import MakesHooks
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import credentials, manifests
@@ -143,10 +144,14 @@ def _good(answer: httpx.Response) -> httpx.Response:
 
 @contextlib.contextmanager
 def house(
-    folder: Path, *, first: Callable[[Office], object] | None = None, manifest: str = MANIFEST
+    folder: Path,
+    *,
+    first: Callable[[Office], object] | None = None,
+    manifest: str = MANIFEST,
+    hooks: MakesHooks | None = None,
 ) -> Iterator[House]:
     """A house on a free port, until the block ends; what is done ``first`` is done before its duties run by themselves."""
-    with Office(folder, manifest=manifest) as office:
+    with Office(folder, manifest=manifest, hooks=hooks) as office:
         if first is not None:
             first(office)
         app = create_app(office.crew, console=lambda: console_routes(office.crew), ways=WAYS)

@@ -81,7 +81,7 @@ ENDPOINTS: Final = (
         "/containment",
         "get_containment",
         "The containment checklist as it stands",
-        Read(lambda view, g: list(view.each(r.ContainmentItem, incident=known_incident(view, g)))),
+        Read(lambda view, g: containment.listing(view, known_incident(view, g))),
         list[r.ContainmentItem],
     ),
     of_incident(

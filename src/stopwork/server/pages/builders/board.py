@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stopwork.detect.missed_run import next_due
+from stopwork.incidents.contain import ENDED
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.operations import points
@@ -40,6 +41,7 @@ def board(look: Look) -> c.BoardContext:
         unplaced=view.count(r.Signal, state=w.SignalState.UNPLACED),
         standing_still=tuple(watching.standing_still(view)),
         approvals=tuple(row for row in pending_approvals(look) if not row.why_not),
+        given=_given(look, open_incidents),
         points=tuple(points.live(view, now=look.now)),
         most=MAX_SHOWN
         if max(view.count(r.Workflow), frame.counts.incidents, frame.counts.holds) > MAX_SHOWN
@@ -48,6 +50,15 @@ def board(look: Look) -> c.BoardContext:
             view.find(r.Incident, status=w.IncidentStatus.CLOSED, order="-opened_at", limit=RECENTLY_CLOSED)
         ),
     )
+
+
+def _given(look: Look, incidents: list[r.Incident]) -> tuple[r.ContainmentItem, ...]:
+    """Answer what this visitor has to make safe, what is due first before the others."""
+    if not incidents:
+        return ()
+    items = look.view.each(r.ContainmentItem, incident=tuple(each.id for each in incidents))
+    own = [each for each in items if each.assignee == look.visit.person and each.state not in ENDED]
+    return tuple(sorted(own, key=lambda each: (each.due_at is None, each.due_at or look.now)))
 
 
 def _workflow(

@@ -13,7 +13,7 @@ from stopwork.incidents import (
     reenable,
 )
 from stopwork.incidents.case import Case
-from stopwork.incidents.contain import who_can
+from stopwork.incidents.contain import ENDED, who_can
 from stopwork.incidents.severity import beyond_factors
 from stopwork.incidents.standing import protecting
 from stopwork.kernel.phrases import listed
@@ -125,7 +125,7 @@ def _decisions(
     phases: tuple[lifecycle.PhaseView, ...],
     action: lifecycle.NextAction | None,
 ) -> tuple[c.DecisionNeeded, ...]:
-    """Answer what waits for this visitor beside the next action: their other phases, and calls that ask."""
+    """Answer what waits for this visitor beside the next action: their other phases, calls that ask, and what was given to them to make safe."""
     me = look.visit.person
     own = [
         c.DecisionNeeded(title=each.next_action, href=f"#{each.phase}")
@@ -142,7 +142,12 @@ def _decisions(
         for row in pending_approvals(look)
         if not row.why_not and row.approval.run in case.incident.runs
     ]
-    return (*own, *asked)
+    given = [
+        c.DecisionNeeded(title=item.what, href=f"#{w.Phase.CONTAIN}", due=item.due_at)
+        for item in case.containment
+        if item.assignee == me and item.state not in ENDED and not case.incident.status.ended
+    ]
+    return (*own, *asked, *given)
 
 
 def _touched(case: Case) -> str:

@@ -78,7 +78,8 @@ class BoardContext(Context):
     """What needs somebody now: incidents, approvals, holds, guards that are silent.
 
     Of more than ``most`` workflows, incidents or holds the first are shown; it is 0 where all are. ``unplaced`` counts the signals of which
-    nobody has said yet which workflow they are about, ``standing_still`` are those about background duties that are not done.
+    nobody has said yet which workflow they are about, ``standing_still`` are those about background duties that are not done. ``given`` is
+    what this visitor has to make safe.
     """
 
     frame: Frame
@@ -92,6 +93,7 @@ class BoardContext(Context):
     proposals: tuple[IncidentRow, ...] = ()
     unplaced: int = 0
     standing_still: tuple[r.Signal, ...] = ()
+    given: tuple[r.ContainmentItem, ...] = ()
 
 
 # --- workflow and run ------------------------------------------------------------------------------

@@ -239,7 +239,7 @@ class IncidentContext(Context):
         return tuple(item for item in self.containment if item.state not in ENDED)
 
     def hooks_for(self, item: r.ContainmentItem) -> tuple[HookOffer, ...]:
-        """Answer what this server can do about an item now; what runs or is confirmed is not done again."""
+        """Answer what this server can do about an item now; what runs or is confirmed is not done again, and what is in doubt not blindly."""
         held = item.scope is not None and item.place(w.PlaceKind.HOLD, str(item.scope))
         return tuple(
             each
@@ -249,9 +249,19 @@ class IncidentContext(Context):
                 if each.kind is w.HookKind.HOLD
                 else not (
                     (place := item.place(w.PlaceKind.HOOK, each.name))
-                    and (place.running or place.state is w.ContainmentState.DONE)
+                    and (
+                        place.running
+                        or place.state is w.ContainmentState.DONE
+                        or (place.state is w.ContainmentState.IN_DOUBT and not each.has_probe)
+                    )
                 )
             )
+        )
+
+    def can_look(self, item: r.ContainmentItem) -> bool:
+        """Answer whether a probe or the records can show how far an item is; of all others only people know."""
+        return item.scope is not None or any(
+            place.has_probe or place.kind is not w.PlaceKind.HOOK for place in item.places
         )
 
     def tried(self, item: r.ContainmentItem, hook: str) -> bool:

@@ -159,7 +159,7 @@ CONTAINMENT = (
                 state=w.ContainmentState.IN_DOUBT,
                 hook=w.HookKind.COMMAND,
                 tries=2,
-                note="close-proxy was cut off after 20 s.",
+                note="The command close-proxy was cut off after 20 s.",
                 by=LEE,
                 at=ago(minutes=3),
             ),

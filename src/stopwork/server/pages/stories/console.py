@@ -278,6 +278,7 @@ def board_stories() -> Iterator[tuple[str, c.Context]]:
                 calm_rows[1],
             ),
             holds=(HOLD_ROW,),
+            given=(a.CONTAINMENT[1],),
             incidents=(
                 c.IncidentRow(
                     incident=a.INCIDENT,
