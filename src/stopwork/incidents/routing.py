@@ -175,11 +175,10 @@ def reminds(item: ContainmentItem, now: datetime) -> TellingStep | None:
     """Answer of what whoever has the item is reminded now: that it was given to them, or that its time is over, once a day."""
     if not item.assignee or item.state in ENDED:
         return None
-    if item.told_at is None:
-        return TellingStep.ASSIGNED
-    if item.due_at is None or item.due_at > now:
-        return None
-    again = item.told_at < item.due_at or item.told_at + REMIND_EVERY <= now
+    if item.due_at is None or now < item.due_at:
+        return TellingStep.ASSIGNED if item.told_at is None else None
+    since = item.told_at
+    again = since is None or since < item.due_at or since + REMIND_EVERY <= now
     return TellingStep.OVERDUE if again else None
 
 
