@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from stopwork.detect import fed as feeds
 from stopwork.detect import traced as traces
-from stopwork.detect.detector import Detector, Finding, is_quiet
+from stopwork.detect.detector import Detector, Finding, facts_of, once
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
 from stopwork.detect.table import Table
 from stopwork.kernel.phrases import count_of, listed
@@ -53,7 +53,6 @@ SETTLES_WITHIN = timedelta(minutes=2)
 """What belongs to a call or a change, and is still to be told, has been told by then."""
 
 MOST_CALLS = 2_048
-MOST_TOLD = 1_024
 MOST_LISTED = 50
 
 
@@ -154,7 +153,9 @@ class ApprovalBypass(Detector[State]):
             state = replace(state, traced=traced)
             for group in _grouped(spans, lambda each: f"{each.workflow}\x1f{each.tool.tool}"):
                 findings += _of_spans(group, rules)
-        return _once(state, findings)
+        told, logged = once(state.told, (each for each in findings if not each.alarming))
+        # Each names calls or changes of its own, and of what is alarming none is left out.
+        return replace(state, told=told), (*(each for each in findings if each.alarming), *logged)
 
 
 def _decided(state: State, event: CallDecided) -> State:
@@ -209,10 +210,7 @@ def _of_calls(calls: list[Asked], rules: Rulebook) -> Iterable[Finding]:
             "threshold": 1,
             "value": len(calls),
             "unit": "calls",
-            "tool": last.tool,
-            "effect": last.effect.value,
-            "permission": last.permission,
-            "trigger": last.trigger,
+            **facts_of(last),
             "verdict": last.verdict.value,
             "calls": [each.call for each in calls[-MOST_LISTED:]],
             "runs": list(dict.fromkeys(each.run for each in calls))[-MOST_LISTED:],
@@ -340,14 +338,3 @@ def _grouped(found: Iterable[Any], about: Any) -> list[list[Any]]:
     for each in found:
         groups.setdefault(about(each), []).append(each)
     return list(groups.values())
-
-
-def _once(state: State, findings: list[Finding]) -> tuple[State, tuple[Finding, ...]]:
-    told, new = state.told, []
-    for each in findings:
-        # What is logged must not silence what is alarming.
-        about = "\x1f".join((each.workflow, each.key, "grave" if each.alarming else "logged"))
-        if each.alarming or not is_quiet(told, about, each.occurred_at):
-            told = told.put(about, each.occurred_at, at_most=MOST_TOLD)
-            new.append(each)
-    return (replace(state, told=told) if new else state), tuple(new)

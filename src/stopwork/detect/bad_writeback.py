@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, is_quiet
+from stopwork.detect.detector import Detector, Finding, once
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists
 from stopwork.detect.table import Table
 from stopwork.detect.writeback import (
@@ -52,7 +52,6 @@ MOST_PLACES = 512
 MOST_OBJECTS = 4_096
 MOST_OF_AN_OBJECT = 20
 MOST_TOOLS = 1_024
-MOST_TOLD = 1_024
 MOST_LISTED = 50
 MOST_SEEN = 1_024
 MOST_SYSTEMS = 100
@@ -317,8 +316,5 @@ def _reverted(reverts: tuple[Revert, ...], write: Write, manifest: Manifest) -> 
 
 
 def _once(state: State, finding: Finding) -> tuple[State, tuple[Finding, ...]]:
-    # What is logged must not silence what is alarming.
-    about = "\x1f".join((finding.workflow, finding.key, "grave" if finding.alarming else "logged"))
-    if is_quiet(state.told, about, finding.occurred_at):
-        return state, ()
-    return replace(state, told=state.told.put(about, finding.occurred_at, at_most=MOST_TOLD)), (finding,)
+    told, new = once(state.told, [finding])
+    return (replace(state, told=told) if new else state), new

@@ -8,19 +8,21 @@ comes in with ``tick``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from stopwork.detect.rulebook import Rulebook
+from stopwork.detect.table import Table
 from stopwork.ledger.events import Entry, Event
 from stopwork.ledger.records import Record
-from stopwork.ledger.words import DetectedBy, IncidentType, ScopeKind, Severity, SignalKind
+from stopwork.ledger.words import DetectedBy, EffectKind, IncidentType, ScopeKind, Severity, SignalKind
 
 S = TypeVar("S", bound=Record)
 
 QUIET = timedelta(minutes=1)
 """What is found again and again about one thing is reported once in this time."""
+MOST_TOLD = 1_024
 
 
 class Finding(Record):
@@ -72,7 +74,43 @@ class Detector(ABC, Generic[S]):
         return state, ()
 
 
-def is_quiet(told: Mapping[str, datetime], about: str, at: datetime) -> bool:
-    """Answer whether so little time has passed since ``about`` was told that telling it again adds nothing."""
-    last = told.get(about)
-    return last is not None and at - last < QUIET
+def once(
+    told: Table[datetime], findings: Iterable[Finding], *about: str
+) -> tuple[Table[datetime], tuple[Finding, ...]]:
+    """Answer the findings that say something new, and when each cause was told last.
+
+    So little time after the same was told, telling it again adds nothing; ``about`` tells causes of one key apart. What weighs less silences nothing that
+    weighs more.
+    """
+    new = []
+    for each in findings:
+        weight = (str(each.alarming), str(each.severity), str(each.hold))
+        cause = "\x1f".join((each.workflow, each.key, *about, *weight))
+        last = told.get(cause)
+        if last is None or each.occurred_at - last >= QUIET:
+            told = told.put(cause, each.occurred_at, at_most=MOST_TOLD)
+            new.append(each)
+    return told, tuple(new)
+
+
+class Called(Protocol):
+    """A call as far as a finding about it says what was called."""
+
+    @property
+    def tool(self) -> str: ...
+    @property
+    def effect(self) -> EffectKind: ...
+    @property
+    def permission(self) -> str | None: ...
+    @property
+    def trigger(self) -> str: ...
+
+
+def facts_of(call: Called) -> dict[str, Any]:
+    """Answer what a finding says of the call that it is about: what may be held, and how bad it may be."""
+    return {
+        "tool": call.tool,
+        "effect": call.effect.value,
+        "permission": call.permission,
+        "trigger": call.trigger,
+    }

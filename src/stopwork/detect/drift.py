@@ -16,7 +16,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from stopwork.detect.behaviour import LOOKS, MOST_RUNS, Counts, Shift, counted, features, shifts
-from stopwork.detect.detector import Detector, Finding, is_quiet
+from stopwork.detect.detector import Detector, Finding, once
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
 from stopwork.detect.table import Table
 from stopwork.ledger.events import CallDecided, Entry, RunFinished, RunStarted, StepRecorded
@@ -28,7 +28,6 @@ MOST_WORKFLOWS = 1_024
 MOST_GOING = 1_024
 MOST_NAMES = 100
 MOST_VALUES = 10
-MOST_TOLD = 1_024
 MOST_CHARS = 200
 MOST_LISTED = 20
 
@@ -298,11 +297,5 @@ def _behaves_otherwise(
 
 
 def _once(state: State, findings: list[Finding]) -> tuple[State, tuple[Finding, ...]]:
-    told, new = state.told, []
-    for each in findings:
-        # What is logged must not silence what is alarming.
-        about = "\x1f".join((each.workflow, each.key, "grave" if each.alarming else "logged"))
-        if not is_quiet(told, about, each.occurred_at):
-            told = told.put(about, each.occurred_at, at_most=MOST_TOLD)
-            new.append(each)
-    return (replace(state, told=told) if new else state), tuple(new)
+    told, new = once(state.told, findings)
+    return (replace(state, told=told) if new else state), new

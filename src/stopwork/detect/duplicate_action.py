@@ -22,7 +22,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from stopwork.detect.alike import alike, taken_apart
-from stopwork.detect.detector import QUIET, Detector, Finding
+from stopwork.detect.detector import QUIET, Detector, Finding, facts_of
 from stopwork.detect.rulebook import Rulebook, hold_of
 from stopwork.detect.table import Table
 from stopwork.kernel.canonical import digest_of
@@ -358,10 +358,7 @@ def _finding(asked: Asked, alert: DuplicateAlert, action: Action) -> Finding:
             "threshold": 1,
             "value": times,
             "window_s": alert.window.total_seconds(),
-            "tool": asked.tool,
-            "effect": asked.effect.value,
-            "permission": asked.permission,
-            "trigger": asked.trigger,
+            **facts_of(asked),
             "action": asked.action,
             "compared": asked.compared,
             "alike": round(action.alike, 2),

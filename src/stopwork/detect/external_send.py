@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, is_quiet
+from stopwork.detect.detector import Detector, Finding, facts_of, once
 from stopwork.detect.outside import domain_of, leaves, matches, receivers_of, shown
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, weighs
 from stopwork.detect.table import Table
@@ -31,7 +31,6 @@ from stopwork.manifest.model import Manifest
 MOST_TOOLS = 1_024
 MOST_RUNS = 1_024
 MOST_CALLS = 4_096
-MOST_TOLD = 1_024
 MOST_COMPANIES = 1_000
 MOST_NAMED = 20
 HISTORY = 40
@@ -293,13 +292,11 @@ def _learn_run(state: State, run: str) -> State:
 def _tell(
     state: State, sending: Sending, unusual: list[Unusual], alert: SendAlert
 ) -> tuple[State, tuple[Finding, ...]]:
-    findings = []
+    told, findings = state.told, list[Finding]()
     for each in unusual:
-        about = "\x1f".join((_name(sending.event), each.about, "grave" if each.alarming else "logged"))
-        if not is_quiet(state.told, about, sending.at):
-            state = replace(state, told=state.told.put(about, sending.at, at_most=MOST_TOLD))
-            findings.append(_finding(sending, each, alert))
-    return state, tuple(findings)
+        told, new = once(told, [_finding(sending, each, alert)], each.about)
+        findings += new
+    return (replace(state, told=told) if findings else state), tuple(findings)
 
 
 def _finding(sending: Sending, unusual: Unusual, alert: SendAlert) -> Finding:
@@ -316,10 +313,7 @@ def _finding(sending: Sending, unusual: Unusual, alert: SendAlert) -> Finding:
             "rule": unusual.rule,
             "threshold": unusual.threshold,
             "value": unusual.value,
-            "tool": event.tool,
-            "effect": event.effect.value,
-            "permission": event.permission,
-            "trigger": event.trigger,
+            **facts_of(event),
             "recipients": list(sending.receivers[:MOST_NAMED]),
             "outside": list(sending.outside[:MOST_NAMED]),
             "receivers": len(sending.receivers),

@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from stopwork.detect import through_runs
-from stopwork.detect.detector import Detector, Finding
+from stopwork.detect.detector import Detector, Finding, facts_of
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, manifest_of
 from stopwork.detect.table import Table
 from stopwork.detect.through_runs import LEAST_ROUNDS, Between, Chain, Echo, cycle_of
@@ -240,10 +240,7 @@ def _echoed(echo: Echo, event: CallDecided, at: datetime, alert: LoopAlert) -> F
         facts={
             "value": echo.runs,
             "unit": "runs that make the same write",
-            "tool": event.tool,
-            "effect": event.effect.value,
-            "permission": event.permission,
-            "trigger": event.trigger,
+            **facts_of(event),
             "action": event.args_digest,
             "runs": [run for run, _ in echo.latest[-MOST_LISTED:]],
             "calls": [call for _, call in echo.latest[-MOST_LISTED:]],

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, is_quiet
+from stopwork.detect.detector import Detector, Finding, facts_of, once
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
 from stopwork.detect.table import Table
 from stopwork.kernel.phrases import count_of, listed
@@ -57,7 +57,6 @@ SCAN = "scan"
 MOST_RUNS = 1_024
 MOST_KEYS = 100
 MOST_RECORDS = 50
-MOST_TOLD = 1_024
 MOST_RULE_CHARS = 200
 MOST_ITEM_CHARS = 500
 MOST_OBJECTS = 20
@@ -159,10 +158,7 @@ def _by_call(event: CallDecided, broken: list[Reason], at: datetime) -> Violatio
             "why": why,
             "verdict": event.verdict.value,
             "would": event.would.value,
-            "tool": event.tool,
-            "effect": event.effect.value,
-            "permission": event.permission,
-            "trigger": event.trigger,
+            **facts_of(event),
         },
         went_through=ran and event.effect is not EffectKind.READ,
         observed_only=ran,
@@ -243,12 +239,8 @@ def _judge(state: State, found: Violation, rules: Rulebook) -> tuple[State, tupl
 
     alert = manifest.alerts.policy_violation
     grave = found.went_through or tally.count >= AGAIN_AND_AGAIN
-    # What is logged must not silence what is alarming.
-    about = "\x1f".join((found.workflow, found.key, "grave" if grave else "logged"))
-    if is_quiet(state.told, about, found.at):
-        return state, ()
-    state = replace(state, told=state.told.put(about, found.at, at_most=MOST_TOLD))
-    return state, (_finding(found, tally, conduct.trigger, alert, grave=grave),)
+    told, new = once(state.told, [_finding(found, tally, conduct.trigger, alert, grave=grave)])
+    return (replace(state, told=told) if new else state), new
 
 
 def _finding(found: Violation, tally: Tally, trigger: str | None, alert: Alert, *, grave: bool) -> Finding:

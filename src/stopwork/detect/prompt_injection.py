@@ -19,7 +19,7 @@ from typing import ClassVar, Final
 from msgspec.structs import replace
 
 from stopwork.control.steering.reason import in_words
-from stopwork.detect.detector import Detector, Finding, is_quiet
+from stopwork.detect.detector import Detector, Finding, facts_of, once
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
 from stopwork.detect.table import Table
 from stopwork.ledger.events import CallDecided, Entry
@@ -28,7 +28,6 @@ from stopwork.ledger.words import Clue, EffectKind, IncidentType, Severity, Sign
 from stopwork.manifest.alerts import InjectionAlert
 
 MOST_CALLS = 1_024
-MOST_TOLD = 1_024
 MOST_KEY_CHARS = 200
 
 
@@ -79,13 +78,10 @@ class PromptInjection(Detector[State]):
         if known is Fate.RAN or known is fate:
             return state, ()
         state = replace(state, calls=state.calls.put(event.call, fate, at_most=MOST_CALLS))
-        thing = f"{event.suspicion.source}: {event.suspicion.item or event.suspicion.record}"
-        about = f"{event.workflow}\x1f{thing[:MOST_KEY_CHARS]}\x1f{fate}"
-        if is_quiet(state.told, about, entry.at):
-            return state, ()
-        state = replace(state, told=state.told.put(about, entry.at, at_most=MOST_TOLD))
+        item = event.suspicion.item or event.suspicion.record
         found = _finding(event, event.suspicion, fate, entry.at, manifest.alerts.prompt_injection)
-        return state, (found,)
+        told, new = once(state.told, [found], item[:MOST_KEY_CHARS], fate)
+        return (replace(state, told=told) if new else state), new
 
 
 def _fate(event: CallDecided) -> Fate:
@@ -129,10 +125,7 @@ def _finding(
             "disguise": suspicion.disguise,
             "field": suspicion.field,
             "argument": suspicion.value,
-            "tool": event.tool,
-            "effect": event.effect.value,
-            "permission": event.permission,
-            "trigger": event.trigger,
+            **facts_of(event),
             "verdict": event.verdict.value,
             "would": event.would.value,
             "went_through": through,

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, is_quiet
+from stopwork.detect.detector import Detector, Finding, once
 from stopwork.detect.looks import Look, Place, content_of, look_at
 from stopwork.detect.outside import company_of
 from stopwork.detect.patterns import Doubt, Kind, Sight, sights
@@ -32,7 +32,6 @@ from stopwork.manifest.compiled import CompiledManifest
 from stopwork.manifest.model import Manifest
 
 MOST_TRACES = 4_096
-MOST_TOLD = 1_024
 MOST_PLACES = 20
 MOST_NAMED = 10
 
@@ -123,14 +122,12 @@ def _judge(
         if not _is_declared(sight, place, look, manifest):
             grave = _is_alarming(sight, place, look)
             undeclared.setdefault((trace.origin, place, grave), []).append((sight, trace))
-    findings = []
+    told, findings = state.told, list[Finding]()
     for (origin, place, grave), values in undeclared.items():
         kinds = sorted({_class_of(sight) for sight, _ in values})
-        about = "\x1f".join((look.workflow, origin, place, *kinds, "grave" if grave else "logged"))
-        if not is_quiet(state.told, about, look.at):
-            state = replace(state, told=state.told.put(about, look.at, at_most=MOST_TOLD))
-            findings.append(_finding(look, origin, place, grave, values, manifest))
-    return state, tuple(findings)
+        told, new = once(told, [_finding(look, origin, place, grave, values, manifest)], place, *kinds)
+        findings += new
+    return (replace(state, told=told) if findings else state), tuple(findings)
 
 
 def _digest(salt: str, sight: Sight) -> str:

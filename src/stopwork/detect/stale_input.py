@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, is_quiet
+from stopwork.detect.detector import Detector, Finding, once
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, manifest_of
 from stopwork.detect.table import Table
 from stopwork.kernel.phrases import lasting
@@ -27,7 +27,6 @@ from stopwork.manifest.alerts import InputAlert
 from stopwork.manifest.model import Manifest
 
 MOST_RUNS = 1_024
-MOST_SOURCES = 1_024
 MOST_ACCOUNT_CHARS = 200
 
 
@@ -141,7 +140,6 @@ def _judge(
     state: State, read: Input, fields: Mapping[str, Any], wrong: Wrong | None, manifest: Manifest
 ) -> tuple[State, tuple[Finding, ...]]:
     alert = manifest.alerts.stale_input
-    findings: list[Finding] = []
     found = [wrong] if wrong else []
     if alert.account and (account := _account_in(fields, alert.account)):
         own = state.accounts.get(read.run)
@@ -149,12 +147,12 @@ def _judge(
             state = _works_for(state, read.run, account)
         elif own != account:
             found.append(_wrong_account(read, own, account, alert.account))
-    for each in found:
-        about = f"{read.workflow}\x1f{each.key}"
-        if not is_quiet(state.told, about, read.at):
-            state = replace(state, told=state.told.put(about, read.at, at_most=MOST_SOURCES))
-            findings.append(_finding(read, alert, each, state.triggers.get(read.run)))
-    return state, tuple(findings)
+    if not found:
+        return state, ()
+    told, new = once(
+        state.told, [_finding(read, alert, each, state.triggers.get(read.run)) for each in found]
+    )
+    return (replace(state, told=told) if new else state), new
 
 
 def _account_in(fields: Mapping[str, Any], path: str) -> str | None:

@@ -14,7 +14,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from stopwork.detect.arguments import Habit, Unlike, has_news, learned, unlike
-from stopwork.detect.detector import Detector, Finding, is_quiet
+from stopwork.detect.detector import Detector, Finding, facts_of, once
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists
 from stopwork.detect.table import Table
 from stopwork.ledger.events import CallDecided, Entry
@@ -31,7 +31,6 @@ RUNS_TO_KNOW = 3
 """What was told in so many runs is known."""
 
 MOST_TOOLS = 1_024
-MOST_TOLD = 1_024
 MOST_UNLIKE = 20
 
 
@@ -101,12 +100,8 @@ def _judged(
             else replace(habit, told=dict(list(told.items())[-MOST_UNLIKE:]))
         )
         state = _keep(state, about, habit)
-    # What is logged must not silence what is alarming.
-    quiet = f"{about}\x1f{'grave' if grave else 'logged'}"
-    if is_quiet(state.told, quiet, at):
-        return state, ()
-    state = replace(state, told=state.told.put(quiet, at, at_most=MOST_TOLD))
-    return state, (_finding(found, habit, event, at, alert, grave=grave),)
+    told_at, new = once(state.told, [_finding(found, habit, event, at, alert, grave=grave)])
+    return (replace(state, told=told_at) if new else state), new
 
 
 def is_irrevocable(tool: Tool) -> bool:
@@ -140,10 +135,7 @@ def _finding(
             "threshold": first.expected,
             "value": first.value,
             "unit": first.argument,
-            "tool": event.tool,
-            "effect": event.effect.value,
-            "permission": event.permission,
-            "trigger": event.trigger,
+            **facts_of(event),
             "verdict": event.verdict.value,
             "calls_known": habit.calls,
             "arguments": to_builtins(found),

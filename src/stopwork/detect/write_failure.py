@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from stopwork.detect.detector import Detector, Finding, is_quiet
+from stopwork.detect.detector import Detector, Finding, facts_of, once
 from stopwork.detect.rulebook import Rulebook, at_least, hold_of, insists, manifest_of
 from stopwork.detect.table import Table
 from stopwork.kernel.phrases import count_of
@@ -38,7 +38,6 @@ MANY = 3
 """So many different writes of one tool that failed in one run are alarming although none of them changed anything."""
 
 MOST_CALLS = 2_048
-MOST_TOLD = 1_024
 MOST_LISTED = 50
 MOST_ERROR_CHARS = 300
 
@@ -185,16 +184,12 @@ def _tell(state: State, failed: Iterable[Write], rules: Rulebook) -> tuple[State
     judged = {each.call for group in groups.values() for each in group}
     told = state.told
     findings: list[Finding] = []
-    for (workflow, tool, failure), group in groups.items():
+    for (workflow, _, failure), group in groups.items():
         manifest = manifest_of(rules, workflow)
         if failure is None or manifest is None or not manifest.alerts.write_failure.enabled:
             continue
-        finding = _finding(failure, group, manifest.alerts.write_failure)
-        # What is logged must not silence what is alarming.
-        about = "\x1f".join((workflow, tool, failure, "grave" if finding.alarming else "logged"))
-        if not is_quiet(told, about, finding.occurred_at):
-            told = told.put(about, finding.occurred_at, at_most=MOST_TOLD)
-            findings.append(finding)
+        told, new = once(told, [_finding(failure, group, manifest.alerts.write_failure)], failure)
+        findings += new
     return replace(state.without(judged), told=told), tuple(findings)
 
 
@@ -218,10 +213,7 @@ def _finding(failure: How, group: list[Write], alert: Alert) -> Finding:
             "threshold": MANY if failure is How.FAILED else 1,
             "value": value,
             "unit": "writes",
-            "tool": last.tool,
-            "effect": last.effect.value,
-            "permission": last.permission,
-            "trigger": last.trigger,
+            **facts_of(last),
             "calls": [each.call for each in group[-MOST_LISTED:]],
             "error": last.error,
             "runs": list(dict.fromkeys(each.run for each in group)),
