@@ -40,6 +40,8 @@ def addresses(company: Company, incident: str) -> dict[str, str]:
         "approval": f"/approvals/{approval}",
         "approvals": "/approvals",
         "journal": "/journal",
+        "signals": "/signals",
+        "report something": "/report",
     }
 
 

@@ -151,3 +151,9 @@ def test_signals_are_narrowed_by_kind_by_what_became_of_them_and_by_words(
     page = kim.page("/signals?text=globex&kind=cost")
     assert page.select("option[value=cost][selected]")
     assert page.select("input[name=text][value=globex]")
+
+
+def test_what_a_signal_answers_stands_in_the_list(opened: House, kim: Browser) -> None:
+    kim.send("/report", text="Globex got it twice.", where="the CRM", by="Jo")
+    [row] = kim.page("/signals").select("li.row")
+    assert "Where: the CRM · When: not said · By: Jo" in row.get_text(" ", strip=True)

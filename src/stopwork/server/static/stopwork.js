@@ -96,6 +96,15 @@
 
   setInterval(tick, TICK_MS);
 
+  // A time that somebody gives is one of their own clock.
+  function chooseOwnZone() {
+    const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    for (const zones of document.querySelectorAll("select[data-own-zone]")) {
+      if (own && ![...zones.options].some((each) => each.value === own)) zones.add(new Option(own));
+      if (own) zones.value = own;
+    }
+  }
+
   // --- opening what a link points to ---------------------------------------------------------
 
   function reveal(id) {
@@ -116,6 +125,7 @@
     reveal(location.hash.slice(1));
     showCurrentPhase();
     syncSelectAll();
+    chooseOwnZone();
   });
   window.addEventListener("load", () => setTimeout(announce)); // after the browser has gone to the address's fragment
 

@@ -6,8 +6,10 @@ from typing import Final
 
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.operations.answering import ASKED
 from stopwork.operations.signals import MAX_ASKED, look_up
 from stopwork.server.pages import contexts as c
+from stopwork.server.pages import formatting
 from stopwork.server.pages.builders.look import Look
 from stopwork.server.pages.vocabulary import label
 
@@ -87,7 +89,19 @@ def _row(look: Look, signal: r.Signal) -> c.SignalRow:
     workflow = look.view.get(r.Workflow, signal.workflow) if signal.workflow else None
     incident = look.view.get(r.Incident, signal.incident) if signal.incident else None
     return c.SignalRow(
-        signal=signal, workflow=workflow.title if workflow else signal.workflow, incident=incident
+        signal=signal,
+        workflow=workflow.title if workflow else signal.workflow,
+        incident=incident,
+        answers=answers_of(signal),
+    )
+
+
+def answers_of(signal: r.Signal) -> tuple[tuple[str, str], ...]:
+    """Answer what a signal's kind asks, in its order: what was seen stands in its summary already, and the rest of it among its facts."""
+    asked = (name for name in ASKED[signal.kind] if name != "seen" and name in signal.facts)
+    answers = [(name, signal.facts[name]) for name in asked]
+    return tuple(
+        (label(name), label(value) if name == "how" else formatting.value(value)) for name, value in answers
     )
 
 

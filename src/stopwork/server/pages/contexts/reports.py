@@ -20,11 +20,12 @@ class ReportFormContext(Context):
 
 
 class SignalRow(Context):
-    """A signal, the title of its workflow, and the incident that it belongs to."""
+    """A signal, the title of its workflow, the incident that it belongs to, and what it answers: the fact and its value."""
 
     signal: r.Signal
     workflow: str = ""
     incident: r.Incident | None = None
+    answers: tuple[tuple[str, str], ...] = ()
 
 
 class SignalsContext(Context):

@@ -8,7 +8,9 @@ from msgspec.structs import replace as changed
 
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.ledger.records.incidents import ABOUT_A_DUTY
 from stopwork.server.pages import contexts as c
+from stopwork.server.pages.builders.reports import answers_of
 from stopwork.server.pages.stories import world as s
 from stopwork.server.pages.stories.aftermath import INCIDENT
 
@@ -23,7 +25,12 @@ NOTICED = r.Signal(
     summary="Globex has the same task three times",
     occurred_at=s.ago(minutes=12),
     raised_at=s.ago(minutes=10),
-    facts={"seen": "Globex has the same task three times", "where": "the CRM", "by": "kim@acme.test"},
+    facts={
+        "seen": "Globex has the same task three times",
+        "where": "the CRM",
+        "when": "not said",
+        "by": "kim@acme.test",
+    },
     incident=INCIDENT.id,
 )
 UNPLACED = changed(
@@ -55,6 +62,18 @@ LOGGED = changed(
     NOTICED, id="sig_14", detector="webhook desk", summary="A ticket was reopened", incident=None
 )
 
+SILENT = changed(
+    NOTICED,
+    id="sig_15",
+    kind=w.SignalKind.ALERT,
+    workflow="",
+    key=f"{ABOUT_A_DUTY}sealer",
+    detector="watch",
+    summary="the background duty sealer does not do its work: nothing was heard of it for 30 seconds",
+    incident=None,
+    facts={"rule": "background duties", "duty": "sealer", "threshold": 30, "value": 41.5},
+)
+
 
 def report_stories(frame: Callable[..., c.Frame]) -> Iterator[tuple[str, c.Context]]:
     """Yield the form, empty and filled in by a link, and the list with every end that a signal can have."""
@@ -73,17 +92,28 @@ def report_stories(frame: Callable[..., c.Frame]) -> Iterator[tuple[str, c.Conte
     listed = c.SignalsContext(
         frame=frame("Signals", "incidents"),
         signals=(
-            c.SignalRow(signal=UNPLACED),
-            c.SignalRow(signal=FLOOD, workflow=s.WORKFLOW.title, incident=INCIDENT),
-            c.SignalRow(signal=NOTICED, workflow=s.WORKFLOW.title, incident=INCIDENT),
+            c.SignalRow(signal=UNPLACED, answers=answers_of(UNPLACED)),
+            c.SignalRow(
+                signal=FLOOD, workflow=s.WORKFLOW.title, incident=INCIDENT, answers=answers_of(FLOOD)
+            ),
+            c.SignalRow(
+                signal=NOTICED, workflow=s.WORKFLOW.title, incident=INCIDENT, answers=answers_of(NOTICED)
+            ),
             c.SignalRow(signal=LOGGED, workflow=s.WORKFLOW.title),
+            c.SignalRow(signal=SILENT, answers=answers_of(SILENT)),
         ),
         filters=(
             c.Filter(name="workflow", label="Workflow", choices=(c.Choice(value="", label="any"), *CHOICES)),
+            c.Filter(name="kind", label="Kind", choices=(c.Choice(value="", label="any"),)),
+            c.Filter(
+                name="state", label="What became of it", choices=(c.Choice(value="", label="anything"),)
+            ),
         ),
-        paging=c.Paging(shown=4, older="/signals?after=sig_14"),
+        paging=c.Paging(shown=5, older="/signals?after=sig_15"),
         workflows=CHOICES,
         unplaced=1,
     )
     yield "signals", listed
     yield "signals-none", changed(listed, signals=(), unplaced=0, paging=c.Paging(shown=0))
+    nothing_fits = changed(listed, signals=(), paging=c.Paging(shown=0), text=s.HOSTILE, narrowed=True)
+    yield "signals-none-fits", nothing_fits
