@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.databases import DATABASES, location_of
 from tests.support.office import Office
+from tests.support.postgres import PostgresServer
+from tests.support.trouble import Trouble
 
 # A machine shared with other work is slow in bursts: how long an example takes says nothing about the code.
 settings.register_profile("stopwork", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -17,6 +20,25 @@ settings.load_profile("stopwork")
 def office(tmp_path: Path) -> Iterator[Office]:
     with Office(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def trouble(office: Office) -> Trouble:
+    """An incident of what the agent did there."""
+    return Trouble(office)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests of a process; each takes a database of its own there."""
+    with PostgresServer.started() as server:
+        yield server
+
+
+@pytest.fixture(params=DATABASES)
+def location(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A new database of each kind."""
+    return location_of(request, tmp_path_factory)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

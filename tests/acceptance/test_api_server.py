@@ -23,11 +23,6 @@ from tests.acceptance.office import OWNER, WORKFLOW, Office
 START_WITHIN_S = 30
 
 
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
-
-
 def refused(office: Office, *arguments: str) -> dict[str, Any]:
     """Start a server that cannot start; answer what it says, and its exit code."""
     ended = office.command("up", "--port", "0", *arguments, "--json")

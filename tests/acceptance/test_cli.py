@@ -13,34 +13,14 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from stopwork.cli.exits import Exit
 from tests.acceptance.office import OWNER, PATCHED, TECHNICAL, WORKFLOW, Office
 
 NOTICED_WITHIN_S = 15
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
-
-
-@pytest.fixture
-def running(office: Office) -> Iterator[dict[str, Any]]:
-    """A server at which the owner and the technical owner are signed in, and the workflow is declared."""
-    with office.server() as serving:
-        office.ask("login", serving["sign_in"], person="admin")
-        for person in (OWNER, TECHNICAL):
-            office.ask("login", office.ask("user", "link", person, person="admin")["link"], person=person)
-        office.ask("apply", "--reason", "first version", "--yes", person=TECHNICAL)
-        serving["agent"] = office.ask("token", "create", "--agent", WORKFLOW)["secret"]
-        yield serving
 
 
 def eventually(look: Callable[[], Any]) -> Any:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from stopwork.cli.exits import Exit
-from tests.acceptance.office import OWNER, TECHNICAL, WORKFLOW, Office
+from tests.acceptance.office import WORKFLOW, Office
 
 INTAKE = f"""\
 webhooks:
@@ -21,22 +17,6 @@ webhooks:
     when: item.title != "spam"
     secret: env:NOT_SET_HERE
 """
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
-
-
-@pytest.fixture
-def running(office: Office) -> Iterator[dict[str, Any]]:
-    """A server at which two people are signed in, and the workflow is declared."""
-    with office.server() as serving:
-        office.ask("login", serving["sign_in"], person="admin")
-        for person in (OWNER, TECHNICAL):
-            office.ask("login", office.ask("user", "link", person, person="admin")["link"], person=person)
-        office.ask("apply", "--reason", "first version", "--yes", person=TECHNICAL)
-        yield serving
 
 
 def test_people_and_tools_report_and_somebody_assigns(office: Office, running: dict[str, Any]) -> None:

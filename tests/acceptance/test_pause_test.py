@@ -3,32 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from stopwork.cli.exits import Exit
 from stopwork.sdk import Stopwork
 from tests.acceptance.office import TECHNICAL, WORKFLOW, Office
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
-
-
-@pytest.fixture
-def running(office: Office) -> Iterator[dict[str, Any]]:
-    """A server at which the technical owner is signed in, and the workflow is declared."""
-    with office.server() as serving:
-        office.ask("login", serving["sign_in"], person="admin")
-        link = office.ask("user", "link", TECHNICAL, person="admin")["link"]
-        office.ask("login", link, person=TECHNICAL)
-        office.ask("apply", "--reason", "first version", "--yes", person=TECHNICAL)
-        serving["agent"] = office.ask("token", "create", "--agent", WORKFLOW, person="admin")["secret"]
-        yield serving
 
 
 def made(id: str, account: str, title: str) -> dict[str, str]:  # noqa: A002 - the column's name

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from stopwork.cli.exits import Exit
 from stopwork.sdk import CallDrafted, CallWaiting, Stopwork
 from tests.acceptance.office import OWNER, TECHNICAL, WORKFLOW, Office
@@ -95,11 +93,6 @@ def guard_that_carries_out(url: str, token: str, database: Path, done: Path) -> 
 
 
 # --- the stories -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
 
 
 @contextlib.contextmanager

@@ -34,12 +34,6 @@ AGENTS = 4
 SOON_S = 10.0
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer.started() as server:
-        yield server
-
-
 class Pair:
     """Two servers that share a database: ``near`` reaches it directly, ``far`` by way of the proxy."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,8 @@ from tests.support.containing import Scene
 from tests.support.databases import DATABASES, POSTGRESQL
 from tests.support.doomed import doomed
 from tests.support.office import LEE, START
-from tests.support.postgres import PostgresServer
 
 ENDS_WITHIN_S = 30
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer.started() as server:
-        yield server
 
 
 def killing(folder: Path, *, when: str) -> dict[str, Any]:

@@ -32,12 +32,6 @@ LONGEST_LIFE_S = 0.4
 ROWS, OVER_HTTP = 600, 60
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer.started() as server:
-        yield server
-
-
 class Place:
     """Where a recovery's records are, and what it is to put right."""
 

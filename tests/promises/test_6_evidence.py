@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -54,12 +53,6 @@ class Sealed:
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Sealed:
     return Sealed(tmp_path_factory.mktemp("sealed"))
-
-
-@pytest.fixture
-def trouble(tmp_path: Path) -> Iterator[Trouble]:
-    with Office(tmp_path / "data") as office:
-        yield Trouble(office)
 
 
 def test_the_bundle_verifies_offline_with_what_is_in_it(sealed: Sealed) -> None:

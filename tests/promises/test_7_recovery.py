@@ -5,7 +5,7 @@ read back and compared; and a recovery that dies goes on where it stopped, doing
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -37,17 +37,6 @@ DAMAGE = {"renewal": "2025-01-01", "owner": "lee"}
 
 class Crash(BaseException):
     """The process is gone at this point; nothing of it catches this."""
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path / "data") as office:
-        yield office
-
-
-@pytest.fixture
-def trouble(office: Office) -> Trouble:
-    return Trouble(office)
 
 
 def states(trouble: Trouble, plan: Plan) -> dict[str, ItemState]:

@@ -13,6 +13,14 @@ from stopwork.storage.transaction import Tx
 
 DANA = Principal(kind=PrincipalKind.PERSON, id="dana@acme.test")
 LEE = Principal(kind=PrincipalKind.PERSON, id="lee@acme.test")
+#: A workflow that changes rows which nothing but the database can name.
+CLEANUP = """
+workflow: cleanup
+owners: {business: dana@acme.test, technical: lee@acme.test, backup: kim@acme.test}
+triggers: [manual]
+tools:
+  crm.tidy: {effect: delete, undo: {system: crm}}
+"""
 
 
 def undone(installation: Installation, workflow: str) -> tuple[Plan, Sequence[Item]]:

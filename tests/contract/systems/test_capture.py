@@ -29,23 +29,7 @@ from stopwork.systems.base import Unsupported
 from stopwork.systems.capture import attributed, watch
 from stopwork.systems.sql import SqlSystem, Table
 from tests.support.postgres import PostgresServer
-from tests.support.rows import PIECES, Pieces, World, judged, postgres_world, spelled, sqlite_world
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer.started() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    if request.param == "sqlite":
-        opened = sqlite_world(tmp_path / "crm.db")
-    else:
-        opened = postgres_world(request.getfixturevalue("server").empty_database())
-    with opened as world:
-        yield world
+from tests.support.rows import PIECES, Pieces, World, judged, postgres_world, spelled
 
 
 def test_two_hundred_pieces_of_work_are_laid_to_their_calls(world: World) -> None:
@@ -136,9 +120,9 @@ def test_an_engine_is_watched_as_a_whole(world: World, tmp_path: Path, asynchron
     assert len(world.system.captured("call_1")) == 1
 
 
-def test_what_an_event_loop_does_is_laid_to_its_calls(server: PostgresServer) -> None:
+def test_what_an_event_loop_does_is_laid_to_its_calls(postgres: PostgresServer) -> None:
     """Two calls are at work at once, each on a connection of its own."""
-    with postgres_world(server.empty_database()) as world:
+    with postgres_world(postgres.empty_database()) as world:
         address = world.url.replace("postgresql+psycopg://", "postgresql://", 1)
 
         async def work(call: str, meet: asyncio.Barrier) -> None:
@@ -159,9 +143,9 @@ def test_what_an_event_loop_does_is_laid_to_its_calls(server: PostgresServer) ->
             assert seen.after.content["what"] == call
 
 
-def test_a_connection_of_an_event_loop_is_not_quietly_left_out(server: PostgresServer) -> None:
+def test_a_connection_of_an_event_loop_is_not_quietly_left_out(postgres: PostgresServer) -> None:
     async def work() -> None:
-        connection = await psycopg.AsyncConnection.connect(server.empty_database())
+        connection = await psycopg.AsyncConnection.connect(postgres.empty_database())
         async with connection:
             with pytest.raises(Invalid, match="event loop"), attributed(connection):
                 raise AssertionError("it was let in")
@@ -198,15 +182,15 @@ def test_a_row_that_cannot_be_written_down_is_told_with_the_others(tmp_path: Pat
 
 
 @pytest.fixture
-def postgres(server: PostgresServer) -> Iterator[World]:
-    with postgres_world(server.empty_database()) as world:
+def on_postgres(postgres: PostgresServer) -> Iterator[World]:
+    with postgres_world(postgres.empty_database()) as world:
         yield world
 
 
 @pytest.fixture
-def engine(postgres: World) -> Iterator[sa.Engine]:
+def engine(on_postgres: World) -> Iterator[sa.Engine]:
     """One connection only, so that what stays with it is seen."""
-    engine = sa.create_engine(postgres.url, pool_size=1, max_overflow=0)
+    engine = sa.create_engine(on_postgres.url, pool_size=1, max_overflow=0)
     watch(engine)
     yield engine
     engine.dispose()
@@ -224,7 +208,7 @@ def laid(world: World, call: str = "call_1") -> set[str]:
     return {seen.after.content["what"] for seen in world.system.captured(call)}
 
 
-def test_two_calls_in_one_transaction_have_each_their_own(postgres: World, engine: sa.Engine) -> None:
+def test_two_calls_in_one_transaction_have_each_their_own(on_postgres: World, engine: sa.Engine) -> None:
     with engine.begin() as connection:
         noted(connection, "before")
         with calling("call_1"):
@@ -242,12 +226,14 @@ def test_two_calls_in_one_transaction_have_each_their_own(postgres: World, engin
             noted(connection, "taken back too")
             connection.execute(sa.text("ROLLBACK TO one"))
         noted(connection, "after")
-    assert laid(postgres) == {"first"}
-    assert laid(postgres, "call_2") == {"second", "second again"}
-    assert laid(postgres, "call_3") == set()
+    assert laid(on_postgres) == {"first"}
+    assert laid(on_postgres, "call_2") == {"second", "second again"}
+    assert laid(on_postgres, "call_3") == set()
 
 
-def test_what_commits_statement_by_statement_is_refused_in_a_call(postgres: World, engine: sa.Engine) -> None:
+def test_what_commits_statement_by_statement_is_refused_in_a_call(
+    on_postgres: World, engine: sa.Engine
+) -> None:
     alone = engine.execution_options(isolation_level="AUTOCOMMIT")
     with alone.connect() as connection:
         noted(connection, "for nobody")
@@ -255,7 +241,7 @@ def test_what_commits_statement_by_statement_is_refused_in_a_call(postgres: Worl
             noted(connection, "unseen")
     with calling("call_1"), engine.begin() as connection:
         noted(connection, "seen")
-    assert laid(postgres) == {"seen"}
+    assert laid(on_postgres) == {"seen"}
 
 
 ENDS: Final[dict[str, tuple[str, ...]]] = {
@@ -272,9 +258,9 @@ ENDS: Final[dict[str, tuple[str, ...]]] = {
 @pytest.mark.parametrize("way", ENDS)
 @pytest.mark.parametrize("after", ["commit", "rollback"])
 def test_a_block_lays_to_the_call_what_is_done_in_it_and_nothing_that_comes_after(
-    postgres: World, way: str, after: str
+    on_postgres: World, way: str, after: str
 ) -> None:
-    with psycopg.connect(postgres.url.replace("+psycopg", "", 1)) as connection:
+    with psycopg.connect(on_postgres.url.replace("+psycopg", "", 1)) as connection:
         with suppress(Invalid, ZeroDivisionError, psycopg.Error), calling("call_1"), attributed(connection):
             for step in ENDS[way]:
                 match step:
@@ -290,42 +276,42 @@ def test_a_block_lays_to_the_call_what_is_done_in_it_and_nothing_that_comes_afte
         noted(connection, "what somebody else does on it")
         connection.commit()
     stays = {each for each in ENDS[way] if each.startswith("seen")}
-    assert laid(postgres) == (set() if (way, after) == ("one transaction", "rollback") else stays)
+    assert laid(on_postgres) == (set() if (way, after) == ("one transaction", "rollback") else stays)
 
 
-def test_a_transaction_that_goes_on_after_its_block_is_refused_aloud(postgres: World) -> None:
+def test_a_transaction_that_goes_on_after_its_block_is_refused_aloud(on_postgres: World) -> None:
     def work() -> None:
-        with attributed(postgres.agent):
-            postgres.agent.execute("BEGIN")
-            noted(postgres.agent, "lost")
+        with attributed(on_postgres.agent):
+            on_postgres.agent.execute("BEGIN")
+            noted(on_postgres.agent, "lost")
 
     with calling("call_1"), pytest.raises(Invalid, match="open at its end"):
         work()
-    noted(postgres.agent, "what somebody else does on it")
-    assert laid(postgres) == set()
+    noted(on_postgres.agent, "what somebody else does on it")
+    assert laid(on_postgres) == set()
 
 
 def test_a_block_that_fails_within_a_transaction_leaves_the_transaction_to_whoever_began_it(
-    postgres: World,
+    on_postgres: World,
 ) -> None:
-    with postgres.agent.transaction(), calling("call_1"):
-        noted(postgres.agent, "for nobody")
+    with on_postgres.agent.transaction(), calling("call_1"):
+        noted(on_postgres.agent, "for nobody")
         with (
             suppress(psycopg.IntegrityError),
-            postgres.agent.transaction(),
-            attributed(postgres.agent),
+            on_postgres.agent.transaction(),
+            attributed(on_postgres.agent),
         ):
-            noted(postgres.agent, "taken back")
-            postgres.agent.execute("INSERT INTO account (id) VALUES (1), (1)")
-        with attributed(postgres.agent):
-            noted(postgres.agent, "seen")
-        noted(postgres.agent, "for nobody either")
-    assert laid(postgres) == {"seen"}
-    assert sum(postgres.rows()["audit"].values()) == 4
+            noted(on_postgres.agent, "taken back")
+            on_postgres.agent.execute("INSERT INTO account (id) VALUES (1), (1)")
+        with attributed(on_postgres.agent):
+            noted(on_postgres.agent, "seen")
+        noted(on_postgres.agent, "for nobody either")
+    assert laid(on_postgres) == {"seen"}
+    assert sum(on_postgres.rows()["audit"].values()) == 4
 
 
-def test_a_row_of_a_partition_is_a_row_of_the_table(server: PostgresServer) -> None:
-    url = server.empty_database().replace("postgresql://", "postgresql+psycopg://", 1)
+def test_a_row_of_a_partition_is_a_row_of_the_table(postgres: PostgresServer) -> None:
+    url = postgres.empty_database().replace("postgresql://", "postgresql+psycopg://", 1)
     system = SqlSystem("crm", url, {"order": Table(table="o", key=("id", "day"))}, capture=True)
     engine = sa.create_engine(url)
     watch(engine)
@@ -353,7 +339,7 @@ def test_a_row_of_a_partition_is_a_row_of_the_table(server: PostgresServer) -> N
     assert same_image(changed.after, system.read(changed.object))
 
 
-def test_columns_of_every_kind_are_told_and_put_back(server: PostgresServer) -> None:
+def test_columns_of_every_kind_are_told_and_put_back(postgres: PostgresServer) -> None:
     kinds = {
         "inet": ("10.0.0.1/8", "10.0.0.2"),
         "cidr": ("10.0.0.0/8", "::/0"),
@@ -365,7 +351,7 @@ def test_columns_of_every_kind_are_told_and_put_back(server: PostgresServer) -> 
         "text[]": ("{a,NULL}", "{}"),
         "interval": ("2 days", "1 hour"),
     }
-    url = server.empty_database().replace("postgresql://", "postgresql+psycopg://", 1)
+    url = postgres.empty_database().replace("postgresql://", "postgresql+psycopg://", 1)
     system = SqlSystem("crm", url, {}, capture=True)
     engine = sa.create_engine(url)
     watch(engine)

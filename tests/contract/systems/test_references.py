@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from stopwork.incidents.references import Reference
 from stopwork.systems.sql import SqlSystem, Table
 from tests.support.postgres import PostgresServer
-from tests.support.rows import World, postgres_world, sqlite_world
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with PostgresServer.started() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    if request.param == "sqlite":
-        opened = sqlite_world(tmp_path / "crm.db")
-    else:
-        opened = postgres_world(request.getfixturevalue("server").empty_database())
-    with opened as world:
-        yield world
+from tests.support.rows import World, postgres_world
 
 
 def test_foreign_keys_are_references_between_types(world: World) -> None:
@@ -52,8 +31,8 @@ def test_a_field_is_written_as_it_is_in_an_image(world: World) -> None:
     )
 
 
-def test_the_tables_of_another_schema_are_told_too(server: PostgresServer) -> None:
-    with postgres_world(server.empty_database()) as world:
+def test_the_tables_of_another_schema_are_told_too(postgres: PostgresServer) -> None:
+    with postgres_world(postgres.empty_database()) as world:
         world.person.execute("CREATE SCHEMA sales")
         world.person.execute(
             "CREATE TABLE sales.deal (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account)"

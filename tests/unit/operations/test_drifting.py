@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,8 @@ from stopwork.operations import drifting
 from stopwork.operations.looking import MAX_SILENCES, look, stamps
 from stopwork.systems.python import PythonSystem
 from stopwork.systems.sql import SqlSystem, Table
-from tests.support.office import AGENT, LEE, Office
+from tests.support.office import AGENT, LEE
 from tests.support.trouble import Trouble
-
-
-@pytest.fixture
-def trouble(tmp_path: Path) -> Iterator[Trouble]:
-    with Office(tmp_path / "data") as office:
-        yield Trouble(office)
 
 
 def looked(trouble: Trouble) -> dict[str, tuple[DriftState, str]]:

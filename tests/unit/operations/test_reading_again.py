@@ -21,15 +21,8 @@ from stopwork.sdk.embedded import LocalDesk
 from stopwork.storage.fsck import fsck
 from stopwork.systems.capture import watch
 from stopwork.systems.sql import SqlSystem, Table
-from tests.support.undoing import LEE, undone
+from tests.support.undoing import CLEANUP, LEE, undone
 
-MANIFEST = """
-workflow: cleanup
-owners: {business: dana@acme.test, technical: lee@acme.test, backup: kim@acme.test}
-triggers: [manual]
-tools:
-  crm.tidy: {effect: delete, undo: {system: crm}}
-"""
 SCHEMA = """
 CREATE TABLE task (id INTEGER PRIMARY KEY, title TEXT, place INTEGER);
 INSERT INTO task VALUES (1, 'a', 5), (2, 'b', 5), (3, 'c', 5), (4, 'd', 5), (5, 'e', 5), (6, 'f', 5), (7, 'g', 5), (8, 'h', 5), (9, 'i', 5);
@@ -72,7 +65,7 @@ def crm(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def guarded(tmp_path: Path, system: SqlSystem) -> Stopwork:
     system.install_capture()
     manifest = tmp_path / "stopwork.yaml"
-    manifest.write_text(MANIFEST)
+    manifest.write_text(CLEANUP)
     guard = Stopwork.embedded(tmp_path / "data", manifest=manifest, systems={"crm": system})
 
     def tidy() -> str:

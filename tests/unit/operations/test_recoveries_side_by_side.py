@@ -5,7 +5,6 @@ others; and of one incident only one plan is under way at a time.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -34,12 +33,6 @@ triggers: [manual]
 tools:
   crm.tidy: {effect: update, undo: {system: crm}}
 """
-
-
-@pytest.fixture
-def trouble(tmp_path: Path) -> Iterator[Trouble]:
-    with Office(tmp_path / "data") as office:
-        yield Trouble(office)
 
 
 def state(trouble: Trouble, plan: Plan) -> PlanState:

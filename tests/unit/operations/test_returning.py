@@ -36,11 +36,6 @@ PATCHED = MANIFEST.replace(
 ).replace("crm.set_discount:\n    effect: update", "crm.set_discount:\n    effect: update\n    risk: blocked")
 
 
-@pytest.fixture
-def trouble(office: Office) -> Trouble:
-    return Trouble(office)
-
-
 def ready(trouble: Trouble, *, sign: bool = True) -> None:
     """Do everything that has to come before the first step of the return."""
     office, incident = trouble.office, trouble.incident

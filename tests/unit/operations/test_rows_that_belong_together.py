@@ -21,15 +21,8 @@ from stopwork.operations.installation import Installation
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.systems.capture import watch
 from stopwork.systems.sql import SqlSystem, Table
-from tests.support.undoing import DANA, LEE, undone
+from tests.support.undoing import CLEANUP, DANA, LEE, undone
 
-MANIFEST = """
-workflow: cleanup
-owners: {business: dana@acme.test, technical: lee@acme.test, backup: kim@acme.test}
-triggers: [manual]
-tools:
-  crm.tidy: {effect: delete, undo: {system: crm}}
-"""
 SCHEMA = """
 CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT);
 CREATE TABLE task (id INTEGER PRIMARY KEY, account INTEGER REFERENCES Account ON DELETE CASCADE, title TEXT);
@@ -84,7 +77,7 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     path = tmp_path / "crm.db"
     manifest = tmp_path / "stopwork.yaml"
-    manifest.write_text(MANIFEST)
+    manifest.write_text(CLEANUP)
     with closing(sqlite3.connect(path, isolation_level=None)) as crm:
         crm.execute("PRAGMA foreign_keys = ON")
         crm.executescript(SCHEMA)

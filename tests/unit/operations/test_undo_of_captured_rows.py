@@ -19,15 +19,8 @@ from stopwork.ledger.words import ItemState, PlanState
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.systems.capture import watch
 from stopwork.systems.sql import SqlSystem, Table
-from tests.support.undoing import undone
+from tests.support.undoing import CLEANUP, undone
 
-MANIFEST = """
-workflow: cleanup
-owners: {business: dana@acme.test, technical: lee@acme.test, backup: kim@acme.test}
-triggers: [manual]
-tools:
-  crm.tidy: {effect: delete, undo: {system: crm}}
-"""
 SCHEMA = """
 CREATE TABLE account (id INTEGER PRIMARY KEY, name TEXT, tasks INTEGER DEFAULT 0);
 CREATE TABLE task (id INTEGER PRIMARY KEY, account INTEGER REFERENCES account ON DELETE CASCADE, title TEXT);
@@ -70,7 +63,7 @@ def test_a_call_that_named_nothing_is_undone_row_by_row(tmp_path: Path, crm: sql
     )
     system.install_capture()
     manifest = tmp_path / "stopwork.yaml"
-    manifest.write_text(MANIFEST)
+    manifest.write_text(CLEANUP)
     before = world(crm)
 
     def tidy() -> str:

@@ -5,7 +5,6 @@ call makes its change known. A settled call without a result is not answered as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +32,6 @@ from tests.support.trouble import Trouble
 ACME = ObjectRef(system="crm", type="account", id="acme")
 BEFORE = Image.present({"renewal": "2026-06-01", "owner": "lee"})
 UPDATE = "crm.update_account"
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with Office(tmp_path / "data") as office:
-        yield office
 
 
 def killed(office: Office, run: str, tool: str = UPDATE, **args: Any) -> PermitAnswer:
