@@ -61,6 +61,13 @@ def test_the_report_says_whether_the_key_was_compared(tmp_path: Path) -> None:
     assert without.not_proven[0].startswith("Whose key it is")
     assert with_key.key_compared
     assert not any(sentence.startswith("Whose key it is") for sentence in with_key.not_proven)
+    assert [
+        "which is one that you gave, signed exactly these" in each.proven[0] for each in (without, with_key)
+    ] == [False, True]
+    assert (
+        sum(f"ends with the first {len(BODIES)} entries of the log" in each for each in with_key.not_proven)
+        == 1
+    )
 
 
 def test_the_report_says_whether_entries_were_left_out(tmp_path: Path) -> None:

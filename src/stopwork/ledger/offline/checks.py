@@ -267,13 +267,13 @@ class Inspection:
         if facts is None or not all(check.passed for check in checks):
             return Report(Outcome.TAMPERED, checks, facts, compared)
         limits = limits_of(
+            facts,
             key_compared=compared,
             whole_log=self._whole_log,
-            redacted=self._withheld != NOTHING_WITHHELD,
             elsewhere=self._elsewhere,
             witnesses=[key.name for key in self._witnesses],
         )
-        proven = proven_by(facts, self._elsewhere)
+        proven = proven_by(facts, self._elsewhere, key_compared=compared)
         return Report(Outcome.VERIFIED, checks, facts, compared, proven, limits, self._elsewhere)
 
     def _facts(self) -> Facts | None:

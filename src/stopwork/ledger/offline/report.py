@@ -46,6 +46,11 @@ class Facts:
     withheld_entries: int = 0
     withheld_files: int = 0
 
+    @property
+    def redacted(self) -> bool:
+        """Whether something is withheld from it."""
+        return bool(self.withheld_entries or self.withheld_files)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -70,7 +75,7 @@ class Report:
 
     def as_text(self) -> str:
         """Answer the report for a person."""
-        redacted = self.facts and (self.facts.withheld_entries or self.facts.withheld_files)
+        redacted = self.facts and self.facts.redacted
         lines = [self.outcome.name + (", parts of it withheld" if redacted else ""), ""]
         lines += [f"  {'ok    ' if c.passed else 'FAILED'}  {c.name:<10}  {c.detail}" for c in self.checks]
         if self.facts:
@@ -85,26 +90,31 @@ class Report:
         return "".join("".join(c if c.isprintable() else "\ufffd" for c in line) + "\n" for line in lines)
 
 
-def proven_by(facts: Facts, elsewhere: Sequence[Elsewhere] = ()) -> tuple[str, ...]:
+def proven_by(
+    facts: Facts, elsewhere: Sequence[Elsewhere] = (), *, key_compared: bool = False
+) -> tuple[str, ...]:
     """Answer what holds of a bundle that passed every check."""
-    redacted = facts.withheld_entries or facts.withheld_files
+    holder = f"The holder of the key {facts.fingerprint}{', which is one that you gave,' * key_compared}"
     witnessed = [
-        f"The log had its first {each.size} entries when they were {each.seen}, and is grown from them: they are no younger."
+        f"The log had its first {_counted(each.size)} when they were {each.seen}, and is grown from them: they are no younger."
         for each in elsewhere
         if each.witness
     ]
-    return (*(_proven_although_redacted(facts) if redacted else _proven_of_all(facts)), *witnessed)
+    told = _proven_although_redacted if facts.redacted else _proven_of_all
+    return (*told(facts, holder), *witnessed)
 
 
-def _proven_of_all(facts: Facts) -> tuple[str, ...]:
-    signed = f"The holder of the key {facts.fingerprint} signed exactly these {facts.files} files: nothing was added, removed or changed since."
+def _proven_of_all(facts: Facts, holder: str) -> tuple[str, ...]:
+    signed = (
+        f"{holder} signed exactly these {facts.files} files: nothing was added, removed or changed since."
+    )
     sealed = f"Each of the {facts.entries} entries stands, unchanged, at its place among the first {facts.log_size} entries of the log {facts.origin}."
     return (signed, sealed)
 
 
-def _proven_although_redacted(facts: Facts) -> tuple[str, ...]:
+def _proven_although_redacted(facts: Facts, holder: str) -> tuple[str, ...]:
     kept = (
-        f"The holder of the key {facts.fingerprint} signed what this bundle held when it was sealed. What is here of it was not "
+        f"{holder} signed what this bundle held when it was sealed. What is here of it was not "
         f"changed since; {facts.withheld_files} files are withheld, and of them the digests are known."
     )
     shown = (
@@ -116,18 +126,18 @@ def _proven_although_redacted(facts: Facts) -> tuple[str, ...]:
 
 
 def limits_of(
+    facts: Facts,
     *,
     key_compared: bool,
     whole_log: bool,
-    redacted: bool = False,
     elsewhere: Sequence[Elsewhere] = (),
     witnesses: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Answer what no bundle proves, and what this one does not; ``witnesses`` are those whose keys the reader gave."""
     limits = [_ANYONES_KEY] if not key_compared else []
-    limits += [_WITHHELD] * redacted + [_TRUTH, _TIME, _BEFORE]
+    limits += [_WITHHELD] * facts.redacted + [_TRUTH, _TIME, _BEFORE, _AFTER.format(_counted(facts.log_size))]
     limits += [
-        f"That {each.place} ({each.anchor}) keeps the log's first {each.size} entries, as this server noted {each.at}: {each.seen}. "
+        f"That {each.place} ({each.anchor}) keeps the log's first {_counted(each.size)}, as this server noted {each.at}: {each.seen}. "
         f"Look there whether the root is {each.root}."
         for each in elsewhere
         if not each.witness
@@ -155,4 +165,9 @@ _BEFORE = (
     "That nothing was rewritten before this checkpoint: whoever held both the key and the database could have done so "
     "until somebody else knew a checkpoint. Compare with checkpoints that you received earlier."
 )
+_AFTER = "What came later: this bundle ends with the first {} of the log. When it was made it says of itself, by the server's clock."
 _SELECTION = "That the entries left out do not matter: the bundle holds a selection of the log."
+
+
+def _counted(entries: int) -> str:
+    return "entry" if entries == 1 else f"{entries} entries"
