@@ -1,6 +1,6 @@
 """Routing: who is told of an incident, by when somebody takes it, whom it goes to when nobody does, and what they read.
 
-The manifest names the people and gives the times; :data:`CHAIN` is the way up. What is sent is one fixed form filled with facts, to people
+The manifest names the people, gives the times and says who comes after whom. What is sent is one fixed form filled with facts, to people
 who answer for the workflow and to administrators. It is a call to look, and no communication: the facts themselves are read where one
 signs in, and what anybody else is told is a message whose exact text a person approves (:mod:`stopwork.incidents.communicate`).
 """
@@ -23,8 +23,7 @@ from stopwork.ledger.records import ContainmentItem, Incident, Response
 from stopwork.ledger.words import Audience, IncidentStatus, Role, Severity, TellingStep
 from stopwork.manifest.model import Response as Times
 
-#: Whom an incident goes to that nobody takes, one after the other; the administrators are last.
-CHAIN: Final = (Role.BACKUP, Role.EXECUTIVE)
+#: The last whom an incident goes to that nobody takes, after the chain of its manifest.
 ADMINISTRATORS: Final = "administrators"
 #: At these severities an acknowledgement lapses when nothing happens for so long, until the incident is contained.
 LAPSES: Final = {Severity.SEV0: timedelta(minutes=20), Severity.SEV1: timedelta(minutes=30)}
@@ -79,13 +78,14 @@ def told_of(case: Case, *, seen_by: Collection[str] | None = None) -> dict[str, 
 
 
 def ladder(
+    chain: Sequence[Role],
     owners: Mapping[Role, str],
     administrators: Sequence[str],
     *,
     seen_by: Collection[str] | None = None,
 ) -> tuple[Rung, ...]:
-    """Answer the way up. A rung on which nobody stands is left out."""
-    rungs = [(role.value, tuple(each for each in [owners.get(role)] if each)) for role in CHAIN]
+    """Answer the way up: the ``chain``, and then the administrators. A rung on which nobody stands is left out."""
+    rungs = [(role.value, tuple(each for each in [owners.get(role)] if each)) for role in chain]
     rungs.append((ADMINISTRATORS, tuple(administrators)))
     return tuple(
         Rung(step=step, role=role, people=known)

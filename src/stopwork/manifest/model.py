@@ -238,12 +238,21 @@ class Stages(Part, frozen=True):
 
 
 class Response(Part, frozen=True):
-    """In what time a responder acknowledges an incident, by severity."""
+    """In what time a responder acknowledges an incident, by severity, and whom it goes to when nobody does."""
 
     sev0: Annotated[Duration, says("For sev0.")] = field(default_factory=lambda: Duration(minutes=15))
     sev1: Annotated[Duration, says("For sev1.")] = field(default_factory=lambda: Duration(minutes=30))
     sev2: Annotated[Duration, says("For sev2.")] = field(default_factory=lambda: Duration(hours=4))
     sev3: Annotated[Duration, says("For sev3.")] = field(default_factory=lambda: Duration(days=1))
+    chain: Annotated[
+        tuple[Role, ...],
+        says(
+            "The roles that are asked one after the other, each with that time, when nobody has taken it. "
+            "The administrators come last.",
+            ["backup", "executive"],
+            max_length=7,
+        ),
+    ] = (Role.BACKUP, Role.EXECUTIVE)
 
     def within(self, severity: Severity) -> Duration:
         """Answer the time a responder has for this severity."""

@@ -15,6 +15,7 @@ from stopwork.manifest.model import (
     Gate,
     Manifest,
     RemedyRule,
+    Response,
     Ruled,
     SensitiveClass,
     Tool,
@@ -46,6 +47,7 @@ def contradictions(manifest: Manifest, document: Document) -> Iterator[Problem]:
     """Yield what makes the manifest unusable although each part by itself is right."""
     yield from _schedule(manifest, document)
     yield from _approvers(manifest, document)
+    yield from _chain(manifest, document)
     yield from _alert_holds(manifest, document)
     yield from _downstream(manifest, document)
     yield from _credentials(manifest, document)
@@ -81,7 +83,12 @@ def _schedule(manifest: Manifest, document: Document) -> Iterator[Problem]:
     if SCHEDULE in manifest.triggers and not manifest.schedule:
         message = '"schedule" is a trigger, but there is no schedule'
         yield document.problem(("triggers",), message, "schedule with a cron line, or no such trigger")
-    for path, names in ((("triggers",), manifest.triggers), (("data_classes",), manifest.data_classes)):
+    lists: tuple[tuple[Path, tuple[str, ...]], ...] = (
+        (("triggers",), manifest.triggers),
+        (("data_classes",), manifest.data_classes),
+        (("response", "chain"), manifest.response.chain),
+    )
+    for path, names in lists:
         for name, times in Counter(names).items():
             if times > 1:
                 yield document.problem(path, f'"{name}" stands here {times} times', "each name once")
@@ -116,6 +123,13 @@ def _approvers(manifest: Manifest, document: Document) -> Iterator[Problem]:
                 f"less than {gate.expires}, when the question expires",
                 value=str(gate.escalate_after),
             )
+
+
+def _chain(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    """A chain that somebody wrote leads to somebody; of the one that is there from the start an owner may be missing."""
+    if manifest.response.chain != Response().chain:
+        for index, role in enumerate(manifest.response.chain):
+            yield from _owned(manifest, document, ("response", "chain", index), role)
 
 
 def _gates(manifest: Manifest) -> Iterator[tuple[Path, Gate]]:

@@ -13,6 +13,7 @@ from stopwork.kernel.errors import Denied, Unavailable
 from stopwork.kernel.phrases import listed
 from stopwork.ledger.events import IncidentAcknowledged
 from stopwork.ledger.records import Incident, Response, Telling, Workflow
+from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import administrators, require_person
 from stopwork.operations.telling import next_asked
 from stopwork.storage.transaction import Tx
@@ -66,13 +67,13 @@ def taken(tx: Tx, incident: Incident, person: str, *, note: str) -> None:
         )
 
 
-def answering(view: View, incident: str, now: datetime) -> Answering:
+def answering(view: View, manifests: Manifests, incident: str, now: datetime) -> Answering:
     """Answer how an incident is answered, and what became of each notification, oldest first."""
     known, response = view.need(Incident, incident), view.get(Response, incident)
     waits = response is not None and not response.acknowledged_by and not known.status.ended
     return Answering(
         response=response,
         late_from=routing.late_from(response, now) if waits else None,
-        next=next_asked(view, known, response, now) if response is not None and waits else None,
+        next=next_asked(view, manifests, known, response, now) if response is not None and waits else None,
         tellings=tuple(view.find(Telling, incident=incident, order="planned_at", limit=MAX_TELLINGS)),
     )

@@ -40,17 +40,18 @@ MAX_STEP: Final = 100
 
 def plan_due(installation: Installation, *, url: str = "") -> int:
     """Record whom the time has come to tell of what; answer of how many incidents. ``url`` is where people reach the console."""
-    store = installation.store
-    found = store.read(lambda view: [each.id for each, _ in _all_due(view, store.clock.now())])
-    plan = partial(_plan, manifests=installation.manifests, url=url)
+    store, manifests = installation.store, installation.manifests
+    found = store.read(lambda view: _all_due(view, manifests, store.clock.now()))
+    plan = partial(_plan, manifests=manifests, url=url)
     return sum(store.write(partial(plan, name=name), actor=AS_TELLING) for name in found)
 
 
-def way_up(view: View, incident: Incident, now: datetime) -> tuple[Rung, ...]:
+def way_up(view: View, manifests: Manifests, incident: Incident, now: datetime) -> tuple[Rung, ...]:
     """Answer whom the incident goes to when nobody takes it, one after the other."""
     owners = view.need(Workflow, incident.workflow).owners
     admins = administrators(view, now)
-    return routing.ladder(owners, admins, seen_by=_seeing(incident, admins))
+    chain = _times(view, manifests, incident).chain
+    return routing.ladder(chain, owners, admins, seen_by=_seeing(incident, admins))
 
 
 def may_hear(view: View, incident: Incident, person: str, now: datetime) -> bool:
@@ -63,15 +64,15 @@ def _seeing(incident: Incident, admins: tuple[str, ...]) -> tuple[str, ...] | No
     return (*incident.readers, *admins) if incident.private else None
 
 
-def _all_due(view: View, now: datetime) -> list[tuple[Incident, Due]]:
+def _all_due(view: View, manifests: Manifests, now: datetime) -> list[str]:
     return [
-        (each, what)
+        each.id
         for each in view.each(Incident, status=UNENDED, order="opened_at")
-        if (what := _due(view, each, now)) is not None
+        if _due(view, manifests, each, now) is not None
     ]
 
 
-def _due(view: View, incident: Incident, now: datetime) -> Due | None:
+def _due(view: View, manifests: Manifests, incident: Incident, now: datetime) -> Due | None:
     response = view.get(Response, incident.id)
     waiting = response is not None and not response.acknowledged_by
     what = routing.due(
@@ -82,16 +83,18 @@ def _due(view: View, incident: Incident, now: datetime) -> Due | None:
         unheard=response is not None and waiting and _unheard(view, response),
     )
     if what is Due.ESCALATE and response is not None:
-        rung = next_asked(view, incident, response, now)
+        rung = next_asked(view, manifests, incident, response, now)
         if rung is None or (rung.step <= response.step and response.due_at > now):
             return None
     return what
 
 
-def next_asked(view: View, incident: Incident, response: Response, now: datetime) -> Rung | None:
+def next_asked(
+    view: View, manifests: Manifests, incident: Incident, response: Response, now: datetime
+) -> Rung | None:
     """Answer who is asked when those who were told do not take the incident; ``None`` where nobody is."""
     return routing.next_rung(
-        way_up(view, incident, now),
+        way_up(view, manifests, incident, now),
         step=response.step,
         told=response.told,
         again=response.lapsed_at is not None,
@@ -121,7 +124,7 @@ def _unheard(view: View, response: Response) -> bool:
 
 def _plan(tx: Tx, *, manifests: Manifests, name: str, url: str) -> bool:
     incident = tx.need(Incident, name)
-    what, response = _due(tx, incident, tx.now), tx.get(Response, name)
+    what, response = _due(tx, manifests, incident, tx.now), tx.get(Response, name)
     if what is None:
         return False
     if response is None:
@@ -152,7 +155,7 @@ def _begin(tx: Tx, manifests: Manifests, incident: Incident, url: str) -> None:
         )
     )
     others = {person: why for person, why in told.items() if person != taken_by}
-    _tell(tx, incident, TellingStep.OPENED, others, due_at, url)
+    _tell(tx, manifests, incident, TellingStep.OPENED, others, due_at, url)
 
 
 def _raise(tx: Tx, manifests: Manifests, incident: Incident, response: Response, url: str) -> None:
@@ -171,7 +174,7 @@ def _raise(tx: Tx, manifests: Manifests, incident: Incident, response: Response,
     everybody = dict.fromkeys(
         (each for each in response.told if may_hear(tx, incident, each, tx.now)), "you were told of it before"
     )
-    _tell(tx, incident, TellingStep.RAISED, told | everybody, due_at, url)
+    _tell(tx, manifests, incident, TellingStep.RAISED, told | everybody, due_at, url)
 
 
 def _lapse(tx: Tx, manifests: Manifests, incident: Incident, response: Response, url: str) -> None:
@@ -188,7 +191,7 @@ def _lapse(tx: Tx, manifests: Manifests, incident: Incident, response: Response,
     )
     told = _told_of(tx, manifests, incident)
     told.setdefault(response.acknowledged_by, "you had taken it")
-    _tell(tx, incident, TellingStep.LAPSED, told, due_at, url)
+    _tell(tx, manifests, incident, TellingStep.LAPSED, told, due_at, url)
 
 
 def _hand_over(tx: Tx, manifests: Manifests, incident: Incident, url: str) -> None:
@@ -198,11 +201,19 @@ def _hand_over(tx: Tx, manifests: Manifests, incident: Incident, url: str) -> No
             incident=incident.id, workflow=incident.workflow, person=incident.commander, due_at=due_at
         )
     )
-    _tell(tx, incident, TellingStep.HANDED_OVER, {incident.commander: "you command it now"}, due_at, url)
+    _tell(
+        tx,
+        manifests,
+        incident,
+        TellingStep.HANDED_OVER,
+        {incident.commander: "you command it now"},
+        due_at,
+        url,
+    )
 
 
 def _escalate(tx: Tx, manifests: Manifests, incident: Incident, response: Response, url: str) -> None:
-    rung = next_asked(tx, incident, response, tx.now)
+    rung = next_asked(tx, manifests, incident, response, tx.now)
     if rung is None:
         return
     due_at = routing.due_at(_times(tx, manifests, incident), incident.severity, tx.now)
@@ -221,11 +232,17 @@ def _escalate(tx: Tx, manifests: Manifests, incident: Incident, response: Respon
     )
     nobody = "nobody has taken it yet" if again else "nobody before you took it"
     told = dict.fromkeys(rung.people, f"as {rung.role.removesuffix('s')}, because {nobody}")
-    _tell(tx, incident, TellingStep.ESCALATED, told, due_at, url)
+    _tell(tx, manifests, incident, TellingStep.ESCALATED, told, due_at, url)
 
 
 def _tell(
-    tx: Tx, incident: Incident, step: TellingStep, told: Mapping[str, str], due_at: datetime, url: str
+    tx: Tx,
+    manifests: Manifests,
+    incident: Incident,
+    step: TellingStep,
+    told: Mapping[str, str],
+    due_at: datetime,
+    url: str,
 ) -> None:
     response = tx.need(Response, incident.id)
     for person, why in told.items():
@@ -243,7 +260,7 @@ def _tell(
                     person=person,
                     why=why,
                     due_at=due_at,
-                    after=next_asked(tx, incident, response, tx.now),
+                    after=next_asked(tx, manifests, incident, response, tx.now),
                     link=f"{url}/incidents/{incident.id}" if url else "",
                 ),
             )
@@ -255,8 +272,8 @@ def _told_of(tx: Tx, manifests: Manifests, incident: Incident) -> dict[str, str]
     return routing.told_of(gather(tx, manifests, incident.id), seen_by=seen_by)
 
 
-def _times(tx: Tx, manifests: Manifests, incident: Incident) -> Times:
-    return manifests.current(tx, incident.workflow).manifest.response
+def _times(view: View, manifests: Manifests, incident: Incident) -> Times:
+    return manifests.current(view, incident.workflow).manifest.response
 
 
 def _taken_by(tx: Tx, incident: Incident) -> str:

@@ -253,6 +253,8 @@ CONTRADICTIONS = {
         "recovery.wrong_internal_tasks",
         "reassign",
     ),
+    "nobody in the chain": ("downstream:", "response: {chain: [backup, legal]}\ndownstream:", 34, "response.chain[1]", 'nobody is "legal"'),
+    "a chain that comes back": ("downstream:", "response: {chain: [backup, technical, backup]}\ndownstream:", 34, "response.chain", "stands here 2 times"),
     "recovery approver": ("downstream:", "recovery: {approver: legal}\ndownstream:", 34, "recovery.approver", "legal"),
     "schedule that starts nothing": ("[schedule, manual]", "[manual]", 11, "triggers", "may not be started by it"),
     "trigger twice": ("[schedule, manual]", "[schedule, manual, manual]", 11, "triggers", "2 times"),

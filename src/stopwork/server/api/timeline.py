@@ -194,7 +194,11 @@ ENDPOINTS: Final = (
         "/response",
         "get_response",
         "Who was told, who has taken it, who is asked next, and what became of each notification",
-        Read(lambda view, g: acknowledging.answering(view, incident_of(g), g.installation.store.clock.now())),
+        Read(
+            lambda view, g: acknowledging.answering(
+                view, g.installation.manifests, incident_of(g), g.installation.store.clock.now()
+            )
+        ),
         acknowledging.Answering,
     ),
 )

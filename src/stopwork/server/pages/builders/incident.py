@@ -66,7 +66,7 @@ def incident(look: Look, incident_id: str) -> c.IncidentContext:
     return c.IncidentContext(
         frame=look.frame(known.title, "incidents", watch=f"incident:{incident_id}"),
         incident=known,
-        taken=acknowledging.answering(view, incident_id, look.now),
+        taken=acknowledging.answering(view, look.manifests, incident_id, look.now),
         deciding=deciding(look, known),
         workflow=case.workflow,
         phases=phases,
