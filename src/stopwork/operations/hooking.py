@@ -22,6 +22,7 @@ from stopwork.incidents.contain import ENDED
 from stopwork.incidents.offers import HOLD, HookOffer, fitting
 from stopwork.incidents.preserve import UNDER_WAY
 from stopwork.kernel.errors import Conflict, Invalid, NotFound
+from stopwork.kernel.phrases import listed
 from stopwork.ledger.events import HookEnded, HookStarted
 from stopwork.ledger.records import ContainmentItem, ContainmentPlace, Incident, Principal
 from stopwork.ledger.records.containment import standing_of
@@ -81,6 +82,13 @@ def verify(installation: Installation, actor: Principal, *, item: str) -> Contai
         if place.kind is PlaceKind.HOOK and place.name in installation.hooks and not place.running
     ]
     asked = [(place, hook) for place, hook in hooks if hook.probe is not None]
+    running = [place.name for place in known.places if place.running]
+    if running and not asked:
+        raise Conflict(
+            f"{listed(running)} is running for {item}",
+            hint="Wait for its end, and look again.",
+            item=item,
+        )
     if not asked and not any(place.kind is not PlaceKind.HOOK for place in known.places) and not known.scope:
         raise Conflict(
             f"nothing but people can tell whether {item} is safe",
@@ -133,7 +141,9 @@ def _is_lost(
     """Answer whether a hook was begun that nobody runs any more."""
     if place.until is None:
         return False
-    elsewhere = installation.store.shared  # another server may be running it
+    # Another server may be running it, and only its time ends it for sure: a lease would lapse as well where that server does not reach the
+    # database for a while, and what still runs would be run twice.
+    elsewhere = installation.store.shared
     return place.until < now or not (elsewhere or (item.id, place.name) in installation.running_hooks)
 
 
@@ -219,7 +229,7 @@ def _begin(tx: Tx, item: str, hook: Hook, despite: str) -> _Begun:
     if incident.sealed_at is None and not despite.strip():
         raise Conflict(
             f"the evidence of {incident.id} is not sealed, and {name} may destroy some",
-            hint=f"Seal it first: stopwork evidence export {incident.id}. Where harm is going on, say why it "
+            hint=f"Seal it first: stopwork incident seal {incident.id}. Where harm is going on, say why it "
             "cannot wait. A hold never waits.",
             incident=incident.id,
         )

@@ -153,6 +153,8 @@ def test_a_hook_that_ends_nowhere_is_in_doubt_and_its_probe_is_asked_before_it_r
         told.office.write(begin, actor=LEE)  # and here the server ends
         with pytest.raises(Conflict, match="is running"):
             told.run(actor=KIM)
+        with pytest.raises(Conflict, match="revoke is running for"):
+            told.verify()  # nor is it looked at before its end
         told.office.wait(minutes=1)
         assert told.item().state is IN_DOUBT
         kept.active.discard("crm-integration")
@@ -214,8 +216,9 @@ def test_a_try_in_which_it_did_not_run_is_none_of_them(tmp_path: Path, kept: Vau
 
 def test_evidence_comes_first_and_the_exception_has_a_reason(tmp_path: Path, kept: Vault) -> None:
     with scene(tmp_path, {"revoke": revoking(kept)}, sealed=False) as told:
-        with pytest.raises(Conflict, match="is not sealed"):
+        with pytest.raises(Conflict, match="is not sealed") as refused:
             told.run()
+        assert f"stopwork incident seal {told.incident}" in refused.value.hint
         assert kept.asked == []
         assert told.run(despite="it is being used right now").state is DONE
         (begun,) = told.events(HookStarted)
