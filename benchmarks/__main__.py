@@ -108,9 +108,9 @@ def _undo(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
         yield from undo.measure(folder, database)
 
 
-def _flood(folder: Path, _bare: BareDatabase) -> Iterator[Figure]:
+def _flood(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
     with running(folder / "flood") as server:
-        yield from asyncio.run(flood.measure(server))
+        yield from asyncio.run(flood.measure(server, bare))
 
 
 def _detection(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
@@ -118,7 +118,8 @@ def _detection(folder: Path, bare: BareDatabase) -> Iterator[Figure]:
     with running(served) as server:
         asyncio.run(detection.provoke(server))
     yield from detection.measure(served, bare)
-    yield from detection.measure_at_rate(folder / "detection at a rate")
+    yield from detection.measure_at_rate(folder / "detection at a rate", bare)
+    yield from detection.measure_burst(folder / "burst of findings", bare)
 
 
 #: What can be measured by itself, in the order of the table.

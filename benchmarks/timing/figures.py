@@ -21,8 +21,8 @@ class Round(Struct, frozen=True):
 
 
 class Figure(Struct, frozen=True, kw_only=True):
-    """One line of the results. ``aim`` is "≤ 6", "≥ 0.55" or "0", and empty where none is set: it bounds the ratio, and where there is
-    no yardstick, or the aim is "0", what was measured itself.
+    """One line of the results. ``aim`` is "≤ 6", "≥ 0.55" or "0", and empty where none is set: it bounds the ratio. What was measured itself
+    it bounds where there is no yardstick, where it has the unit ("≤ 1000 ms"), and where it is "0".
     """
 
     name: str
@@ -48,9 +48,11 @@ class Figure(Struct, frozen=True, kw_only=True):
         """Whether there is an aim and it was not reached."""
         if not self.aim:
             return False
-        measured = self.ratio if self.yardstick and self.aim != "0" else self.own
-        relation, _, bound = self.aim.rpartition(" ")
-        return measured < float(bound) if relation == "≥" else measured > float(bound)
+        bound = self.aim.removesuffix(f" {self.unit}")
+        of_ratio = self.yardstick and self.aim not in ("0", f"{bound} {self.unit}")
+        measured = self.ratio if of_ratio else self.own
+        relation, _, number = bound.rpartition(" ")
+        return measured < float(number) if relation == "≥" else measured > float(number)
 
     @property
     def noise(self) -> tuple[float, float]:

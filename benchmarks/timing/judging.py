@@ -105,14 +105,9 @@ def measure(_folder: Path, _bare: BareDatabase) -> list[Figure]:
         Figure(
             name="calls judged by all rules, read from the journal",
             unit="/s",
+            yardstick="their entries only read and decoded",
             rounds=paired(judged_per_s, read_per_s),
-            aim="≥ 20000",
-        ),
-        Figure(
-            name="calls judged by all rules",
-            unit="/s",
-            yardstick="their entries only read",
-            rounds=paired(judged_per_s, read_per_s),
+            aim="≥ 20000 /s",
         ),
     ]
 

@@ -30,6 +30,14 @@ def test_an_aim_bounds_the_ratio(own: float, yardstick: float, aim: str, missed:
     assert figure.missed is missed
 
 
+@pytest.mark.parametrize(
+    ("aim", "missed"), [("≤ 9 ms", False), ("≤ 8 ms", True), ("≥ 9 ms", False), ("≤ 8", False)]
+)
+def test_an_aim_with_its_unit_bounds_what_was_measured(aim: str, *, missed: bool) -> None:
+    figure = Figure(name="f", unit="ms", yardstick="y", rounds=(Round(9.0, 3.0),), aim=aim)
+    assert figure.missed is missed
+
+
 def test_without_a_yardstick_an_aim_bounds_what_was_measured() -> None:
     figure = Figure(name="f", unit="s", rounds=(Round(0.4), Round(0.6), Round(0.7)), aim="≤ 0.5")
     assert figure.missed
