@@ -64,7 +64,12 @@ def _named(value: Any) -> Any:
 def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
     if depth and isinstance(value, dict):
         for name in sorted(value):
-            yield from _leaves(value[name], f"{path}.{name}", depth - 1)
+            inner = value[name]
+            # Nearly all arguments are plain values.
+            if isinstance(inner, dict | list):
+                yield from _leaves(inner, f"{path}.{name}", depth - 1)
+            else:
+                yield f"{path}.{name}", inner
     elif depth and isinstance(value, list):
         for place, each in enumerate(value):
             yield from _leaves(each, f"{path}.{place}", depth - 1)

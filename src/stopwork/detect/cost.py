@@ -44,19 +44,14 @@ from stopwork.ledger.words import (
     StepKind,
     Verdict,
 )
-from stopwork.manifest.alerts import RUNTIME, Use
-from stopwork.manifest.model import Budget, CostAlert, Manifest
+from stopwork.manifest.alerts import RUNTIME, UseLimits
+from stopwork.manifest.compiled import CompiledManifest, Limit
+from stopwork.manifest.model import CostAlert, Manifest
 from stopwork.manifest.parts import Unit
 
 MOST_RUNS = 1_024
 MOST_DAYS = 256
 MOST_WORKFLOWS = 1_024
-BY_STEP = (("usd", "run_usd", "day_usd"), ("tokens", "run_tokens", "day_tokens"))
-BY_CALL = (("calls", "run_calls", "day_calls"), ("writes", "run_writes", "day_writes"))
-"""What a step and a call spend, with the limits of a run and of a day."""
-BY_TIME = ()
-"""What has no budget."""
-
 A_READ = Spend(calls=1.0)
 A_WRITE = Spend(calls=1.0, writes=1.0)
 NO_UNITS: dict[str, float] = {}
@@ -98,7 +93,7 @@ class Cost(Detector[State]):
                 retrieved = event.kind is StepKind.RETRIEVAL
                 if not event.tokens and not event.cost_usd and not retrieved:
                     return state, ()
-                if (manifest := _watched(rules, event.workflow)) is None:
+                if (compiled := _watched(rules, event.workflow)) is None:
                     return state, ()
                 more = Spend(
                     usd=event.cost_usd or 0.0,
@@ -106,7 +101,7 @@ class Cost(Detector[State]):
                     unpriced=1 if event.tokens and event.cost_usd is None else 0,
                     units=A_RETRIEVAL if retrieved else NO_UNITS,
                 )
-                return _spent(state, event, more, BY_STEP, entry.at, manifest)
+                return _spent(state, event, more, compiled.limits_of_steps, entry.at, compiled.manifest)
             case CallDecided() as event:
                 if event.verdict is Verdict.ALLOW:
                     return _called(state, event, entry.at, rules)
@@ -125,10 +120,10 @@ class Cost(Detector[State]):
     def tick(self, state: State, now: datetime, rules: Rulebook) -> tuple[State, tuple[Finding, ...]]:
         found: list[Finding] = []
         for run, going in state.going.items() if len(state.going) else ():
-            manifest = _watched(rules, going.workflow)
-            if manifest is None or manifest.alerts.cost.run.runtime is None:
+            compiled = _watched(rules, going.workflow)
+            if compiled is None or compiled.manifest.alerts.cost.run.runtime is None:
                 continue
-            alert, known = manifest.alerts.cost, state.runs.get(run, Spend())
+            alert, known = compiled.manifest.alerts.cost, state.runs.get(run, Spend())
             so_far = known.plus(Spend(units={RUNTIME: (now - going.since).total_seconds()}))
             if breaches := [*_of_use("run", so_far, (RUNTIME,), alert.run, alert)]:
                 state = replace(
@@ -138,22 +133,24 @@ class Cost(Detector[State]):
         return state, tuple(found)
 
 
-def _watched(rules: Rulebook, workflow: str) -> Manifest | None:
+def _watched(rules: Rulebook, workflow: str) -> CompiledManifest | None:
     """Answer the manifest of a workflow whose cost is watched."""
     compiled = rules(workflow)
-    return compiled.manifest if compiled is not None and compiled.manifest.alerts.cost.enabled else None
+    return compiled if compiled is not None and compiled.manifest.alerts.cost.enabled else None
 
 
 def _called(
     state: State, event: CallDecided, at: datetime, rules: Rulebook
 ) -> tuple[State, tuple[Finding, ...]]:
-    if (manifest := _watched(rules, event.workflow)) is None:
+    if (compiled := _watched(rules, event.workflow)) is None:
         return state, ()
     more = A_READ if event.effect is EffectKind.READ else A_WRITE
-    tool = manifest.tools.get(event.tool)
+    tool = compiled.manifest.tools.get(event.tool)
     if tool is not None and tool.unit is not None:
         more = replace(more, units={tool.unit: 1.0})
-    return _spent(state, event, more, BY_CALL, at, manifest)
+    elif not compiled.limits_of_calls:
+        return state, ()
+    return _spent(state, event, more, compiled.limits_of_calls, at, compiled.manifest)
 
 
 def _timed(
@@ -164,11 +161,11 @@ def _timed(
     if going is None:
         return state, ()
     state = replace(state, going=state.going.without(event.run))
-    manifest = _watched(rules, event.workflow)
-    if manifest is None or event.status is RunStatus.ABANDONED:
+    compiled = _watched(rules, event.workflow)
+    if compiled is None or event.status is RunStatus.ABANDONED:
         return state, ()
     took = Spend(units={RUNTIME: max(0.0, (at - going.since).total_seconds())})
-    return _spent(state, event, took, BY_TIME, at, manifest)
+    return _spent(state, event, took, (), at, compiled.manifest)
 
 
 def _keep(state: State, event: RunFinished) -> State:
@@ -208,24 +205,22 @@ def _spent(
     state: State,
     event: StepRecorded | CallDecided | RunFinished,
     more: Spend,
-    budgeted: Sequence[tuple[str, str, str]],
+    limits: Sequence[Limit],
     at: datetime,
     manifest: Manifest,
 ) -> tuple[State, tuple[Finding, ...]]:
-    alert, budget = manifest.alerts.cost, manifest.budget
-    near = alert.of_budget
+    alert = manifest.alerts.cost
     known = state.runs.get(event.run)
     of_run = more if known is None else known.plus(more)
     breaches: list[Breach] = []
     by_day = False
-    for unit, for_run, for_day in budgeted:
-        if getattr(budget, for_day) is not None:
+    for unit, limit, of_a_day in limits:
+        if of_a_day is not None:
             by_day = True
-        limit = getattr(budget, for_run)
-        if limit is not None and getattr(of_run, unit) >= near * limit:
+        if limit is not None and getattr(of_run, unit) >= alert.of_budget * limit:
             breaches += _of_limit("run", unit, of_run, limit, alert, "budget")
     much: Sequence[str] = ()
-    if budgeted is BY_STEP and (of_run.usd > NOTICEABLE_USD or of_run.tokens > NOTICEABLE_TOKENS):
+    if (more.usd or more.tokens) and (of_run.usd > NOTICEABLE_USD or of_run.tokens > NOTICEABLE_TOKENS):
         much = [unit for unit in PAID if of_run.of(unit) > NOTICEABLE[unit]]
     if more.units:
         breaches += _of_use("run", of_run, more.units, alert.run, alert)
@@ -239,7 +234,7 @@ def _spent(
     runs, days = state.runs.put(event.run, of_run, at_most=MOST_RUNS), state.days
     if by_day:
         day = f"{event.workflow}/{at.toordinal()}"
-        days, of_its_day = _of_day(days, day, more, budgeted, budget, alert)
+        days, of_its_day = _of_day(days, day, more, limits, alert)
         breaches += of_its_day
     state = replace(state, runs=runs, days=days)
     return state, _findings(breaches, event.workflow, event.run, at, alert, of_run) if breaches else ()
@@ -253,16 +248,14 @@ def _of_day(
     days: Table[Spend],
     day: str,
     more: Spend,
-    budgeted: Sequence[tuple[str, str, str]],
-    budget: Budget,
+    limits: Sequence[Limit],
     alert: CostAlert,
 ) -> tuple[Table[Spend], list[Breach]]:
     """Count what was spent to its day, where anything of it has a limit."""
     known = days.get(day)
     spend = more if known is None else known.plus(more)
     breaches: list[Breach] = []
-    for unit, _, for_day in budgeted:
-        limit = getattr(budget, for_day)
+    for unit, _, limit in limits:
         if limit is not None and getattr(spend, unit) >= alert.of_budget * limit:
             breaches += _of_limit("day", unit, spend, limit, alert, "budget")
     if more.units:
@@ -272,7 +265,9 @@ def _of_day(
     return days.put(day, spend, at_most=MOST_DAYS), breaches
 
 
-def _of_use(period: str, spend: Spend, units: Iterable[str], use: Use, alert: CostAlert) -> Iterator[Breach]:
+def _of_use(
+    period: str, spend: Spend, units: Iterable[str], use: UseLimits, alert: CostAlert
+) -> Iterator[Breach]:
     """Yield the limits of the alert that are neared or reached."""
     for unit in units:
         limit = use.most(unit)

@@ -123,7 +123,7 @@ RUNTIME: Final = "runtime_s"
 """The time that runs take, among what they use."""
 
 
-class Use(Part, frozen=True):
+class UseLimits(Part, frozen=True):
     """How much use raises the alert; what is left out is compared with what is usual alone."""
 
     retrieval: Annotated[Count | None, says("Retrievals: steps of that kind, and calls counted so.")] = None
@@ -150,9 +150,9 @@ class CostAlert(Alert, frozen=True):
         float, says("How many times the usual cost of a run raises the alert.", gt=1, le=1000)
     ] = 3.0
     run: Annotated[
-        Use, says("The use of one run that raises the alert. Unlike a budget it denies no call.")
-    ] = field(default_factory=Use)
-    day: Annotated[Use, says("The same of a day of runs.")] = field(default_factory=Use)
+        UseLimits, says("The use of one run that raises the alert. Unlike a budget it denies no call.")
+    ] = field(default_factory=UseLimits)
+    day: Annotated[UseLimits, says("The same of a day of runs.")] = field(default_factory=UseLimits)
     hold: Annotated[AutoHold, says(_HELD)] = AutoHold.WORKFLOW
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import UNSET, UnsetType
 
@@ -18,7 +18,7 @@ from stopwork.ledger.records import ObjectRef, Run
 from stopwork.ledger.words import EffectKind
 from stopwork.manifest.args import ArgsSchema, Misfitting
 from stopwork.manifest.expressions import Expression, ExpressionError, compile_expression
-from stopwork.manifest.model import Gate, Manifest, RemedyRule, Ruled, Tool
+from stopwork.manifest.model import Budget, Gate, Manifest, RemedyRule, Ruled, Tool
 from stopwork.manifest.problems import one_of, shown
 from stopwork.manifest.restricted import Restricted
 from stopwork.manifest.uses import Use
@@ -91,6 +91,19 @@ class Prepared:
         return {name: value.evaluate(known) for name, value in self._values.items()}
 
 
+class Limit(NamedTuple):
+    """What a run and a day may spend of one unit."""
+
+    unit: str
+    run: float | None
+    day: float | None
+
+
+def _limits(budget: Budget, *units: str) -> tuple[Limit, ...]:
+    every = (Limit(unit, getattr(budget, f"run_{unit}"), getattr(budget, f"day_{unit}")) for unit in units)
+    return tuple(each for each in every if (each.run, each.day) != (None, None))
+
+
 class CompiledManifest:
     """What the guard asks of a manifest. Immutable, and safe to use from several threads."""
 
@@ -100,6 +113,8 @@ class CompiledManifest:
         self._remedies = [Prepared(rule) for rule in manifest.recovery.remedies]
         patterns = manifest.alerts.sensitive_data.patterns
         self.restricted = Restricted(patterns) if patterns else None
+        self.limits_of_steps = _limits(manifest.budget, "usd", "tokens")
+        self.limits_of_calls = _limits(manifest.budget, "calls", "writes")
         self._alert_key = tuple(
             compile_expression(part, Use.KEY) for part in manifest.alerts.duplicate_action.key
         )
