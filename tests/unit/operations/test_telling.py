@@ -55,6 +55,15 @@ def acknowledge(office: Office, incident: str, who: Principal = LEE) -> Response
     return office.write(partial(acknowledging.acknowledge, incident=incident), actor=who)
 
 
+def answering(trouble: Trouble) -> acknowledging.Answering:
+    office = trouble.office
+    return office.read(
+        lambda view: acknowledging.answering(
+            view, office.inst.manifests, trouble.incident, office.clock.now()
+        )
+    )
+
+
 def graver(office: Office, incident: str, severity: Severity = Severity.SEV1) -> None:
     office.write(
         partial(
@@ -159,9 +168,22 @@ def test_it_goes_up_the_chain_step_by_step_and_ends_there(trouble: Trouble) -> N
         [],
         [],
     ]
-    found = office.read(lambda view: acknowledging.answering(view, trouble.incident, office.clock.now()))
+    found = answering(trouble)
     assert found.late_from is not None
     assert found.next is None
+
+
+def test_the_manifest_says_who_comes_after_whom(tmp_path: Path) -> None:
+    text = WITH_BOSS + "response: {sev2: 1h, chain: [executive, security]}\n"
+    with Office(tmp_path, manifest=text) as office:
+        trouble = Trouble(office)
+        before = tellings(office, trouble.incident)
+        found = answering(trouble).next
+        assert found is not None
+        assert (found.role, found.people) == ("executive", (BOSS,))
+        for _ in range(4):
+            office.wait(hours=1)
+        assert news(office, trouble.incident, before) == [("boss", "escalated"), ("sec", "escalated")]
 
 
 def test_the_end_of_the_chain_is_asked_again_until_a_grave_incident_is_taken(trouble: Trouble) -> None:
@@ -278,7 +300,7 @@ def test_with_nobody_to_pass_it_to_it_stays_overdue_and_says_so(tmp_path: Path) 
         office.wait(days=1)
         office.wait(days=1)
         assert news(office, trouble.incident, before) == []
-        found = office.read(lambda v: acknowledging.answering(v, trouble.incident, office.clock.now()))
+        found = answering(trouble)
         assert found.late_from is not None
         assert found.next is None
 
