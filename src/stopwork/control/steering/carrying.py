@@ -31,7 +31,7 @@ def carrying_out(subject: Subject, foreign: Sequence[Foreign], task: Text | None
         if not secrets or (task is not None and find(parts.netloc, task) is not None):
             continue
         if seen is None:
-            seen = [(read, item) for read in foreign for item in items(read)]
+            seen = [(read, item) for read, every in items(foreign) for item in every]
         # What is only followed as it stands carries nothing that its writer did not know.
         leaked = None if _is_given(link, seen) else _leaked(secrets, seen)
         if leaked is None:

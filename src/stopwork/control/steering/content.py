@@ -7,16 +7,20 @@ many items, each with its own names, so that what one of them says is not laid t
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from stopwork.control.steering.spelling import Disguise, Text, plain, spelled
+from stopwork.control.steering.spelling import MAX_TEXT_CHARS, Disguise, Text, plain, spelled
 from stopwork.ledger.records import Record
 
 MAX_ITEMS: Final = 500
 MAX_LEAVES: Final = 5_000
 MAX_DEPTH: Final = 12
+#: So much of all texts together is looked at, for permits wait meanwhile.
+MAX_LETTERS: Final = 500_000
+#: Pieces of a long text have so much in common.
+OVERLAP_CHARS: Final = 1_000
 #: A value of more words, or letters, than this is a text.
 MAX_DATA_WORDS: Final = 3
 MAX_DATA_CHARS: Final = 80
@@ -46,29 +50,67 @@ class Item(NamedTuple):
     data: frozenset[str]
 
 
-def items(foreign: Foreign) -> Iterator[Item]:
-    """Yield the items of what was read, at most :data:`MAX_ITEMS`. What one alone was asked for by is a name of it, too."""
+class _Told(NamedTuple):
+    """One thing of several before its texts are looked at; ``values`` are single, and may be texts in another spelling."""
+
+    id: str | None
+    names: tuple[str, ...]
+    texts: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+def items(every: Sequence[Foreign]) -> list[tuple[Foreign, tuple[Item, ...]]]:
+    """Answer what was read, each with its items, at most :data:`MAX_ITEMS`.
+
+    Of their texts :data:`MAX_LETTERS` are looked at in all: where there are more, the longest only so far that it is no more.
+    """
+    told = [(foreign, tuple(_told(foreign))) for foreign in every]
+    most = _share([len(text) for _, each in told for one in each for text in one.texts])
+    return [(foreign, tuple(_item(one, most) for one in each)) for foreign, each in told]
+
+
+def _told(foreign: Foreign) -> Iterator[_Told]:
+    """Yield the things that were read together. What one alone was asked for by is a name of it, too."""
     parts = list(islice(_parts(_opened(foreign.content), 0), MAX_ITEMS))
     asked_by = [value for value in leaves(foreign.given) if isinstance(value, str)] if len(parts) == 1 else []
     for part in parts:
         values = list(leaves(part))
-        texts = [value for value in values if is_text(value)]
-        data = [str(value) for value in values if not is_text(value) and not isinstance(value, bool)]
-        yield Item(
+        data = tuple(str(value) for value in values if not is_text(value) and not isinstance(value, bool))
+        yield _Told(
             id=_id_of(part) or next(iter(asked_by), None),
-            names=tuple(
-                dict.fromkeys(
-                    plain(name)
-                    for name in (*asked_by, *data)
-                    if MIN_NAME_CHARS <= len(name) <= MAX_NAME_CHARS
-                )
-            ),
-            texts=(
-                *(each for text in texts for each in spelled(text)),
-                *(each for value in data if _may_hide(value) for each in spelled(value)[1:]),
-            ),
-            data=frozenset(plain(value) for value in data),
+            names=(*asked_by, *data),
+            texts=tuple(value for value in values if is_text(value)),
+            values=data,
         )
+
+
+def _item(told: _Told, most: int) -> Item:
+    fitting = (name for name in told.names if MIN_NAME_CHARS <= len(name) <= MAX_NAME_CHARS)
+    return Item(
+        id=told.id,
+        names=tuple(dict.fromkeys(plain(name) for name in fitting)),
+        texts=(
+            *(each for text in told.texts for piece in _pieces(text[:most]) for each in spelled(piece)),
+            *(each for value in told.values if _may_hide(value) for each in spelled(value)[1:]),
+        ),
+        data=frozenset(plain(value) for value in told.values),
+    )
+
+
+def _share(lengths: Sequence[int]) -> int:
+    """Answer how much of each text is looked at, so that it comes to :data:`MAX_LETTERS` at most."""
+    left = MAX_LETTERS
+    for longer, length in zip(range(len(lengths), 0, -1), sorted(lengths), strict=True):
+        if length > left // longer:
+            return left // longer
+        left -= length
+    return MAX_LETTERS
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield a text in pieces that can be looked at one by one: what stands together stands together in one of them."""
+    for start in range(0, max(1, len(text) - OVERLAP_CHARS), MAX_TEXT_CHARS - OVERLAP_CHARS):
+        yield text[start : start + MAX_TEXT_CHARS]
 
 
 def name_of(item: Item, *, but_for: Collection[str] = ()) -> str | None:

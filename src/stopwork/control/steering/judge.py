@@ -10,12 +10,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
 from stopwork.control.steering.carrying import carrying_out
-from stopwork.control.steering.content import Foreign, Item, hidden, is_text, items, leaves, name_of
+from stopwork.control.steering.content import (
+    MAX_LETTERS,
+    Foreign,
+    Item,
+    hidden,
+    is_text,
+    items,
+    leaves,
+    name_of,
+)
 from stopwork.control.steering.deeds import (
     Deed,
     Order,
@@ -28,7 +38,7 @@ from stopwork.control.steering.deeds import (
 )
 from stopwork.control.steering.kinds import is_alone, is_asked_for
 from stopwork.control.steering.languages import is_readable
-from stopwork.control.steering.spelling import Disguise, Place, Text, find, plain, spelled
+from stopwork.control.steering.spelling import MAX_TEXT_CHARS, Disguise, Place, Text, find, plain, spelled
 from stopwork.control.steering.subject import Errand, Subject, Value, place_of, values
 from stopwork.control.steering.weighing import score, suspicion
 from stopwork.ledger.records import Suspicion, thing_of
@@ -98,7 +108,11 @@ def judge(
     if subject.effect is EffectKind.READ:
         found = list(carrying_out(subject, foreign[-MAX_FOREIGN:], wanted.task))
     else:
-        found = [each for read in foreign[-MAX_FOREIGN:] for each in _following(read, wanted, steered)]
+        found = [
+            each
+            for read, every in items(foreign[-MAX_FOREIGN:])
+            for each in _following(read, every, wanted, steered)
+        ]
     worst = None
     for each in sorted(found, key=lambda one: -one.score):
         if worst is not None and worst.score >= each.score:
@@ -143,9 +157,11 @@ def _wanted(subject: Subject, errand: Errand) -> _Wanted:
     )
 
 
-def _following(read: Foreign, wanted: _Wanted, steered: Collection[str]) -> Iterator[Suspicion]:
+def _following(
+    read: Foreign, every: Iterable[Item], wanted: _Wanted, steered: Collection[str]
+) -> Iterator[Suspicion]:
     """Yield what speaks for the call following one of the items that were read."""
-    for item in items(read):
+    for item in every:
         relieved = (
             (wanted.asked or wanted.delegated) and wanted.task is not None and _is_named(item, wanted.task)
         )
@@ -257,11 +273,18 @@ def _is_named(item: Item, task: Text) -> bool:
 
 
 def _is_vouched_for(value: str, known: Iterable[Any]) -> bool:
-    wanted = plain(value)
-    return any(
-        wanted == plain(leaf)
-        or (is_text(leaf) and find(value, spelled(leaf)[0], whole_word=True) is not None)
-        for content in known
-        for leaf in leaves(content)
-        if isinstance(leaf, str)
-    )
+    """Answer whether the value stands in what is known, of whose texts :data:`MAX_LETTERS` are looked at; the rest vouches for nothing."""
+    wanted, left = plain(value), MAX_LETTERS
+    for leaf in chain.from_iterable(map(leaves, known)):
+        if not isinstance(leaf, str):
+            continue
+        if not is_text(leaf):
+            if wanted == plain(leaf):
+                return True
+            continue
+        left -= min(len(leaf), MAX_TEXT_CHARS)
+        if left < 0:
+            return False
+        if find(value, spelled(leaf)[0], whole_word=True) is not None:
+            return True
+    return False

@@ -17,7 +17,8 @@ def value(text: str, field: str = "to") -> Value:
 
 
 def item(text: str) -> Item:
-    [found] = items(Foreign(record="call_1", source="inbox", given={}, content={"id": "17", "text": text}))
+    read = Foreign(record="call_1", source="inbox", given={}, content={"id": "17", "text": text})
+    [(_, [found])] = items([read])
     return found
 
 
