@@ -51,7 +51,10 @@ MAX_FACT_CHARS: Final = 2_000
 MAX_KEY: Final = 64
 #: The facts by which a signal that waits to be assigned is still as grave as it was said to be, and over if it was said to be.
 _AT_LEAST: Final = "severity_at_least"
-_OVER: Final = "over"
+_OVER: Final = "said_to_be_over"
+_DETECTED_BY: Final = "detected_by"
+#: What of the facts is acted upon later, and so is nobody's to say in their own words.
+_OURS: Final = frozenset({_AT_LEAST, _OVER, _DETECTED_BY})
 W = TypeVar("W", bound=StrEnum)
 
 #: What a report is taken for where it does not say; its facts tell that it did not. What is said to be about security need not be an injection.
@@ -158,7 +161,7 @@ def assign(
         facts=known.facts,
         severity=_one_of(Severity, known.facts.get(_AT_LEAST)),
         title=_title(known.kind, known.summary),
-        noticed_by=_one_of(DetectedBy, known.facts.get("detected_by")),
+        noticed_by=_one_of(DetectedBy, known.facts.get(_DETECTED_BY)),
         alarming=_OVER not in known.facts,
     )
     tx.record(SignalAssigned(signal=signal, workflow=workflow, type=finding.type, key=cause_key(finding)))
@@ -297,6 +300,7 @@ class _Desk:
 
 
 def _finding(tx: Tx, said: Report) -> Finding:
+    said = _findable(said)
     asked = said.workflow.strip()
     if tx.actor.kind is PrincipalKind.AGENT and asked not in ("", tx.actor.id):
         raise Denied(
@@ -318,9 +322,10 @@ def _finding(tx: Tx, said: Report) -> Finding:
     told = in_utc(said.occurred_at) if said.occurred_at else tx.now
     noticed_by = said.noticed_by or _by_owner(tx, known)
     whole = {"seen": said.summary} if len(said.summary) > MAX_SUMMARY else {}
-    facts = bounded(whole | said.facts) | {"source": said.source, "reported_by": str(tx.actor)}
+    told_us = {name: value for name, value in said.facts.items() if name not in _OURS}
+    facts = bounded(whole | told_us) | {"source": said.source, "reported_by": str(tx.actor)}
     if noticed_by:
-        facts["detected_by"] = noticed_by.value
+        facts[_DETECTED_BY] = noticed_by.value
     if told > tx.now:
         facts["said_to_occur_at"] = told.isoformat()
     if asked and known is None:
@@ -329,7 +334,7 @@ def _finding(tx: Tx, said: Report) -> Finding:
     if severity:
         facts[_AT_LEAST] = severity.value
     if not said.alarming:
-        facts[_OVER] = "yes, as it is said"
+        facts[_OVER] = "yes"
     taken_for = said.type or USUAL_TYPE[said.kind]
     if said.type is None:
         facts["incident_type"] = f"not said; taken for {taken_for} until somebody says"
@@ -350,6 +355,15 @@ def _finding(tx: Tx, said: Report) -> Finding:
         noticed_by=noticed_by,
         alarming=said.alarming,
         verified=said.verified,
+    )
+
+
+def _findable(said: Report) -> Report:
+    """Answer a report with nothing in what it is looked up by that PostgreSQL keeps in no text: else one of many loses all of its delivery."""
+    names = ("source", "workflow", "run", "key")
+    odd = {name: text for name in names if "\0" in (text := getattr(said, name) or "")}
+    return (
+        replace(said, **{name: text.replace("\0", "\ufffd") for name, text in odd.items()}) if odd else said
     )
 
 

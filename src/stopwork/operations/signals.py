@@ -25,6 +25,7 @@ from stopwork.ledger.events import (
     UpdateScheduled,
 )
 from stopwork.ledger.records import Principal
+from stopwork.ledger.records.incidents import searched
 from stopwork.ledger.words import (
     UNENDED,
     EffectKind,
@@ -66,7 +67,7 @@ class Raised(Struct, frozen=True, kw_only=True):
 
 def look_up(view: View, *, text: str = "", limit: int, **conditions: Any) -> list[r.Signal]:
     """Answer a page of the signals that meet every condition, newest first; every word of ``text`` stands in what they say."""
-    words = tuple(text[:MAX_ASKED].casefold().split())
+    words = tuple(searched(text[:MAX_ASKED]))
     asked = conditions | ({"words_has": words} if words else {})
     return view.find(r.Signal, order="-raised_at", limit=limit, **asked)
 

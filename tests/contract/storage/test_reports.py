@@ -41,3 +41,19 @@ def test_what_repeats_is_counted_with_the_signal_that_it_repeats(location: str) 
         assert (
             sum(each.repeats for each in store.read(lambda view: list(view.each(Signal)))) == 450 - KEPT_ALONE
         )
+
+
+def test_a_report_with_what_no_database_keeps_in_a_text_is_taken(location: str) -> None:
+    odd = Report(
+        source="to\0ol",
+        kind=SignalKind.ALERT,
+        summary="od\0d",
+        workflow="no\0body",
+        run="ru\0n",
+        key="ke\0y",
+        delivery="de\0livery",
+        facts={"fa\0ct": "va\0lue"},
+    )
+    with Store.open(location) as store:
+        [received] = store.write(lambda tx: reporting.report_all(tx, Manifests(), [odd]))
+        assert store.read(lambda view: view.need(Signal, received.signal)).facts["said_workflow"]

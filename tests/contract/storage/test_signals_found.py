@@ -137,6 +137,13 @@ def test_what_becomes_of_a_signal_is_found_from_then_on(location: str) -> None:
         assert (found(store, state="unplaced"), found(store, state="logged")) == ([], ["sig_1"])
 
 
+def test_what_no_database_keeps_in_a_text_is_in_nobodys_way(location: str) -> None:
+    with Store.open(location) as store:
+        store.write(lambda tx: tx.record(raised("sig_1", "odd\0ly", facts={"\0": "\0wrong"})))
+        assert found(store, text="odd\0wrong") == ["sig_1"]
+        assert store.read(lambda view: view.need(Signal, "sig_1")).summary == "odd\0ly"
+
+
 def test_so_much_of_what_a_signal_says_is_searched(location: str) -> None:
     with Store.open(location) as store:
         store.write(lambda tx: tx.record(raised("sig_1", "odd", facts={"seen": f"{'x' * MAX_WORDS} last"})))

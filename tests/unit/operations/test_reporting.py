@@ -137,6 +137,13 @@ def test_what_waited_to_be_assigned_is_as_grave_as_it_was_said_to_be(
     assert [each.severity for each in incidents(office)] == ([severity] if severity else [])
 
 
+def test_no_sender_says_in_its_facts_what_is_acted_upon_later(office: Office) -> None:
+    forged = {"severity_at_least": "sev0", "said_to_be_over": "yes", "detected_by": "owner"}
+    tell(office, said(severity=None, facts=forged, workflow="renewal"))
+    [waiting] = signals(office)
+    assert not forged.keys() & waiting.facts.keys()
+
+
 def test_the_same_delivered_again_changes_nothing_for_a_week(office: Office) -> None:
     [first] = tell(office, said(delivery="abc"))
     before = office.store.last_seq

@@ -76,7 +76,12 @@ class Signal(Record):
     def words(self) -> str:
         """What is searched where signals are looked up by text: all that it says, in small letters."""
         said = (self.id, self.detector, self.run or "", self.call or "", self.summary, *_texts(self.facts))
-        return " ".join(" ".join(said).split())[:MAX_WORDS].casefold()
+        return " ".join(searched(" ".join(said)))[:MAX_WORDS]
+
+
+def searched(text: str) -> list[str]:
+    """Answer the words of a text as they are searched: in small letters, and without what no database keeps in a text."""
+    return text.replace("\0", " ").casefold().split()
 
 
 def _texts(said: Any) -> Iterator[str]:
