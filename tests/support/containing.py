@@ -36,7 +36,13 @@ class Scene:
     """An incident in which a token may be misused, on a server with these hooks."""
 
     def __init__(
-        self, folder: Path, hooks: dict[str, Any], *, sealed: bool = True, database: str | None = None
+        self,
+        folder: Path,
+        hooks: dict[str, Any],
+        *,
+        sealed: bool = True,
+        practice: bool = False,
+        database: str | None = None,
     ) -> None:
         made = load_hooks(hooks, env={"VAULT_KEY": KEY}, folder=folder)
         self.office = Office(
@@ -48,7 +54,12 @@ class Scene:
         office.do(run, "crm.update_account", account_id="acme", renewal="2025-01-01")
         self.incident = office.write(
             lambda tx: incidents.open_by_hand(
-                tx, office.inst.manifests, workflow=WORKFLOW, type=IncidentType.TOOL_MISUSE, runs=(run,)
+                tx,
+                office.inst.manifests,
+                workflow=WORKFLOW,
+                type=IncidentType.TOOL_MISUSE,
+                runs=(run,),
+                practice=practice,
             ),
             actor=LEE,
         ).id

@@ -54,8 +54,8 @@ def run(
 ) -> ContainmentItem:
     """Make an item safe by this hook, or by every one that serves it and has not: then ask what shows whether it is.
 
-    ``despite`` is why that cannot wait for the evidence. ``Conflict`` where nothing on this server makes it safe, where it runs already, and
-    where a person has to look first.
+    ``despite`` is why that cannot wait for the evidence. ``Conflict`` where nothing on this server makes it safe, where it runs already,
+    where a person has to look first, and of a hook in a drill.
     """
     refuse_agent(actor, "run a hook")
     store = installation.store
@@ -82,14 +82,13 @@ def verify(installation: Installation, actor: Principal, *, item: str) -> Contai
         if place.kind is PlaceKind.HOOK and place.name in installation.hooks and not place.running
     ]
     asked = [(place, hook) for place, hook in hooks if hook.probe is not None]
-    running = [place.name for place in known.places if place.running]
-    if running and not asked:
-        raise Conflict(
-            f"{listed(running)} is running for {item}",
-            hint="Wait for its end, and look again.",
-            item=item,
-        )
     if not asked and not any(place.kind is not PlaceKind.HOOK for place in known.places) and not known.scope:
+        if running := [place.name for place in known.places if place.running]:
+            raise Conflict(
+                f"{listed(running)} is running for {item}",
+                hint="Wait for its end, and look again.",
+                item=item,
+            )
         raise Conflict(
             f"nothing but people can tell whether {item} is safe",
             hint="Look, and record what you saw: done, not_applicable or failed.",
@@ -214,6 +213,12 @@ def _begin(tx: Tx, item: str, hook: Hook, despite: str) -> _Begun:
     require_person(tx, "run a hook")
     known, incident = open_item(tx, item)
     name = hook.offer.name
+    if incident.practice:
+        raise Conflict(
+            f"{incident.id} is for practice, and what {name} does would be real",
+            hint="Record the item as not_applicable, and say what you would have run.",
+            incident=incident.id,
+        )
     place = known.place(PlaceKind.HOOK, name) or hook.offer.place()
     if place.until is not None and place.until >= tx.now:
         raise Conflict(

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from stopwork.incidents.contain import ENDED
 from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound
 from stopwork.ledger.events import HookEnded, HookStarted
 from stopwork.ledger.records import Incident, Principal
@@ -364,6 +365,16 @@ def test_an_item_is_given_only_to_somebody_whom_the_server_knows_and_who_sees_th
         )
         with pytest.raises(Invalid, match="knows no"):
             office.write(partial(assign, to=nobody.id), actor=LEE)
+
+
+def test_in_a_drill_nothing_is_revoked(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {"revoke": revoking(kept)}, practice=True) as told:
+        with pytest.raises(Conflict, match="is for practice"):
+            told.run()
+        with pytest.raises(Conflict, match="is for practice"):
+            told.run(despite="to see what happens")
+        assert kept.asked == []
+        assert told.record(ContainmentState.NOT_APPLICABLE, "I would have run revoke.").state in ENDED
 
 
 def test_the_incident_is_contained_when_the_last_item_is(tmp_path: Path, kept: Vault) -> None:

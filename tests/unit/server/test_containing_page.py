@@ -103,7 +103,7 @@ class Checklist:
         return self.browser.page("/")
 
 
-def checklist(opened: House) -> Checklist:
+def checklist(opened: House, *, practice: bool = False) -> Checklist:
     """Answer the checklist of an incident in which the agent has written and sent, as lee sees it."""
     office = opened.office
     run = office.begin()
@@ -112,7 +112,12 @@ def checklist(opened: House) -> Checklist:
     office.write(lambda tx: runs.finish(tx, run=run, status=RunStatus.SUCCEEDED))
     incident = office.write(
         lambda tx: incidents.open_by_hand(
-            tx, office.inst.manifests, workflow=WORKFLOW, type=IncidentType.TOOL_MISUSE, runs=(run,)
+            tx,
+            office.inst.manifests,
+            workflow=WORKFLOW,
+            type=IncidentType.TOOL_MISUSE,
+            runs=(run,),
+            practice=practice,
         ),
         actor=LEE,
     ).id
@@ -177,6 +182,13 @@ def test_only_what_can_be_done_is_offered(opened: House) -> None:
     assert lee.buttons(NOTIFICATIONS) == ending  # it may have taken hold
     assert lee.press("Failed", NOTIFICATIONS, verified_how="It still sends.") == "Recorded in your name."
     assert lee.buttons(NOTIFICATIONS) == ["Try dies again", *ending]
+
+
+def test_a_drill_offers_holds_and_no_hooks(opened: House) -> None:
+    lee = checklist(opened, practice=True)
+    lee.press("Make the checklist")
+    assert not any(each.startswith("Run") for each in lee.buttons(TOKEN))
+    assert lee.buttons(TOOL)[:2] == ["Hold it", "Run drafts-only"]
 
 
 def test_a_form_that_was_changed_by_hand_does_nothing(opened: House) -> None:

@@ -247,7 +247,8 @@ class IncidentContext(Context):
             if (
                 not (held and held.state is w.ContainmentState.DONE)
                 if each.kind is w.HookKind.HOLD
-                else not (
+                else not self.incident.practice
+                and not (
                     (place := item.place(w.PlaceKind.HOOK, each.name))
                     and (
                         place.running
