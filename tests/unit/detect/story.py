@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from stopwork.detect.detector import Detector, Finding
 from stopwork.detect.rulebook import Rulebook
+from stopwork.detect.table import from_builtin, to_builtin
 from stopwork.kernel.canonical import digest_of
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
@@ -20,6 +23,8 @@ from stopwork.manifest.model import Manifest
 START = datetime(2026, 3, 2, 13, 0, tzinfo=UTC)
 AGENT = r.Principal(kind=w.PrincipalKind.AGENT, id="weekly-renewal-risk")
 WORKFLOW = "weekly-renewal-risk"
+
+S = TypeVar("S")
 
 
 def rules_of(manifest: Manifest) -> Rulebook:
@@ -221,6 +226,11 @@ class Story:
             e.HoldSet(hold=hold, scope=scope, mode=w.HoldMode.BLOCK, reason="", epoch=2, workflow=workflow)
         )
 
+    def told_twice(self) -> Story:
+        """Have every entry come once more, in the same order."""
+        self.entries += self.entries
+        return self
+
     def lifted(self, hold: str) -> Story:
         scope = r.Scope(kind=w.ScopeKind.EVERYTHING)
         return self.write(e.HoldLifted(hold=hold, scope=scope, reason="", epoch=3))
@@ -231,14 +241,24 @@ def signs(found: list[Finding]) -> list[str]:
     return [f"{finding.call or finding.key}{'' if finding.alarming else '?'}" for finding in found]
 
 
-def findings(detector: Detector[Any], story: Story, rules: Rulebook) -> list[Finding]:
-    """Answer what a detector finds in a story from its beginning."""
+def findings(
+    detector: Detector[Any], story: Story, rules: Rulebook, *, restored: bool = False
+) -> list[Finding]:
+    """Answer what a detector finds in a story from its beginning; its state may be stored and restored after every entry."""
     state = detector.start()
     found: list[Finding] = []
     for entry in story.entries:
         state, new = detector.step(state, entry, rules)
         found += new
+        if restored:
+            state = stored_and_restored(state)
     return found
+
+
+def stored_and_restored(state: S) -> S:
+    """Answer a detector's state as it is after a restart."""
+    stored = msgspec.json.encode(state, enc_hook=to_builtin)
+    return msgspec.json.decode(stored, type=type(state), dec_hook=from_builtin)
 
 
 def finding_of(detector: Detector[Any], story: Story, rules: Rulebook) -> Finding:

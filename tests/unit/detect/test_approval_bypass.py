@@ -10,16 +10,15 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from stopwork.detect.approval_bypass import ApprovalBypass, State
+from stopwork.detect.approval_bypass import ApprovalBypass
 from stopwork.detect.detector import Finding
 from stopwork.detect.rulebook import Rulebook
-from stopwork.detect.table import from_builtin, to_builtin
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.ledger.words import IncidentType, Operation, ScopeKind, Severity, SignalKind, Verdict
 from tests.unit.detect.manifests import TOOLS, manifest
-from tests.unit.detect.story import WORKFLOW, Story, rules_of, signs
+from tests.unit.detect.story import WORKFLOW, Story, rules_of, signs, stored_and_restored
 
 DETECTOR = ApprovalBypass()
 RULES = rules_of(manifest(tools=TOOLS))
@@ -145,8 +144,7 @@ def found_in(
         state, late = DETECTOR.tick(state, entry.at, rules)
         found += late
         if restored:
-            stored = msgspec.json.encode(state, enc_hook=to_builtin)
-            state = msgspec.json.decode(stored, type=State, dec_hook=from_builtin)
+            state = stored_and_restored(state)
     state, late = DETECTOR.tick(state, story.now + until, rules)
     assert DETECTOR.tick(state, story.now + until, rules) == (state, ())
     return [*found, *late]

@@ -7,19 +7,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 import pytest
 
-from stopwork.detect.bad_writeback import BadWriteback, State
+from stopwork.detect.bad_writeback import BadWriteback
 from stopwork.detect.detector import Finding
 from stopwork.detect.rulebook import Rulebook
-from stopwork.detect.table import from_builtin, to_builtin
 from stopwork.detect.writeback import A_NEW_HABIT, ENOUGH
 from stopwork.ledger import events as e
 from stopwork.ledger import records as r
 from stopwork.ledger.words import IncidentType, ItemState, Operation, ScopeKind, Severity, SignalKind
 from tests.unit.detect.manifests import TOOLS, manifest
-from tests.unit.detect.story import WORKFLOW, Story, rules_of, signs
+from tests.unit.detect.story import WORKFLOW, Story, findings, rules_of, signs
 
 DETECTOR = BadWriteback()
 FIELDS = {
@@ -128,15 +126,7 @@ class Tale(Story):
 
 
 def found_in(story: Story, rules: Rulebook = PLAIN, *, restored: bool = False) -> list[Finding]:
-    state = DETECTOR.start()
-    found: list[Finding] = []
-    for entry in story.entries:
-        state, new = DETECTOR.step(state, entry, rules)
-        found += new
-        if restored:
-            stored = msgspec.json.encode(state, enc_hook=to_builtin)
-            state = msgspec.json.decode(stored, type=State, dec_hook=from_builtin)
-    return found
+    return findings(DETECTOR, story, rules, restored=restored)
 
 
 # Each case: its name, the fields before and after, and the part of the rule that is broken; "" is none.

@@ -7,19 +7,17 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 
 from stopwork.detect.behaviour import BY_CHANCE, rank_sum
 from stopwork.detect.detector import Finding
-from stopwork.detect.drift import Drift, State
+from stopwork.detect.drift import Drift
 from stopwork.detect.rulebook import Rulebook
-from stopwork.detect.table import from_builtin, to_builtin
 from stopwork.ledger import events as e
 from stopwork.ledger import words as w
 from stopwork.ledger.words import EffectKind, IncidentType, ScopeKind, Severity
 from tests.unit.detect.manifests import TOOLS, manifest
-from tests.unit.detect.story import Story, rules_of
+from tests.unit.detect.story import Story, findings, rules_of
 
 DETECTOR = Drift()
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -88,15 +86,7 @@ class Tale(Story):
 
 
 def found_in(story: Story, rules: Rulebook = PLAIN, *, restored: bool = False) -> list[Finding]:
-    state = DETECTOR.start()
-    found: list[Finding] = []
-    for entry in story.entries:
-        state, new = DETECTOR.step(state, entry, rules)
-        found += new
-        if restored:
-            stored = msgspec.json.encode(state, enc_hook=to_builtin)
-            state = msgspec.json.decode(stored, type=State, dec_hook=from_builtin)
-    return found
+    return findings(DETECTOR, story, rules, restored=restored)
 
 
 def how(found: list[Finding]) -> list[str]:

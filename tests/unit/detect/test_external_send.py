@@ -56,7 +56,7 @@ CASES: dict[str, tuple[Callable[[Story], Story], Rulebook, list[str]]] = {
     "in capitals": (lambda s: send(s.run("r1"), "A", "Ann@Brightwater.TEST"), ONLY, []),
     "approved by a person": (lambda s: send(s.run("r1"), "A", "eve@evil.test", approval="ap1"), ONLY, ["A?"]),
     "refused": (lambda s: send(s.run("r1"), "A", "eve@evil.test", verdict=Verdict.DENY), ONLY, []),
-    "told twice": (lambda s: _told_twice(send(s.run("r1"), "A", "eve@evil.test")), ONLY, ["A"]),
+    "told twice": (lambda s: send(s.run("r1"), "A", "eve@evil.test").told_twice(), ONLY, ["A"]),
     "again within the minute": (
         lambda s: send(send(s.run("r1"), "A", "eve@evil.test").after(seconds=5), "B", "eve@evil.test"),
         ONLY,
@@ -99,11 +99,6 @@ def people(number: int) -> list[str]:
 def mass(story: Story, number: int, at: str = "brightwater.test") -> Story:
     for each in range(number):
         send(story.after(seconds=1), f"m{each}", f"m{each}@{at}")
-    return story
-
-
-def _told_twice(story: Story) -> Story:
-    story.entries += story.entries
     return story
 
 

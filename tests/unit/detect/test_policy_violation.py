@@ -153,15 +153,10 @@ CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
     "in a run whose beginning nobody saw": (lambda s: refused(s, "A"), ["A?"]),
     "after the end of its run": (lambda s: refused(s.run("r1").finished("r1"), "A"), ["A?"]),
     "the same entries told twice": (
-        lambda s: _told_twice(refused(refused(s.run("r1"), "A"), "B")),
+        lambda s: refused(refused(s.run("r1"), "A"), "B").told_twice(),
         ["A?"],
     ),
 }
-
-
-def _told_twice(story: Story) -> Story:
-    story.entries += story.entries
-    return story
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -126,7 +126,7 @@ CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
         ["A?"],
     ),
     "the same entry told twice": (
-        lambda s: _told_twice(s.noted("read", source="tickets", text=f"my card {CARD}")),
+        lambda s: s.noted("read", source="tickets", text=f"my card {CARD}").told_twice(),
         ["from tickets"],
     ),
     "the same ticket read again within the minute": (
@@ -140,11 +140,6 @@ CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
         ["from tickets", "from tickets"],
     ),
 }
-
-
-def _told_twice(story: Story) -> Story:
-    story.entries += story.entries
-    return story
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -59,7 +59,7 @@ CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
         ["crm_export", "wiki"],
     ),
     "the same entry told twice": (
-        lambda s: _told_twice(s.run("r1").retrieval("crm_export", old=STALE)),
+        lambda s: s.run("r1").retrieval("crm_export", old=STALE).told_twice(),
         ["crm_export"],
     ),
     "a late entry from before the first": (
@@ -73,11 +73,6 @@ CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
         ["crm_export"],
     ),
 }
-
-
-def _told_twice(story: Story) -> Story:
-    story.entries += story.entries
-    return story
 
 
 @pytest.mark.parametrize("name", CASES)

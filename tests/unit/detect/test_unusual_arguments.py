@@ -13,12 +13,12 @@ import pytest
 from stopwork.detect.arguments import RUNS_OF_A_WORD, SURE
 from stopwork.detect.detector import Finding
 from stopwork.detect.rulebook import Rulebook
-from stopwork.detect.table import from_builtin, to_builtin
-from stopwork.detect.unusual_arguments import RUNS_TO_KNOW, State, UnusualArguments
+from stopwork.detect.table import to_builtin
+from stopwork.detect.unusual_arguments import RUNS_TO_KNOW, UnusualArguments
 from stopwork.ledger import events as e
 from stopwork.ledger.words import EffectKind, IncidentType, ScopeKind, Severity, Verdict
 from tests.unit.detect.manifests import TOOLS, manifest
-from tests.unit.detect.story import Story, rules_of, signs
+from tests.unit.detect.story import Story, findings, rules_of, signs
 
 DETECTOR = UnusualArguments()
 PAY = {"effect": "pay", "risk": "high", "permission": "pay", "undo": {"none": "Money is gone."}}
@@ -59,15 +59,7 @@ class Tale(Story):
 
 
 def found_in(story: Story, rules: Rulebook = RULES, *, restored: bool = False) -> list[Finding]:
-    state = DETECTOR.start()
-    found: list[Finding] = []
-    for entry in story.entries:
-        state, new = DETECTOR.step(state, entry, rules)
-        found += new
-        if restored:
-            stored = msgspec.json.encode(state, enc_hook=to_builtin)
-            state = msgspec.json.decode(stored, type=State, dec_hook=from_builtin)
-    return found
+    return findings(DETECTOR, story, rules, restored=restored)
 
 
 # Each case: its name, the story, what is found; a "?" marks what is only logged.
