@@ -130,12 +130,10 @@ _MISSING: Final = {
 }
 
 
-def due_because(
-    incident: r.Incident, bundles: Sequence[r.Bundle], newest: datetime | None, now: datetime
-) -> str:
+def due_because(incident: r.Incident, bundles: Sequence[r.Bundle], now: datetime, *, more: bool) -> str:
     """Answer why evidence is to be sealed by itself now; empty when it is not.
 
-    ``newest`` is when something last came that belongs to the incident. Whatever is sealed again waits longer each time.
+    There is ``more`` when something of the incident is in none of its bundles. Whatever is sealed again waits longer each time.
     """
     if incident.status not in UNDER_WAY or incident.severity not in KEPT_BY_ITSELF:
         return ""
@@ -143,7 +141,7 @@ def due_because(
         return f"by itself, because the incident is {incident.severity.value}"
     last = max(bundles, key=lambda bundle: bundle.at)
     again = [bundle for bundle in bundles if bundle.automatic]
-    if newest is None or newest <= last.at or len(again) >= MOST_BY_ITSELF:
+    if not more or len(again) >= MOST_BY_ITSELF:
         return ""
     wait = FIRST_WAIT * 2 ** max(0, len(again) - 1)
     return "by itself, because more has come since" if now >= last.at + wait else ""

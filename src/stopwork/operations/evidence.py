@@ -57,10 +57,18 @@ class _Written(Struct, frozen=True, kw_only=True):
     size: int
 
 
-def seal(installation: Installation, actor: Principal, *, incident: str, reason: str = "") -> Bundle:
+def seal(
+    installation: Installation,
+    actor: Principal,
+    *,
+    incident: str,
+    reason: str = "",
+    bundles: int | None = None,
+) -> Bundle:
     """Collect, write and record the incident's evidence, and set its legal hold if it never had one.
 
-    Sealing again makes another bundle; the earlier ones stay. Memory does not grow with the journal or with the content beside it.
+    Sealing again makes another bundle; the earlier ones stay. But for whom there were only so many ``bundles`` when it became due, the one
+    that somebody else has made meanwhile is enough, and is answered. Memory does not grow with the journal or with the content beside it.
     """
     refuse_agent(actor, "seal evidence")
     with _sealing:
@@ -68,7 +76,11 @@ def seal(installation: Installation, actor: Principal, *, incident: str, reason:
         store.read(lambda view: view.need(Incident, incident))
         size = seal_journal(store, installation.signer)
         written = store.read(partial(_write, installation, actor, incident, reason, size))
-        return store.write(partial(_record, written=written, reason=reason), actor=actor)
+        record = partial(_record, written=written, reason=reason, bundles=bundles)
+        bundle = store.write(record, actor=actor)
+        if bundle.path != written.path.name:
+            written.path.unlink(missing_ok=True)
+        return bundle
 
 
 def _write(
@@ -148,8 +160,10 @@ def _reserved(folder: Path, incident: str, number: int) -> Iterator[tuple[int, P
         raise
 
 
-def _record(tx: Tx, *, written: _Written, reason: str) -> Bundle:
+def _record(tx: Tx, *, written: _Written, reason: str, bundles: int | None) -> Bundle:
     bundle, incident = tx.new_id("bundle"), written.case.incident
+    if bundles is not None and tx.count(Bundle, incident=incident.id) > bundles:
+        return _newest(tx, incident=incident.id)[1]
     tx.record(
         EvidenceSealed(
             incident=incident.id,

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from stopwork.incidents.preserve import KEPT_BY_ITSELF, UNDER_WAY, due_because
 from stopwork.kernel.errors import StopworkError
-from stopwork.ledger.records import Bundle, Incident, Principal, Run, Signal
+from stopwork.ledger.events import RunFinished, RunStarted, SignalJoined, SignalRaised, name_of
+from stopwork.ledger.records import Bundle, Incident, Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import evidence
+from stopwork.operations.cases import RUNS_AT_ONCE
 from stopwork.operations.installation import Installation
 from stopwork.storage.view import View
 
 AS_PRESERVING: Final = Principal(kind=PrincipalKind.SYSTEM, id="preserving")
+_OF_SIGNALS: Final = (name_of(SignalRaised), name_of(SignalJoined))
+_OF_RUNS: Final = (name_of(RunStarted), name_of(RunFinished))
 
 
 def seal_due(installation: Installation) -> int:
@@ -24,9 +30,9 @@ def seal_due(installation: Installation) -> int:
     store = installation.store
     due = store.read(lambda view: _due(view, store.clock.now()))
     failed: list[StopworkError] = []
-    for incident, reason in due:
+    for incident, reason, bundles in due:
         try:
-            evidence.seal(installation, AS_PRESERVING, incident=incident, reason=reason)
+            evidence.seal(installation, AS_PRESERVING, incident=incident, reason=reason, bundles=bundles)
         except StopworkError as error:
             failed.append(error)
     if failed:
@@ -34,19 +40,29 @@ def seal_due(installation: Installation) -> int:
     return len(due)
 
 
-def _due(view: View, now: datetime) -> list[tuple[str, str]]:
+def _due(view: View, now: datetime) -> list[tuple[str, str, int]]:
+    """Answer the incidents to seal, why, and how many bundles each has."""
     found = []
     for incident in view.each(Incident, status=UNDER_WAY):
         if incident.severity not in KEPT_BY_ITSELF:
             continue
         bundles = tuple(view.each(Bundle, incident=incident.id))
-        if reason := due_because(incident, bundles, _newest(view, incident) if bundles else None, now):
-            found.append((incident.id, reason))
+        if reason := due_because(incident, bundles, now, more=_has_more(view, incident, bundles)):
+            found.append((incident.id, reason, len(bundles)))
     return found
 
 
-def _newest(view: View, incident: Incident) -> datetime | None:
-    """Answer when something last came that tells more of what happened: a signal, or a run that began or ended."""
-    signals = [signal.raised_at for signal in view.each(Signal, incident=incident.id)]
-    runs = [run for each in incident.runs if (run := view.get(Run, each)) is not None]
-    return max((*signals, *(run.finished_at or run.started_at for run in runs)), default=None)
+def _has_more(view: View, incident: Incident, bundles: Sequence[Bundle]) -> bool:
+    """Tell whether the journal goes on after the newest bundle with what tells more of what happened: a signal, or a run that began or ended.
+
+    Not what time it was counts: what comes while a bundle is written is not in it.
+    """
+    if not bundles:
+        return False
+    later = partial(view.stored, after=max(bundle.tree_size for bundle in bundles), limit=1)
+    parts = (
+        incident.runs[start : start + RUNS_AT_ONCE] for start in range(0, len(incident.runs), RUNS_AT_ONCE)
+    )
+    return bool(later(incident=incident.id, kinds=_OF_SIGNALS)) or any(
+        later(run=part, kinds=_OF_RUNS) for part in parts
+    )

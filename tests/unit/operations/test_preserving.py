@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
@@ -47,7 +47,7 @@ from stopwork.operations import (
 from stopwork.operations.installation import BLOBS, EVIDENCE
 from stopwork.operations.payload import LARGE_TEXT_CHARACTERS
 from stopwork.operations.preserving import AS_PRESERVING
-from stopwork.storage.blobs import MAX_BLOB_BYTES
+from stopwork.storage.blobs import MAX_BLOB_BYTES, FolderBlobs
 from stopwork.storage.fsck import fsck
 from stopwork.storage.tables import journal
 from stopwork.storage.transaction import Tx
@@ -107,12 +107,49 @@ def test_what_comes_later_is_sealed_after_a_while(trouble: Trouble) -> None:
     assert again.entries > bundles(trouble)[0].entries
 
 
+class SlowBlobs(FolderBlobs):
+    """Blobs that take their time: something else happens ``meanwhile``, once."""
+
+    def __init__(self, folder: Path, meanwhile: Callable[[], object]) -> None:
+        super().__init__(folder)
+        self._meanwhile = iter([meanwhile])
+
+    def read(self, digest: str) -> Iterator[bytes]:
+        for happens in self._meanwhile:
+            happens()
+        return super().read(digest)
+
+
+def test_what_comes_while_a_bundle_is_written_is_sealed_too(trouble: Trouble) -> None:
+    office = trouble.office
+    attach(trouble)
+    office.wait(seconds=10)
+
+    def the_run_ends() -> None:
+        office.write(partial(runs.finish, run=trouble.run, status=RunStatus.SUCCEEDED))
+        office.wait(minutes=2, without="preserving")
+
+    office.inst.blobs = SlowBlobs(office.inst.folder / BLOBS, the_run_ends)
+    evidence.seal(office.inst, LEE, incident=trouble.incident)
+    office.wait(minutes=6)
+    assert [bundle.automatic for bundle in bundles(trouble)] == [True, False, True]
+
+
+def test_of_two_servers_that_seal_by_themselves_one_bundle_stays(trouble: Trouble) -> None:
+    (first,) = bundles(trouble)
+    late = evidence.seal(
+        trouble.office.inst, AS_PRESERVING, incident=trouble.incident, reason="by itself", bundles=0
+    )
+    assert (late, bundles(trouble)) == (first, [first])
+    assert [path.name for path in (trouble.office.inst.folder / EVIDENCE).iterdir()] == [first.path]
+
+
 def test_each_time_it_waits_longer_and_it_ends(trouble: Trouble) -> None:
     (first,) = bundles(trouble)
     made, now = [first], first.at
     while now < first.at + timedelta(days=30):
         now += timedelta(minutes=1)
-        if due_because(trouble.known, made, newest=now, now=now):
+        if due_because(trouble.known, made, now, more=True):
             made.append(replace(first, at=now))
     waits = [later.at - earlier.at for earlier, later in pairwise(made)]
     assert waits == [FIRST_WAIT * 2**time for time in range(MOST_BY_ITSELF - 1)]
@@ -125,8 +162,8 @@ def test_each_time_it_waits_longer_and_it_ends(trouble: Trouble) -> None:
 )
 def test_incidents_that_are_left_to_people(trouble: Trouble, change: dict[str, Any]) -> None:
     incident, now = trouble.known, trouble.office.clock.now()
-    assert due_because(incident, [], None, now)
-    assert not due_because(replace(incident, **change), [], None, now)
+    assert due_because(incident, [], now, more=False)
+    assert not due_because(replace(incident, **change), [], now, more=False)
 
 
 def test_a_small_incident_is_left_to_people_until_it_rises(office: Office) -> None:
