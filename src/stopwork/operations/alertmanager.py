@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from stopwork.kernel.clock import in_utc
+from stopwork.kernel.errors import Invalid
 from stopwork.ledger.words import IncidentType, Severity, SignalKind
 from stopwork.operations.reporting import Report
 
@@ -67,9 +69,9 @@ def reports_of(message: Alerts) -> list[Report]:
 
 def _report(alert: Alert) -> Report:
     labels, said = alert.labels, alert.annotations
-    name = labels.get("alertname", "an alert without a name")
+    name = labels.get("alertname", "").strip() or "an alert without a name"
     over = alert.status == "resolved"
-    summary = said.get("summary") or said.get("description") or name
+    summary = said.get("summary", "").strip() or said.get("description", "").strip() or name
     began = alert.starts_at.isoformat() if alert.starts_at else ""
     facts: dict[str, Any] = {
         "rule": name,
@@ -87,12 +89,20 @@ def _report(alert: Alert) -> Report:
         workflow=labels.get("workflow", ""),
         key=name,
         severity=_SEVERITY.get(labels.get("severity", "").lower()),
-        occurred_at=(alert.ends_at if over else None) or alert.starts_at,
+        occurred_at=(_in_the_calendar(alert.ends_at) if over else None) or _in_the_calendar(alert.starts_at),
         facts={key: value for key, value in facts.items() if value},
         run=labels.get("run"),
         delivery=f"{alert.fingerprint}/{began}/{alert.status}" if alert.fingerprint else "",
         alarming=not over,
     )
+
+
+def _in_the_calendar(moment: datetime | None) -> datetime | None:
+    """Answer a time that is one; what Go sends where there is none, the beginning of year 1, is none and keeps no other alert from being taken."""
+    try:
+        return moment and in_utc(moment)
+    except Invalid:
+        return None
 
 
 def _one_of(words: Any, said: str | None) -> Any:

@@ -112,7 +112,7 @@ class Webhook:
         said = {
             name: value
             for name, source in self._fields.items()
-            if (value := self._value(name, source, values, wrong)) not in (None, "")
+            if (value := self._value(name, source, values, wrong)) is not None and str(value).strip()
         }
         facts = {name: self._value(name, source, values, wrong) for name, source in self._facts.items()}
         occurred_at = _time(said.pop("occurred_at", None), wrong)

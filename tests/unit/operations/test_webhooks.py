@@ -13,13 +13,17 @@ import pytest
 from ruamel.yaml import YAML
 
 from stopwork.kernel.errors import Invalid, Unauthenticated
-from stopwork.ledger.words import IncidentType, Severity, SignalKind
+from stopwork.ledger.records import Principal
+from stopwork.ledger.words import IncidentType, PrincipalKind, Severity, SignalKind
 from stopwork.operations.alertmanager import Alerts, reports_of
 from stopwork.operations.intake_file import ways_of
+from stopwork.operations.reporting import report_all
 from stopwork.operations.signatures import signature, verified
 from stopwork.operations.webhooks import MAX_ITEMS, Webhook, WebhookSettings, described
 from tests.repository.tree import ROOT
+from tests.support.office import WORKFLOW, Office
 
+REPORTER = Principal(kind=PrincipalKind.REPORTER, id="desk")
 NOW = datetime(2026, 3, 2, 13, 0, tzinfo=UTC)
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 DESK: dict[str, Any] = {
@@ -251,6 +255,33 @@ def test_labels_say_what_it_is_and_odd_ones_do_no_harm() -> None:
     )
     [odd] = alerts({"status": "firing", "labels": {"signal_kind": "x", "severity": "x"}})
     assert (odd.kind, odd.type, odd.severity) == (SignalKind.ALERT, None, None)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"startsAt": "0001-01-01T00:00:00Z"},
+        {"startsAt": "2026-03-02T12:59:00"},
+        {"status": "resolved", "endsAt": "0001-01-01T00:00:00Z", "startsAt": "9999-12-31T23:59:59Z"},
+        {"annotations": {"summary": " \n", "description": ""}},
+        {"annotations": {}, "labels": {"alertname": " ", "workflow": WORKFLOW}},
+    ],
+    ids=["no time", "no zone", "no end", "blank", "nameless"],
+)
+def test_an_odd_alert_keeps_no_other_of_its_delivery_from_being_taken(
+    office: Office, odd: dict[str, Any]
+) -> None:
+    every = alerts(ALERT, ALERT | {"fingerprint": "odd"} | odd, ALERT | {"fingerprint": "c"})
+    taken = office.write(lambda tx: report_all(tx, office.inst.manifests, every), actor=REPORTER)
+    assert len({each.signal for each in taken}) == 3
+
+
+def test_a_blank_summary_of_a_webhook_keeps_no_other_item_from_being_taken(office: Office) -> None:
+    tickets = [TICKET | {"title": title, "id": title} for title in ("one", " \n ", "three")]
+    mapped = webhook().reports({"tickets": tickets})
+    taken = office.write(lambda tx: report_all(tx, office.inst.manifests, mapped.reports), actor=REPORTER)
+    assert len(taken) == 3
+    assert "cannot read" in mapped.reports[1].summary
 
 
 def test_what_alertmanager_left_out_is_said() -> None:
