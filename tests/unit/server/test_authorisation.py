@@ -8,7 +8,6 @@ asks; ``-`` is any other answer: these requests are about nothing that exists, s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -39,26 +38,20 @@ BY_ACCESS: Final = {
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as found:
-        yield found
+def rows(shared: House) -> tuple[Endpoint, ...]:
+    return endpoints(shared.office.crew)
 
 
-@pytest.fixture(scope="module")
-def rows(opened: House) -> tuple[Endpoint, ...]:
-    return endpoints(opened.office.crew)
-
-
-def found(opened: House, method: str, path: str, **body: object) -> str:
+def found(shared: House, method: str, path: str, **body: object) -> str:
     """Answer one line of the table: what each of them gets."""
     said = []
     for who in WHO:
-        before = opened.journal_size()
-        answer = opened.as_(who).request(method, path, json=body if method in ("POST", "PUT") else None)
+        before = shared.journal_size()
+        answer = shared.as_(who).request(method, path, json=body if method in ("POST", "PUT") else None)
         said.append(str(answer.status_code) if answer.status_code in (401, 403) else "-")
         if answer.status_code in (401, 403):
             is_problem(answer)
-            assert opened.journal_size() == before
+            assert shared.journal_size() == before
     return "".join(each.ljust(4) for each in said).rstrip()
 
 
@@ -72,19 +65,19 @@ def test_what_agents_may_ask_is_the_permit_protocol_and_a_few_looks(rows: tuple[
     assert {row.access for row in rows if row.tag == "guard"} == {Access.ANY}
 
 
-def test_every_row_keeps_its_access(opened: House, rows: tuple[Endpoint, ...]) -> None:
+def test_every_row_keeps_its_access(shared: House, rows: tuple[Endpoint, ...]) -> None:
     """Everyone asks everything about things that do not exist; the empty body is refused after the person is."""
     for row in rows:
         path = re.sub(r"{\w+(:\w+)?}", "none", row.path)
         if row.name == "spend_link":
             continue  # it has no caller, only a secret
-        line = found(opened, row.method, path)
+        line = found(shared, row.method, path)
         assert line == BY_ACCESS[row.access], row.name
 
 
 @pytest.fixture(scope="module")
-def story(opened: House) -> Story:
-    told = Story(opened)
+def story(shared: House) -> Story:
+    told = Story(shared)
     told.agent_repeats_itself()
     told.drafted()
     told.sealed()
@@ -103,75 +96,75 @@ ADMINISTRATOR = " 401  403  403  403  403  403  -  403"
 ITSELF_OR_ADMIN = "401 403  403  -    403  403  -  403"
 
 
-def test_an_agent_asks_about_its_own_workflow_only(opened: House, story: Story) -> None:
+def test_an_agent_asks_about_its_own_workflow_only(shared: House, story: Story) -> None:
     run = {"workflow": WORKFLOW, "trigger": "manual", "trigger_id": "t"}
     scope = {"kind": "tool", "name": "crm.read_account", "workflow": WORKFLOW}
-    mail = opened.get("/v1/approvals")[0]["id"]
+    mail = shared.get("/v1/approvals")[0]["id"]
     lines = {
-        "start_run": found(opened, "POST", "/v1/runs", run="run-a", **run),
-        "rejoin_run": found(opened, "POST", "/v1/runs/run-a/rejoin"),
-        "finish_run": found(opened, "POST", "/v1/runs/run-a/finish", status="succeeded"),
-        "record_step": found(opened, "POST", "/v1/runs/run-a/steps", kind="message", name="said"),
-        "ask_permit": found(opened, "POST", "/v1/permits", call="c-1", run="run-a", tool="x", args={}),
-        "attempt_call": found(opened, "POST", "/v1/calls/call-1/attempt"),
-        "finish_call": found(opened, "POST", "/v1/calls/call-1/outcome", outcome="failed"),
-        "observe_effects": found(opened, "POST", "/v1/calls/call-1/effects"),
-        "register_point": found(opened, "POST", "/v1/points", workflow=WORKFLOW, name="p"),
-        "get_workflow": found(opened, "GET", f"/v1/workflows/{WORKFLOW}"),
-        "get_hold": found(opened, "GET", f"/v1/holds/{story.held}"),
-        "claim_drafts": found(opened, "POST", "/v1/drafts/claim", workflow=WORKFLOW, session="s"),
-        "get_draft": found(opened, "GET", "/v1/drafts/call-d1"),
-        "get_approval": found(opened, "GET", f"/v1/approvals/{mail}"),
-        "set_hold": found(opened, "POST", "/v1/holds", scope=scope, reason="a test"),
+        "start_run": found(shared, "POST", "/v1/runs", run="run-a", **run),
+        "rejoin_run": found(shared, "POST", "/v1/runs/run-a/rejoin"),
+        "finish_run": found(shared, "POST", "/v1/runs/run-a/finish", status="succeeded"),
+        "record_step": found(shared, "POST", "/v1/runs/run-a/steps", kind="message", name="said"),
+        "ask_permit": found(shared, "POST", "/v1/permits", call="c-1", run="run-a", tool="x", args={}),
+        "attempt_call": found(shared, "POST", "/v1/calls/call-1/attempt"),
+        "finish_call": found(shared, "POST", "/v1/calls/call-1/outcome", outcome="failed"),
+        "observe_effects": found(shared, "POST", "/v1/calls/call-1/effects"),
+        "register_point": found(shared, "POST", "/v1/points", workflow=WORKFLOW, name="p"),
+        "get_workflow": found(shared, "GET", f"/v1/workflows/{WORKFLOW}"),
+        "get_hold": found(shared, "GET", f"/v1/holds/{story.held}"),
+        "claim_drafts": found(shared, "POST", "/v1/drafts/claim", workflow=WORKFLOW, session="s"),
+        "get_draft": found(shared, "GET", "/v1/drafts/call-d1"),
+        "get_approval": found(shared, "GET", f"/v1/approvals/{mail}"),
+        "set_hold": found(shared, "POST", "/v1/holds", scope=scope, reason="a test"),
     }
     assert set(map(squeezed, lines.values())) == {squeezed(OWN_WORKFLOW)}, lines
 
 
-def test_an_agent_stops_nothing_but_its_own_workflow(opened: House) -> None:
-    everything = found(opened, "POST", "/v1/holds", scope={"kind": "everything"}, reason="a test")
+def test_an_agent_stops_nothing_but_its_own_workflow(shared: House) -> None:
+    everything = found(shared, "POST", "/v1/holds", scope={"kind": "everything"}, reason="a test")
     assert squeezed(everything) == "401 403 403 - - - - 403"
 
 
-def test_what_only_particular_people_may_do(opened: House, story: Story) -> None:
+def test_what_only_particular_people_may_do(shared: House, story: Story) -> None:
     """Each is asked with what the records hold now, so that only who asks stands in the way."""
-    plan = opened.get(f"/v1/plans/{story.plan}")
+    plan = shared.get(f"/v1/plans/{story.plan}")
     approve = {"digest": "another", "note": "x"}
     text = MANIFEST.replace("Weekly", "Every week's")
-    root = opened.post("/v1/tokens", who=ADMIN, kind="person", id=ADMIN.id)["credential"]["id"]
-    own = opened.post("/v1/tokens", who=STRANGER, kind="person", id=STRANGER.id)["credential"]["id"]
-    agents = opened.post("/v1/tokens", who=DANA, kind="agent", id=WORKFLOW)["credential"]["id"]
-    mail = opened.get("/v1/approvals", state="pending")[0]
+    root = shared.post("/v1/tokens", who=ADMIN, kind="person", id=ADMIN.id)["credential"]["id"]
+    own = shared.post("/v1/tokens", who=STRANGER, kind="person", id=STRANGER.id)["credential"]["id"]
+    agents = shared.post("/v1/tokens", who=DANA, kind="agent", id=WORKFLOW)["credential"]["id"]
+    mail = shared.get("/v1/approvals", state="pending")[0]
     draft = {"digest": "another", "reason": "x"}
     decide = {"approve": False, "digest": mail["digest"], "note": "no"}
     table = {
-        "edit a draft": (found(opened, "POST", "/v1/drafts/call-d1/edit", args={}, **draft), OWNERS),
-        "discard a draft": (found(opened, "POST", "/v1/drafts/call-d1/discard", reason="x"), OWNERS),
+        "edit a draft": (found(shared, "POST", "/v1/drafts/call-d1/edit", args={}, **draft), OWNERS),
+        "discard a draft": (found(shared, "POST", "/v1/drafts/call-d1/discard", reason="x"), OWNERS),
         "approve a plan": (
-            found(opened, "POST", f"/v1/plans/{plan['id']}/approve", **approve),
+            found(shared, "POST", f"/v1/plans/{plan['id']}/approve", **approve),
             BUSINESS_OWNER,
         ),
         "answer a gate": (
-            found(opened, "POST", f"/v1/approvals/{mail['id']}/decide", **decide),
+            found(shared, "POST", f"/v1/approvals/{mail['id']}/decide", **decide),
             BUSINESS_OWNER,
         ),
-        "change a manifest": (found(opened, "POST", "/v1/manifests", text=text, reason="x"), OWNERS),
-        "make an agent's token": (found(opened, "POST", "/v1/tokens", kind="agent", id=WORKFLOW), OWNERS),
+        "change a manifest": (found(shared, "POST", "/v1/manifests", text=text, reason="x"), OWNERS),
+        "make an agent's token": (found(shared, "POST", "/v1/tokens", kind="agent", id=WORKFLOW), OWNERS),
         "make a person's token": (
-            found(opened, "POST", "/v1/tokens", kind="person", id="jo@acme.test"),
+            found(shared, "POST", "/v1/tokens", kind="person", id="jo@acme.test"),
             ADMINISTRATOR,
         ),
-        "make a person's link": (found(opened, "POST", "/v1/links", address="jo@acme.test"), ADMINISTRATOR),
+        "make a person's link": (found(shared, "POST", "/v1/links", address="jo@acme.test"), ADMINISTRATOR),
         "make an administrator": (
-            found(opened, "POST", "/v1/tokens", kind="person", id="sam@acme.test", administrator=True),
+            found(shared, "POST", "/v1/tokens", kind="person", id="sam@acme.test", administrator=True),
             ADMINISTRATOR,
         ),
-        "end an agent's token": (found(opened, "POST", f"/v1/tokens/{agents}/revoke", reason="x"), PEOPLE),
+        "end an agent's token": (found(shared, "POST", f"/v1/tokens/{agents}/revoke", reason="x"), PEOPLE),
         "end one's own token": (
-            found(opened, "POST", f"/v1/tokens/{own}/revoke", reason="x"),
+            found(shared, "POST", f"/v1/tokens/{own}/revoke", reason="x"),
             ITSELF_OR_ADMIN,
         ),
         "end another's token": (
-            found(opened, "POST", f"/v1/tokens/{root}/revoke", reason="x"),
+            found(shared, "POST", f"/v1/tokens/{root}/revoke", reason="x"),
             ADMINISTRATOR,
         ),
     }
@@ -181,23 +174,23 @@ def test_what_only_particular_people_may_do(opened: House, story: Story) -> None
 
 
 def test_autonomy_comes_back_by_the_business_owner_alone(tmp_path: Path) -> None:
-    with house(tmp_path) as opened:
-        story = Story(opened)
+    with house(tmp_path) as shared:
+        story = Story(shared)
         story.until_the_return()
         lines = {
-            "sign": found(opened, "POST", story.at("/checks/owner_approved"), note="I agree."),
-            "give a stage back": found(opened, "POST", story.at("/raise")),
+            "sign": found(shared, "POST", story.at("/checks/owner_approved"), note="I agree."),
+            "give a stage back": found(shared, "POST", story.at("/raise")),
         }
     assert set(map(squeezed, lines.values())) == {squeezed(BUSINESS_OWNER)}, lines
 
 
-def test_nobody_holds_a_credential_of_the_system(opened: House) -> None:
-    answer = opened.as_(ADMIN).post("/v1/tokens", json={"kind": "system", "id": "root@acme.test"})
+def test_nobody_holds_a_credential_of_the_system(shared: House) -> None:
+    answer = shared.as_(ADMIN).post("/v1/tokens", json={"kind": "system", "id": "root@acme.test"})
     assert (answer.status_code, is_problem(answer)["code"]) == (422, "invalid")
 
 
-def test_a_cookie_alone_changes_nothing_over_the_api(opened: House) -> None:
-    browser = opened.client(cookie=f"stopwork_session={opened.tokens[LEE.id]}")
+def test_a_cookie_alone_changes_nothing_over_the_api(shared: House) -> None:
+    browser = shared.client(cookie=f"stopwork_session={shared.tokens[LEE.id]}")
     body = {"workflow": WORKFLOW}
     assert browser.get("/v1/me").json()["principal"]["id"] == LEE.id
     for token in ("", "none", "é"):

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from stopwork.ledger.records import Backfill, Hold, Scope
 from stopwork.ledger.words import BackfillState, HoldMode, ScopeKind
 from tests.support.office import DANA, WORKFLOW
 from tests.unit.server.browser import Browser
-from tests.unit.server.house import House, house
+from tests.unit.server.house import House
 
 HERE = f"/workflows/{WORKFLOW}/backfills"
 OCCASION = "2020-03-02T08:00"
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

@@ -22,22 +22,16 @@ from stopwork.server.api.endpoint import MAX_PAGE
 from stopwork.server.api.routing import read_body
 from stopwork.server.problems import TooSlow
 from tests.support.office import AGENT, DANA, LEE, MANIFEST
-from tests.unit.server.house import OTHER, House, house, is_problem
+from tests.unit.server.house import OTHER, House, is_problem
 
 DEEP: Final = b"[" * 100_000 + b"]" * 100_000
 RUN: Final = {"run": "r-1", "workflow": "renewals", "trigger": "manual", "trigger_id": "t"}
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as found:
-        yield found
-
-
-def refused(opened: House, answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def refused(shared: House, answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     problem = is_problem(answer)
     assert (answer.status_code, problem["code"]) == (status, code), problem
-    assert opened.get("/v1/me")["principal"]["id"] == LEE.id
+    assert shared.get("/v1/me")["principal"]["id"] == LEE.id
     return problem
 
 
@@ -87,25 +81,25 @@ def refused(opened: House, answer: httpx.Response, status: int, code: str) -> di
     ],
 )
 def test_an_address_that_cannot_be_answered(
-    opened: House, method: str, path: str, status: int, code: str
+    shared: House, method: str, path: str, status: int, code: str
 ) -> None:
-    refused(opened, opened.as_(LEE).request(method, path), status, code)
+    refused(shared, shared.as_(LEE).request(method, path), status, code)
 
 
 @pytest.mark.parametrize("path", ["plan", "audit", "seal", "raise", "close", "messages", "containment"])
-def test_what_is_asked_of_an_incident_that_does_not_exist(opened: House, path: str) -> None:
+def test_what_is_asked_of_an_incident_that_does_not_exist(shared: House, path: str) -> None:
     body = {"reason": "x"} if path == "close" else {}
-    refused(opened, opened.as_(DANA).post(f"/v1/incidents/none/{path}", json=body), 404, "not_found")
+    refused(shared, shared.as_(DANA).post(f"/v1/incidents/none/{path}", json=body), 404, "not_found")
 
 
-def test_a_wrong_method_is_told_the_right_ones(opened: House) -> None:
-    answer = opened.as_(LEE).put("/v1/runs")
+def test_a_wrong_method_is_told_the_right_ones(shared: House) -> None:
+    answer = shared.as_(LEE).put("/v1/runs")
     assert answer.headers["allow"] == "GET, HEAD, POST"
     assert "GET, HEAD, POST" in is_problem(answer)["hint"]
 
 
-def test_an_unknown_query_parameter_is_told_the_known_ones(opened: House) -> None:
-    problem = is_problem(opened.as_(LEE).get("/v1/holds?incdent=x"))
+def test_an_unknown_query_parameter_is_told_the_known_ones(shared: House) -> None:
+    problem = is_problem(shared.as_(LEE).get("/v1/holds?incdent=x"))
     assert problem["field"] == "incdent"
     assert "incident" in problem["hint"]
 
@@ -138,67 +132,67 @@ def test_an_unknown_query_parameter_is_told_the_known_ones(opened: House) -> Non
         (json.dumps(RUN | {"runtime": {"a": json.loads("[" * 90 + "]" * 90)}}).encode(), 413, "too_large"),
     ],
 )
-def test_a_body_that_cannot_be_used(opened: House, body: bytes, status: int, code: str) -> None:
-    before = opened.journal_size()
-    answer = opened.as_(DANA).post("/v1/runs", content=body, headers={"content-type": "application/json"})
-    refused(opened, answer, status, code)
-    assert opened.journal_size() == before
+def test_a_body_that_cannot_be_used(shared: House, body: bytes, status: int, code: str) -> None:
+    before = shared.journal_size()
+    answer = shared.as_(DANA).post("/v1/runs", content=body, headers={"content-type": "application/json"})
+    refused(shared, answer, status, code)
+    assert shared.journal_size() == before
 
 
 @pytest.mark.parametrize(
     "media_type",
     ["text/plain", "application/x-www-form-urlencoded", "application/xml", "application/jsonp", "x"],
 )
-def test_a_body_in_another_format(opened: House, media_type: str) -> None:
-    answer = opened.as_(DANA).post("/v1/runs", content=b"{}", headers={"content-type": media_type})
-    assert "application/json" in refused(opened, answer, 415, "unsupported_media_type")["hint"]
+def test_a_body_in_another_format(shared: House, media_type: str) -> None:
+    answer = shared.as_(DANA).post("/v1/runs", content=b"{}", headers={"content-type": media_type})
+    assert "application/json" in refused(shared, answer, 415, "unsupported_media_type")["hint"]
 
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "Application/JSON"])
-def test_json_by_its_other_spellings(opened: House, media_type: str) -> None:
+def test_json_by_its_other_spellings(shared: House, media_type: str) -> None:
     body = json.dumps(
         {"scope": {"kind": "tool", "name": "pay.invoice", "workflow": "invoices"}, "reason": "a test"}
     )
-    answer = opened.as_(LEE).post("/v1/holds", content=body, headers={"content-type": media_type})
+    answer = shared.as_(LEE).post("/v1/holds", content=body, headers={"content-type": media_type})
     assert answer.status_code == 201
 
 
-def test_a_body_over_the_limit_is_refused_by_its_declared_length(opened: House) -> None:
-    answer = opened.as_(LEE).post("/v1/incidents", json={"workflow": "x" * 1024 * 1024})
-    refused(opened, answer, 413, "too_large")
+def test_a_body_over_the_limit_is_refused_by_its_declared_length(shared: House) -> None:
+    answer = shared.as_(LEE).post("/v1/incidents", json={"workflow": "x" * 1024 * 1024})
+    refused(shared, answer, 413, "too_large")
 
 
-def test_a_body_over_the_limit_is_refused_while_it_comes_in_chunks(opened: House) -> None:
+def test_a_body_over_the_limit_is_refused_while_it_comes_in_chunks(shared: House) -> None:
     def chunks() -> Iterator[bytes]:
         for _ in range(64):
             yield b" " * 32 * 1024
 
-    answer = opened.client(authorization=f"Bearer {opened.tokens[LEE.id]}").post(
+    answer = shared.client(authorization=f"Bearer {shared.tokens[LEE.id]}").post(
         "/v1/incidents", content=chunks(), headers={"content-type": "application/json"}
     )
-    refused(opened, answer, 413, "too_large")
+    refused(shared, answer, 413, "too_large")
 
 
 @pytest.mark.parametrize("length", ["-1", "many", "9" * 5000, "\u00b2"])
-def test_a_length_that_is_none_does_no_harm(opened: House, length: str) -> None:
-    host, _, port = opened.url.removeprefix("http://").partition(":")
-    token = opened.tokens[LEE.id]
+def test_a_length_that_is_none_does_no_harm(shared: House, length: str) -> None:
+    host, _, port = shared.url.removeprefix("http://").partition(":")
+    token = shared.tokens[LEE.id]
     with socket.create_connection((host, int(port)), timeout=10) as wire:
         head = f"POST /v1/incidents HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
         wire.sendall(f"{head}Content-Length: {length}\r\n\r\n{{}}".encode("latin-1"))
         said = wire.recv(4096)
     assert said.split(b" ")[1].startswith(b"4"), said
     assert b"Traceback" not in said
-    assert opened.get("/v1/me")
+    assert shared.get("/v1/me")
 
 
-def test_a_body_that_stays_away_is_not_waited_for(opened: House) -> None:
-    host, _, port = opened.url.removeprefix("http://").partition(":")
-    token = opened.tokens[LEE.id]
+def test_a_body_that_stays_away_is_not_waited_for(shared: House) -> None:
+    host, _, port = shared.url.removeprefix("http://").partition(":")
+    token = shared.tokens[LEE.id]
     with socket.create_connection((host, int(port)), timeout=10) as wire:
         head = f"POST /v1/incidents HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
         wire.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
-    assert opened.get("/v1/me"), "one that hangs up in the middle harms nobody"
+    assert shared.get("/v1/me"), "one that hangs up in the middle harms nobody"
 
 
 async def _nothing() -> dict[str, Any]:
@@ -215,32 +209,32 @@ def test_a_slow_body_is_given_up() -> None:
 # --- what the guard may ask ----------------------------------------------------------------------
 
 
-def test_a_tool_that_is_not_declared_is_denied_with_its_reason(opened: House) -> None:
-    opened.post("/v1/runs", who=AGENT, **RUN)
+def test_a_tool_that_is_not_declared_is_denied_with_its_reason(shared: House) -> None:
+    shared.post("/v1/runs", who=AGENT, **RUN)
     asked = {"call": "c-1", "run": "r-1", "tool": "crm.delete_everything", "args": {}}
-    found = opened.post("/v1/permits", who=AGENT, **asked)
+    found = shared.post("/v1/permits", who=AGENT, **asked)
     assert found["verdict"] == "deny"
     assert "crm.delete_everything" in found["reasons"][0]["text"]
 
 
 @pytest.mark.parametrize("number", [2**53, -(2**63), 2**64, 10**300, 1e300, 5e-324])
 def test_a_number_of_any_size_in_arguments_is_recorded_and_can_be_read_again(
-    opened: House, number: float
+    shared: House, number: float
 ) -> None:
     name = f"big-{abs(hash(number))}"
-    opened.post("/v1/runs", who=AGENT, **RUN)
-    opened.post("/v1/permits", who=AGENT, call=name, run="r-1", tool="crm.read_account", args={"n": number})
-    assert revive(opened.get(f"/v1/calls/{name}")["args"]) == {"n": number}
-    opened.office.crew.catch_up()
-    assert opened.get("/v1/health")["ok"]
+    shared.post("/v1/runs", who=AGENT, **RUN)
+    shared.post("/v1/permits", who=AGENT, call=name, run="r-1", tool="crm.read_account", args={"n": number})
+    assert revive(shared.get(f"/v1/calls/{name}")["args"]) == {"n": number}
+    shared.office.crew.catch_up()
+    assert shared.get("/v1/health")["ok"]
 
 
-def test_words_with_odd_characters_come_back_as_they_went_in(opened: House) -> None:
+def test_words_with_odd_characters_come_back_as_they_went_in(shared: House) -> None:
     words = "a\x00b \u202e \U0001f680 <b> \r\n\r\nSet-Cookie: x=1"
-    hold = opened.post(
+    hold = shared.post(
         "/v1/holds", scope={"kind": "destination", "name": "t", "workflow": "invoices"}, reason=words
     )
-    answer = opened.as_(LEE).get(f"/v1/holds/{hold['hold']['id']}")
+    answer = shared.as_(LEE).get(f"/v1/holds/{hold['hold']['id']}")
     assert answer.json()["hold"]["reason"] == words
     assert "set-cookie" not in answer.headers
 
@@ -248,11 +242,11 @@ def test_words_with_odd_characters_come_back_as_they_went_in(opened: House) -> N
 # --- manifests -----------------------------------------------------------------------------------
 
 
-def test_a_wrong_manifest_lists_every_problem_with_its_line_and_field(opened: House) -> None:
+def test_a_wrong_manifest_lists_every_problem_with_its_line_and_field(shared: House) -> None:
     text = MANIFEST.replace("risk: high", "risk: enormous").replace("triggers:", "trigers:")
     for path in ("/v1/manifests/preview", "/v1/manifests"):
-        answer = opened.as_(LEE).post(path, json={"text": text, "filename": "renewals.yaml"})
-        problem = refused(opened, answer, 422, "invalid")
+        answer = shared.as_(LEE).post(path, json={"text": text, "filename": "renewals.yaml"})
+        problem = refused(shared, answer, 422, "invalid")
         found = {each["field"]: each for each in problem["problems"]}
         assert found.keys() == {"trigers", "tools[mail.send].risk"}
         for each in found.values():
@@ -275,11 +269,11 @@ def test_a_wrong_manifest_lists_every_problem_with_its_line_and_field(opened: Ho
         "workflow: !!python/object:os.system x",
     ],
 )
-def test_a_text_that_is_no_manifest(opened: House, text: str) -> None:
-    before = opened.journal_size()
-    answer = opened.as_(LEE).post("/v1/manifests", json={"text": text, "reason": "a test"})
-    refused(opened, answer, 422, "invalid")
-    assert opened.journal_size() == before
+def test_a_text_that_is_no_manifest(shared: House, text: str) -> None:
+    before = shared.journal_size()
+    answer = shared.as_(LEE).post("/v1/manifests", json={"text": text, "reason": "a test"})
+    refused(shared, answer, 422, "invalid")
+    assert shared.journal_size() == before
 
 
 # --- who asks ------------------------------------------------------------------------------------
@@ -289,46 +283,46 @@ def test_a_text_that_is_no_manifest(opened: House, text: str) -> None:
     "header",
     [None, "", "Bearer", "Bearer none", "Basic bGVlOmxlZQ==", "Bearer " + "x" * 10_000, "Bearer \xe9"],
 )
-def test_a_token_that_is_none(opened: House, header: str | None) -> None:
+def test_a_token_that_is_none(shared: House, header: str | None) -> None:
     headers = {} if header is None else {b"authorization": header.encode("latin-1")}
-    answer = opened.client().get("/v1/me", headers=headers)
-    refused(opened, answer, 401, "unauthenticated")
+    answer = shared.client().get("/v1/me", headers=headers)
+    refused(shared, answer, 401, "unauthenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_token_that_ran_out(opened: House) -> None:
-    token = opened.token(DANA, hours=1)
+def test_a_token_that_ran_out(shared: House) -> None:
+    token = shared.token(DANA, hours=1)
     bearer = {"authorization": f"Bearer {token}"}
-    assert opened.client().get("/v1/me", headers=bearer).is_success
-    clock = opened.office.clock
+    assert shared.client().get("/v1/me", headers=bearer).is_success
+    clock = shared.office.clock
     assert isinstance(clock, ManualClock)
     clock.advance(timedelta(hours=1))
-    refused(opened, opened.client().get("/v1/me", headers=bearer), 401, "unauthenticated")
+    refused(shared, shared.client().get("/v1/me", headers=bearer), 401, "unauthenticated")
 
 
-def test_a_token_that_was_revoked(opened: House) -> None:
-    made = opened.post("/v1/tokens", who=DANA, kind="person", id=DANA.id)
+def test_a_token_that_was_revoked(shared: House) -> None:
+    made = shared.post("/v1/tokens", who=DANA, kind="person", id=DANA.id)
     bearer = {"authorization": f"Bearer {made['secret']}"}
-    assert opened.client().get("/v1/me", headers=bearer).is_success
+    assert shared.client().get("/v1/me", headers=bearer).is_success
     for _ in range(2):
-        opened.post(f"/v1/tokens/{made['credential']['id']}/revoke", who=DANA, reason="it was lost")
-    refused(opened, opened.client().get("/v1/me", headers=bearer), 401, "unauthenticated")
+        shared.post(f"/v1/tokens/{made['credential']['id']}/revoke", who=DANA, reason="it was lost")
+    refused(shared, shared.client().get("/v1/me", headers=bearer), 401, "unauthenticated")
 
 
-def test_a_one_time_link_is_no_token(opened: House) -> None:
-    bearer = {"authorization": f"Bearer {opened.link(DANA)}"}
-    refused(opened, opened.client().get("/v1/me", headers=bearer), 401, "unauthenticated")
+def test_a_one_time_link_is_no_token(shared: House) -> None:
+    bearer = {"authorization": f"Bearer {shared.link(DANA)}"}
+    refused(shared, shared.client().get("/v1/me", headers=bearer), 401, "unauthenticated")
 
 
-def test_the_token_of_another_workflow(opened: House) -> None:
-    answer = opened.as_(OTHER).post("/v1/runs", json=RUN | {"run": "r-other"})
-    assert refused(opened, answer, 403, "denied")["workflow"] == "renewals"
+def test_the_token_of_another_workflow(shared: House) -> None:
+    answer = shared.as_(OTHER).post("/v1/runs", json=RUN | {"run": "r-other"})
+    assert refused(shared, answer, 403, "denied")["workflow"] == "renewals"
 
 
-def test_a_secret_is_shown_once_and_stands_nowhere_else(opened: House) -> None:
-    made = opened.post("/v1/tokens", who=DANA, kind="person", id=DANA.id)
+def test_a_secret_is_shown_once_and_stands_nowhere_else(shared: House) -> None:
+    made = shared.post("/v1/tokens", who=DANA, kind="person", id=DANA.id)
     secret = made["secret"]
-    assert secret not in json.dumps(opened.get("/v1/tokens"))
-    assert secret not in json.dumps(opened.get("/v1/journal", limit=1000))
-    for file in opened.office.inst.folder.rglob("*"):
+    assert secret not in json.dumps(shared.get("/v1/tokens"))
+    assert secret not in json.dumps(shared.get("/v1/journal", limit=1000))
+    for file in shared.office.inst.folder.rglob("*"):
         assert not file.is_file() or secret.encode() not in file.read_bytes(), file

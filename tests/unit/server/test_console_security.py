@@ -31,14 +31,8 @@ PAGES: Final = ("/", "/pause", "/holds", "/approvals", "/incidents", "/incidents
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def lee(opened: House) -> Browser:
-    return Browser.signed_in(opened, LEE)
+def lee(shared: House) -> Browser:
+    return Browser.signed_in(shared, LEE)
 
 
 # --- forms ---------------------------------------------------------------------------------------
@@ -46,31 +40,31 @@ def lee(opened: House) -> Browser:
 
 @pytest.mark.parametrize("path", FORMS)
 def test_a_form_without_the_token_of_this_session_does_nothing(
-    opened: House, lee: Browser, path: str
+    shared: House, lee: Browser, path: str
 ) -> None:
-    others = Browser.signed_in(opened, DANA).csrf
-    before = opened.journal_size()
+    others = Browser.signed_in(shared, DANA).csrf
+    before = shared.journal_size()
     filled = re.sub(r"{\w+}", "none", path)
     for token in ("", "0" * 64, others, lee.csrf[:-1], "\xe9"):
         answer = lee.send(filled, csrf=token, reason="x", text="x")
         assert answer.status_code == 303
         assert said(answer) == "this form is not from your session"
-    assert opened.journal_size() == before
+    assert shared.journal_size() == before
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_a_form_of_nobody_leads_to_the_sign_in(opened: House, path: str) -> None:
-    for cookies in ({}, {COOKIE: "none"}, {COOKIE: opened.tokens[AGENT.id]}):
-        nobody = opened.client()
+def test_a_form_of_nobody_leads_to_the_sign_in(shared: House, path: str) -> None:
+    for cookies in ({}, {COOKIE: "none"}, {COOKIE: shared.tokens[AGENT.id]}):
+        nobody = shared.client()
         nobody.cookies.update(cookies)
         answer = nobody.post(re.sub(r"{\w+}", "none", path), data={"csrf": ""})
         assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/nothing", "/runs/none", "/incidents/none/evidence"])
-def test_a_page_of_nobody_leads_to_the_sign_in(opened: House, path: str) -> None:
-    for cookies in ({}, {COOKIE: "none"}, {COOKIE: opened.tokens[AGENT.id]}):
-        nobody = opened.client()
+def test_a_page_of_nobody_leads_to_the_sign_in(shared: House, path: str) -> None:
+    for cookies in ({}, {COOKIE: "none"}, {COOKIE: shared.tokens[AGENT.id]}):
+        nobody = shared.client()
         nobody.cookies.update(cookies)
         answer = nobody.get(path)
         assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
@@ -141,8 +135,8 @@ def test_a_message_cookie_cannot_bring_markup(lee: Browser) -> None:
 # --- signing in and out --------------------------------------------------------------------------
 
 
-def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(opened: House) -> None:
-    answer = Browser(opened).spend(opened.link(LEE))
+def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(shared: House) -> None:
+    answer = Browser(shared).spend(shared.link(LEE))
     cookie = SimpleCookie(answer.headers["set-cookie"])[COOKIE]
     assert cookie["httponly"]
     assert cookie["samesite"] == "lax"
@@ -161,73 +155,73 @@ def test_behind_https_the_session_cookie_never_travels_in_the_clear(tmp_path: Pa
             behind.close()
 
 
-def test_a_link_is_spent_by_the_button_and_once(opened: House) -> None:
-    secret = opened.link(LEE)
-    visitor = Browser(opened)
+def test_a_link_is_spent_by_the_button_and_once(shared: House) -> None:
+    secret = shared.link(LEE)
+    visitor = Browser(shared)
     for _ in range(3):  # a mail scanner may look at it as often as it likes
         assert f"Sign in as {LEE.id}" in visitor.http.get(f"/sign-in/{secret}").text
     assert visitor.spend(secret).status_code == 303
     assert visitor.http.get("/").status_code == 200
-    again = Browser(opened)
+    again = Browser(shared)
     answer = again.spend(secret)
     assert answer.status_code == 401
     assert "used already" in answer.text
     assert again.session == ""
 
 
-def test_of_two_who_spend_a_link_at_once_one_wins(opened: House) -> None:
-    secret = opened.link(LEE)
+def test_of_two_who_spend_a_link_at_once_one_wins(shared: House) -> None:
+    secret = shared.link(LEE)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: Browser(opened).spend(secret).status_code, range(8)))
+        answers = list(pool.map(lambda _: Browser(shared).spend(secret).status_code, range(8)))
     assert sorted(answers) == [303] + [401] * 7
 
 
-def test_a_link_that_ran_out_signs_nobody_in(opened: House) -> None:
-    secret = opened.link(LEE)
-    clock = opened.office.clock
+def test_a_link_that_ran_out_signs_nobody_in(shared: House) -> None:
+    secret = shared.link(LEE)
+    clock = shared.office.clock
     assert isinstance(clock, ManualClock)
     clock.advance(timedelta(hours=1))
-    visitor = Browser(opened)
+    visitor = Browser(shared)
     assert "has expired" in visitor.http.get(f"/sign-in/{secret}").text
     assert visitor.spend(secret).status_code == 401
 
 
 @pytest.mark.parametrize("kind", ["nothing", "an agent's token", "a person's token", "a very long one"])
-def test_what_is_no_link_signs_nobody_in(opened: House, kind: str) -> None:
+def test_what_is_no_link_signs_nobody_in(shared: House, kind: str) -> None:
     secret = {
         "nothing": "",
-        "an agent's token": opened.tokens[AGENT.id],
-        "a person's token": opened.tokens[LEE.id],
+        "an agent's token": shared.tokens[AGENT.id],
+        "a person's token": shared.tokens[LEE.id],
         "a very long one": "x" * 50_000,
     }[kind]
-    visitor = Browser(opened)
+    visitor = Browser(shared)
     assert visitor.spend(secret).status_code == 401
     assert visitor.session == ""
 
 
-def test_nobody_is_signed_in_by_another_site(opened: House) -> None:
-    secret = opened.link(LEE)
+def test_nobody_is_signed_in_by_another_site(shared: House) -> None:
+    secret = shared.link(LEE)
     for site in ("cross-site", "same-site"):
-        assert Browser(opened).spend(secret, **{"sec-fetch-site": site}).status_code == 403
-    assert Browser(opened).spend(secret, **{"sec-fetch-site": "same-origin"}).status_code == 303
+        assert Browser(shared).spend(secret, **{"sec-fetch-site": site}).status_code == 403
+    assert Browser(shared).spend(secret, **{"sec-fetch-site": "same-origin"}).status_code == 303
 
 
-def test_signing_out_ends_the_session_on_the_server(opened: House) -> None:
-    leaving = Browser.signed_in(opened, LEE)
+def test_signing_out_ends_the_session_on_the_server(shared: House) -> None:
+    leaving = Browser.signed_in(shared, LEE)
     kept = leaving.session
     assert leaving.send("/sign-out", csrf="none").status_code == 403
     assert leaving.http.get("/").status_code == 200, "another site cannot sign anybody out"
     answer = leaving.send("/sign-out")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
     assert leaving.session == ""
-    copied = opened.client(cookie=f"{COOKIE}={kept}")
+    copied = shared.client(cookie=f"{COOKIE}={kept}")
     assert copied.get("/").headers["location"] == "/sign-in"
-    assert opened.client(authorization=f"Bearer {kept}").get("/v1/me").status_code == 401
+    assert shared.client(authorization=f"Bearer {kept}").get("/v1/me").status_code == 401
 
 
-def test_a_session_ends_by_itself(opened: House) -> None:
-    staying = Browser.signed_in(opened, LEE)
-    clock = opened.office.clock
+def test_a_session_ends_by_itself(shared: House) -> None:
+    staying = Browser.signed_in(shared, LEE)
+    clock = shared.office.clock
     assert isinstance(clock, ManualClock)
     clock.advance(timedelta(hours=12))
     assert staying.http.get("/").headers["location"] == "/sign-in"
@@ -293,9 +287,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, S
 
 
 def test_nothing_recorded_becomes_markup(hostile: tuple[House, Story]) -> None:
-    opened, story = hostile
-    reader = Browser.signed_in(opened, DANA)
-    asked = opened.get("/v1/approvals")[0]["id"]
+    shared, story = hostile
+    reader = Browser.signed_in(shared, DANA)
+    asked = shared.get("/v1/approvals")[0]["id"]
     of_records = [
         f"/incidents/{story.incident}",
         f"/incidents/{story.incident}/report",
@@ -374,8 +368,8 @@ def test_every_answer_binds_the_browser(lee: Browser, path: str) -> None:
             assert answer.headers["referrer-policy"] == "same-origin"
 
 
-def test_no_page_is_kept_by_a_browser_or_a_proxy(opened: House) -> None:
-    reader = Browser.signed_in(opened, LEE)
+def test_no_page_is_kept_by_a_browser_or_a_proxy(shared: House) -> None:
+    reader = Browser.signed_in(shared, LEE)
     for path in (*PAGES, "/sign-in", "/nothing"):
         assert reader.http.get(path).headers["cache-control"] == "no-store", path
 

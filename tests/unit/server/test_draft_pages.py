@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from stopwork.ledger.records import Draft
 from stopwork.ledger.words import DraftState, HoldMode, ScopeKind
 from tests.support.office import DANA, LEE, WORKFLOW
 from tests.unit.server.browser import Browser, said
-from tests.unit.server.house import House, house
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path) as found:
-        yield found
+from tests.unit.server.house import House
 
 
 @pytest.fixture

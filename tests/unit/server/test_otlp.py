@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,23 +24,10 @@ from stopwork.ledger.records import Incident, Signal, TracedTool
 from stopwork.ledger.words import IncidentType, Severity, SignalKind
 from stopwork.server import otlp
 from tests.support.office import AGENT, WORKFLOW
-from tests.unit.server.house import FEED, OTHER, REPORTER, House, house
+from tests.unit.server.house import FEED, OTHER, REPORTER, House
 
 TRACE, SPAN = "5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174"
 AT = 1_772_456_400_000_000_000
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def unmoved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house in which nothing comes to be on record."""
-    with house(tmp_path_factory.mktemp("house")) as found:
-        yield found
 
 
 def traced(opened: House) -> list[tuple[str, TracedTool]]:
@@ -219,12 +204,12 @@ def test_an_agents_token_speaks_for_its_own_workflow_whatever_the_span_says(open
     assert [workflow for workflow, _ in traced(opened)] == [OTHER.id]
 
 
-def test_everything_else_is_let_go(unmoved: House) -> None:
-    before = unmoved.journal_size()
+def test_everything_else_is_let_go(shared: House) -> None:
+    before = shared.journal_size()
     chat = span(name="chat gpt", attributes={"gen_ai.operation.name": "chat"})
-    assert send(unmoved, request_of(chat)).json() == {}
-    assert send(unmoved, {}).json() == {}
-    assert unmoved.journal_size() == before
+    assert send(shared, request_of(chat)).json() == {}
+    assert send(shared, {}).json() == {}
+    assert shared.journal_size() == before
 
 
 def test_spans_without_valid_ids_are_rejected_and_the_others_taken(opened: House) -> None:
@@ -268,9 +253,9 @@ BINARY = {"content-type": "application/x-protobuf"}
     ],
 )
 def test_a_refusal_is_a_status_in_the_requests_encoding(
-    unmoved: House, content: bytes, headers: dict[str, str], status: int
+    shared: House, content: bytes, headers: dict[str, str], status: int
 ) -> None:
-    answer = send(unmoved, content, **headers)
+    answer = send(shared, content, **headers)
     assert answer.status_code == status
     if headers == BINARY:
         assert answer.headers["content-type"] == "application/x-protobuf"
@@ -280,16 +265,16 @@ def test_a_refusal_is_a_status_in_the_requests_encoding(
         assert answer.json()["message"]
 
 
-def test_who_may_not_tell_is_refused(unmoved: House) -> None:
-    assert send(unmoved, {}, None).json()["code"] == 16
-    assert send(unmoved, {}, FEED).json()["code"] == 7
-    binary = send(unmoved, b"", None, **BINARY)
+def test_who_may_not_tell_is_refused(shared: House) -> None:
+    assert send(shared, {}, None).json()["code"] == 16
+    assert send(shared, {}, FEED).json()["code"] == 7
+    binary = send(shared, b"", None, **BINARY)
     assert (binary.status_code, binary.content[:2]) == (401, b"\x08\x10")
 
 
 @pytest.mark.parametrize("what", ["logs", "metrics"])
-def test_logs_and_metrics_are_not_taken_and_that_is_said(unmoved: House, what: str) -> None:
-    answer = unmoved.as_(AGENT).post(f"/v1/{what}", json={})
+def test_logs_and_metrics_are_not_taken_and_that_is_said(shared: House, what: str) -> None:
+    answer = shared.as_(AGENT).post(f"/v1/{what}", json={})
     assert answer.status_code == 404
     assert what in answer.json()["detail"]
 

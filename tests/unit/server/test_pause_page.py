@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from stopwork.ledger.records import Hold, Scope
 from stopwork.ledger.words import PauseRisk, ScopeKind
 from tests.support.office import DANA, WORKFLOW
 from tests.unit.server.browser import Browser
-from tests.unit.server.house import House, house
+from tests.unit.server.house import House
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def dana(opened: House) -> Browser:
-    return Browser.signed_in(opened, DANA)
+def dana(shared: House) -> Browser:
+    return Browser.signed_in(shared, DANA)
 
 
 def offered(dana: Browser, query: str) -> list[str]:
@@ -72,9 +64,9 @@ def test_a_risk_that_does_not_exist_is_told(dana: Browser) -> None:
     assert "external_send" in answer.text
 
 
-def test_a_destination_is_held(opened: House, dana: Browser) -> None:
+def test_a_destination_is_held(shared: House, dana: Browser) -> None:
     option = "destination:block:all@acme.test"
     sent = dana.send("/pause", workflow=WORKFLOW, hold=option, reason="the list is wrong")
     assert sent.status_code == 303
-    [held] = opened.office.read(lambda view: view.find(Hold, active=True, limit=5))
+    [held] = shared.office.read(lambda view: view.find(Hold, active=True, limit=5))
     assert held.scope == Scope(kind=ScopeKind.DESTINATION, name="all@acme.test", workflow=WORKFLOW)

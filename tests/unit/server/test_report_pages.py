@@ -3,9 +3,6 @@ signal says what became of it; what nobody could place is seen and assigned."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from stopwork.ledger.records import Incident, Signal
@@ -14,13 +11,7 @@ from stopwork.operations import reporting
 from stopwork.operations.reporting import Report
 from tests.support.office import KIM, LEE, WORKFLOW
 from tests.unit.server.browser import Browser, said
-from tests.unit.server.house import House, house
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path) as made:
-        yield made
+from tests.unit.server.house import House
 
 
 @pytest.fixture

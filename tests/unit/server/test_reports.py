@@ -4,24 +4,14 @@ become signals that say where they came from; a flood leaves the server answerin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from stopwork.operations.signatures import signature
 from stopwork.server.api.endpoint import Access
 from tests.support.office import AGENT, KIM, LEE, WORKFLOW
 from tests.unit.server.described import endpoints
-from tests.unit.server.house import ADMIN, REPORTER, House, house, is_problem
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path) as found:
-        yield found
+from tests.unit.server.house import ADMIN, REPORTER, House, is_problem
 
 
 def test_a_reporter_may_say_what_it_noticed_and_nothing_else(opened: House) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from stopwork.kernel.clock import ManualClock
 from stopwork.ledger.records import Principal
@@ -19,25 +18,19 @@ from stopwork.server.stream import BATCH, Stream
 from tests.support.office import AGENT, LEE, WORKFLOW, Office
 from tests.support.told import recording, stepped
 from tests.unit.server.browser import Browser
-from tests.unit.server.house import OTHER, House, house, is_problem, serving, wait_for
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as found:
-        yield found
+from tests.unit.server.house import OTHER, House, is_problem, serving, wait_for
 
 
 @contextlib.contextmanager
 def listening(
-    opened: House, who: Principal = LEE, *, after: int | None = None, last: int | None = None, token: str = ""
+    shared: House, who: Principal = LEE, *, after: int | None = None, last: int | None = None, token: str = ""
 ) -> Iterator[Iterator[dict[str, Any]]]:
     """What one listener hears, entry by entry."""
-    headers = {"authorization": f"Bearer {token or opened.tokens[who.id]}"}
+    headers = {"authorization": f"Bearer {token or shared.tokens[who.id]}"}
     headers |= {} if last is None else {"last-event-id": str(last)}
     query = {} if after is None else {"after": after}
     with (
-        httpx.Client(base_url=opened.url, trust_env=False, timeout=10) as client,
+        httpx.Client(base_url=shared.url, trust_env=False, timeout=10) as client,
         client.stream("GET", "/v1/stream", params=query, headers=headers) as answer,
     ):
         assert answer.status_code == 200
@@ -58,58 +51,58 @@ def heard(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def hold(opened: House, name: str, *, workflow: str = WORKFLOW) -> None:
-    opened.post(
+def hold(shared: House, name: str, *, workflow: str = WORKFLOW) -> None:
+    shared.post(
         "/v1/holds", scope={"kind": "destination", "name": name, "workflow": workflow}, reason="a test"
     )
 
 
-def test_a_new_entry_is_told_at_once_and_says_what_it_is_about(opened: House) -> None:
-    with listening(opened) as entries:
-        hold(opened, "told-at-once")
+def test_a_new_entry_is_told_at_once_and_says_what_it_is_about(shared: House) -> None:
+    with listening(shared) as entries:
+        hold(shared, "told-at-once")
         entry = next(entries)
     assert entry["kind"] == "hold.set"
     assert entry["workflow"] == WORKFLOW
     assert entry.keys() == {"seq", "kind", "workflow", "run", "call", "incident"}
 
 
-def test_a_listener_that_comes_back_misses_nothing_and_hears_nothing_twice(opened: House) -> None:
-    start = opened.journal_size()
-    with listening(opened) as entries:
-        hold(opened, "first")
+def test_a_listener_that_comes_back_misses_nothing_and_hears_nothing_twice(shared: House) -> None:
+    start = shared.journal_size()
+    with listening(shared) as entries:
+        hold(shared, "first")
         last = next(entries)["seq"]
     for name in ("second", "third"):
-        hold(opened, name)
-    with listening(opened, last=last) as entries:
-        hold(opened, "fourth")
+        hold(shared, name)
+    with listening(shared, last=last) as entries:
+        hold(shared, "fourth")
         again = [next(entries)["seq"] for _ in range(3)]
     assert [last, *again] == list(range(start + 1, start + 5))
 
 
-def test_more_than_one_batch_comes_whole(opened: House) -> None:
+def test_more_than_one_batch_comes_whole(shared: House) -> None:
     behind = BATCH + 20
     run = {"run": "long", "workflow": WORKFLOW, "trigger": "manual", "trigger_id": "t"}
-    opened.post("/v1/runs", who=AGENT, **run)
-    start = opened.journal_size()
-    opened.office.write(recording(*(stepped(f"step-{number}", "long") for number in range(behind))))
-    with listening(opened, after=start) as entries:
+    shared.post("/v1/runs", who=AGENT, **run)
+    start = shared.journal_size()
+    shared.office.write(recording(*(stepped(f"step-{number}", "long") for number in range(behind))))
+    with listening(shared, after=start) as entries:
         assert [next(entries)["seq"] for _ in range(behind)] == list(range(start + 1, start + behind + 1))
 
 
-def test_an_agent_hears_of_its_own_workflow_only(opened: House) -> None:
-    with listening(opened, OTHER) as entries:
-        hold(opened, "of-others")
-        hold(opened, "own", workflow=OTHER.id)
+def test_an_agent_hears_of_its_own_workflow_only(shared: House) -> None:
+    with listening(shared, OTHER) as entries:
+        hold(shared, "of-others")
+        hold(shared, "own", workflow=OTHER.id)
         assert next(entries)["workflow"] == OTHER.id
 
 
-def test_nobody_listens_without_a_token(opened: House) -> None:
-    answer = opened.as_(None).get("/v1/stream")
+def test_nobody_listens_without_a_token(shared: House) -> None:
+    answer = shared.as_(None).get("/v1/stream")
     assert (answer.status_code, is_problem(answer)["code"]) == (401, "unauthenticated")
 
 
-def test_a_stream_ends_with_its_session(opened: House) -> None:
-    browser = Browser.signed_in(opened, LEE)
+def test_a_stream_ends_with_its_session(shared: House) -> None:
+    browser = Browser.signed_in(shared, LEE)
     with browser.http.stream("GET", "/v1/stream") as answer:
         lines = answer.iter_lines()
         assert next(lines) == ": listening"
@@ -118,13 +111,13 @@ def test_a_stream_ends_with_its_session(opened: House) -> None:
         assert list(heard(lines)) == []
 
 
-def test_a_stream_ends_when_its_token_runs_out(opened: House) -> None:
-    token = opened.token(LEE, minutes=5)
-    with listening(opened, token=token) as entries:
-        clock = opened.office.clock
+def test_a_stream_ends_when_its_token_runs_out(shared: House) -> None:
+    token = shared.token(LEE, minutes=5)
+    with listening(shared, token=token) as entries:
+        clock = shared.office.clock
         assert isinstance(clock, ManualClock)
         clock.advance(timedelta(minutes=5))
-        hold(opened, "too-late")
+        hold(shared, "too-late")
         assert list(entries) == []
 
 
@@ -141,8 +134,8 @@ def test_there_are_as_many_listeners_as_there_is_room_for(tmp_path: Path) -> Non
             small.close()
 
 
-def _has_room(opened: House) -> bool:
-    with opened.as_(LEE).stream("GET", "/v1/stream") as answer:
+def _has_room(shared: House) -> bool:
+    with shared.as_(LEE).stream("GET", "/v1/stream") as answer:
         return answer.status_code == 200
 
 

@@ -4,9 +4,7 @@ work by forms alone; files are saved and never shown, and what is too large is r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -20,15 +18,9 @@ from stopwork.operations.incidents import MAX_NOTE, open_by_hand
 from tests.support.office import DANA, KIM, LEE, WORKFLOW
 from tests.support.triaging import new_incident
 from tests.unit.server.browser import Browser, said
-from tests.unit.server.house import House, house
+from tests.unit.server.house import House
 
 HOSTILE = b"<html><script>alert(1)</script>"
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path) as found:
-        yield found
 
 
 class Case(NamedTuple):
