@@ -37,9 +37,8 @@ NOT_WHAT_RUNS = ("systems",)
 
 
 class Going(Record):
-    """A run that goes on, and what it has done so far."""
+    """What a run that goes on has done so far."""
 
-    workflow: str
     counts: Counts = {}
 
 
@@ -75,7 +74,7 @@ class Drift(Detector[State]):
                 run = state.going.get(event.run)
                 if run is None or event.renewed or event.verdict is not Verdict.ALLOW:
                     return state, ()
-                run = replace(run, counts=counted(run.counts, event.tool, event.args))
+                run = Going(counts=counted(run.counts, event.tool, event.args))
                 return replace(state, going=state.going.put(event.run, run, at_most=MOST_GOING)), ()
             case StepRecorded() as event:
                 if event.kind is not StepKind.MODEL_CALL or not (model := event.facts.get("model")):
@@ -92,7 +91,7 @@ class Drift(Detector[State]):
 def _started(
     state: State, event: RunStarted, at: datetime, rules: Rulebook
 ) -> tuple[State, tuple[Finding, ...]]:
-    going = state.going.put(event.run, Going(workflow=event.workflow), at_most=MOST_GOING)
+    going = state.going.put(event.run, Going(), at_most=MOST_GOING)
     state = replace(state, going=going)
     manifest = manifest_of(rules, event.workflow)
     if manifest is None or not manifest.alerts.drift.enabled:

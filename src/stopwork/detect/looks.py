@@ -36,13 +36,12 @@ class Place(StrEnum):
 
 
 class Look(Record):
-    """What is looked at: a record with its content, and whom or what it went to."""
+    """What is looked at: a record that has content, and whom or what it went to."""
 
     workflow: str
     run: str
     record: str
     what: str
-    content: Any
     at: datetime
     place: Place
     call: str | None = None
@@ -68,11 +67,11 @@ def content_of(event: Looked) -> Any:
             return event.facts
 
 
-def look_at(event: Looked, content: Any, at: datetime, compiled: CompiledManifest) -> Look:
+def look_at(event: Looked, at: datetime, compiled: CompiledManifest) -> Look:
     """Answer the record that an event is about, with its place."""
     match event:
         case CallDecided():
-            return _look_at_call(event, content, at, compiled)
+            return _look_at_call(event, at, compiled)
         case CallFinished():
             tool = compiled.manifest.tools.get(event.tool)
             return Look(
@@ -80,7 +79,6 @@ def look_at(event: Looked, content: Any, at: datetime, compiled: CompiledManifes
                 run=event.run,
                 record=event.call,
                 what=f"the {'result' if event.result else 'error'} of {event.tool}",
-                content=content,
                 at=at,
                 place=Place.READ,
                 call=event.call,
@@ -95,7 +93,6 @@ def look_at(event: Looked, content: Any, at: datetime, compiled: CompiledManifes
                 run=event.run,
                 record=event.step,
                 what=f"the {event.kind.value.replace('_', ' ')} {event.name}",
-                content=content,
                 at=at,
                 place=Place.SENT if to else Place.READ,
                 source=event.source,
@@ -104,7 +101,7 @@ def look_at(event: Looked, content: Any, at: datetime, compiled: CompiledManifes
             )
 
 
-def _look_at_call(event: CallDecided, content: Any, at: datetime, compiled: CompiledManifest) -> Look:
+def _look_at_call(event: CallDecided, at: datetime, compiled: CompiledManifest) -> Look:
     place, to = Place.WRITTEN, tuple[str, ...]()
     if event.tool in compiled.manifest.tools and event.effect is not EffectKind.READ:
         receivers = receivers_of(compiled, event)
@@ -115,7 +112,6 @@ def _look_at_call(event: CallDecided, content: Any, at: datetime, compiled: Comp
         run=event.run,
         record=event.call,
         what=f"the arguments of {event.tool}",
-        content=content,
         at=at,
         place=place,
         call=event.call,

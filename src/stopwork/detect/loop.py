@@ -85,7 +85,7 @@ class Loop(Detector[State]):
                 if event.verdict is Verdict.DENY or event.effect is EffectKind.READ or event.renewed:
                     return state, found
                 state, more = _written(state, event, entry.at, rules)
-                return state, (*found, *more)
+                return state, (*found, *more) if more else found
             case CallFinished() as event:
                 if event.effects:
                     between = through_runs.made(state.between, event.effects, entry.at)

@@ -90,7 +90,7 @@ class SensitiveData(Detector[State]):
         seen = [sight for sight in every if sight.doubt is not Doubt.NO_CONTEXT]
         if not seen:
             return state, ()
-        return _judge(state, look_at(event, content, entry.at, compiled), seen, compiled)
+        return _judge(state, look_at(event, entry.at, compiled), seen, compiled)
 
 
 def _judge(

@@ -79,8 +79,10 @@ def written(
     about = f"{event.workflow}\x1f{event.tool}\x1f{event.args_digest}"
     known, this = between.echoes.get(about), ((event.run, event.call),)
     if known is None:
-        echo = Echo(since=at, runs=1, latest=this)
-    elif at - known.since > alert.within:
+        # Of nearly all writes this is the end.
+        echoes = between.echoes.put(about, Echo(since=at, runs=1, latest=this), at_most=MOST_WRITES)
+        return replace(between, echoes=echoes), None
+    if at - known.since > alert.within:
         # One that goes on as it was is not told anew.
         echo = Echo(since=at, runs=1, latest=this, told=known.runs >= alert.repeats)
     elif any(run == event.run for run, _ in known.latest):

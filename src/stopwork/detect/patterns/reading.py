@@ -45,11 +45,12 @@ def _screen() -> re2.Set:
 
 
 _SCREEN: Final = _screen()
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def sights(content: Any, own: Restricted | None = None) -> Sequence[Sight]:
     """Answer the sensitive values in JSON content, at most :data:`MOST_SIGHTS`; ``own`` are the patterns of the manifest."""
-    if own is None and not _SCREEN.Match(msgspec.json.encode(content)):
+    if own is None and not _SCREEN.Match(_encode(content)):
         return ()
     found: dict[tuple[Kind, str, str], Sight] = {}
     for passage in _passages(content):
