@@ -117,6 +117,12 @@ def test_a_hook_that_lies_has_failed_and_a_word_does_not_overrule_the_probe(
         assert "The probe says no: another value at /token/active" in told.note()
         with pytest.raises(Conflict, match="is not safe"):
             told.record(DONE, "trust me")
+        begin = partial(
+            hooking._begin, item=told.item().id, hook=told.office.inst.hooks["revoke"], despite=""
+        )
+        told.office.write(begin, actor=LEE)
+        assert told.note() == ""  # what the last try came to is not said of the next one
+        told.office.wait(minutes=1)
         kept.lies = False
         assert told.run().state is DONE
 

@@ -63,6 +63,7 @@ def _hook_started(entry: e.Entry, event: e.HookStarted) -> Iterator[Change]:
             has_probe=event.has_probe,
             tries=event.number,
             until=event.until,
+            note="",
             by=entry.actor,
             at=entry.at,
             before_capture=event.before_capture or place.before_capture,
