@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stopwork.ledger.words import CustodyDeed
+from stopwork.control.protocol import PermitAnswer
+from stopwork.ledger.words import CustodyDeed, HoldMode, ScopeKind
 from stopwork.operations import custody
 from tests.support.office import DANA, LEE, MANIFEST
 from tests.support.trouble import Trouble
@@ -39,6 +41,13 @@ WAYS = {
     "/v1/incidents/{incident}/messages": "its messages",
     "/v1/incidents/{incident}/postmortem": "its postmortem",
     "/v1/plans/{plan}/items": "its plan",
+    "/v1/incidents/{incident}/similar": "its similar calls",
+    "/approvals/{approval}": "approval {approval}",
+    "/v1/approvals/{approval}": "approval {approval}",
+    "/v1/approvals": "approvals",
+    "/drafts/{draft}": "draft {draft}",
+    "/v1/drafts/{draft}": "draft {draft}",
+    "/v1/drafts": "drafts",
     "/v1/incidents/{incident}": None,  # that there is one, how grave it is, and no content
     "/v1/incidents/{incident}/phases": None,
     "/v1/incidents/{incident}/custody": None,
@@ -60,7 +69,16 @@ class Sensitive:
             "call": trouble.update.call,
             "incident": trouble.incident,
             "plan": trouble.approved_plan().id,
+            "approval": self._asked("mail.send", to="customer@acme.test").approval or "",
+            "draft": self._drafted("crm.update_account", account_id="acme", renewal="2026-01-01").call,
         }
+
+    def _asked(self, tool: str, **args: Any) -> PermitAnswer:
+        return self.opened.office.ask(self.trouble.run, tool, **args)
+
+    def _drafted(self, tool: str, **args: Any) -> PermitAnswer:
+        self.opened.office.pause(ScopeKind.TOOL, tool, mode=HoldMode.DRAFT_ONLY)
+        return self._asked(tool, **args)
 
     def looks(self) -> list[str]:
         lines = self.opened.office.read(lambda view: list(custody.custody(view, self.trouble.incident)))

@@ -120,13 +120,14 @@ ENDPOINTS = (
         "/similar",
         "list_similar_to_incident",
         "Past calls that are like those of the incident's signals, the most similar first",
-        Read(
+        looking_into(
+            "its similar calls",
             lambda view, g: similarities.similar_calls(
                 view,
                 similarities.bad_calls(view, incident_of(g)),
                 limit=g.query.limit,
                 after=g.query.after or "",
-            )
+            ),
         ),
         similarities.SimilarCalls,
         query=SimilarFilter,

@@ -25,6 +25,7 @@ from stopwork.operations import (
 from stopwork.operations.approval_evidence import ApprovalEvidence, evidence
 from stopwork.operations.renaming import Lookalike
 from stopwork.server.api.endpoint import Access, Act, Endpoint, Given, Page, Read, Write
+from stopwork.server.api.looking import looking_at
 from stopwork.storage.view import View
 
 Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
@@ -362,12 +363,13 @@ ENDPOINTS = (
         path="/v1/approvals",
         name="list_approvals",
         summary="List approvals, newest first",
-        does=Read(
+        does=looking_at(
+            "approvals",
             lambda view, g: view.find(
                 r.Approval,
                 order="-requested_at",
                 **page_of(g.query, state=g.query.state, incident=g.query.incident),
-            )
+            ),
         ),
         query=ApprovalFilter,
         answer=list[r.Approval],
@@ -378,7 +380,7 @@ ENDPOINTS = (
         path="/v1/approvals/{approval}",
         name="get_approval",
         summary="One approval with exactly what it is about",
-        does=Read(lambda view, g: _own(g, view.need(r.Approval, g.path["approval"]))),
+        does=looking_at("approval", lambda view, g: _own(g, view.need(r.Approval, g.path["approval"]))),
         answer=r.Approval,
         access=Access.ANY,
         tag="approvals",

@@ -12,6 +12,7 @@ from stopwork.ledger.words import DraftState, PrincipalKind
 from stopwork.operations import draft_standing, drafts
 from stopwork.server.api.controls import Reason, page_of
 from stopwork.server.api.endpoint import Access, Endpoint, Given, Page, Read, Write
+from stopwork.server.api.looking import looking_at
 
 Digest = Annotated[str, Meta(max_length=100)]
 
@@ -57,12 +58,13 @@ ENDPOINTS: Final = (
         path="/v1/drafts",
         name="list_drafts",
         summary="List drafted calls, newest first",
-        does=Read(
+        does=looking_at(
+            "drafts",
             lambda view, g: view.find(
                 r.Draft,
                 order="-requested_at",
                 **page_of(g.query, workflow=g.query.workflow, run=g.query.run, state=g.query.state),
-            )
+            ),
         ),
         query=DraftFilter,
         answer=list[r.Draft],
@@ -73,7 +75,7 @@ ENDPOINTS: Final = (
         path="/v1/drafts/{draft}",
         name="get_draft",
         summary="One drafted call, with what was asked and what would run",
-        does=Read(lambda view, g: _own(g, view.need(r.Draft, g.path["draft"]))),
+        does=looking_at("draft", lambda view, g: _own(g, view.need(r.Draft, g.path["draft"]))),
         answer=r.Draft,
         access=Access.ANY,
         tag="drafts",

@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route
 
 from stopwork.kernel.errors import Denied, NotFound, StopworkError, Unauthenticated
+from stopwork.ledger import records as r
 from stopwork.ledger.records import Credential, Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import credentials, custody, evidence, hooking, privacy
@@ -86,6 +87,10 @@ _PAGES: Final[dict[str, Builder]] = {
 }
 
 
+#: What a page may be about that holds what a call of a run says.
+_ASKED: Final[dict[str, type[r.Approval | r.Draft]]] = {"approval": r.Approval, "draft": r.Draft}
+
+
 def console_routes(crew: Crew, *, secure: bool = False) -> list[BaseRoute]:
     """Answer the routes of the console; ``secure`` when browsers reach it by https only."""
     console = _Console(crew, secure=secure)
@@ -143,12 +148,13 @@ class _Console:
 
     def _note_look(self, person: Principal, request: Request) -> None:
         """Note that this person looks at a run or an incident, where what it holds is sensitive evidence."""
-        run, incident = request.path_params.get("run"), request.path_params.get("incident")
-        if run:
-            custody.note_reading(self._installation, person, what=f"run {run}", runs=(run,))
-        elif incident:
+        named = request.path_params
+        if incident := named.get("incident"):
             part = request.url.path.rpartition(incident)[2].strip("/") or "page"
             custody.note_reading(self._installation, person, what=f"its {part}", incident=incident)
+        elif asked := next((name for name in ("run", *_ASKED) if name in named), None):
+            runs = self._installation.store.read(lambda view: _runs_of(view, named))
+            custody.note_reading(self._installation, person, what=f"{asked} {named[asked]}", runs=runs)
 
     def _render(
         self, request: Request, session: str, person: Principal, flash: c.Flash | None, build: Builder
@@ -420,6 +426,13 @@ def _read_flash(request: Request) -> c.Flash | None:
         return msgspec.json.decode(spelled, type=c.Flash) if spelled else None
     except (binascii.Error, msgspec.MsgspecError, ValueError):
         return None
+
+
+def _runs_of(view: View, named: Mapping[str, str]) -> frozenset[str]:
+    """Answer the runs about whose calls a page of this path tells."""
+    runs = {named.get("run"), named.get("before")}
+    runs |= {view.need(kind, named[name]).run for name, kind in _ASKED.items() if name in named}
+    return frozenset(run for run in runs if run)
 
 
 def _raise_not_found() -> NoReturn:
