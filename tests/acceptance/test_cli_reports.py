@@ -33,6 +33,10 @@ def test_people_and_tools_report_and_somebody_assigns(office: Office, running: d
     (found,) = office.ask("signals", "--text", "TWICE acme")
     assert found["workflow"] == WORKFLOW
     assert office.ask("signals", "--text", "acme nowhere") == []
+    shown = office.read("signals", "show", found["id"])
+    for said in ("Acme has it twice.", "where", "the CRM", "not said", found["incident"]):
+        assert said in shown
+    assert "no signal" in office.ask("signals", "show", "sig_none", code=Exit.NOT_FOUND)["detail"]
     assert unplaced["facts"]["by"] == "jo@customer.test"
     assert WORKFLOW in office.read("signals", "assign", unplaced["id"], WORKFLOW)
     assert office.ask("signals", "--workflow", "") == []

@@ -12,6 +12,9 @@ from stopwork.cli.group import Group
 from stopwork.cli.invocation import Invocation, answers, paged
 from stopwork.ledger.words import DetectedBy, IncidentType, SignalKind, SignalState
 
+#: So much of each thing that a signal says is shown: what came in as one text is whole.
+MAX_FACT_CHARS: Final = 10_000
+
 if TYPE_CHECKING:
     from stopwork.cli.printing import Paper
 
@@ -63,6 +66,45 @@ def _show_signals(paper: Paper, found: Any) -> None:
 def list_signals(cli: Invocation, **filters: Any) -> Any:
     """List signals, newest first."""
     return cli.page("/v1/signals", **filters)
+
+
+def _show_signal(paper: Paper, found: Any) -> None:
+    from stopwork.cli.printing import in_short
+    from stopwork.ledger.records.incidents import ABOUT_A_DUTY
+
+    paper.facts(
+        {
+            "signal": found["id"],
+            "what": found["summary"],
+            "kind": f"{found['kind']}, taken for {found['type']}",
+            "noticed by": found["detector"],
+            "workflow": found["workflow"]
+            or ("the server" if found["key"].startswith(ABOUT_A_DUTY) else "not known yet"),
+            "run": found["run"],
+            "call": found["call"],
+            "happened": paper.when(found["occurred_at"]),
+            "came in": paper.when(found["raised_at"]),
+            "again": f"{found['repeats']} times, the last {paper.when(found['repeated_at'])}"
+            if found["repeats"]
+            else None,
+            "incident": found["incident"] or "none",
+        }
+    )
+    paper.heading("What it says")
+    paper.facts(
+        {
+            name.replace("_", " "): in_short(value, most=MAX_FACT_CHARS)
+            for name, value in found["facts"].items()
+        }
+    )
+
+
+@signals.command("show")
+@click.argument("signal")
+@answers(_show_signal)
+def show_signal(cli: Invocation, signal: str) -> Any:
+    """Show one signal with all that it says."""
+    return cli.server.get("/v1/signals/{signal}", signal=signal)
 
 
 _BECAME: Final = {

@@ -229,6 +229,15 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="GET",
+        path="/v1/signals/{signal}",
+        name="get_signal",
+        summary="One signal",
+        does=Read(lambda view, g: view.need(r.Signal, g.path["signal"])),
+        answer=r.Signal,
+        tag="records",
+    ),
+    Endpoint(
+        method="GET",
         path="/v1/points",
         name="list_points",
         summary="The enforcement points that are alive",
