@@ -16,7 +16,7 @@ from stopwork.incidents.lanes import MAX_CHANGES
 from stopwork.kernel.errors import Conflict, Denied, Invalid, Unavailable
 from stopwork.ledger.records import Image, Item, ObjectRef, Plan
 from stopwork.ledger.words import ItemState, PlanState
-from stopwork.operations import incidents, planning, recovering
+from stopwork.operations import planning, recovering
 from stopwork.operations.installation import Installation
 from stopwork.storage.fsck import fsck
 from stopwork.storage.view import PAGE
@@ -27,7 +27,7 @@ from tests.support.doomed import (
     start_ledger,
     wait_for,
 )
-from tests.support.office import DANA, LEE, WORKFLOW, Crm, Office
+from tests.support.office import DANA, LEE, Crm, Office
 from tests.support.trouble import Trouble
 
 ACME = ObjectRef(system="crm", type="account", id="acme")
@@ -231,10 +231,7 @@ def test_a_plan_of_many_items_is_run_to_its_end(tmp_path: Path) -> None:
         run = office.begin()
         for n in range(PAGE + 5):
             office.do(run, "crm.create_task", account_id=str(n), title="call")
-        opened = partial(
-            incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=(run,)
-        )
-        trouble = Trouble(office, incident=office.write(opened, actor=LEE).id)
+        trouble = Trouble.of_run(office, run)
         plan = trouble.recover(trouble.approved_plan())
         assert {item.state for item in trouble.items(plan).values()} == {ItemState.VERIFIED}
         assert (plan.items, office.crm.tasks) == (PAGE + 5, {})

@@ -16,7 +16,7 @@ from stopwork.incidents.attempt import columns
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger.records import Image, ObjectRef, Plan, Principal
 from stopwork.ledger.words import ItemState, PlanState, PrincipalKind
-from stopwork.operations import incidents, lanes, planning, recovering
+from stopwork.operations import lanes, planning, recovering
 from stopwork.sdk import Stopwork
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.storage.fsck import fsck
@@ -86,10 +86,7 @@ def test_a_pause_names_what_is_in_flight_and_nothing_more_begins(tmp_path: Path)
         run = office.begin()
         for n in range(12):
             office.do(run, "crm.create_task", account_id=str(n), title="call")
-        opened = partial(
-            incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=(run,)
-        )
-        trouble = Trouble(office, incident=office.write(opened, actor=LEE).id)
+        trouble = Trouble.of_run(office, run)
         plan = trouble.approved_plan()
         seen: list[recovering.Halted] = []
 

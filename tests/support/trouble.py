@@ -7,8 +7,17 @@ from functools import partial
 from stopwork.control.protocol import PermitAnswer
 from stopwork.ledger.records import Audit, Bundle, ContainmentItem, Incident, Item, Message, Plan
 from stopwork.ledger.words import ContainmentState
-from stopwork.operations import audits, containment, evidence, messages, planning, plans, recovering
-from tests.support.office import DANA, LEE, Office
+from stopwork.operations import (
+    audits,
+    containment,
+    evidence,
+    incidents,
+    messages,
+    planning,
+    plans,
+    recovering,
+)
+from tests.support.office import DANA, LEE, WORKFLOW, Office
 
 TITLE = "Prepare the renewal"
 
@@ -20,6 +29,14 @@ class Trouble:
         """Make the trouble, or go on with an ``incident`` that is there. Its evidence is sealed by itself unless it is not ``preserved``."""
         self.office = office
         self.incident = incident or self._made(without="" if preserved else "preserving")
+
+    @classmethod
+    def of_run(cls, office: Office, run: str) -> Trouble:
+        """Answer an incident that a person opened about what the run did."""
+        opened = partial(
+            incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=(run,)
+        )
+        return cls(office, incident=office.write(opened, actor=LEE).id)
 
     def _made(self, *, without: str) -> str:
         office = self.office

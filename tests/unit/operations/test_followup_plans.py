@@ -14,11 +14,11 @@ from stopwork.incidents.reenable import checks
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.records import Image, Item, Plan
 from stopwork.ledger.words import CheckState, IncidentType, ItemState, PlanState, ReenableCheck, Remedy
-from stopwork.operations import incidents, planning
+from stopwork.operations import planning
 from stopwork.operations.cases import gather
 from stopwork.server.pages import planning as forms
 from stopwork.server.pages.sent import Sent
-from tests.support.office import DANA, LEE, WORKFLOW, Office
+from tests.support.office import DANA, LEE, Office
 from tests.support.trouble import Trouble
 
 
@@ -31,11 +31,7 @@ def trouble(tmp_path: Path) -> Iterator[Trouble]:
             office.do(run, "crm.update_account", account_id=account, renewal="2025-01-01")
             office.do(run, "crm.create_task", account_id=account, title=f"Call {account}")
         office.crm.accounts["acme"]["renewal"] = "2027-01-01"
-        opened = office.write(
-            partial(incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=(run,)),
-            actor=LEE,
-        )
-        trouble = Trouble(office, incident=opened.id)
+        trouble = Trouble.of_run(office, run)
         trouble.seal()
         trouble.audit()
         yield trouble

@@ -20,12 +20,12 @@ from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound
 from stopwork.ledger.events import PlanApproved, PlanEdited
 from stopwork.ledger.records import Image, ObjectRef, Observed, Plan, Principal
 from stopwork.ledger.words import ItemState, Operation, ReenableCheck, Remedy
-from stopwork.operations import incidents, plan_edits, planning
+from stopwork.operations import plan_edits, planning
 from stopwork.operations.cases import gather
 from stopwork.operations.plans import ITEMS_AN_ENTRY, items_of
 from stopwork.storage.fsck import fsck
 from stopwork.systems.sql import SqlSystem, Table
-from tests.support.office import AGENT, DANA, LEE, WORKFLOW, Office
+from tests.support.office import AGENT, DANA, LEE, Office
 from tests.support.trouble import Trouble
 
 
@@ -158,11 +158,7 @@ def test_a_plan_that_is_too_long_for_one_entry_is_all_there(tmp_path: Path) -> N
         permit = office.ask(run, "crm.update_account", account_id="acme", renewal="2026-09-01")
         office.attempt(permit)
         office.finish(permit, observed=tuple(made(f"t-{number}") for number in range(many)))
-        opened = office.write(
-            partial(incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=(run,)),
-            actor=LEE,
-        )
-        trouble = Trouble(office, incident=opened.id)
+        trouble = Trouble.of_run(office, run)
         trouble.seal()
         trouble.audit()
         plan = trouble.propose()

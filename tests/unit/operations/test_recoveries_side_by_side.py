@@ -16,13 +16,13 @@ from stopwork.kernel.errors import Conflict
 from stopwork.ledger.events import PlanProposed
 from stopwork.ledger.records import Plan
 from stopwork.ledger.words import ItemState, PlanState
-from stopwork.operations import incidents, lanes, planning, plans, recovering
+from stopwork.operations import lanes, planning, plans, recovering
 from stopwork.sdk.embedded import LocalDesk
 from stopwork.storage.fsck import fsck
 from stopwork.storage.transaction import Tx
 from stopwork.systems.capture import watch
 from stopwork.systems.sql import SqlSystem, Table
-from tests.support.office import LEE, WORKFLOW, Crm, Office
+from tests.support.office import LEE, Crm, Office
 from tests.support.trouble import Trouble
 from tests.support.undoing import undone
 
@@ -157,8 +157,4 @@ def opened_by_hand(office: Office) -> Trouble:
     """An incident of its own about another account."""
     run = office.begin("tuesday")
     office.do(run, "crm.update_account", account_id="globex", renewal="2025-01-01")
-    opened = office.write(
-        partial(incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=(run,)),
-        actor=LEE,
-    )
-    return Trouble(office, incident=opened.id)
+    return Trouble.of_run(office, run)

@@ -18,9 +18,9 @@ from stopwork.incidents.standing import STANDINGS, Standing
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.records import Item, Plan
 from stopwork.ledger.words import CheckState, ItemState, Phase, PlanState, ReenableCheck, Remedy
-from stopwork.operations import incidents, planning
+from stopwork.operations import planning
 from stopwork.operations.cases import gather
-from tests.support.office import DANA, LEE, WORKFLOW, Office
+from tests.support.office import DANA, LEE, Office
 from tests.support.trouble import Trouble
 
 CALLED = "Lee has called them already."
@@ -34,11 +34,7 @@ def trouble(tmp_path: Path) -> Iterator[Trouble]:
         for account in ("acme", "globex"):
             office.do(run, "crm.update_account", account_id=account, renewal="2025-01-01")
         office.do(run, "crm.create_task", account_id="acme", title="Call acme")
-        opened = office.write(
-            partial(incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=(run,)),
-            actor=LEE,
-        )
-        trouble = Trouble(office, incident=opened.id)
+        trouble = Trouble.of_run(office, run)
         trouble.seal()
         trouble.audit()
         found, items = proposed(trouble)
@@ -159,11 +155,7 @@ def test_the_reason_for_one_object_is_signed_onto_no_other(tmp_path: Path) -> No
         for renewal in ("2025-01-01", "2026-06-01"):
             office.do(run, "crm.update_account", account_id="acme", renewal=renewal)
         office.do(run, "crm.create_task", account_id="acme", title="Call acme")
-        opened = office.write(
-            partial(incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=(run,)),
-            actor=LEE,
-        )
-        trouble = Trouble(office, incident=opened.id)
+        trouble = Trouble.of_run(office, run)
         trouble.seal()
         trouble.audit()
         found, items = proposed(trouble)
