@@ -29,15 +29,13 @@ from stopwork.operations import returning
 from stopwork.operations.acknowledging import taken
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests, known_workflow
-from stopwork.operations.people import administrators, require_person
+from stopwork.operations.people import administrators, require_known, require_person
 from stopwork.operations.signals import circumstances, new_incident_id, open_incidents, set_severity
 from stopwork.storage.transaction import Tx
 
 #: The roles that can be handed over; the owners come from the manifest.
 HANDED_OVER: Final = ("commander", "communication_owner", "postmortem_owner")
 RECENT: Final = timedelta(days=1)
-#: So long is a note at most, and what a person says instead of it.
-MAX_NOTE: Final = 20_000
 
 
 def open_by_hand(
@@ -155,7 +153,7 @@ def add_note(tx: Tx, *, incident: str, text: str, occurred_at: datetime | None =
     """Write a remark into the incident's timeline; when it happened may be earlier than now."""
     require_person(tx, "write a note")
     known = tx.need(r.Incident, incident)
-    text = no_longer_than_a_note(text.strip())
+    text = text.strip()
     if not text:
         raise Invalid("the note is empty", hint="Write what happened.", field="text")
     note = tx.new_id("note")
@@ -171,22 +169,11 @@ def add_note(tx: Tx, *, incident: str, text: str, occurred_at: datetime | None =
     return tx.need(r.Note, note)
 
 
-def no_longer_than_a_note(text: str) -> str:
-    """Answer a person's text; ``Invalid`` for one that is longer than a note may be."""
-    if len(text) > MAX_NOTE:
-        raise Invalid(
-            f"the text has {len(text):,} characters, and {MAX_NOTE:,} at most are taken",
-            hint="Attach it as a file, and write what it shows.",
-            field="text",
-        )
-    return text
-
-
 def record_root_cause(tx: Tx, *, incident: str, text: str) -> r.Incident:
     """Write down why the system allowed it."""
     require_person(tx, "record the root cause")
     known = _open(tx, incident)
-    text = no_longer_than_a_note(text.strip())
+    text = text.strip()
     if not text:
         raise Invalid("the root cause is empty", hint="Say why the system allowed it.", field="text")
     tx.record(RootCauseRecorded(incident=incident, workflow=known.workflow, text=text))
@@ -194,7 +181,7 @@ def record_root_cause(tx: Tx, *, incident: str, text: str) -> r.Incident:
 
 
 def hand_over(tx: Tx, *, incident: str, role: str, to: str, note: str = "") -> r.Incident:
-    """Give a role to another person, with what they need to know.
+    """Give a role to another person whom this server knows, with what they need to know.
 
     Whoever takes the command has taken the incident; whoever is given it is told, and until they acknowledge it nobody has.
     """
@@ -205,6 +192,7 @@ def hand_over(tx: Tx, *, incident: str, role: str, to: str, note: str = "") -> r
             f"{role!r} cannot be handed over", hint=f"Possible: {', '.join(HANDED_OVER)}.", field="role"
         )
     to = one_address(to, "to")
+    require_known(tx, to, field="to", besides=(person,))
     before = str(getattr(known, role))
     if before != to:
         tx.record(

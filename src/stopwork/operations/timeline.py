@@ -26,7 +26,6 @@ from stopwork.ledger.events import (
     EvidenceViewed,
 )
 from stopwork.ledger.records import Incident, Mark, Principal
-from stopwork.operations.incidents import no_longer_than_a_note
 from stopwork.operations.installation import Installation
 from stopwork.operations.people import refuse_agent, require_person
 from stopwork.operations.privacy import seen_by
@@ -94,7 +93,7 @@ def correct(
     """
     require_person(tx, "correct an entry")
     known, mark = _entry(tx, incident, entry), _mark(tx, incident, entry)
-    text, reason = no_longer_than_a_note(text.strip()), reason.strip()
+    text, reason = text.strip(), reason.strip()
     if not reason:
         raise Invalid("a reason is needed", hint="Say in a sentence what was wrong.", field="reason")
     event = _entries(tx, incident, entry)[0].event

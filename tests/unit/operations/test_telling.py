@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stopwork.kernel.errors import Conflict, Denied, Unavailable
+from stopwork.kernel.errors import Conflict, Denied, Invalid, Unavailable
 from stopwork.ledger.records import Credential, Incident, Principal, Response, Signal, Telling
 from stopwork.ledger.words import IncidentType, PrincipalKind, Severity, TellingState
 from stopwork.operations import acknowledging, credentials, incidents, privacy, triage
@@ -379,11 +379,20 @@ def test_whoever_is_given_the_command_is_told_and_until_they_take_it_nobody_has(
     assert acknowledge(office, incident, KIM).acknowledged_by == KIM.id
 
 
+def test_the_command_goes_to_nobody_whom_the_server_does_not_know(trouble: Trouble) -> None:
+    office, incident = trouble.office, trouble.incident
+    with pytest.raises(Invalid, match="this server knows no pat"):
+        hand_over(office, incident, STRANGER)
+    assert trouble.known.commander == LEE.id
+    assert hand_over(office, incident, STRANGER, by=STRANGER).commander == STRANGER.id
+    assert hand_over(office, incident, KIM).commander == KIM.id
+
+
 def test_a_command_that_nobody_takes_goes_up_the_chain(trouble: Trouble) -> None:
     office, incident = trouble.office, trouble.incident
     office.wait(seconds=1)
     acknowledge(office, incident)
-    hand_over(office, incident, STRANGER)
+    hand_over(office, incident, Principal(kind=PrincipalKind.PERSON, id=SEC))
     office.wait(seconds=1)
     before = tellings(office, incident)
     office.wait(hours=5)

@@ -267,6 +267,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, S
         told.incident = found.get("/v1/incidents")[0]["id"]
         found.post(told.at("/notes"), text=HOSTILE)
         found.post(told.at("/severity"), severity="sev1", reason=HOSTILE)
+        found.post("/v1/tokens", who=ADMIN, kind="person", id="kim&lt@acme.test")
         found.post(told.at("/handover"), role="commander", to="kim&lt@acme.test", note=HOSTILE)
         found.post(told.at("/root-cause"), text=HOSTILE)
         scope = {"kind": "tool", "name": HOSTILE, "workflow": "renewals"}

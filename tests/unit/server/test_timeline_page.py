@@ -10,11 +10,12 @@ from typing import NamedTuple
 import pytest
 
 from stopwork.ledger.events import EvidenceViewed
+from stopwork.ledger.peoples_words import MAX_TEXT_CHARS
 from stopwork.ledger.records import Note, Scope
 from stopwork.ledger.words import HoldMode, ScopeKind, Severity
 from stopwork.operations import holds
 from stopwork.operations.attaching import MAX_UPLOAD_BYTES
-from stopwork.operations.incidents import MAX_NOTE, open_by_hand
+from stopwork.operations.incidents import open_by_hand
 from tests.support.office import DANA, KIM, LEE, WORKFLOW
 from tests.support.triaging import new_incident
 from tests.unit.server.browser import Browser, said
@@ -155,11 +156,11 @@ def test_a_file_is_saved_and_never_shown(opened: House, trouble: Case) -> None:
 def test_a_note_is_as_long_in_the_console_as_anywhere(opened: House, trouble: Case) -> None:
     kim = Browser.signed_in(opened, KIM)
     # A browser sends the end of each line as two characters.
-    kim.send(path(trouble) + "/note", text="x\r\n" * (MAX_NOTE // 2 - 1) + "xx")
+    kim.send(path(trouble) + "/note", text="x\r\n" * (MAX_TEXT_CHARS // 2 - 1) + "xx")
     noted = opened.office.read(lambda view: view.find(Note, incident=trouble.incident, limit=9))
-    assert [len(note.text) for note in noted] == [MAX_NOTE]
-    assert len(kim.page(path(trouble)).select(f"textarea[name=text][maxlength='{MAX_NOTE}']")) == 2
-    refused = kim.send(path(trouble) + "/note", text="x" * (MAX_NOTE + 1))
+    assert [len(note.text) for note in noted] == [MAX_TEXT_CHARS]
+    assert len(kim.page(path(trouble)).select(f"textarea[name=text][maxlength='{MAX_TEXT_CHARS}']")) == 2
+    refused = kim.send(path(trouble) + "/note", text="x" * (MAX_TEXT_CHARS + 1))
     assert "20,001 characters" in said(refused)
     assert opened.office.read(lambda view: view.count(Note, incident=trouble.incident)) == 1
 

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from stopwork.incidents.case import Case
 from stopwork.incidents.lifecycle import NextAction, PhaseView, next_action, phase_states
 from stopwork.ledger import records as r
+from stopwork.ledger.peoples_words import MAX_TEXT_CHARS
 from stopwork.ledger.words import (
     DetectedBy,
     IncidentStatus,
@@ -26,7 +27,7 @@ from stopwork.server.api.controls import page_of
 from stopwork.server.api.endpoint import Act, Endpoint, Fetch, Given, Page, Read, Write
 from stopwork.storage.view import View
 
-Text = Annotated[str, Meta(max_length=incidents.MAX_NOTE)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
 
 
 class OpenIncident(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from stopwork.incidents.lifecycle import PhaseState
 from stopwork.incidents.tags import NAMES
 from stopwork.ledger import words as w
-from stopwork.operations.incidents import MAX_NOTE
+from stopwork.ledger.peoples_words import MAX_TEXT_CHARS
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages import formatting, held, vocabulary
 
@@ -69,7 +69,7 @@ class Pages:
             "w": w,
             "PhaseState": PhaseState,
             "SignInState": c.SignInState,
-            "max_note": MAX_NOTE,
+            "max_text": MAX_TEXT_CHARS,
             "timedelta": timedelta,
         }
         self._environment.filters |= {
