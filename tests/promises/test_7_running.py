@@ -28,12 +28,6 @@ BEFORE = {"renewal": "2026-06-01", "owner": "lee"}
 
 
 @pytest.fixture
-def trouble(tmp_path: Path) -> Iterator[Trouble]:
-    with Office(tmp_path / "data") as office:
-        yield Trouble(office)
-
-
-@pytest.fixture
 def far(tmp_path: Path) -> Iterator[Trouble]:
     """A recovery that only the agent's process can carry out: the server has no system connected."""
     with Office(tmp_path / "data", systems={}) as office:
