@@ -111,8 +111,8 @@ def record_finding(tx: Tx, finding: Finding) -> str:
 def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raised:
     """Answer what becomes of a finding that is recorded as this signal: its incident, its hold, and the autonomy taken back.
 
-    How grave an incident is that has grown is worked out from all its records, of which there may be thousands: permits do not wait for
-    that (:mod:`stopwork.worker.grading`).
+    An incident is opened as grave as the finding's own runs make it. How grave it is with all that joins it is worked out from all its
+    records, of which there may be thousands: permits do not wait for that (:mod:`stopwork.worker.grading`).
     """
     home = opening.home_of(finding, open_incidents(tx, finding.workflow))
     logged = Raised(signal=signal, incident=None, opened=False, hold=None)
@@ -127,21 +127,18 @@ def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raise
         if rule.threshold is not None and len(before) + 1 < rule.threshold.count:
             return logged
         manifest = manifests.current(tx, finding.workflow).manifest
-        assessment = assess(
-            circumstances(tx, manifest, finding.type, _runs(finding), at_least=finding.severity)
-        )
+        found = circumstances(tx, manifest, finding.type, _runs(finding), at_least=finding.severity)
+        assessment = assess(found)
         if assessment.severity is Severity.SEV3:
             return logged
         unsure = rule.open is Opening.PROPOSE or not finding.verified
-        incident = _open(tx, manifests, finding, assessment, proposed=unsure)
+        incident = _open(tx, manifests, finding, assessment, proposed=unsure, sent=_sent(found.calls))
     for earlier in before:
         tx.record(
             SignalJoined(incident=incident, workflow=finding.workflow, signal=earlier.id, run=earlier.run)
         )
     tx.record(SignalJoined(incident=incident, workflow=finding.workflow, signal=signal, run=finding.run))
     hold = _hold(tx, manifests, finding, incident)
-    if home is None:
-        reassess(tx, manifests, incident)
     stage = None
     # What anybody could have said, as a mail is, takes nobody's autonomy: else whoever can write one does.
     if finding.verified:
@@ -265,7 +262,9 @@ def _runs(finding: Finding) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*listed, *([finding.run] if finding.run else [])]))
 
 
-def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment, *, proposed: bool) -> str:
+def _open(
+    tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment, *, proposed: bool, sent: bool
+) -> str:
     known = known_workflow(tx, finding.workflow)
     incident = new_incident_id(tx)
     event: IncidentOpened = opening.opening(
@@ -286,17 +285,14 @@ def _open(tx: Tx, manifests: Manifests, finding: Finding, assessment: Assessment
         title=finding.title,
         status=IncidentStatus.PROPOSED if proposed else IncidentStatus.INVESTIGATING,
         rule=_rule_name(finding),
-        tags=proposed_tags(finding.type, finding.kind, sent=_sent(tx, _runs(finding))),
+        tags=proposed_tags(finding.type, finding.kind, sent=sent),
     )
     tx.record(event)
     return incident
 
 
-def _sent(view: View, runs: tuple[str, ...]) -> bool:
-    return bool(runs) and any(
-        call.effect is EffectKind.SEND and call.verdict is Verdict.ALLOW
-        for call in view.each(r.Call, run=runs, order="requested_at")
-    )
+def _sent(calls: tuple[r.Call, ...]) -> bool:
+    return any(call.effect is EffectKind.SEND and call.verdict is Verdict.ALLOW for call in calls)
 
 
 def _hold(tx: Tx, manifests: Manifests, finding: Finding, incident: str) -> str | None:
