@@ -84,7 +84,7 @@ def require_grown_from(log: Log, earlier: Checkpoint, *, place: str) -> None:
     if log.root(earlier.size) != earlier.root:
         raise Tampered(
             f"{place} keeps a checkpoint of {earlier.size} entries, and the first {earlier.size} are other ones now",
-            hint="Stop the server, keep a copy of the database, and compare it: stopwork db fsck --checkpoint FILE",
+            hint="Stop the server, keep a copy of the database, and compare it: stopwork db fsck --anchors FILE",
             size=earlier.size,
         )
 

@@ -154,7 +154,11 @@ def fsck(
             places = read_back(anchors, origins[0] if origins else "", env=os.environ, names=names)
         kept = {
             **places.kept,
-            **{str(file): notes_in(file.read_text(encoding="utf-8", errors="replace")) for file in files},
+            # Whole paths, so that no file has the name of an anchor.
+            **{
+                str(file.absolute()): notes_in(file.read_text(encoding="utf-8", errors="replace"))
+                for file in files
+            },
         }
         report = examine(
             location,
