@@ -18,7 +18,7 @@ from stopwork.operations import proving
 from stopwork.operations.cases import gather
 from stopwork.operations.inventory import who_shares
 from stopwork.operations.manifests import Manifests
-from stopwork.operations.people import administrators, require_known, require_person
+from stopwork.operations.people import administrators, require_known_person, require_person
 from stopwork.operations.standing import move
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
@@ -80,7 +80,7 @@ def assign(
         raise Invalid("it would be due already", hint="Name a time that is still to come.", field="due_at")
     person = one_address(to, "to")
     manifest = manifests.current(tx, incident.workflow).manifest
-    require_known(tx, person, field="to", besides=who_can(manifest))
+    require_known_person(tx, person, field="to", besides=who_can(manifest))
     if incident.private and person not in (*incident.readers, *administrators(tx, tx.now)):
         raise Invalid(
             f"{incident.id} is private, and {person} does not see it",

@@ -109,12 +109,12 @@ def keep_watch(installation: Installation) -> None:
 
     def due(view: View) -> tuple[list[tuple[str, ContainmentPlace]], list[str]]:
         late, seen = [], []
-        for incident in view.each(Incident, status=UNDER_WAY):
-            for item in view.each(ContainmentItem, incident=incident.id):
-                late += [(item.id, each) for each in item.places if _is_lost(installation, item, each, now)]
-                open_one = incident.status is IncidentStatus.INVESTIGATING and item.state not in ENDED
-                if open_one and proving.look(view, installation.manifests, item, now=now) is not None:
-                    seen.append(item.id)
+        under_way = {each.id: each.status for each in view.each(Incident, status=UNDER_WAY)}
+        for item in view.each(ContainmentItem, incident=tuple(under_way)) if under_way else ():
+            late += [(item.id, each) for each in item.places if _is_lost(installation, item, each, now)]
+            open_one = under_way[item.incident] is IncidentStatus.INVESTIGATING and item.state not in ENDED
+            if open_one and proving.look(view, installation.manifests, item, now=now) is not None:
+                seen.append(item.id)
         return late, seen
 
     late, seen = store.read(due)

@@ -61,7 +61,7 @@ def require_owner(tx: Tx, workflow: Workflow, doing: str) -> None:
     )
 
 
-def require_known(view: View, address: str, *, field: str, besides: Iterable[str] = ()) -> None:
+def require_known_person(view: View, address: str, *, field: str, besides: Iterable[str] = ()) -> None:
     """Raise ``Invalid`` for somebody whom this server does not know: an address with a slip in it would be nobody.
 
     It knows the owners of its workflows, those to whom it has given a credential that nobody has taken back, and ``besides`` these.
