@@ -29,7 +29,7 @@ from stopwork.operations import returning
 from stopwork.operations.acknowledging import taken
 from stopwork.operations.cases import gather
 from stopwork.operations.manifests import Manifests, known_workflow
-from stopwork.operations.people import administrators, require_known, require_person
+from stopwork.operations.people import administrators, require_known_person, require_person
 from stopwork.operations.signals import circumstances, new_incident_id, open_incidents, set_severity
 from stopwork.storage.transaction import Tx
 
@@ -192,7 +192,7 @@ def hand_over(tx: Tx, *, incident: str, role: str, to: str, note: str = "") -> r
             f"{role!r} cannot be handed over", hint=f"Possible: {', '.join(HANDED_OVER)}.", field="role"
         )
     to = one_address(to, "to")
-    require_known(tx, to, field="to", besides=(person,))
+    require_known_person(tx, to, field="to", besides=(person,))
     before = str(getattr(known, role))
     if before != to:
         tx.record(
