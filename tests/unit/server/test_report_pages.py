@@ -3,12 +3,15 @@ signal says what became of it; what nobody could place is seen and assigned."""
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from stopwork.ledger.records import Incident, Signal
 from stopwork.ledger.words import Severity, SignalKind
 from stopwork.operations import reporting
 from stopwork.operations.reporting import Report
+from stopwork.server.pages.builders.reports import answers_of
+from stopwork.server.pages.stories.reports import SILENT
 from tests.support.office import KIM, LEE, WORKFLOW
 from tests.unit.server.browser import Browser, said
 from tests.unit.server.house import House
@@ -142,6 +145,13 @@ def test_signals_are_narrowed_by_kind_by_what_became_of_them_and_by_words(
     page = kim.page("/signals?text=globex&kind=cost")
     assert page.select("option[value=cost][selected]")
     assert page.select("input[name=text][value=globex]")
+
+
+def test_what_is_not_known_of_a_duty_is_no_answer() -> None:
+    silent = msgspec.structs.replace(
+        SILENT, facts={"rule": "background duties", "threshold": 30, "value": None}
+    )
+    assert answers_of(silent) == (("Rule", "background duties"), ("Threshold", "30"))
 
 
 def test_what_a_signal_answers_stands_in_the_list(opened: House, kim: Browser) -> None:
