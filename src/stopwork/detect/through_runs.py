@@ -23,11 +23,13 @@ LEAST_ROUNDS: Final = 4
 LEAST_ID_CHARS: Final = 8
 """A shorter id of an object, 17, is not known to be the same thing where something else is called so."""
 
-MOST_WRITES: Final = 4_096
-MOST_MADE: Final = 4_096
+MOST_WRITES: Final = 1_024
+MOST_MADE: Final = 1_024
 MOST_RUNS: Final = 1_024
 MOST_TURNS: Final = 24
 MOST_KNOWN: Final = 100
+DIGEST_CHARS: Final = 16
+"""So much of a digest of arguments tells writes apart that are remembered for minutes."""
 
 
 class Echo(Record):
@@ -76,7 +78,7 @@ def written(
     between: Between, event: CallDecided, at: datetime, alert: LoopAlert
 ) -> tuple[Between, Echo | None]:
     """Answer the state after a write was permitted, and the writes that it makes one too many of."""
-    about = f"{event.workflow}\x1f{event.tool}\x1f{event.args_digest}"
+    about = f"{event.workflow}\x1f{event.tool}\x1f{event.args_digest[-DIGEST_CHARS:]}"
     known, this = between.echoes.get(about), ((event.run, event.call),)
     if known is None:
         # Of nearly all writes this is the end.
