@@ -10,7 +10,7 @@ from stopwork.kernel.errors import Invalid, NotFound
 from stopwork.kernel.filetypes import HEAD_BYTES, sniffed
 from stopwork.ledger.events import EvidenceAdded
 from stopwork.ledger.records import BlobRef, Incident, Principal
-from stopwork.operations.custody import note_look
+from stopwork.operations.custody import note_export
 from stopwork.operations.installation import Installation
 from stopwork.operations.people import refuse_agent
 from stopwork.storage.contents import named
@@ -76,12 +76,13 @@ def attachments(view: View, incident: str) -> list[BlobRef]:
 def take(
     installation: Installation, actor: Principal, *, incident: str, digest: str
 ) -> tuple[BlobRef, Iterator[bytes]]:
-    """Answer what was added and its content, checked while it is read; that somebody took it is recorded."""
+    """Answer what was added and its content, checked while it is read; that somebody took it is recorded, each time."""
     refuse_agent(actor, "take evidence out")
     known = installation.store.read(lambda view: {blob.digest: blob for blob in attachments(view, incident)})
     if digest not in known:
         raise NotFound(
             f"{incident} has no attachment {digest}", hint="See its list of attachments.", digest=digest
         )
-    note_look(installation, actor, incident=incident, what=f"{known[digest].name} ({digest})")
+    name = known[digest].name
+    installation.store.write(partial(note_export, incident=incident, what=name, digest=digest), actor=actor)
     return known[digest], installation.blobs.read(digest)

@@ -93,6 +93,12 @@ def note_look(installation: Installation, actor: Principal, *, incident: str, wh
     store.write(record, actor=actor)
 
 
+def note_export(tx: Tx, *, incident: str, what: str, digest: str) -> None:
+    """Record that somebody takes evidence out, each time anew."""
+    known = tx.need(Incident, incident)
+    tx.record(EvidenceViewed(incident=incident, workflow=known.workflow, what=what, exported=digest))
+
+
 def _noted(view: View, actor: Principal, incident: str, what: str, now: datetime) -> bool:
     looks = view.entries(
         kinds=(name_of(EvidenceViewed),), incident=incident, newest_first=True, limit=_LOOKS_READ

@@ -17,12 +17,13 @@ from stopwork.incidents.case import Case
 from stopwork.incidents.preserve import Evidence, collect, objects_of
 from stopwork.kernel.errors import NotFound, Tampered, Unavailable
 from stopwork.ledger.bundle import BundleFacts, write_bundle
-from stopwork.ledger.events import EvidenceSealed, EvidenceViewed, LegalHoldSet
+from stopwork.ledger.events import EvidenceSealed, LegalHoldSet
 from stopwork.ledger.records import Bundle, FeedChange, Incident, LegalHold, Note, Principal
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import privacy
 from stopwork.operations.cases import RUNS_AT_ONCE, gather
 from stopwork.operations.collecting import Collection
+from stopwork.operations.custody import note_export
 from stopwork.operations.installation import EVIDENCE, Installation
 from stopwork.operations.payload import Payload
 from stopwork.operations.people import refuse_agent
@@ -163,7 +164,7 @@ def _reserved(folder: Path, incident: str, number: int) -> Iterator[tuple[int, P
 def _record(tx: Tx, *, written: _Written, reason: str, bundles: int | None) -> Bundle:
     bundle, incident = tx.new_id("bundle"), written.case.incident
     if bundles is not None and tx.count(Bundle, incident=incident.id) > bundles:
-        return _newest(tx, incident=incident.id)[1]
+        return _newest(tx, incident=incident.id)
     tx.record(
         EvidenceSealed(
             incident=incident.id,
@@ -198,7 +199,7 @@ def fetch(installation: Installation, actor: Principal, *, incident: str) -> Pat
     """
     refuse_agent(actor, "take evidence out")
 
-    known, bundle = installation.store.read(partial(_newest, incident=incident))
+    bundle = installation.store.read(partial(_newest, incident=incident))
     path = installation.folder / EVIDENCE / bundle.path
     if not path.is_file():
         raise NotFound(f"the file {bundle.path} is gone", hint="Restore it from a backup, or seal again.")
@@ -210,18 +211,16 @@ def fetch(installation: Installation, actor: Principal, *, incident: str) -> Pat
             expected=bundle.digest,
             found=found,
         )
-    taken = EvidenceViewed(
-        incident=incident, workflow=known.workflow, what=bundle.path, exported=bundle.digest
-    )
-    installation.store.write(lambda tx: tx.record(taken), actor=actor)
+    taken = partial(note_export, incident=incident, what=bundle.path, digest=bundle.digest)
+    installation.store.write(taken, actor=actor)
     return path
 
 
-def _newest(view: View, *, incident: str) -> tuple[Incident, Bundle]:
+def _newest(view: View, *, incident: str) -> Bundle:
     known = view.need(Incident, incident)
     if known.bundle is None:
         raise NotFound(f"{incident} has no bundle yet", hint=f"Seal it: stopwork incident seal {incident}")
-    return known, view.need(Bundle, known.bundle)
+    return view.need(Bundle, known.bundle)
 
 
 def _digest(path: Path) -> str:

@@ -23,9 +23,9 @@ from stopwork.ledger.events import (
     EntryPinned,
     EntryUnpinned,
     Event,
-    EvidenceViewed,
 )
 from stopwork.ledger.records import Incident, Mark, Principal
+from stopwork.operations.custody import note_export
 from stopwork.operations.installation import Installation
 from stopwork.operations.people import refuse_agent, require_person
 from stopwork.operations.privacy import seen_by
@@ -160,13 +160,8 @@ def export(
     content = _WRITERS[form](incident, found, zone).encode()
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
     name = f"{incident}-timeline.{form.value}"
-    store.write(partial(_taken_out, incident=incident, what=name, digest=digest), actor=actor)
+    store.write(partial(note_export, incident=incident, what=name, digest=digest), actor=actor)
     return Exported(name=name, media_type=MEDIA_TYPES[form], content=content, digest=digest, lines=len(found))
-
-
-def _taken_out(tx: Tx, *, incident: str, what: str, digest: str) -> None:
-    known = tx.need(Incident, incident)
-    tx.record(EvidenceViewed(incident=incident, workflow=known.workflow, what=what, exported=digest))
 
 
 # --- entries and their marks -----------------------------------------------------------------------

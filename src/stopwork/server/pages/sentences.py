@@ -112,7 +112,9 @@ _SENTENCES: dict[type[Event], Sentence] = {
     e.RootCauseRecorded: lambda it: f"Root cause: {it.text}",
     e.UpdateScheduled: lambda it: f"Next update due at {it.next_update_at:%H:%M} UTC",
     e.EvidenceSealed: lambda it: f"Evidence sealed: {counted(it.entries, 'entry')}",
-    e.EvidenceViewed: lambda it: f"Evidence looked at: {it.what}",
+    e.EvidenceViewed: lambda it: (
+        f"Evidence taken out: {it.what}" if it.exported else f"Evidence looked at: {it.what}"
+    ),
     e.EvidenceAdded: lambda it: f"Added to the evidence: {', '.join(blob.name for blob in it.blobs)}",
     e.LegalHoldSet: lambda it: f"Legal hold set: {it.reason}",
     e.LegalHoldLifted: lambda it: f"Legal hold lifted: {it.reason}",
