@@ -23,8 +23,9 @@ from hypothesis.stateful import (
 )
 
 from stopwork.control import stages
+from stopwork.control.drafting import ClaimedDraft
 from stopwork.control.holds import answer, covers
-from stopwork.control.protocol import ClaimedDraft, PermitAnswer
+from stopwork.control.protocol import PermitAnswer
 from stopwork.kernel.clock import ManualClock
 from stopwork.kernel.errors import Conflict, Denied, Invalid
 from stopwork.ledger import events as e

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stopwork.control.protocol import ClaimedDraft, PermitAnswer
+from stopwork.control.drafting import ClaimedDraft
+from stopwork.control.protocol import PermitAnswer
 from stopwork.ledger.records import Draft, Hold, Principal
 from stopwork.ledger.words import (
     HoldMode,

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from stopwork.control.decide import CallRequest, Decided
-from stopwork.control.protocol import ClaimedDraft
+from stopwork.control.drafting import ClaimedDraft
 from stopwork.kernel.errors import Conflict
 from stopwork.kernel.phrases import listed
 from stopwork.ledger.events import DraftClaimed, DraftReturned, DraftSuperseded

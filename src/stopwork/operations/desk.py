@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec.structs import asdict
 
-from stopwork.control import backfilling, running
+from stopwork.control import backfilling, drafting, running
 from stopwork.control import protocol as p
 from stopwork.operations import (
     backfills,
@@ -56,7 +56,7 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
             return runs.start(tx, manifests, **fields)
         case p.RejoinRun():
             return runs.rejoin(tx, manifests, **fields)
-        case p.ClaimDrafts() | backfilling.ClaimBackfills():
+        case drafting.ClaimDrafts() | backfilling.ClaimBackfills():
             return _claimed(tx, manifests, request)
         case p.FinishRun():
             runs.finish(tx, **fields)
@@ -85,10 +85,10 @@ def _done(tx: Tx, manifests: Manifests, request: p.Request[Any]) -> Any:
 
 
 def _claimed(
-    tx: Tx, manifests: Manifests, request: p.ClaimDrafts | backfilling.ClaimBackfills
+    tx: Tx, manifests: Manifests, request: drafting.ClaimDrafts | backfilling.ClaimBackfills
 ) -> dict[str, Any]:
     """Give out what people have released or ordered, for one guard to carry out."""
-    if isinstance(request, p.ClaimDrafts):
+    if isinstance(request, drafting.ClaimDrafts):
         return {"drafts": claims.claim(tx, manifests, **asdict(request))}
     return {"backfills": backfills.claim(tx, manifests, **asdict(request))}
 

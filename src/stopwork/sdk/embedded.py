@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stopwork.control import backfilling, running
+from stopwork.control import backfilling, drafting, running
 from stopwork.control import protocol as p
 from stopwork.kernel.errors import Internal, Invalid
 from stopwork.ledger.records import Call, Incident, Plan, Point, Principal, Run
@@ -81,7 +81,7 @@ def workflow_of(view: View, request: p.Request[Any]) -> str:
         case (
             p.StartRun(workflow=workflow)
             | p.RegisterPoint(workflow=workflow)
-            | p.ClaimDrafts(workflow=workflow)
+            | drafting.ClaimDrafts(workflow=workflow)
             | backfilling.ClaimBackfills(workflow=workflow)
             | running.ClaimLane(workflow=workflow)
         ):

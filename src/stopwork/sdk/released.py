@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from stopwork.control.protocol import AskPermit, ClaimDrafts, ClaimedDraft
+from stopwork.control.drafting import ClaimDrafts, ClaimedDraft
+from stopwork.control.protocol import AskPermit
 from stopwork.kernel.ids import IdSource
 from stopwork.ledger.records import Record
 from stopwork.sdk.carrying import Carrier, PendingCall

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from stopwork.control import grants
+from stopwork.control import drafting, grants
 from stopwork.control import protocol as p
 from stopwork.control.budget import Usage
 from stopwork.control.decide import CallRequest, Controls, Decided, binding, decide
@@ -178,10 +178,10 @@ class FakeDesk:
             call=p.WaitingCall(call=asked.call, tool=asked.tool, args=asked.args) if asked else None,
         )
 
-    def _ClaimDrafts(self, request: p.ClaimDrafts) -> p.DraftsClaimed:  # noqa: N802
+    def _ClaimDrafts(self, request: drafting.ClaimDrafts) -> drafting.DraftsClaimed:  # noqa: N802
         if request.workflow != self.workflow.id:
             raise NotFound(f"there is no workflow {request.workflow!r}")
-        return p.DraftsClaimed()  # nobody here releases one
+        return drafting.DraftsClaimed()  # nobody here releases one
 
     def _StartRun(self, request: p.StartRun) -> p.RunTicket:  # noqa: N802
         if request.workflow != self.workflow.id:

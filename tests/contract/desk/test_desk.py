@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stopwork.control import drafting
 from stopwork.control import protocol as p
 from stopwork.kernel.canonical import digest_of
 from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound
@@ -159,7 +160,7 @@ def test_what_has_ended_or_is_not_there_is_not_rejoined(agent: Agent) -> None:
 
 
 def test_where_nobody_has_released_a_draft_there_is_none_to_claim(agent: Agent) -> None:
-    assert agent.desk.send(p.ClaimDrafts(workflow="renewals", session=SESSION)).drafts == ()
+    assert agent.desk.send(drafting.ClaimDrafts(workflow="renewals", session=SESSION)).drafts == ()
 
 
 # --- permits ----------------------------------------------------------------------------------------

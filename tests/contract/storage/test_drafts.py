@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from stopwork.control import drafting
 from stopwork.control import protocol as p
 from stopwork.kernel.errors import Conflict
 from stopwork.ledger.records import Draft, Scope
@@ -47,7 +48,7 @@ def test_each_is_claimed_by_one_guard_and_done_once(replicas: list[Replica]) -> 
 
     def guard(number: int) -> list[str]:
         replica, session, mine = replicas[number % 2], f"session-{number}", []
-        claim = p.ClaimDrafts(workflow=WORKFLOW, session=session, limit=1)
+        claim = drafting.ClaimDrafts(workflow=WORKFLOW, session=session, limit=1)
         while claimed := replica.send(claim).drafts:
             [each] = claimed
             asked = p.AskPermit(
@@ -73,7 +74,7 @@ def test_each_is_claimed_by_one_guard_and_done_once(replicas: list[Replica]) -> 
 
 def test_one_claim_permits_one_guard_on_any_server(replicas: list[Replica]) -> None:
     released(replicas[0])
-    claim = p.ClaimDrafts(workflow=WORKFLOW, session="session-a", limit=1)
+    claim = drafting.ClaimDrafts(workflow=WORKFLOW, session="session-a", limit=1)
     [each] = replicas[0].send(claim).drafts
     with pytest.raises(Conflict, match="claimed by another guard"):
         replicas[1].send(

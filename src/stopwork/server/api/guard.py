@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stopwork.control import backfilling, running
+from stopwork.control import backfilling, drafting, running
 from stopwork.control import protocol as p
 from stopwork.ledger.records import Credential
 from stopwork.operations import desk
@@ -40,7 +40,10 @@ _SUMMARIES: Final[dict[type[p.Request[Any]], tuple[str, str]]] = {
         "settle_by_probe",
         "Settle a call whose end nobody saw by what its probe returned",
     ),
-    p.ClaimDrafts: ("claim_drafts", "Take released drafts to carry them out, so that nobody else does"),
+    drafting.ClaimDrafts: (
+        "claim_drafts",
+        "Take released drafts to carry them out, so that nobody else does",
+    ),
     backfilling.ClaimBackfills: (
         "claim_backfills",
         "Take orders to make up for missed runs, so that nobody else does",
