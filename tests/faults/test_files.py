@@ -113,7 +113,9 @@ def test_a_signing_key_that_is_none(folder: Path, content: str) -> None:
 
 def test_a_signing_key_that_is_gone_is_not_quietly_replaced(folder: Path) -> None:
     (folder / KEY_FILE).unlink()
-    refused(folder, Unavailable, "is gone, and the journal is sealed with it")
+    said = refused(folder, Unavailable, "is gone, and the journal is sealed with it")
+    # Whoever starts a second server on one database in a folder of its own reads the same.
+    assert "the folder of the servers that share this database" in said.hint
     assert not (folder / KEY_FILE).exists()
 
 

@@ -164,7 +164,8 @@ def _signer(path: Path, *, sealed_as: str | None) -> Signer:
     if sealed_as is not None:
         raise Unavailable(
             f"the signing key {path} is gone, and the journal is sealed with it",
-            hint="Restore it from a backup: with another key nobody could tell this log from a forged one.",
+            hint="Restore it from a backup, or use the folder of the servers that share this database: with another key nobody "
+            "could tell this log from a forged one.",
         )
     origin, private = f"stopwork.local/{secrets.token_hex(8)}", secrets.token_bytes(32)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
