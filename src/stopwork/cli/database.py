@@ -11,7 +11,7 @@ import click
 
 from stopwork.cli.exits import Exit
 from stopwork.cli.extras import server_extra
-from stopwork.cli.folders import blobs_option, data_option, database_option
+from stopwork.cli.folders import blobs_option, data_option, database_option, settings_option
 from stopwork.cli.group import Group
 from stopwork.cli.invocation import Answer, Invocation, answers
 from stopwork.kernel.errors import Conflict, NotFound, Unavailable
@@ -100,11 +100,8 @@ def _kept_elsewhere(found: Any) -> str:
     metavar="FILE",
     help="Checkpoints that were kept elsewhere: they show a database that was put back to an earlier copy.",
 )
-@click.option(
-    "--anchors",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="The servers' anchors: those that are a file or a bucket are asked for what they keep.",
+@settings_option(
+    "--anchors", "The servers' anchors: those that are a file or a bucket are asked for what they keep."
 )
 @click.option(
     "--anchor",
