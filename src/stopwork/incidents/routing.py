@@ -23,7 +23,7 @@ from stopwork.ledger.records import ContainmentItem, Incident, Response
 from stopwork.ledger.words import Audience, IncidentStatus, Role, Severity, TellingStep
 from stopwork.manifest.model import Response as Times
 
-#: The last whom an incident goes to that nobody takes, after the chain of its manifest.
+#: The last whom an incident goes to that nobody takes, after the roles that its manifest names.
 ADMINISTRATORS: Final = "administrators"
 #: At these severities an acknowledgement lapses when nothing happens for so long, until the incident is contained.
 LAPSES: Final = {Severity.SEV0: timedelta(minutes=20), Severity.SEV1: timedelta(minutes=30)}
@@ -78,14 +78,14 @@ def told_of(case: Case, *, seen_by: Collection[str] | None = None) -> dict[str, 
 
 
 def ladder(
-    chain: Sequence[Role],
+    roles: Sequence[Role],
     owners: Mapping[Role, str],
     administrators: Sequence[str],
     *,
     seen_by: Collection[str] | None = None,
 ) -> tuple[Rung, ...]:
-    """Answer the way up: the ``chain``, and then the administrators. A rung on which nobody stands is left out."""
-    rungs = [(role.value, tuple(each for each in [owners.get(role)] if each)) for role in chain]
+    """Answer the way up: the owners in these ``roles``, and then the administrators. A rung on which nobody stands is left out."""
+    rungs = [(role.value, tuple(each for each in [owners.get(role)] if each)) for role in roles]
     rungs.append((ADMINISTRATORS, tuple(administrators)))
     return tuple(
         Rung(step=step, role=role, people=known)

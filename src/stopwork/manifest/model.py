@@ -244,7 +244,7 @@ class Response(Part, frozen=True):
     sev1: Annotated[Duration, says("For sev1.")] = field(default_factory=lambda: Duration(minutes=30))
     sev2: Annotated[Duration, says("For sev2.")] = field(default_factory=lambda: Duration(hours=4))
     sev3: Annotated[Duration, says("For sev3.")] = field(default_factory=lambda: Duration(days=1))
-    chain: Annotated[
+    escalate_to: Annotated[
         tuple[Role, ...],
         says(
             "The roles that are asked one after the other, each with that time, when nobody has taken it. "

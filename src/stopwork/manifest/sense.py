@@ -47,7 +47,7 @@ def contradictions(manifest: Manifest, document: Document) -> Iterator[Problem]:
     """Yield what makes the manifest unusable although each part by itself is right."""
     yield from _schedule(manifest, document)
     yield from _approvers(manifest, document)
-    yield from _chain(manifest, document)
+    yield from _escalation(manifest, document)
     yield from _alert_holds(manifest, document)
     yield from _downstream(manifest, document)
     yield from _credentials(manifest, document)
@@ -86,7 +86,7 @@ def _schedule(manifest: Manifest, document: Document) -> Iterator[Problem]:
     lists: tuple[tuple[Path, tuple[str, ...]], ...] = (
         (("triggers",), manifest.triggers),
         (("data_classes",), manifest.data_classes),
-        (("response", "chain"), manifest.response.chain),
+        (("response", "escalate_to"), manifest.response.escalate_to),
     )
     for path, names in lists:
         for name, times in Counter(names).items():
@@ -125,11 +125,11 @@ def _approvers(manifest: Manifest, document: Document) -> Iterator[Problem]:
             )
 
 
-def _chain(manifest: Manifest, document: Document) -> Iterator[Problem]:
-    """A chain that somebody wrote leads to somebody; of the one that is there from the start an owner may be missing."""
-    if manifest.response.chain != Response().chain:
-        for index, role in enumerate(manifest.response.chain):
-            yield from _owned(manifest, document, ("response", "chain", index), role)
+def _escalation(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    """An escalation that somebody wrote leads to somebody; of the one that is there from the start an owner may be missing."""
+    if manifest.response.escalate_to != Response().escalate_to:
+        for index, role in enumerate(manifest.response.escalate_to):
+            yield from _owned(manifest, document, ("response", "escalate_to", index), role)
 
 
 def _gates(manifest: Manifest) -> Iterator[tuple[Path, Gate]]:

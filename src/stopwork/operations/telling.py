@@ -50,8 +50,8 @@ def way_up(view: View, manifests: Manifests, incident: Incident, now: datetime) 
     """Answer whom the incident goes to when nobody takes it, one after the other."""
     owners = view.need(Workflow, incident.workflow).owners
     admins = administrators(view, now)
-    chain = _times(view, manifests, incident).chain
-    return routing.ladder(chain, owners, admins, seen_by=_seeing(incident, admins))
+    roles = _times(view, manifests, incident).escalate_to
+    return routing.ladder(roles, owners, admins, seen_by=_seeing(incident, admins))
 
 
 def may_hear(view: View, incident: Incident, person: str, now: datetime) -> bool:

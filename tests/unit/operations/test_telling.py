@@ -174,7 +174,7 @@ def test_it_goes_up_the_chain_step_by_step_and_ends_there(trouble: Trouble) -> N
 
 
 def test_the_manifest_says_who_comes_after_whom(tmp_path: Path) -> None:
-    text = WITH_BOSS + "response: {sev2: 1h, chain: [executive, security]}\n"
+    text = WITH_BOSS + "response: {sev2: 1h, escalate_to: [executive, security]}\n"
     with Office(tmp_path, manifest=text) as office:
         trouble = Trouble(office)
         before = tellings(office, trouble.incident)
