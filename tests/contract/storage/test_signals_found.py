@@ -4,14 +4,13 @@ other one, a page at a time; also those that an earlier version has written."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from stopwork.ledger.events import SignalAssigned, SignalJoined, SignalRaised
 from stopwork.ledger.records import Signal
@@ -23,6 +22,7 @@ from stopwork.storage.store import Store, engine_of
 from stopwork.storage.tables import micros
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
+from tests.support import earlier
 from tests.support.databases import DATABASES, POSTGRESQL, location_of
 from tests.support.postgres import PostgresServer
 from tests.support.told import START, incident_with_evidence
@@ -155,35 +155,60 @@ def test_what_an_earlier_version_has_written_is_found(
     database: str, tmp_path: Path, postgres: PostgresServer
 ) -> None:
     location = postgres.empty_database() if database == POSTGRESQL else str(tmp_path / "earlier.db")
-    engine = engine_of(location if database == POSTGRESQL else Path(location))
-    config = Config()
-    config.set_main_option("script_location", "stopwork:storage/migrations")
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, BEFORE)
+    earlier.make(location, version=BEFORE)
+    with connected(location) as connection:
         write_as_earlier(connection)
-    engine.dispose()
     with Store.open(location) as store:
         assert found(store, text="task globex") == ["sig_1"]
         assert found(store, state="unplaced") == ["sig_4"]
         assert found(store, kind="failed_run", state="logged") == ["sig_2"]
 
 
+def test_what_a_later_version_no_longer_knows_keeps_no_database_from_being_brought_up_to_date(
+    tmp_path: Path,
+) -> None:
+    location = str(tmp_path / "earlier.db")
+    earlier.make(location, version=BEFORE)
+    record = {
+        "id": "sig_1",
+        "kind": "a kind of then",
+        "type": "a type of then",
+        "detector": "of then",
+        "key": "1/x",
+        "workflow": "renewals",
+        "summary": "odd",
+    }
+    with connected(location) as connection:
+        put(connection, record, workflow="renewals")
+    earlier.make(location, version="0019")
+    with connected(location) as connection:
+        row = connection.execute(sa.text("SELECT kind, state, words FROM signal")).one()
+    assert tuple(row) == ("a kind of then", "logged", "sig_1 of then odd")
+
+
+@contextmanager
+def connected(location: str) -> Iterator[sa.Connection]:
+    engine = engine_of(location)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
 def write_as_earlier(connection: sa.Connection) -> None:
-    names = ("id", "incident", "workflow", "key", "raised_at", "record")
-    table = sa.table("signal", *(sa.column(name) for name in names))
     for event in SAID:
         kept = {name: value for name, value in msgspec.to_builtins(event).items() if name != "signal"}
-        record = msgspec.json.decode(
-            msgspec.json.encode(kept | {"id": event.signal, "raised_at": START.isoformat()}), type=Signal
+        put(connection, kept | {"id": event.signal, "raised_at": START.isoformat()}, workflow=event.workflow)
+
+
+def put(connection: sa.Connection, record: dict[str, Any], *, workflow: str) -> None:
+    names = ("id", "workflow", "key", "raised_at", "record")
+    connection.execute(
+        sa.insert(sa.table("signal", *(sa.column(name) for name in names))).values(
+            id=record["id"],
+            workflow=workflow,
+            key=record["key"],
+            raised_at=micros(START),
+            record=msgspec.json.encode(record),
         )
-        connection.execute(
-            sa.insert(table).values(
-                id=record.id,
-                workflow=record.workflow,
-                key=record.key,
-                raised_at=micros(START),
-                record=msgspec.json.encode(record),
-            )
-        )
+    )
     connection.commit()
