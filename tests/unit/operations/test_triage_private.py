@@ -1,4 +1,6 @@
-"""Contract of sorting what is private: splitting and merging show it to nobody who did not see it before."""
+"""Contract of sorting what is private: it is made so once, with a reason, for a bounded number of people; splitting and merging show it to
+nobody who did not see it before.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stopwork.kernel.errors import Conflict
+from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger import records as r
 from stopwork.ledger.events import name_of
 from stopwork.ledger.words import SignalKind
@@ -33,6 +35,40 @@ def seen(office: Office, incident_id: str, reader: r.Principal) -> bool:
     return office.read(lambda view: incident_id not in privacy.hidden_from(view, reader, now))
 
 
+def changes(office: Office, incident_id: str) -> int:
+    return len(
+        office.read(lambda view: view.entries(incident=incident_id, kinds=("incident.readers_changed",)))
+    )
+
+
+def test_it_is_made_private_once_and_opened_up_once(desk: Office) -> None:
+    home = new_incident(desk)
+    for _ in range(2):
+        assert restricted(desk, home, DANA.id).readers == (LEE.id, DANA.id)
+    assert changes(desk, home) == 1
+    for _ in range(2):
+        assert not does(desk, lambda tx: privacy.open_up(tx, incident=home, reason="all may know")).private
+    assert changes(desk, home) == 2
+    assert seen(desk, home, KIM)
+
+
+@pytest.mark.parametrize(
+    ("readers", "reason", "problem"),
+    [
+        ([DANA.id], " ", "a reason is needed"),
+        ([f"reader{each}@acme.test" for each in range(privacy.MAX_READERS)], "x", "at most"),
+    ],
+    ids=["no reason", "too many readers"],
+)
+def test_it_is_not_made_private_without_a_reason_or_for_too_many(
+    desk: Office, readers: list[str], reason: str, problem: str
+) -> None:
+    home = new_incident(desk)
+    with pytest.raises(Invalid, match=problem):
+        does(desk, lambda tx: privacy.restrict(tx, incident=home, readers=readers, reason=reason))
+    assert not incident(desk, home).private
+
+
 def test_what_is_split_off_a_private_incident_is_as_private(desk: Office) -> None:
     home, other = noticed(desk), noticed(desk)
     restricted(desk, str(home.incident), DANA.id)
@@ -49,10 +85,11 @@ def test_what_is_split_off_a_private_incident_is_as_private(desk: Office) -> Non
 @pytest.mark.parametrize("private", ["the one that goes", "the one that stays"])
 def test_what_is_private_is_not_merged_with_what_everybody_sees(desk: Office, private: str) -> None:
     goes, stays = new_incident(desk), new_incident(desk, "mail.send")
-    restricted(desk, goes if private == "the one that goes" else stays)
-    with pytest.raises(Conflict, match="private") as refused:
+    hidden, shown = (goes, stays) if private == "the one that goes" else (stays, goes)
+    restricted(desk, hidden)
+    with pytest.raises(Conflict, match=f"{hidden} is private and {shown} is not") as refused:
         merge(desk, goes, stays)
-    assert "open" in refused.value.hint
+    assert f"open {hidden} up" in refused.value.hint
     assert incident(desk, goes).merged_into is None
 
 

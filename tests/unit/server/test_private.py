@@ -233,10 +233,20 @@ def test_no_record_of_any_kind_tells_a_stranger_of_it(kept: Kept, kind: type[r.R
 def test_an_error_tells_a_stranger_neither_its_name_nor_why_something_is_held(kept: Kept) -> None:
     store = kept.opened.office.inst.store
     (hold,) = [each for each in kept.each(r.Hold, incident=kept.id) if each.reason == SECRET]
-    error = Conflict(f"held for {kept.id}", hint=describe(hold), found=[kept.id, 3], expected=describe(hold))
+    error = Conflict(
+        f"held for {kept.id}",
+        hint=describe(hold),
+        found=[kept.id, 3],
+        named=[kept.id],
+        tools=["mail.send", 3],
+        epoch=3,
+        expected=describe(hold),
+    )
     shown = privacy.told(store, STRANGER, error)
     assert not kept.betrayed_by(f"{shown} {shown.hint} {shown.fields}")
     assert hold.id in shown.hint
+    assert shown.fields.keys() == {"tools", "epoch", "expected"}
+    assert (shown.fields["tools"], shown.fields["epoch"]) == (["mail.send", 3], 3)
 
 
 def test_an_incident_whose_id_begins_like_that_of_a_private_one_keeps_its_name(kept: Kept) -> None:
