@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from stopwork.kernel.errors import Conflict, Denied, Invalid, NotFound, StopworkError
-from stopwork.ledger.records import Key, LegalHold, Principal
+from stopwork.ledger.records import AuditScope, Key, LegalHold, Principal
 from stopwork.ledger.words import PrincipalKind
-from stopwork.operations import credentials, legal_hold, retention
+from stopwork.operations import audits, credentials, legal_hold, retention
 from stopwork.storage.fsck import fsck
-from tests.support.office import AGENT, DANA, LEE, Office
+from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, Office
 from tests.support.trouble import Trouble
 
 SYSTEM = Principal(kind=PrincipalKind.SYSTEM, id="installer")
@@ -57,6 +57,41 @@ def test_once_it_is_lifted_it_runs_out_as_everything_else(trouble: Trouble) -> N
     lifted = lift(trouble)
     assert (lifted.active, lifted.lifted_by, lifted.lift_reason) == (False, ADMIN, "The case is settled.")
     assert kept(trouble) == 0
+
+
+def another_run(trouble: Trouble) -> str:
+    """Let the agent do something in a run that is not the incident's, and answer the run."""
+    run = trouble.office.begin("tuesday")
+    trouble.office.do(run, "crm.update_account", account_id="globex", renewal="2027-01-01")
+    assert len(trouble.office.read(lambda view: list(view.each(Key)))) == 4
+    return run
+
+
+def test_what_other_runs_did_runs_out(trouble: Trouble) -> None:
+    another_run(trouble)
+    hold(trouble)
+    assert kept(trouble) == 3
+
+
+def test_what_the_audit_took_in_does_not_run_out(trouble: Trouble) -> None:
+    scope = AuditScope(runs=(trouble.run, another_run(trouble)))
+    manifests = trouble.office.inst.manifests
+    trouble.office.write(
+        partial(audits.complete, manifests=manifests, incident=trouble.incident, scope=scope), actor=LEE
+    )
+    hold(trouble)
+    assert kept(trouble) == 4
+
+
+def test_the_legal_owner_lifts_it(tmp_path: Path) -> None:
+    owned = MANIFEST.replace("  security:", f"  legal: {KIM.id}\n  security:")
+    with Office(tmp_path, manifest=owned) as office:
+        trouble = Trouble(office, preserved=False)
+        hold(trouble)
+        with pytest.raises(Denied) as refused:
+            lift(trouble, LEE)
+        assert refused.value.hint == f"Ask {KIM.id}."
+        assert not lift(trouble, KIM).active
 
 
 def test_another_hold_on_the_same_incident_changes_nothing(trouble: Trouble) -> None:
