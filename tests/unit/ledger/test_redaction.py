@@ -14,8 +14,9 @@ import pytest
 from stopwork.kernel.canonical import canonical_bytes
 from stopwork.kernel.errors import Conflict, Invalid, Tampered, Unavailable
 from stopwork.ledger.offline import bag
-from stopwork.ledger.offline.redaction import REDACTION, Redaction
-from stopwork.ledger.redaction import Redacted, Rules, redact
+from stopwork.ledger.offline.broken import Broken
+from stopwork.ledger.offline.redaction import REDACTION, Redaction, parse_redaction
+from stopwork.ledger.redaction import _CHUNK_BYTES, Redacted, Rules, redact
 from stopwork.ledger.verify import Outcome, Report, verify_bundle
 from tests.unit.ledger.evidence import SIGNER, bundle, packed, unpacked, verified, written
 
@@ -107,16 +108,16 @@ def test_a_shared_bundle_is_redacted_once_more(whole: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seq"),
-    [("iban de02", 6), ("4111", 21), ("Named@Customer.test", 22)],
-    ids=["capitals", "a number", "a name"],
+    [("iban de02", 6), ("4111", 21), ("Named@Customer.test", 22), ("jo@elsewhere.test", 23)],
+    ids=["capitals", "a number", "a name", "in a list"],
 )
 def test_a_text_is_found_however_it_stands(tmp_path: Path, text: str, seq: int) -> None:
-    odd = [{"amount": 4111.5}, {"named@customer.test": 1}]
+    odd = [{"amount": 4111.5}, {"named@customer.test": 1}, {"to": [["a@b.test"], ["jo@elsewhere.test"]]}]
     more = [
         canonical_bytes({"seq": at, "event": {"event": "step", "args": args}})
         for at, args in enumerate(odd, 21)
     ]
-    whole = written(tmp_path, bundle([*BODIES, *more], range(22)))
+    whole = written(tmp_path, bundle([*BODIES, *more], range(23)))
     done, report = without(whole, texts=(text,))
     assert (done.entries, report.outcome) == (1, Outcome.VERIFIED)
     assert b"withheld" in shared(whole)[bag.JOURNAL].splitlines()[seq - 1]
@@ -145,6 +146,25 @@ def test_a_text_is_not_passed_on_where_it_cannot_be_withheld(whole: Path, tmp_pa
     with pytest.raises(Invalid, match=r"bag-info\.txt holds") as refused:
         without(titled, texts=(SECRET.lower(),))
     assert "signed" in refused.value.hint
+
+
+@pytest.mark.parametrize("before", range(-len(SECRET), 1, 4), ids=str)
+def test_a_text_is_found_where_two_pieces_of_a_file_meet(tmp_path: Path, before: int) -> None:
+    log = b"x" * (_CHUNK_BYTES + before) + SECRET.encode() + b"x" * 100
+    large = written(tmp_path, bundle(BODIES[:2], range(2), payload={"log.txt": log}))
+    with pytest.raises(Invalid, match=r"data/log\.txt holds"):
+        without(large, texts=(SECRET,), keep=frozenset({"log.txt"}))
+
+
+def test_an_entry_larger_than_a_piece_is_withheld_whole(tmp_path: Path) -> None:
+    large = canonical_bytes(
+        {"seq": 3, "event": {"event": "step", "text": "x" * 2 * _CHUNK_BYTES, "to": SECRET}}
+    )
+    whole = written(tmp_path, bundle([*BODIES[:2], large, *BODIES[3:5]], range(5)))
+    done, report = without(whole, texts=(SECRET,))
+    assert (done.entries, report.outcome) == (1, Outcome.VERIFIED)
+    lines = shared(whole)[bag.JOURNAL].splitlines()
+    assert lines[:2] + lines[3:] == BODIES[:2] + BODIES[3:5]
 
 
 def test_it_refuses_what_it_cannot_do(whole: Path, tmp_path: Path) -> None:
@@ -215,6 +235,22 @@ def test_what_is_withheld_cannot_be_made_more_or_less(whole: Path, tmp_path: Pat
     report = verified(tmp_path, packed(FAKES[fake](shared(whole))))
     assert report.outcome is Outcome.TAMPERED, fake
     assert report.failure is not None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"entries": [True], "files": []},
+        {"entries": [], "files": ["bag-info.txt"]},
+        {"entries": [], "files": [bag.JOURNAL]},
+        {"entries": [], "files": [bag.PROOFS]},
+    ],
+    ids=["a truth value for an index", "a file outside data", "the journal", "the proofs"],
+)
+def test_what_cannot_be_withheld(said: dict[str, Any]) -> None:
+    spelled = json.dumps(said, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    with pytest.raises(Broken):
+        parse_redaction(spelled)
 
 
 def test_a_whole_bundle_with_a_redaction_that_withholds_nothing_is_no_bundle(
