@@ -20,9 +20,10 @@ from stopwork.ledger.events import (
     LegalHoldSet,
     name_of,
 )
-from stopwork.ledger.records import Incident, LegalHold, Principal
+from stopwork.ledger.records import Incident, Principal, Record
 from stopwork.ledger.words import CustodyDeed, PrincipalKind
 from stopwork.operations.installation import Installation
+from stopwork.storage.glances import held_as
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import View
 
@@ -112,14 +113,21 @@ def _noted(view: View, actor: Principal, incident: str, what: str, now: datetime
     )
 
 
+class _Evidence(Record):
+    """What of an incident says whether it is sensitive, and whose calls are its evidence."""
+
+    id: str
+    data_classes: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+
+
 def sensitive_incidents(view: View, runs: Collection[str], incident: str | None = None) -> set[str]:
     """Answer the incidents under legal hold whose evidence is declared sensitive: this one, and those to which one of these runs belongs."""
     belonging = frozenset(runs)
-    held = [view.get(Incident, each.id) for each in view.each(LegalHold, active=True)]
     return {
         each.id
-        for each in held
-        if each and each.data_classes and (each.id == incident or not belonging.isdisjoint(each.runs))
+        for each in held_as(view, _Evidence, runs=belonging, incident=incident)
+        if each.data_classes and (each.id == incident or not belonging.isdisjoint(each.runs))
     }
 
 

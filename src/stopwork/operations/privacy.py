@@ -18,6 +18,7 @@ from stopwork.ledger.events import ReadersChanged
 from stopwork.ledger.words import PrincipalKind
 from stopwork.operations.people import administrators, require_person
 from stopwork.storage.discreet import DiscreetView, may_tell
+from stopwork.storage.glances import private_as
 from stopwork.storage.store import Store
 from stopwork.storage.transaction import Tx
 from stopwork.storage.view import Stored, View, missing
@@ -38,11 +39,18 @@ _KINDS: Final[dict[str, tuple[type[r.Record], ...]]] = {
 }
 
 
+class _Private(r.Record):
+    """Who sees a private incident, besides administrators."""
+
+    id: str
+    readers: tuple[str, ...] = ()
+
+
 def hidden_from(view: View, reader: r.Principal, now: datetime) -> frozenset[str]:
     """Answer the incidents that are kept from this reader; administrators and the software itself see every one."""
     if reader.kind is PrincipalKind.SYSTEM:
         return frozenset()
-    private = list(view.each(r.Incident, private=True))
+    private = private_as(view, _Private)
     if not private:
         return frozenset()
     person = reader.id if reader.kind is PrincipalKind.PERSON else None
@@ -59,7 +67,7 @@ def seen_by(view: View, reader: r.Principal, now: datetime) -> View:
 
 def apart_from(view: View, incident: str) -> tuple[View, Callable[[Stored], bool]]:
     """Answer the view of whoever sees this incident and no other private one, and which journal rows they may be given as they are stored."""
-    hidden = frozenset(each.id for each in view.each(r.Incident, private=True)) - {incident}
+    hidden = frozenset(each.id for each in private_as(view, _Private)) - {incident}
     if not hidden:
         return view, lambda _row: True
     discreet = DiscreetView(view, hidden)
