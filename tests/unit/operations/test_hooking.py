@@ -232,6 +232,13 @@ def test_evidence_comes_first_and_the_exception_has_a_reason(tmp_path: Path, kep
         assert begun.before_capture == "it is being used right now"
 
 
+def test_no_exception_is_on_record_where_the_evidence_is_sealed(tmp_path: Path, kept: Vault) -> None:
+    with scene(tmp_path, {"revoke": revoking(kept)}) as told:
+        assert told.run(despite="it is being used right now").state is DONE
+        (begun,) = told.events(HookStarted)
+        assert begun.before_capture == ""
+
+
 def test_a_hold_waits_for_nothing_and_the_records_show_it(tmp_path: Path, kept: Vault) -> None:
     with scene(tmp_path, {}, sealed=False) as told:
         item = told.item(ContainmentArea.WRITE_TOOLS)
@@ -394,6 +401,8 @@ def test_the_incident_is_contained_when_the_last_item_is(tmp_path: Path, kept: V
         known = told.office.read(lambda view: view.need(Incident, told.incident))
         assert known.status is IncidentStatus.CONTAINED
         assert known.contained_at is not None
+        (ended,) = told.events(HookEnded)
+        assert ended.complete
 
 
 def test_who_may_and_what_there_is(tmp_path: Path, kept: Vault) -> None:
