@@ -391,6 +391,9 @@ def test_the_data_can_be_checked_and_copied_while_the_server_works(
     assert stat.S_IMODE((office.folder / "copy" / "stopwork.db").stat().st_mode) == 0o600
     assert office.ask("db", "upgrade", *copy)["before"] == office.ask("db", "upgrade", *copy)["after"]
     assert office.ask("db", "fsck", *copy)["clean"] is True
+    (office.folder / "copy" / "evidence" / "AI-INC-2026-0302-009.zip").touch()
+    assert office.ask("db", "fsck", *copy)["clean"] is True
+    assert re.search(r"AI-INC-2026-0302-009\.zip .*not whole", office.read("db", "fsck", *copy))
     office.ask("db", "upgrade", *data, code=Exit.REFUSED)
     office.ask("db", "fsck", "--data", "nowhere", code=Exit.NOT_FOUND)
     assert office.ask("health")["ok"] is True

@@ -71,6 +71,11 @@ def _show_checked(paper: Paper, found: Any) -> None:
         paper.table(
             ("where", "what"), [(each["where"], each["what"]) for each in found["faults"]], empty="None."
         )
+    if found["unrecorded"]:
+        paper.heading("No fault: files of which nothing is recorded")
+        paper.table(
+            ("where", "what"), [(each["where"], each["what"]) for each in found["unrecorded"]], empty="None."
+        )
 
 
 def _kept_elsewhere(found: Any) -> str:

@@ -9,10 +9,10 @@ hash and its records, and who has the signing key can rewrite all that no checkp
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -28,10 +28,11 @@ from stopwork.ledger.merkle import MemoryNodes, Tree, leaf_hash
 from stopwork.ledger.notes import Checkpoint, read_checkpoint, verify
 from stopwork.ledger.records import BlobRef, Bundle, Record
 from stopwork.storage import statements
-from stopwork.storage.blobs import Blobs, open_regular
+from stopwork.storage.blobs import Blobs
 from stopwork.storage.connections import cause_of, translated
 from stopwork.storage.contents import fault_of, named
 from stopwork.storage.lines import FOUND_BY, Line, pages, said_by
+from stopwork.storage.sealed_files import Unrecorded, differing, names_in, unrecorded
 from stopwork.storage.shape import misfits
 from stopwork.storage.sqlite_errors import is_damage
 from stopwork.storage.store import Store, is_address
@@ -60,7 +61,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What was looked at and what was found; ``faults`` in the order of the journal, then of the log, of the evidence, of the records.
 
-    ``sealed`` is how many entries the newest checkpoint covers, ``kept`` how many checkpoints from elsewhere it was compared with. At most ``MAX_FAULTS`` are listed: the first is what matters.
+    ``unrecorded`` are files in the folder of the evidence that no record names, which is no fault. ``sealed`` is how many entries the newest checkpoint covers, ``kept`` how many checkpoints from elsewhere it was compared with. At most ``MAX_FAULTS`` are listed: the first is what matters.
     """
 
     entries: int
@@ -72,6 +73,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     kept: int = 0
     blobs: int = 0
     faults: tuple[Fault, ...] = ()
+    unrecorded: tuple[Unrecorded, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -95,9 +97,10 @@ def fsck(
     record, but for the ``log_only``: then journal and log are compared, and neither records nor evidence are looked at.
     Raises ``Unavailable`` when the file is no database or cannot be read.
     """
+    there = names_in(evidence) if evidence else frozenset()
 
     def examine(view: View) -> Report:
-        return _Examination(view, vkeys, kept, evidence, blobs, log_only=log_only).report()
+        return _Examination(view, vkeys, kept, evidence, there, blobs, log_only=log_only).report()
 
     if isinstance(source, Store):
         return source.read(examine)
@@ -145,6 +148,7 @@ class _Examination:
         vkeys: Sequence[str],
         kept: Mapping[str, Sequence[str]],
         evidence: Path | None,
+        there: frozenset[str],
         blobs: Blobs | None,
         *,
         log_only: bool,
@@ -154,6 +158,8 @@ class _Examination:
         self._kept = [(place, note) for place, notes in kept.items() for note in notes]
         self._empty = [place for place, notes in kept.items() if not notes]
         self._evidence = evidence
+        self._there = there
+        self._unrecorded: tuple[Unrecorded, ...] = ()
         self._blobs = blobs
         self._faults: list[Fault] = []
         self._nodes = MemoryNodes()
@@ -200,6 +206,7 @@ class _Examination:
             signatures_checked=bool(self._vkeys),
             kept=len(self._kept),
             faults=tuple(self._faults),
+            unrecorded=self._unrecorded,
         )
 
     def _fault(self, where: str, what: str, *, fold: bool = True) -> None:
@@ -416,18 +423,11 @@ class _Examination:
         if self._evidence is None:
             return 0
         bundles = [record for record in self._state.values() if isinstance(record, Bundle)]
-        for bundle in bundles:
-            where, path = f"evidence file {bundle.path}", self._evidence / Path(bundle.path).name
-            try:
-                with open_regular(path) as file:
-                    found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-            except FileNotFoundError:
-                self._fault(where, f"is missing; {bundle.incident} was sealed into it")
-            except OSError as error:
-                self._fault(where, f"cannot be read: {error.strerror}")
-            else:
-                if found != bundle.digest:
-                    self._fault(where, "is not the one that was sealed")
+        for where, what in differing(self._evidence, bundles):
+            self._fault(where, what)
+        if self._folds:
+            found = unrecorded(self._evidence, self._there, bundles)
+            self._unrecorded = tuple(islice(found, MAX_FAULTS))
         return len(bundles)
 
     def _check_blobs(self) -> int:

@@ -23,12 +23,11 @@ from stopwork.kernel.ids import CountingIds
 from stopwork.ledger.notes import Signer
 from stopwork.operations.sealing import seal
 from stopwork.storage.backup import backup
-from stopwork.storage.fsck import Fault, Report, fsck
+from stopwork.storage.fsck import Report, fsck
 from stopwork.storage.store import Store
 from tests.support.told import (
     START,
     held,
-    incident_with_evidence,
     recording,
     run_finished,
     run_started,
@@ -420,31 +419,6 @@ def test_a_database_of_another_version_is_not_called_tampered_with(database: Pat
     with pytest.raises(Unavailable, match="the database has schema 0000") as caught:
         tampered(database, sql("UPDATE alembic_version SET version_num = '0000'"))
     assert "stopwork db upgrade" in caught.value.hint
-
-
-def test_evidence_files_are_compared_with_what_was_sealed(database: Path) -> None:
-    evidence = database.parent / "evidence"
-    evidence.mkdir()
-    bundle = evidence / "AI-INC-1-001.zip"
-    bundle.write_bytes(b"sealed")
-    digest = f"sha256:{hashlib.sha256(b'sealed').hexdigest()}"
-    with Store.open(database, clock=ManualClock(START)) as store:
-        store.write(recording(*incident_with_evidence("AI-INC-1", path=bundle.name, digest=digest)))
-    report = fsck(database, evidence=evidence)
-    assert (report.clean, report.bundles) == (True, 1)
-
-    bundle.write_bytes(b"seaied")
-    assert fsck(database, evidence=evidence).faults == (
-        Fault(where=f"evidence file {bundle.name}", what="is not the one that was sealed"),
-    )
-    bundle.unlink()
-    assert fsck(database, evidence=evidence).faults == (
-        Fault(where=f"evidence file {bundle.name}", what="is missing; AI-INC-1 was sealed into it"),
-    )
-    os.mkfifo(bundle)
-    assert fsck(database, evidence=evidence).faults == (
-        Fault(where=f"evidence file {bundle.name}", what="cannot be read: it is no file"),
-    )
 
 
 def test_damage_to_the_file_itself_is_found(database: Path) -> None:
