@@ -176,6 +176,11 @@ CASES: dict[str, tuple[Callable[[Tale], Story], list[str]]] = {
         lambda s: s.fed("1").attempted("A"),
         [],
     ),
+    "the call is known by its effects alone": (lambda s: s.fed("1").asked("A").done("A"), []),
+    "the call is known by its effects alone, and they are elsewhere": (
+        lambda s: s.fed("1").asked("A").done("A", "globex"),
+        ["crm/account"],
+    ),
     "the call touched another object": (lambda s: s.fed("1").updated("A", "globex"), ["crm/account"]),
     "the call came long after the change": (
         lambda s: s.fed("1", ago=timedelta(hours=1)).updated("A"),
@@ -264,16 +269,49 @@ def test_the_finding_about_a_change_names_system_objects_and_what_would_be_held(
     assert "no guarded call" in found.summary
 
 
-def test_nothing_is_held_for_a_workflow_that_is_only_observed() -> None:
-    rules = rules_of(manifest(tools=TOOLS, alerts={"approval_bypass": {"hold": "tool"}}))
-    [found] = found_in(Tale().gated("A", reasons=(GATED,), would=Verdict.WAIT).outcome("A"), rules)
-    assert found.hold is None
+HOLDS = {"approval_bypass": {"hold": "tool"}}
+GRAVE, SLIGHT = (ScopeKind.TOOL, Severity.SEV1), (None, Severity.SEV3)
+WEIGHED: dict[str, tuple[str, Callable[[Tale], Story], tuple[ScopeKind | None, Severity]]] = {
+    "no approval": ("enforce", lambda s: s.ended("A"), GRAVE),
+    "no approval, only observed": (
+        "enforce",
+        lambda s: s.gated("A", reasons=(GATED,), would=Verdict.WAIT).outcome("A"),
+        SLIGHT,
+    ),
+    "a change past the guard": ("enforce", lambda s: s.fed("1"), GRAVE),
+    "one of several is the agent's own": (
+        "enforce",
+        lambda s: s.fed("1", kind="activity").fed("2", kind="activity", beside="A"),
+        GRAVE,
+    ),
+    "the system's own doing": ("enforce", lambda s: s.fed("1", kind="activity", beside="A"), SLIGHT),
+    "traced": ("enforce", lambda s: s.applied().traced("1"), GRAVE),
+    "traced, only observed": ("observe", lambda s: s.applied().traced("1"), SLIGHT),
+    "traced, of no declared tool": ("enforce", lambda s: s.applied().traced("1", "planner"), SLIGHT),
+}
 
 
-def test_what_traces_tell_of_a_workflow_that_is_only_observed_is_logged() -> None:
-    rules = rules_of(manifest(tools=TOOLS, mode="observe", alerts={"approval_bypass": {}}))
-    [found] = found_in(Tale().applied().traced("1"), rules)
-    assert (found.alarming, found.severity) == (False, Severity.SEV3)
+@pytest.mark.parametrize("name", WEIGHED)
+def test_what_is_held_at_once_and_how_grave_it_is(name: str) -> None:
+    mode, story, expected = WEIGHED[name]
+    told = Tale()
+    story(told)
+    [found] = found_in(told, rules_of(manifest(tools=TOOLS, mode=mode, alerts=HOLDS)))
+    assert (found.hold, found.severity) == expected
+    assert found.alarming  # whoever writes the rule wants to be told, of what is only observed as well
+
+
+def test_it_says_whether_an_approval_was_missing_or_only_observed() -> None:
+    [missing] = found_in(Tale().ended("A"))
+    [observed] = found_in(Tale().gated("A", reasons=(GATED,), would=Verdict.WAIT).outcome("A"))
+    assert missing.summary == "mail.send ran and no approval was used: approval by business is needed"
+    assert observed.summary.startswith("mail.send ran while the workflow is only observed")
+
+
+def test_it_names_the_call_that_was_refused_before() -> None:
+    [found] = found_in(Tale().fed("1").fed("2", "globex", refused="A"))
+    assert (found.call, found.facts["refused"]) == ("A", "A")
+    assert "after A was refused" in found.summary
 
 
 def test_a_rule_that_is_off_finds_nothing() -> None:
