@@ -1,7 +1,7 @@
 """Notices runs that fail, and says how: cleanly, partly done, as a retry, or on and on after an error.
 
 *Partly done* is the dangerous one: something was written before the failure, and a plain retry would write it
-again.
+again. So it is told at once, however many clean failures in a row are let pass.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def _finished(
         return state, ()
     alert = manifest.alerts.failed_run
     how = how_of(tally)
-    if how is None or (failed and in_a_row < alert.after):
+    if how is None or (how is How.FAILED_CLEANLY and in_a_row < alert.after):
         return state, ()
     summary = _failure_words(event, tally, how) if failed else _went_on_words(tally)
     return state, (_finding(how, event.workflow, event.run, tally, summary, at, alert, in_a_row),)
@@ -315,7 +315,7 @@ def _finding(
         occurred_at=at,
         facts={
             "rule": FailedRun.name,
-            "threshold": alert.after,
+            "threshold": alert.after if how is How.FAILED_CLEANLY else 1,
             "value": in_a_row,
             **_facts(how, tally),
         },

@@ -116,7 +116,14 @@ class InputAlert(Alert, frozen=True):
 class FailureAlert(Alert, frozen=True):
     """Runs that fail."""
 
-    after: Annotated[int, says("How many failures in a row raise the alert.", ge=1, le=1000)] = 1
+    after: Annotated[
+        int,
+        says(
+            "How many failures in a row raise the alert. One that wrote something before, or may have, raises it at once.",
+            ge=1,
+            le=1000,
+        ),
+    ] = 1
 
 
 RUNTIME: Final = "runtime_s"

@@ -127,6 +127,15 @@ def test_after_says_how_many_failures_in_a_row_raise_the_alert() -> None:
     assert (found.run, found.facts["value"], found.facts["threshold"]) == ("r4", 2, 2)
 
 
+@pytest.mark.parametrize("begun", ["written", "unknown"])
+def test_a_half_done_run_counts_at_once_however_many_failures_are_let_pass(begun: str) -> None:
+    rules = rules_of(manifest(alerts={"failed_run": {"after": 3}}))
+    story = Story().run("r1").call("A", x=1)
+    half = story.outcome("A") if begun == "written" else story.timed_out("A")
+    (found,) = findings(DETECTOR, half.finished(status=FAILED), rules)
+    assert (found.facts["how"], found.facts["value"], found.facts["threshold"]) == ("partly_done", 1, 1)
+
+
 def test_the_calls_behind_a_finding_are_named() -> None:
     story = (
         Story().run("r1").call("A", x=1).outcome("A").call("B", x=2).timed_out("B").finished(status=FAILED)
