@@ -154,7 +154,7 @@ def merge(tx: Tx, manifests: Manifests, *, incident: str, into: str, reason: str
             workflow=known.workflow,
             into=into,
             reason=reason,
-            signals=known.signals,
+            signals=tuple(each.id for each in tx.each(r.Signal, incident=incident)),
             runs=known.runs,
             holds=tuple(hold.id for hold in tx.each(r.Hold, incident=incident) if hold.active),
             causes=(known.cause, *known.causes),
@@ -191,12 +191,13 @@ def split(
     known = tx.need(r.Incident, incident)
     require_open(known)
     reason = _said(reason, "why it is another cause")
-    _require_parts(known, signals, runs)
-    moved = tuple(tx.need(r.Signal, each) for each in dict.fromkeys(signals))
-    stays = {tx.need(r.Signal, each).run for each in known.signals if each not in set(signals)}
+    moved = _parts(tx, known, signals, runs)
+    going = {each.id for each in moved}
+    stay = [each for each in tx.each(r.Signal, incident=incident) if each.id not in going]
+    stays = {each.run for each in stay}
     taken = dict.fromkeys((*runs, *(each.run for each in moved if each.run and each.run not in stays)))
     gone = tuple(run for run in taken if run in known.runs)
-    if len(moved) == len(known.signals) and len(gone) == len(known.runs):
+    if not stay and len(gone) == len(known.runs):
         raise Conflict(
             f"nothing would be left of {incident}",
             hint="Choose what is about the other cause only.",
@@ -281,16 +282,22 @@ def _took_autonomy(view: View, incident: r.Incident) -> bool:
     return any(isinstance(entry.event, StageChanged) and entry.event.rule for entry in changes)
 
 
-def _require_parts(incident: r.Incident, signals: Sequence[str], runs: Sequence[str]) -> None:
+def _parts(
+    view: View, incident: r.Incident, signals: Sequence[str], runs: Sequence[str]
+) -> tuple[r.Signal, ...]:
+    """Answer the signals that are chosen; ``Invalid`` where the incident does not hold what is chosen."""
     if not signals and not runs:
         raise Invalid("nothing is chosen", hint="Name signals, runs, or both.", field="signals")
+    chosen = {each: view.get(r.Signal, each) for each in signals}
+    held = {each: it for each, it in chosen.items() if it and it.incident == incident.id}
     strange = [
-        *(each for each in signals if each not in incident.signals),
+        *(each for each in chosen if each not in held),
         *(each for each in runs if each not in incident.runs),
     ]
     if strange:
         raise Invalid(
             f"{incident.id} holds nothing called {listed(strange)}",
-            hint=f"Choose from it: stopwork incident show {incident.id}",
+            hint=f"Choose from it: stopwork incident show {incident.id}, and stopwork signals list --incident {incident.id}",
             field="signals" if strange[0] in signals else "runs",
         )
+    return tuple(held.values())

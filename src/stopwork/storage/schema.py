@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from stopwork.kernel.errors import Conflict, Unavailable
 
 #: The newest migration. Comparing it first keeps Alembic out of an ordinary start.
-HEAD: Final = "0020"
+HEAD: Final = "0021"
 #: The key of the advisory lock under which a PostgreSQL database is migrated.
 MIGRATION_LOCK: Final = 0x53_54_4F_51
 #: The key of the advisory lock that every server shares while it uses a PostgreSQL database.

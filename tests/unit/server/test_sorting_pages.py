@@ -157,3 +157,22 @@ def test_every_open_incident_of_a_workflow_is_named_there_also_when_the_newest_h
     for path in (f"/workflows/{WORKFLOW}", "/"):
         assert first in main(lee, path)
     assert f"There is an open incident: {first}" in main(lee, f"/workflows/{WORKFLOW}")
+
+
+# --- many signals --------------------------------------------------------------------------------------
+
+
+def test_of_many_signals_an_incident_shows_some_and_leads_to_all(opened: House) -> None:
+    (home,) = {noticed(opened.office).incident for _ in range(25)}
+    new_incident(opened.office, "mail.send")
+    lee = Browser.signed_in(opened, LEE)
+    page = lee.page(f"/incidents/{home}")
+    heading = next(each for each in page.select("#open h3") if each.text.startswith("Signals"))
+    listed = heading.find_next_sibling("ul")
+    assert listed is not None
+    assert len(listed.find_all("li")) == 20
+    every = heading.find_next_sibling("p")
+    assert every is not None
+    assert every.text == "All 25 signals"
+    shown = lee.page(str(every.find_all("a")[0]["href"])).select("ul.rows > li")
+    assert len(shown) == 25

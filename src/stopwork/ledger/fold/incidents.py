@@ -9,6 +9,7 @@ from stopwork.ledger import events as e
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.ledger.fold.change import Change, Put, Update, Upsert, on, replace, same_fields, to
+from stopwork.ledger.fold.joining import joined
 
 
 @on(e.SignalRaised)
@@ -39,7 +40,7 @@ def _signal_joined(entry: e.Entry, event: e.SignalJoined) -> Iterator[Change]:
         runs = (
             incident.runs if event.run is None or event.run in incident.runs else (*incident.runs, event.run)
         )
-        return replace(incident, signals=(*incident.signals, event.signal), runs=runs)
+        return replace(joined(incident, (event.signal,)), runs=runs)
 
     yield Update(r.Incident, event.incident, evolve)
 

@@ -8,6 +8,7 @@ from stopwork.ledger import events as e
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.ledger.fold.change import Change, Update, on, replace, to
+from stopwork.ledger.fold.joining import joined, left
 
 
 @on(e.IncidentMerged)
@@ -23,8 +24,7 @@ def _incident_merged(entry: e.Entry, event: e.IncidentMerged) -> Iterator[Change
     def grown(incident: r.Incident) -> r.Incident:
         paused = incident.paused_at or (entry.at if event.holds else None)
         return replace(
-            incident,
-            signals=_with(incident.signals, event.signals),
+            joined(incident, event.signals),
             runs=_with(incident.runs, event.runs),
             merged=_with(incident.merged, (event.incident,)),
             causes=_with(incident.causes, event.causes),
@@ -74,8 +74,7 @@ def _readers_changed(_entry: e.Entry, event: e.ReadersChanged) -> Iterator[Chang
 def _incident_split(_entry: e.Entry, event: e.IncidentSplit) -> Iterator[Change]:
     def shrunk(incident: r.Incident) -> r.Incident:
         return replace(
-            incident,
-            signals=_without(incident.signals, event.signals),
+            left(incident, event.signals),
             runs=_without(incident.runs, event.runs),
             split=_with(incident.split, (event.into,)),
             causes=_without(incident.causes, (event.cause,)),
@@ -83,8 +82,7 @@ def _incident_split(_entry: e.Entry, event: e.IncidentSplit) -> Iterator[Change]
 
     def begun(incident: r.Incident) -> r.Incident:
         return replace(
-            incident,
-            signals=_with(incident.signals, event.signals),
+            joined(incident, event.signals),
             runs=_with(incident.runs, event.runs),
             split_from=event.incident,
         )

@@ -36,6 +36,8 @@ from stopwork.ledger.words import (
 
 #: So much of what a signal says is searched.
 MAX_WORDS: Final = 4_000
+#: So many of its signals an incident names itself: whatever joins it is a change of its record.
+MAX_NAMED: Final = 100
 #: How the key of a signal begins that is about a duty of the server itself, and so about no workflow.
 ABOUT_A_DUTY: Final = "duty "
 
@@ -103,6 +105,7 @@ class Incident(Record):
 
     ``commanded_since`` is when its command was handed over last. ``rule`` is the alert rule that opened or proposed it by itself. ``merged`` are the incidents that went into this one, ``split`` those
     that came out of it; ``causes`` are those that the merged ones had, besides its own ``cause``. A ``practice`` one is a drill: it counts nowhere, and nobody outside hears of it.
+    ``signals`` are a hundred of its signals at most, and ``more_signals`` says how many there are besides: every signal names its incident.
     A ``private`` one is seen by its ``readers`` and by administrators, and for everybody else there is none.
     """
 
@@ -157,6 +160,7 @@ class Incident(Record):
     readers: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     checklist: tuple[Asked, ...] = ()
+    more_signals: int = 0
 
 
 class Bundle(Record):

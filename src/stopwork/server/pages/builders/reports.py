@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from stopwork.ledger import records as r
@@ -48,9 +49,11 @@ def report(look: Look) -> c.ReportFormContext:
 
 
 def signals(look: Look) -> c.SignalsContext:
-    """Answer what came in, newest first; workflow, kind, what became of it and a text stand in the address."""
+    """Answer what came in, newest first; workflow, kind, incident, what became of it and a text stand in the address."""
     view = look.view
-    asked = {name: value for name in ("workflow", "kind", "state") if (value := look.query.get(name))}
+    asked = {
+        name: value for name in ("workflow", "kind", "state", "incident") if (value := look.query.get(name))
+    }
     text = look.query.get("text", "")[:MAX_ASKED].strip()
     found = look_up(view, text=text, limit=A_PAGE + 1, after=look.query.get("after") or None, **asked)
     shown = found[:A_PAGE]
@@ -72,6 +75,7 @@ def signals(look: Look) -> c.SignalsContext:
                 "What became of it",
                 [("", "anything"), *((each.value, label(each)) for each in w.SignalState)],
             ),
+            *_of_one_incident(look),
         ),
         text=text,
         narrowed=bool(asked or text),
@@ -83,6 +87,11 @@ def signals(look: Look) -> c.SignalsContext:
         workflows=_workflows(look, ""),
         unplaced=view.count(r.Signal, state=w.SignalState.UNPLACED),
     )
+
+
+def _of_one_incident(look: Look) -> Iterator[c.Filter]:
+    if asked := look.query.get("incident"):
+        yield look.chosen("incident", "Incident", [("", "any"), (asked, asked)])
 
 
 def _row(look: Look, signal: r.Signal) -> c.SignalRow:
