@@ -115,12 +115,12 @@ class Tale(Story):
             self.wrote(f"h{count}", fields | {"n": count}, fields | {"n": count + 1}, f"o{count}")
         return self.later(hours=1)
 
-    def raised(self, number: int) -> Tale:
+    def raised(self, number: int, *, first: int = 0) -> Tale:
         """Set the amount of so many accounts, which a person puts back a day later."""
-        for count in range(number):
+        for count in range(first, first + number):
             self.wrote(f"c{count}", {"amount": 1}, {"amount": 2}, f"o{count}")
         self.after(days=1)
-        for count in range(number):
+        for count in range(first, first + number):
             self.fed(f"f{count}", {"amount": (2, 1)}, f"o{count}").after(minutes=2)
         return self
 
@@ -198,6 +198,10 @@ CASES: dict[str, tuple[Callable[[Tale], Story], list[str]]] = {
     "put back by a person": (lambda s: s.raised(1), ["c0?"]),
     "two of them": (lambda s: s.raised(2), ["c0?", "c1?"]),
     "three of them": (lambda s: s.raised(3), ["c0?", "c1?", "c2"]),
+    "three of them, and the first is long ago": (
+        lambda s: s.raised(1).later(days=8).raised(2, first=1),
+        ["c0?", "c1?", "c2?"],
+    ),
     "put back by the agent": (
         lambda s: s.wrote("A", {"amount": 1}, {"amount": 2}).fed("1", {"amount": (2, 1)}, agents=(WORKFLOW,)),
         [],
@@ -265,6 +269,35 @@ def test_what_is_found(name: str) -> None:
     story(told)
     assert signs(found_in(told)) == expected
     assert signs(found_in(told, restored=True)) == expected
+
+
+GRAVE, SLIGHT = (ScopeKind.TOOL, Severity.SEV2), (None, Severity.SEV3)
+WEIGHED: dict[str, tuple[Callable[[Tale], Story], tuple[ScopeKind | None, Severity]]] = {
+    "another type": (lambda s: s.history(amount=5).wrote("A", {"amount": 5}, {"amount": "5"}), GRAVE),
+    "a value is gone": (lambda s: s.history(who="jo").wrote("A", {"who": "jo"}, {"who": ""}), SLIGHT),
+    "two put back": (lambda s: s.raised(2), SLIGHT),
+    "three put back": (lambda s: s.raised(3), GRAVE),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHED)
+def test_what_is_held_at_once_and_how_grave_it_is(name: str) -> None:
+    told, (story, expected) = Tale(), WEIGHED[name]
+    story(told)
+    rules = rules_of(manifest(tools=TOOLS, identities=FED, alerts={"bad_writeback": {"hold": "tool"}}))
+    *_, found = found_in(told, rules)
+    assert (found.hold, found.severity) == expected
+    assert found.alarming  # whoever writes the rule wants to be told of a slight one as well
+
+
+def test_it_says_how_many_values_and_objects_there_are() -> None:
+    [one] = found_in(Tale().wrote("A", {"amount": 1}, {"amount": -1}), RULES)
+    [two] = found_in(Tale().wrote("A", {"amount": 1, "owner": "jo"}, {"amount": -1, "owner": ""}), RULES)
+    assert "more value" not in one.summary
+    assert two.summary.endswith(", and 1 more value")
+    first, second = found_in(Tale().raised(2))
+    assert "objects of" not in first.summary
+    assert f"2 objects of {TOOL} within" in second.summary
 
 
 def test_values_gone_from_several_objects_are_alarming_and_then_the_habit() -> None:
