@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -32,6 +33,8 @@ DUTY: Final = "anchors"
 AS_ANCHORS: Final = Principal(kind=PrincipalKind.SYSTEM, id=DUTY)
 #: How soon a place that took nothing is tried again; twice as long each time, and never longer than its period.
 TRIED_AGAIN_AFTER_S: Final = 30.0
+#: How many are used at the same time.
+AT_ONCE: Final = 8
 _PREFIX: Final = "anchor "
 
 
@@ -72,14 +75,16 @@ class Anchoring:
         self._tidy = False
 
     def look(self) -> None:
-        """Take the newest checkpoint to every anchor whose time has come."""
+        """Take the newest checkpoint to every anchor whose time has come, to several at once: none waits for one that is slow."""
         store = self._installation.store
         if not self._tidy:
             store.write(lambda tx: _forget_others(tx, self._installation.anchors))
             self._tidy = True
-        for standing, anchor in zip(store.read(self.standings), self._installation.anchors, strict=True):
-            if store.clock.now() >= self._next_at(standing):
-                self._take(anchor)
+        now, found = store.clock.now(), store.read(self.standings)
+        known = zip(found, self._installation.anchors, strict=True)
+        if due := [anchor for standing, anchor in known if now >= self._next_at(standing)]:
+            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="anchor") as pool:
+                list(pool.map(self._take, due))
 
     def log(self, view: View) -> LogStanding:
         """Answer how the log stands."""

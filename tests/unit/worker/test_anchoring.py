@@ -1,17 +1,18 @@
 """Contract of anchoring: every anchor is used in its own time; what it kept is on record and can be proven later; one that takes nothing
-is told once, tried again ever later, shown until it is well, and keeps nobody else from being used.
+is told once, tried again ever later, shown until it is well, and keeps nobody else from being used; nor does one that is slow.
 """
 
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from stopwork.anchors.base import Anchor, Log, Receipt
+from stopwork.anchors.base import WITHIN_S, Anchor, Log, Receipt
 from stopwork.kernel.clock import Clock, ManualClock
 from stopwork.kernel.errors import Tampered, Unavailable
 from stopwork.ledger.events import DutyFailed, LogAnchored
@@ -35,9 +36,14 @@ class Shelf:
         self.kept: list[str] = []
         self.ids: list[str] = []
         self.fault: Exception | None = None
+        self.used = threading.Event()
+        self.waits_for: Shelf | None = None
 
     def take(self, log: Log, message_id: str) -> Receipt:
         self.ids.append(message_id)
+        self.used.set()
+        if self.waits_for is not None and not self.waits_for.used.wait(WITHIN_S):
+            raise Unavailable("nothing else was used meanwhile", hint="Look.")
         if self.fault is not None:
             raise self.fault
         self.kept.append(log.note)
@@ -154,6 +160,16 @@ def test_an_anchor_that_takes_nothing_is_told_once_and_stops_nobody(
     often.fault = fault
     pass_time(office, anchoring, 600)
     assert len(told(office)) == 2, "failing anew is news"
+
+
+@pytest.mark.parametrize("slow", ["the first", "the last"])
+def test_one_that_is_slow_keeps_no_other_waiting(
+    office: Office, anchoring: Anchoring, often: Shelf, seldom: Shelf, slow: str
+) -> None:
+    (often if slow == "the first" else seldom).waits_for = seldom if slow == "the first" else often
+    pass_time(office, anchoring, 600)
+    assert (len(often.kept), len(seldom.kept)) == (1, 1)
+    assert told(office) == []
 
 
 def test_a_failing_anchor_is_tried_again_ever_later_and_the_same_thing_has_the_same_name(
