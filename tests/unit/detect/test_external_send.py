@@ -88,8 +88,23 @@ CASES: dict[str, tuple[Callable[[Story], Story], Rulebook, list[str]]] = {
         rules({"run_recipients": 10}),
         ["m10"],
     ),
+    "more than three times the second busiest run": (
+        lambda s: mass(busy(s, 100, 40, *[20] * 8), 130),
+        RULES,
+        ["m120"],
+    ),
     "many colleagues": (lambda s: mass(habit(s, OUT), 80, at="acme.test"), RULES, []),
 }
+
+
+def busy(story: Story, *receivers: int) -> Story:
+    """Tell of a run a day that writes to so many receivers of one customer."""
+    for number, most in enumerate(receivers):
+        story.after(days=1).run(f"b{number}")
+        for each in range(most):
+            send(story, f"b{number}-{each}", f"p{each}@brightwater.test", run=f"b{number}")
+        story.finished(f"b{number}")
+    return story.after(days=1).run("r1")
 
 
 def people(number: int) -> list[str]:
@@ -138,6 +153,31 @@ def test_what_is_only_unusual_holds_nothing_by_itself() -> None:
     assert found.summary == (
         "mail.send writes to brightwater.test: the first of 41 messages that leaves the company"
     )
+
+
+def test_what_is_written_down_is_held_at_once_and_what_is_learned_is_not() -> None:
+    written = finding_of(DETECTOR, mass(Story().run("r1"), 12), rules({"run_recipients": 10}))
+    assert (written.kind, written.hold, written.severity) == (
+        SignalKind.POLICY_VIOLATION,
+        ScopeKind.TOOL,
+        Severity.SEV1,
+    )
+    assert written.facts["rule"] == "alerts.external_send.run_recipients"
+    assert written.summary.endswith("in this run, where 10 is the most allowed")
+    learned = finding_of(DETECTOR, mass(habit(Story(), *people(20)), 80), RULES)
+    assert (learned.kind, learned.hold, learned.severity) == (SignalKind.ALERT, None, None)
+    assert learned.facts["rule"] == "receivers outside in a run"
+    assert learned.summary.endswith("in this run, where 60 is the most to expect")
+
+
+def test_a_rule_with_a_severity_opens_for_a_new_company_that_nobody_approved() -> None:
+    weighed = rules({"severity": "sev2"})
+    assert signs(findings(DETECTOR, send(habit(Story(), OUT), "A", "eve@evil.test"), weighed)) == ["A"]
+    only = rules({"severity": "sev2"}, only_to=["acme.test"])
+    story = send(Story().run("r1"), "A", "eve@evil.test", approval="ap1")
+    found = finding_of(DETECTOR, story, only)
+    assert (found.alarming, found.hold) == (False, None)
+    assert found.summary.endswith("; a person approved it")
 
 
 def test_a_tool_of_which_nothing_is_said_is_read_by_its_arguments() -> None:

