@@ -15,6 +15,8 @@ from stopwork.kernel.errors import Invalid, Unavailable
 
 #: How much longer a whole answer is waited for than each part of it, so that a part that is late says so itself.
 _GRACE_S: Final = 0.25
+#: No packed answer is asked for, nor unpacked: some hundred bytes may be packed gigabytes.
+_AS_IT_IS: Final = "identity"
 
 
 class Unreached(Unavailable):
@@ -52,6 +54,7 @@ def ask(
         timeout=within_s, follow_redirects=False
     ) as client:  # its end is that of what it still asks
         request = client.build_request(method, url, content=content, headers=dict(headers))
+        request.headers["accept-encoding"] = _AS_IT_IS
         # The client counts each step by itself, and a place, or a name server, can take any number of them.
         Thread(
             target=_settle, args=(answered, lambda: _ask(client, request, most_bytes)), daemon=True
@@ -76,8 +79,13 @@ def _ask(client: httpx.Client, request: httpx.Request, most_bytes: int) -> Answe
     try:
         response = client.send(request, stream=True)
         with contextlib.closing(response):
+            if (packed := response.headers.get("content-encoding", _AS_IT_IS)).lower() != _AS_IT_IS:
+                raise Unavailable(
+                    f"{host_of(url)} answered packed ({packed:.40}), which was not asked for",
+                    hint="Let it answer as it is.",
+                )
             found = b""
-            for chunk in response.iter_bytes():
+            for chunk in response.iter_raw():
                 found += chunk
                 if len(found) > most_bytes:
                     raise Unavailable(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ from stopwork.hooks.base import Answer, Ended, Facts, Probe
 from stopwork.hooks.settings import load_hooks
 from stopwork.kernel.clock import SystemClock
 from stopwork.kernel.errors import Invalid
+from tests.support.places import Place, Said
 
 SECRET = "k3y-that-nobody-may-see-even-in-part"
 FACTS = Facts(
@@ -109,6 +112,29 @@ def test_an_answer_without_end_is_not_read(tmp_path: Path, place: Callable[[Beha
     found = do(tmp_path, kind="http", url=place(answer("200 OK", b"x" * 10_000_000)))
     assert found.ended is Ended.UNKNOWN
     assert "more than" in found.said
+
+
+def test_a_packed_answer_is_not_unpacked(tmp_path: Path, place: Callable[[Behaves], str]) -> None:
+    """Some hundred bytes, packed twice, would fill the memory before anyone can count them."""
+    packed = gzip.compress(gzip.compress(bytes(50_000_000)))
+    tracemalloc.start()
+    try:
+        found = do(tmp_path, kind="http", url=place(answer("200 OK", packed, "content-encoding: gzip, gzip")))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.ended is Ended.UNKNOWN
+    assert "packed (gzip, gzip)" in found.said
+    assert most < 5_000_000
+
+
+def test_no_packed_answer_is_asked_for(tmp_path: Path) -> None:
+    with Place(lambda _sent: Said(200, b"{}")) as told:
+        found = do(
+            tmp_path, kind="http", method="POST", url=told.url, body={}, headers={"Accept-Encoding": "gzip"}
+        )
+    assert found.ended is Ended.YES
+    assert [each.headers["accept-encoding"] for each in told.sent] == ["identity"]
 
 
 def test_the_last_line_of_a_long_output_is_told(tmp_path: Path) -> None:
