@@ -139,6 +139,61 @@ def test_it_is_alarming_where_nobody_was_asked() -> None:
     assert not finding_of(DETECTOR, observed, HOLDS_NOTHING).alarming
 
 
+GRAVE = (
+    w.Clue.NOT_ASKED,
+    w.Clue.NO_TASK,
+    w.Clue.SPEAKS_TO_AGENT,
+    w.Clue.HIDDEN,
+    w.Clue.STEERED_BEFORE,
+    w.Clue.CARRIES_OUT,
+)
+
+
+@pytest.mark.parametrize("clue", w.Clue)
+def test_only_what_the_task_leaves_to_items_and_is_not_grave_is_logged(clue: w.Clue) -> None:
+    story = sent(Story(), "c1", suspicion=replace(DELEGATED, clues=(w.Clue.DELEGATED, clue)))
+    assert finding_of(DETECTOR, story, HOLDS_NOTHING).alarming is (clue in GRAVE)
+    assert finding_of(DETECTOR, story, RULES).alarming  # a rule that holds wants to be told of each
+
+
+def test_what_the_task_does_not_leave_to_items_is_alarming_without_a_grave_clue() -> None:
+    story = sent(Story(), "c1", suspicion=replace(STEERED, clues=(w.Clue.ADDRESS_IN_TEXT, w.Clue.DICTATED)))
+    assert finding_of(DETECTOR, story, HOLDS_NOTHING).alarming
+
+
+def test_it_says_whether_it_ran_or_was_stopped_and_by_whom() -> None:
+    by_people = r.Reason(kind=w.ReasonKind.GATE, verdict=w.Verdict.DENY, text="", source="appr_1")
+    by_a_hold = r.Reason(kind=w.ReasonKind.HOLD, verdict=w.Verdict.DENY, text="", source="hold_1")
+    deny = w.Verdict.DENY
+    for story, did, refused in (
+        (sent(Story(), "c1"), "was stopped", False),
+        (sent(Story(), "c1", verdict=w.Verdict.ALLOW), "ran", False),
+        (
+            sent(Story(), "c1", verdict=deny, approval="appr_1", also=(by_people,)),
+            "was refused by people",
+            True,
+        ),
+        (sent(Story(), "c1", verdict=deny, approval="appr_1", also=(by_a_hold,)), "was stopped", False),
+    ):
+        found = finding_of(DETECTOR, story, RULES)
+        assert found.summary.startswith(f"mail.send {did}: ")
+        assert found.facts["refused"] is refused
+
+
+def test_a_read_that_ran_is_less_grave_than_a_write() -> None:
+    story = Story().call(
+        "c1", tool="mail.read", effect=w.EffectKind.READ, verdict=w.Verdict.ALLOW, suspicion=STEERED
+    )
+    found = finding_of(DETECTOR, story, RULES)
+    assert (found.severity, found.facts["went_through"]) == (w.Severity.SEV2, True)
+
+
+@pytest.mark.parametrize("first", [w.Verdict.WAIT, w.Verdict.ALLOW], ids=["stopped", "ran"])
+def test_a_call_that_is_asked_about_again_an_hour_later_is_told_once(first: w.Verdict) -> None:
+    story = sent(Story(), "c1", verdict=first).after(hours=1)
+    assert len(findings(DETECTOR, sent(story, "c1"), RULES)) == 1
+
+
 def test_many_items_of_one_source_have_one_cause_and_each_is_told() -> None:
     story = Story()
     for number in range(3):
