@@ -16,7 +16,7 @@ from stopwork.kernel.errors import Invalid, StopworkError
 from stopwork.ledger import records as r
 from stopwork.ledger.events import ReadersChanged
 from stopwork.ledger.words import PrincipalKind
-from stopwork.operations.people import administrators, require_person
+from stopwork.operations.people import administrators, require_known_person, require_person
 from stopwork.storage.discreet import DiscreetView, may_tell
 from stopwork.storage.glances import private_as
 from stopwork.storage.store import Store
@@ -115,7 +115,7 @@ def _told(seen: View, error: StopworkError) -> StopworkError:
 
 
 def restrict(tx: Tx, *, incident: str, readers: Iterable[str], reason: str) -> r.Incident:
-    """Let only these people see the incident, besides administrators; whoever asks for it and its commander are always among them."""
+    """Let only these people, whom the server knows, see the incident, and administrators; whoever asks and its commander are always among them."""
     person = require_person(tx, "make an incident private")
     known = tx.need(r.Incident, incident)
     require_open(known)
@@ -127,6 +127,8 @@ def restrict(tx: Tx, *, incident: str, readers: Iterable[str], reason: str) -> r
             hint="Name those who work on it.",
             field="readers",
         )
+    for each in named:
+        require_known_person(tx, each, field="readers", besides=(person, known.commander, *known.readers))
     return _change(tx, known, private=True, readers=people, reason=reason)
 
 

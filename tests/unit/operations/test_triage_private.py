@@ -57,10 +57,11 @@ def test_it_is_made_private_once_and_opened_up_once(desk: Office) -> None:
     [
         ([DANA.id], " ", "a reason is needed"),
         ([f"reader{each}@acme.test" for each in range(privacy.MAX_READERS)], "x", "at most"),
+        ([DANA.id, "danna@acme.test"], "x", "knows no danna@acme.test"),
     ],
-    ids=["no reason", "too many readers"],
+    ids=["no reason", "too many readers", "an address with a slip"],
 )
-def test_it_is_not_made_private_without_a_reason_or_for_too_many(
+def test_it_is_not_made_private_without_a_reason_or_for_too_many_or_for_nobody(
     desk: Office, readers: list[str], reason: str, problem: str
 ) -> None:
     home = new_incident(desk)
