@@ -12,13 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from benchmarks.timing.figures import Figure, paired
 from benchmarks.timing.yardsticks import BareDatabase
 from stopwork.detect.registry import Watch
 from stopwork.detect.rulebook import Rulebook
-from stopwork.kernel.canonical import digest_of
+from stopwork.kernel.canonical import canonical_bytes, digest_of
 from stopwork.ledger.events import (
     CallAttempted,
     CallDecided,
@@ -95,7 +93,7 @@ tools:
 
 def measure(_folder: Path, _bare: BareDatabase) -> list[Figure]:
     """Answer the rate of all rules together, and beside it that of reading the entries and doing nothing with them."""
-    journal = [msgspec.json.encode(entry) for entry in entries()]
+    journal = [canonical_bytes(entry) for entry in entries()]
     rules, calls = rules_in_force(), RUNS * len(CALLS)
     read_per_s, judged_per_s = [], []
     for _ in range(ROUNDS):
@@ -124,15 +122,19 @@ def _read(journal: list[bytes]) -> None:
         [entry_of(body) for body in journal[begin : begin + BATCH]]
 
 
-def _judged(journal: list[bytes], rules: Rulebook) -> Watch:
+def _judged(journal: list[bytes], rules: Rulebook) -> None:
     watch = Watch()
     for begin in range(0, len(journal), BATCH):
-        batch = [entry_of(body) for body in journal[begin : begin + BATCH]]
-        watch, found, failures = watch.follow(batch, rules)
-        watch, overdue, failures_in_time = watch.tick(batch[-1].at, rules)
-        if found or overdue or failures or failures_in_time:
-            raise ValueError(f"a quiet journal showed {[*found, *overdue, *failures, *failures_in_time]}")
-    return watch
+        _follow(watch, journal[begin : begin + BATCH], rules)
+
+
+def _follow(watch: Watch, bodies: list[bytes], rules: Rulebook) -> None:
+    """Have the watch go through these entries. As in the duty they are let go of before the next ones are read."""
+    every = [entry_of(body) for body in bodies]
+    _, found, failures = watch.follow(every, rules)
+    _, overdue, failures_in_time = watch.tick(every[-1].at, rules)
+    if found or overdue or failures or failures_in_time:
+        raise ValueError(f"a quiet journal showed {[*found, *overdue, *failures, *failures_in_time]}")
 
 
 def rules_in_force() -> Rulebook:
