@@ -113,7 +113,13 @@ def test_a_webhook_is_told_signed_and_dated() -> None:
     )
 
 
-@pytest.mark.parametrize("status", [302, 404, 500])
+@pytest.mark.parametrize("status", [200, 202, 299])
+def test_any_yes_is_one(status: int) -> None:
+    with Place(lambda _sent: Said(status)) as place:
+        assert hook(place.url).take(grown(3), "m").said == f"message m answered with {status}"
+
+
+@pytest.mark.parametrize("status", [300, 302, 404, 500])
 def test_an_answer_that_is_no_yes_is_tried_again(status: int) -> None:
     with (
         Place(lambda _sent: Said(status, b"not now")) as place,
@@ -212,6 +218,16 @@ def test_what_is_no_stamp_is_none(authority: TimestampingAuthority, tmp_path: Pa
         stamped(place.url, authority, tmp_path).take(grown(3), "m")
 
 
+def test_a_stamp_in_an_answer_that_is_no_yes_is_none(
+    authority: TimestampingAuthority, tmp_path: Path
+) -> None:
+    with (
+        Place(lambda sent: Said(500, authority.answer(sent.body), REPLY)) as place,
+        pytest.raises(Unavailable, match="500"),
+    ):
+        stamped(place.url, authority, tmp_path).take(grown(3), "m")
+
+
 # --- a witness -----------------------------------------------------------------------------------------------
 
 
@@ -224,10 +240,11 @@ def test_a_witness_cosigns_a_log_that_grows() -> None:
             assert witness.seen == grown(size).checkpoint
             cosigned = receipt.content.decode()
             assert verify(cosigned, [witness.key.vkey]) == verify(cosigned, [SIGNER.vkey])
-        began_anew = WitnessAnchor("w", place.url, witness.key.vkey, every_s=EVERY_S)
-        began_anew.take(grown(34), "m")
+        for size in (34, 34):
+            began_anew = WitnessAnchor("w", place.url, witness.key.vkey, every_s=EVERY_S)
+            began_anew.take(grown(size), "m")
     assert [sent.body.partition(b"\n")[0] for sent in place.sent] == [
-        b"old 0", b"old 1", b"old 5", b"old 5", b"old 0", b"old 21",
+        b"old 0", b"old 1", b"old 5", b"old 5", b"old 0", b"old 21", b"old 0", b"old 34",
     ]  # fmt: skip
     assert {sent.path for sent in place.sent} == {"/add-checkpoint"}
 
@@ -249,6 +266,23 @@ def test_a_witness_signs_nothing_else(log: LogOf, error: type[Exception], words:
         with pytest.raises(error, match=words):
             WitnessAnchor("w", place.url, witness.key.vkey, every_s=EVERY_S).take(log, "m")
     assert witness.seen == grown(8).checkpoint
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Said(409, b"no", "text/x.tlog.size"),
+        Said(409, b"-1", "text/x.tlog.size"),
+        Said(409, b"99", "text/html"),
+        Said(400, b"99", "text/x.tlog.size"),
+    ],
+    ids=["no number", "less than nothing", "of another type", "of another status"],
+)
+def test_what_does_not_say_what_a_witness_has_seen_says_nothing_about_the_log(said: Said) -> None:
+    witness = Witness(SIGNER.vkey, now_s=1)
+    with Place(lambda _sent: said) as place, pytest.raises(Unavailable, match=str(said.status)):
+        WitnessAnchor("w", place.url, witness.key.vkey, every_s=EVERY_S).take(grown(3), "m")
+    assert len(place.sent) == 1
 
 
 def test_a_cosignature_by_somebody_else_does_not_count() -> None:
