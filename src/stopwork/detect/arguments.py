@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from stopwork.kernel.phrases import figure
 from stopwork.ledger.records import Record
 
 SURE: Final = 200
@@ -144,7 +145,7 @@ def _unlike(name: str, value: Any, known: Known) -> Unlike | None:
         return Unlike(
             argument=name,
             what="above" if value > known.high else "below",
-            why=f"is {value:g}, where {known.low:g} to {known.high:g} is known",
+            why=f"is {figure(value)}, where {figure(known.low)} to {figure(known.high)} is known",
             value=value,
             expected=[known.low, known.high],
             sure=True,

@@ -121,14 +121,14 @@ def _finding(
 ) -> Finding:
     first = next((each for each in found if each.sure), found[0])
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-    asked = " People are asked about it." if event.verdict is Verdict.WAIT else ""
+    asked = "; people are asked about it" if event.verdict is Verdict.WAIT else ""
     return Finding(
         type=IncidentType.TOOL_MISUSE,
         kind=SignalKind.ALERT,
         detector=UnusualArguments.name,
         key=event.tool,
         workflow=event.workflow,
-        summary=f"{event.tool} was called as it never was in {habit.calls} calls: {first.argument} {first.why}{more}.{asked}",
+        summary=f"{event.tool} was called as it never was in {habit.calls} calls: {first.argument} {first.why}{more}{asked}",
         occurred_at=at,
         facts={
             "rule": f"{UnusualArguments.name}: {first.name}",

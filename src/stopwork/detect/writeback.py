@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from stopwork.kernel.phrases import figure
 from stopwork.ledger.records import Effect, Image, Record
 from stopwork.ledger.words import ImageState, Operation
 from stopwork.manifest.objects import FieldRule, Never
@@ -92,9 +93,9 @@ def against_the_rules(
 def _broken(rule: FieldRule, before: Any, after: Any, *, created: bool) -> Iterator[tuple[str, Any, str]]:
     if _kind(after) == "number":
         if rule.min is not None and after < rule.min:
-            yield "min", rule.min, f"is {after}, below {rule.min:g}"
+            yield "min", rule.min, f"is {figure(after)}, below {figure(rule.min)}"
         if rule.max is not None and after > rule.max:
-            yield "max", rule.max, f"is {after}, above {rule.max:g}"
+            yield "max", rule.max, f"is {figure(after)}, above {figure(rule.max)}"
     if created:
         return
     allowed = rule.moves.get(str(before))

@@ -1,4 +1,4 @@
-"""Counts, lists, durations and moments in plain English, so that no screen ever says "1 calls"."""
+"""Counts, figures, lists, durations and moments in plain English, so that no screen ever says "1 calls"."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ def moment(at: datetime) -> str:
 def instant(at: datetime) -> str:
     """Answer a moment to the second, where seconds count: ``2026-03-02 08:14:05 UTC``."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def figure(number: float) -> str:
+    """Answer a number as people write it, ``1000000`` or ``0.25``: not in powers of ten, and without digits that only a computer sees."""
+    return f"{number:.15g}"
 
 
 def money(amount_usd: float) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from stopwork.kernel.phrases import count_of
+from stopwork.kernel.phrases import count_of, figure
 from stopwork.ledger.words import EffectKind, Risk, Role, Stage
 from stopwork.manifest.args import unusable
 from stopwork.manifest.duration import Duration
@@ -299,7 +299,7 @@ def _fields(manifest: Manifest, document: Document) -> Iterator[Problem]:
                 yield document.problem(
                     ("objects", place, "fields", name, "min"),
                     message,
-                    f"at most {rule.max:g}",
+                    f"at most {figure(rule.max)}",
                     value=rule.min,
                 )
 

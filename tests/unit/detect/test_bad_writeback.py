@@ -160,6 +160,13 @@ def test_what_the_manifest_calls_impossible(name: str) -> None:
     )
 
 
+def test_a_limit_in_the_millions_stands_as_it_was_written() -> None:
+    fields = {"amount": {"max": 1_000_000}}
+    rules = rules_of(manifest(tools=TOOLS, objects={"crm/account": {"fields": fields}}))
+    [found] = found_in(Tale().wrote("A", {"amount": 1}, {"amount": 2_500_000}), rules)
+    assert "is 2500000, above 1000000" in found.summary
+
+
 def test_the_finding_answers_which_rule_threshold_and_value() -> None:
     rules = rules_of(
         manifest(

@@ -98,6 +98,13 @@ def test_what_is_found(name: str) -> None:
     assert signs(found_in(told, restored=True)) == expected
 
 
+def test_a_sum_of_money_stands_as_people_write_it() -> None:
+    [found] = found_in(Tale().usual(40, GRAVE).then(GRAVE, amount=2_000_000))
+    assert found.summary.endswith("amount is 2000000, where 10 to 19 is known")
+    [asked] = found_in(Tale().usual(40, GRAVE).then(GRAVE, amount=2_000_000, verdict=Verdict.WAIT))
+    assert asked.summary.endswith("is known; people are asked about it")
+
+
 def test_the_finding_answers_which_argument_what_was_known_and_what_came() -> None:
     rules = rules_of(
         manifest(tools=TOOLS | {"pay.invoice": PAY}, alerts={"unusual_arguments": {"hold": "tool"}})

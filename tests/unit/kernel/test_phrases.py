@@ -1,4 +1,4 @@
-"""Contract of the phrases: numbers and nouns agree, lists end in "and", moments carry their zone."""
+"""Contract of the phrases: numbers and nouns agree, figures stand as people write them, lists end in "and", moments carry their zone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from stopwork.kernel.phrases import clause, count_of, instant, lasting, listed, moment, money, sentence
+from stopwork.kernel.phrases import (
+    clause,
+    count_of,
+    figure,
+    instant,
+    lasting,
+    listed,
+    moment,
+    money,
+    sentence,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,6 +24,14 @@ from stopwork.kernel.phrases import clause, count_of, instant, lasting, listed, 
 )
 def test_number_and_noun_agree(number: int, expected: str) -> None:
     assert count_of(number, "call") == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(2_000_000, "2000000"), (1e6, "1000000"), (0.25, "0.25"), (0.1 + 0.2, "0.3"), (-5.0, "-5"), (0, "0")],
+)
+def test_a_figure_stands_as_people_write_it(number: float, expected: str) -> None:
+    assert figure(number) == expected
 
 
 @pytest.mark.parametrize(
