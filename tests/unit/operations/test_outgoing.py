@@ -5,7 +5,10 @@ and at last given up with a signal; nobody is told twice unless nobody knows whe
 from __future__ import annotations
 
 import socket
+import socketserver
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,8 +20,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from stopwork.ledger.records import Signal, Telling
 from stopwork.ledger.words import Severity, TellingState
 from stopwork.notify.outlet import Outlet
-from stopwork.operations import incidents, outgoing, telling
-from tests.support.office import LEE, Office
+from stopwork.operations import incidents, outgoing, privacy, telling, triage
+from tests.support.office import DANA, LEE, Office
 from tests.support.trouble import Trouble
 
 SENDER = "stopwork@acme.test"
@@ -110,6 +113,24 @@ def test_who_is_refused_for_now_is_told_later(office: Office, mailbox: Mailbox) 
     assert states(office)["lee"].state is TellingState.TOLD
 
 
+@pytest.mark.parametrize("change", ["it was made private", "the incident is declined"])
+def test_what_has_no_sense_any_more_does_not_leave(office: Office, mailbox: Mailbox, change: str) -> None:
+    mailbox.refuses |= {f"{name}@acme.test": "451 try again" for name in ("lee", "dana")}
+    incident = Trouble(office).incident
+    if change == "it was made private":
+        hide = partial(privacy.restrict, incident=incident, readers=[], reason="it is about a person")
+        office.write(hide, actor=LEE)
+    else:
+        office.write(partial(triage.decline, incident=incident, reason="a false alarm"), actor=DANA)
+    mailbox.refuses.clear()
+    office.wait(seconds=31)
+    dana = states(office)["dana"]
+    assert (dana.state, dana.said) == (TellingState.DROPPED, change)
+    assert "dana" not in told(mailbox)
+    # Who sees the private one is told.
+    assert ("lee" in told(mailbox)) is (change == "it was made private")
+
+
 def test_where_nobody_can_be_told_it_goes_up_the_chain_at_once(office: Office, mailbox: Mailbox) -> None:
     mailbox.refuses |= {f"{name}@acme.test": "550 gone" for name in ("lee", "dana")}
     Trouble(office)
@@ -158,7 +179,7 @@ def test_a_server_that_is_down_is_tried_ever_later_and_given_up_with_a_signal(tm
         ]
         signals = office.read(lambda v: [s for s in v.each(Signal) if s.detector == outgoing.DETECTOR])
         assert {s.facts["person"] for s in signals} >= {"lee@acme.test", "dana@acme.test"}
-        assert all("did not take the message" in s.summary for s in signals)
+        assert all("did not say that it has the message" in s.summary for s in signals)
 
 
 def test_a_server_that_answers_too_late_has_failed(tmp_path: Path) -> None:
@@ -169,6 +190,39 @@ def test_a_server_that_answers_too_late_has_failed(tmp_path: Path) -> None:
         Trouble(office)
         assert states(office)["lee"].state is TellingState.DUE
         assert "timed out" in states(office)["lee"].said
+
+
+@pytest.mark.parametrize("greets", [True, False])
+def test_a_server_that_never_comes_to_an_end_is_hung_up_on(tmp_path: Path, greets: bool) -> None:
+    with dripping(greets=greets) as port:
+        outlet = Outlet.to_smtp(f"smtp://127.0.0.1:{port}", sender=SENDER, longest_s=0.3)
+        with Office(tmp_path, outlet=outlet) as office:
+            Trouble(office)
+            lee = states(office)["lee"]
+            assert (lee.state, lee.attempts) == (TellingState.DUE, 1)
+            assert "did not say that it has the message" in lee.said
+
+
+@contextmanager
+def dripping(*, greets: bool) -> Iterator[int]:
+    """A mail server that says a letter now and then, from its greeting or from its first answer on, and never ends a line."""
+
+    class Drips(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                if greets:
+                    self.request.sendall(b"220 slow.acme.test\r\n")
+                while not over.wait(0.02):
+                    self.request.sendall(b"2")
+
+    over = threading.Event()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Drips) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            over.set()
+            server.shutdown()
 
 
 def test_a_server_that_goes_down_once_it_has_the_mail_has_it(office: Office, mailbox: Mailbox) -> None:

@@ -342,6 +342,19 @@ def test_a_private_incident_is_told_to_its_people_only_and_names_nothing(office:
     assert not any("payroll" in f"{each.subject}{each.body}" for each in found)
 
 
+def test_who_was_told_before_it_was_private_hears_no_more_of_it(trouble: Trouble) -> None:
+    office, before = trouble.office, tellings(trouble.office, trouble.incident)
+    assert ("dana", "opened") in before
+    hide = partial(privacy.restrict, incident=trouble.incident, readers=[SEC], reason="it is about a person")
+    office.write(hide, actor=LEE)
+    graver(office, trouble.incident)
+    for _ in range(3):
+        office.wait(minutes=31)
+    after = news(office, trouble.incident, before)
+    assert ("lee", "raised") in after
+    assert {person for person, _ in after} <= {"lee", "sec", "root"}
+
+
 def test_what_is_only_proposed_is_taken_by_accepting_it(tmp_path: Path) -> None:
     unsure = MANIFEST.replace("hold: tool}", "hold: tool, open: propose}")
     with Office(tmp_path, manifest=unsure) as office:
