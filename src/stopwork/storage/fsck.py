@@ -3,7 +3,9 @@
 The journal's rows are hashed and counted, the Merkle log is built anew from them and compared with the stored nodes and with every
 signed checkpoint, and the whole journal is folded into memory and compared with every record. What this finds out is
 more than a reader of one bundle can; what it cannot is the same: an entry that no checkpoint covers yet can be rewritten together with its
-hash and its records, and who has the signing key can rewrite all that no checkpoint covers which was kept elsewhere. When a checkpoint was made is noted beside it, not signed, and not checked.
+hash and its records, and who has the signing key can rewrite all that no checkpoint covers which was kept elsewhere, or in a bundle. What
+the server only remembers is compared with nothing: heartbeats, turns, deliveries, how far a duty has read (but not beyond the end) and what
+it has seen. When a checkpoint was made is noted beside it, not signed, and not checked.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -32,7 +34,7 @@ from stopwork.storage.blobs import Blobs
 from stopwork.storage.connections import cause_of, translated
 from stopwork.storage.contents import fault_of, named
 from stopwork.storage.lines import FOUND_BY, Line, pages, said_by
-from stopwork.storage.sealed_files import Unrecorded, differing, names_in, unrecorded
+from stopwork.storage.sealed_files import Unrecorded, checkpoints_in, differing, names_in, unrecorded
 from stopwork.storage.shape import misfits
 from stopwork.storage.sqlite_errors import is_damage
 from stopwork.storage.store import Store, is_address
@@ -93,7 +95,7 @@ def fsck(
 
     ``vkeys`` are the keys of which one must have signed each checkpoint; without any, signatures are not checked. ``kept`` are
     checkpoints by the name of the place where they were kept and where nobody who can write the database can change them: they show a
-    database that was put back to an earlier copy. ``evidence`` is the folder of the sealed bundles, ``blobs`` where the content lies that the journal names; without them these are not looked at. Needs memory for every
+    database that was put back to an earlier copy. ``evidence`` is the folder of the sealed bundles, whose own checkpoints show that as well where ``vkeys`` are given, ``blobs`` where the content lies that the journal names; without them these are not looked at. Needs memory for every
     record, but for the ``log_only``: then journal and log are compared, and neither records nor evidence are looked at.
     Raises ``Unavailable`` when the file is no database or cannot be read.
     """
@@ -383,28 +385,29 @@ class _Examination:
             return None
 
     def _check_kept(self) -> None:
-        """Compare the log with what was kept elsewhere; between two checkpoints lies the first entry that differs."""
         for place in self._empty:
             self._check_empty(place)
         opened = [
-            (place, self._opened(f"a checkpoint kept elsewhere ({place})", note))
+            (self._opened(f"a checkpoint kept elsewhere ({place})", note), f"kept elsewhere ({place})")
             for place, note in self._kept
         ]
+        self._compare([(each, where) for each, where in opened if each])
+
+    def _compare(self, signed_ones: Iterable[tuple[Checkpoint, str]]) -> None:
+        """Compare the log with checkpoints that do not stand in the database; between two of them lies the first entry that differs."""
         same = 0
-        for signed, place in sorted(
-            ((each, place) for place, each in opened if each), key=lambda it: it[0].size
-        ):
+        for signed, where in sorted(signed_ones, key=lambda it: it[0].size):
             if signed.size > self._tree.size:
                 self._fault(
                     f"journal entry {self._tree.size + 1}",
-                    f"is missing: a checkpoint kept elsewhere ({place}) covers {signed.size} entries, so this is an earlier "
+                    f"is missing: a checkpoint {where} covers {signed.size} entries, so this is an earlier "
                     "copy of the database, or its end was cut off",
                 )
                 return
             if self._tree.root(signed.size) != signed.root:
                 self._fault(
                     f"journal entries {same + 1} to {signed.size}",
-                    f"are not those that the checkpoint of {signed.size} entries, kept elsewhere ({place}), was signed over",
+                    f"are not those that the checkpoint of {signed.size} entries, {where}, was signed over",
                 )
                 return
             same = signed.size
@@ -420,11 +423,12 @@ class _Examination:
     # the evidence
 
     def _check_evidence(self) -> int:
-        if self._evidence is None:
+        if self._evidence is None or self._log_only:
             return 0
         bundles = [record for record in self._state.values() if isinstance(record, Bundle)]
         for where, what in differing(self._evidence, bundles):
             self._fault(where, what)
+        self._compare(checkpoints_in(self._evidence, self._there, self._vkeys))
         if self._folds:
             found = unrecorded(self._evidence, self._there, bundles)
             self._unrecorded = tuple(islice(found, MAX_FAULTS))

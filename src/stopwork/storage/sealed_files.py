@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from stopwork.kernel.errors import StopworkError
+from stopwork.ledger.notes import Checkpoint, read_checkpoint, verify
+from stopwork.ledger.offline.bag import CHECKPOINT, MAX_TEXT_BYTES
+from stopwork.ledger.offline.broken import Broken
+from stopwork.ledger.offline.container import read_at, read_members
 from stopwork.ledger.records import Bundle
 from stopwork.storage.blobs import open_regular
 
@@ -50,6 +56,26 @@ def unrecorded(folder: Path, names: Iterable[str], bundles: Iterable[Bundle]) ->
     for name in sorted(set(names) - recorded):
         if os.path.lexists(folder / name):
             yield Unrecorded(where=_where(name), what=_told_of(folder / name))
+
+
+def checkpoints_in(
+    folder: Path, names: Iterable[str], vkeys: Sequence[str]
+) -> Iterator[tuple[Checkpoint, str]]:
+    """Yield what the bundles say of the log that they were sealed from, and where: those that one of the keys has signed, recorded or not.
+
+    Whoever writes the database does not write these: they show that it was put back, or written anew.
+    """
+    for name in sorted(names):
+        with contextlib.suppress(OSError, Broken, UnicodeDecodeError, StopworkError):
+            yield read_checkpoint(verify(_checkpoint_of(folder / name), vkeys)), f"in {_where(name)}"
+
+
+def _checkpoint_of(path: Path) -> str:
+    with open_regular(path) as file:
+        for member in read_members(file):
+            if member.name == CHECKPOINT:
+                return read_at(file, member.start, min(member.size, MAX_TEXT_BYTES)).decode()
+    raise Broken("it holds no checkpoint")
 
 
 def _told_of(path: Path) -> str:
