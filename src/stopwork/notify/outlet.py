@@ -6,7 +6,10 @@ what became of it, and raises ``Unavailable`` when nothing could be handed over 
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
+import socket
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from email.message import EmailMessage
@@ -17,7 +20,9 @@ from urllib.parse import urlsplit
 
 from stopwork.kernel.errors import Invalid, Unavailable
 
+#: So long a mail server may be silent, and so long the whole of what is said with it may take.
 TIMEOUT_S: Final = 20
+LONGEST_S: Final = 60
 
 
 class Outlet:
@@ -47,8 +52,13 @@ class Outlet:
         return cls(f"folder {folder.name}", sender, hand_over)
 
     @classmethod
-    def to_smtp(cls, url: str, *, sender: str, password: str | None = None) -> Outlet:
-        """Send through ``smtp://user@host:port``, or ``smtps://`` for TLS from the start; STARTTLS is used where offered."""
+    def to_smtp(
+        cls, url: str, *, sender: str, password: str | None = None, longest_s: float = LONGEST_S
+    ) -> Outlet:
+        """Send through ``smtp://user@host:port``, or ``smtps://`` for TLS from the start; STARTTLS is used where offered.
+
+        A server with which it takes longer is hung up on, though it says something all the time: it would keep everybody from being told.
+        """
         parts = urlsplit(url)
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
             raise Invalid(
@@ -57,10 +67,10 @@ class Outlet:
         host, port = parts.hostname, parts.port or (465 if parts.scheme == "smtps" else 25)
 
         def hand_over(message: EmailMessage) -> dict[str, str]:
-            opened = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
+            opened = _ImpatientTls if parts.scheme == "smtps" else _Impatient
             refused: dict[str, tuple[int, bytes]] | None = None
             try:
-                with opened(host, port, timeout=TIMEOUT_S) as server:
+                with opened(host, port, longest_s=longest_s) as server:
                     server.ehlo_or_helo_if_needed()
                     if parts.scheme == "smtp" and server.has_extn("starttls"):
                         server.starttls()
@@ -72,7 +82,7 @@ class Outlet:
             except (OSError, smtplib.SMTPException) as error:
                 if refused is None:  # else it has the message, and went down before it said goodbye
                     raise Unavailable(
-                        f"the mail server {host}:{port} did not take the message: {error}",
+                        f"the mail server {host}:{port} did not say that it has the message: {error}",
                         hint="Check the server, then send again.",
                     ) from error
             return {
@@ -98,6 +108,34 @@ class Outlet:
         message["X-Stopwork-Message"] = message_id
         message.set_content(body)
         return self._hand_over(message)
+
+
+class _Impatient(smtplib.SMTP):
+    """Talks with a mail server for so long at most, whatever it says and however slowly."""
+
+    def __init__(self, host: str, port: int, *, longest_s: float) -> None:
+        self._end = threading.Timer(longest_s, self._hang_up)
+        self._end.daemon = True
+        self._end.start()
+        try:
+            super().__init__(host, port, timeout=TIMEOUT_S)
+        except BaseException:
+            self._end.cancel()
+            raise
+
+    def _hang_up(self) -> None:
+        sock = getattr(self, "sock", None)
+        with contextlib.suppress(OSError):
+            if sock is not None:
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._end.cancel()
+        super().close()
+
+
+class _ImpatientTls(_Impatient, smtplib.SMTP_SSL):
+    """The same over TLS from the start."""
 
 
 def _recipients(message: EmailMessage) -> list[str]:

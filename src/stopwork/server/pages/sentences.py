@@ -195,7 +195,7 @@ _SENTENCES: dict[type[Event], Sentence] = {
     ),
     e.TellingPlanned: lambda it: f"{it.person} is to be told: {it.subject}",
     e.TellingAttempted: lambda it: f"Telling {it.person}" + (f", try {it.attempt}" if it.attempt > 1 else ""),
-    e.TellingSucceeded: lambda it: f"{it.person} was told: {it.said}",
+    e.TellingSucceeded: lambda it: f"The message to {it.person} has left: {it.said}",
     e.TellingFailed: lambda it: (
         f"{it.person} could not be told: {it.error}"
         + (f"; next try at {it.again_at:%H:%M} UTC" if it.again_at else "; that was the last try")
