@@ -266,7 +266,7 @@ class _Desk:
         return len(causes) > MOST_CAUSES
 
     def _counted(self, finding: Finding, standing: _Standing) -> Received | None:
-        if standing.kept < standing.most:
+        if standing.kept < standing.most or self._says_worse(finding, standing):
             return None
         standing.counted.append(finding.occurred_at)
         return Received(
@@ -275,6 +275,11 @@ class _Desk:
             workflow=finding.workflow,
             incident=standing.incident,
         )
+
+    def _says_worse(self, finding: Finding, standing: _Standing) -> bool:
+        """Answer whether a report is more than one more of the same: it says that its incident is graver than is known."""
+        home = self._tx.get(r.Incident, standing.incident) if standing.incident else None
+        return home is not None and signals.raises(finding, home)
 
     def _kept(self, finding: Finding, standing: _Standing) -> Received:
         finding = answered(self._tx, finding)

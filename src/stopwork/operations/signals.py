@@ -111,7 +111,7 @@ def record_finding(tx: Tx, finding: Finding) -> str:
 def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raised:
     """Answer what becomes of a finding that is recorded as this signal: its incident, its hold, and the autonomy taken back.
 
-    An incident is opened as grave as the finding's own runs make it. How grave it is with all that joins it is worked out from all its
+    An incident is opened as grave as the finding and its own runs make it, and raised by what a later finding says of itself. How grave it is with all that joins it is worked out from all its
     records, of which there may be thousands: permits do not wait for that (:mod:`stopwork.worker.grading`).
     """
     home = opening.home_of(finding, open_incidents(tx, finding.workflow))
@@ -119,6 +119,7 @@ def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raise
     before: tuple[r.Signal, ...] = ()
     if home is not None:
         incident = home.id
+        _raise_to(tx, home, finding)
     else:
         rule = rule_of(tx, manifests, finding)
         if not finding.alarming or rule.open is Opening.LOG:
@@ -146,6 +147,20 @@ def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raise
             tx, manifests, incident=incident, because=finding.summary, rule=_rule_name(finding)
         )
     return Raised(signal=signal, incident=incident, opened=home is None, hold=hold, stage=stage)
+
+
+def raises(finding: Finding, home: r.Incident) -> bool:
+    """Answer whether a finding says of itself that the incident it joins is graver; what anybody could have said does not count."""
+    said = finding.severity if finding.alarming and finding.verified else None
+    return said is not None and is_graver(said, home.severity)
+
+
+def _raise_to(tx: Tx, home: r.Incident, finding: Finding) -> None:
+    """Raise an incident to what a finding says that is about to join it: how grave the records show it then is worked out later."""
+    if finding.severity is None or not raises(finding, home):
+        return
+    reason = f"{finding.detector} says {finding.severity} at least: {finding.summary}"
+    set_severity(tx, home, finding.severity, factors=home.factors, reason=reason)
 
 
 def rule_of(tx: Tx, manifests: Manifests, finding: Finding) -> Alert:

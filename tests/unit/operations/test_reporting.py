@@ -172,6 +172,15 @@ def test_what_comes_in_masses_is_one_incident_with_a_counter(office: Office) -> 
     }
 
 
+def test_in_a_mass_of_reports_one_that_says_worse_is_heard_and_the_next_ones_are_counted_again(
+    office: Office,
+) -> None:
+    tell(office, *[said()] * (KEPT + 5))
+    taken = tell(office, *[said(severity=Severity.SEV1)] * 3)
+    assert [each.reception for each in taken] == [Reception.RAISED, Reception.COUNTED, Reception.COUNTED]
+    assert [each.severity for each in incidents(office)] == [Severity.SEV1]
+
+
 def test_after_an_hour_the_next_ones_are_kept_again(office: Office) -> None:
     tell(office, *[said()] * (KEPT + 5))
     later(office, hours=1, seconds=1)

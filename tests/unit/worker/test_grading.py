@@ -61,7 +61,7 @@ def changes(desk: Office) -> list[SeverityChanged]:
 def grown(desk: Office) -> str:
     """Answer an incident that a run has joined whose mail makes it graver."""
     incident = opened(desk)
-    assert noticed(desk, run=mailed(desk)).incident == incident
+    assert noticed(desk, severity=Severity.SEV2, run=mailed(desk)).incident == incident
     return incident
 
 
@@ -86,7 +86,7 @@ def test_what_is_graver_takes_autonomy_away_on_its_way_back(desk: Office) -> Non
     run = mailed(desk)
     at_approved_writes(desk)
     incident = opened(desk)
-    noticed(desk, run=run)
+    noticed(desk, severity=Severity.SEV2, run=run)
     assert stage(desk) is Stage.APPROVED_WRITES
     Grading(desk.inst).look()
     assert (severity(desk, incident), stage(desk)) == (Severity.SEV1, Stage.READ_ONLY)
