@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable
 from datetime import UTC
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stopwork import operations
 from stopwork.kernel.errors import Denied
 from stopwork.ledger.records import Principal
 from stopwork.ledger.words import (
@@ -28,8 +32,10 @@ from stopwork.operations import (
     approvals,
     attaching,
     audits,
+    backfills,
     containment,
     credentials,
+    drafts,
     drifting,
     evidence,
     feeds,
@@ -40,6 +46,7 @@ from stopwork.operations import (
     manifests,
     messages,
     outcomes,
+    pause_tests,
     plan_edits,
     planning,
     postmortems,
@@ -48,8 +55,10 @@ from stopwork.operations import (
     recovering,
     reporting,
     returning,
+    settling,
     timeline,
     triage,
+    versions,
 )
 from stopwork.server.pages.sentences import sentence
 from tests.support.office import AGENT, DANA, LEE, MANIFEST, WORKFLOW, Office
@@ -173,6 +182,9 @@ DEEDS: dict[str, Deed] = {
     "add to the evidence": lambda p: attaching.attach(
         p.office.inst, AGENT, incident=p.incident, name="log.txt", content=b"all was well"
     ),
+    "take out what was added to the evidence": lambda p: attaching.take(
+        p.office.inst, AGENT, incident=p.incident, digest="sha256:x"
+    ),
     "set a legal hold": by_agent(legal_hold.hold, incident=incident, reason=text("x")),
     "lift a legal hold": by_agent(legal_hold.lift, incident=incident, reason=text("x")),
     "propose containment": by_agent(containment.checklist, manifests=rules, incident=incident),
@@ -188,6 +200,11 @@ DEEDS: dict[str, Deed] = {
     "run a hook": lambda p: hooking.run(p.office.inst, AGENT, item=p.item.id),
     "look whether an item is safe": lambda p: hooking.verify(p.office.inst, AGENT, item=p.item.id),
     "complete the audit": by_agent(audits.complete, manifests=rules, incident=incident),
+    "work out and record an audit": lambda p: audits.audit(p.office.inst, AGENT, incident=p.incident),
+    "record an audit that was worked out": lambda p: p.office.write(
+        lambda tx: audits.record(tx, audits.worked_out(tx, p.manifests, incident=p.incident)), actor=AGENT
+    ),
+    "look again and propose a recovery": lambda p: planning.plan(p.office.inst, AGENT, incident=p.incident),
     "propose a recovery": by_agent(
         planning.propose, manifests=rules, systems=lambda p: p.office.inst.systems, incident=incident
     ),
@@ -220,6 +237,7 @@ DEEDS: dict[str, Deed] = {
         p.trouble.approve(p.plan),
         recovering.run(p.office.inst, AGENT, plan=p.plan.id),
     ),
+    "have a recovery run": by_agent(recovering.start, plan=lambda p: p.plan.id),
     "take a recovery back": by_agent(
         planning.propose_reversal,
         manifests=rules,
@@ -239,6 +257,9 @@ DEEDS: dict[str, Deed] = {
     ),
     "discard a message": by_agent(messages.discard, message=lambda p: p.message.id, reason=text("x")),
     "send a message": lambda p: messages.send(p.office.inst, AGENT, message=p.message.id),
+    "settle a message": by_agent(
+        messages.settle, manifests=rules, message=lambda p: p.message.id, arrived=text(True), note=text("x")
+    ),
     "write the postmortem": by_agent(
         postmortems.save, incident=incident, fields=text({}), follow_ups=text(())
     ),
@@ -256,6 +277,21 @@ DEEDS: dict[str, Deed] = {
     ),
     "close the incident": by_agent(returning.close, incident=incident, reason=text("all is well")),
     "review its preparedness": by_agent(preparedness.record, manifests=rules, workflow=text(WORKFLOW)),
+    "sign a version": by_agent(
+        versions.approve, workflow=text(WORKFLOW), version=text(2), digest=text("sha256:x")
+    ),
+    "decline a version": by_agent(
+        versions.decline, workflow=text(WORKFLOW), version=text(2), reason=text("x")
+    ),
+    "release a draft": by_agent(drafts.release, manifests=rules, draft=text("draft_1"), reason=text("x")),
+    "order a backfill": by_agent(
+        backfills.order, manifests=rules, workflow=text(WORKFLOW), occasion=text("monday"), reason=text("x")
+    ),
+    "withdraw a backfill": by_agent(backfills.withdraw, backfill=text("backfill_1"), reason=text("x")),
+    "test a pause": lambda p: pause_tests.run(p.office.inst, AGENT, workflow=WORKFLOW),
+    "settle a call and what it left": lambda p: settling.settle(
+        p.office.inst, AGENT, call=str(p.in_flight.call), outcome=Outcome.SUCCEEDED, note="x"
+    ),
     "make a credential": by_agent(credentials.issue, principal=text(AGENT)),
     "make a person's credential": by_agent(credentials.issue, principal=text(DANA)),
     "revoke a credential": by_agent(
@@ -273,3 +309,27 @@ def test_an_agent_cannot(office: Office, what: str) -> None:
     assert caught.value.hint
     new = office.read(lambda view: [x for x in view.entries(after=before) if x.actor == AGENT])
     assert new == []
+
+
+def asks_for_a_person(function: ast.FunctionDef) -> bool:
+    """Answer whether the function refuses an agent itself."""
+    called = (
+        each.func.id
+        for each in ast.walk(function)
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)
+    )
+    return not {"require_person", "refuse_agent"}.isdisjoint(called)
+
+
+def test_every_deed_of_people_is_tried() -> None:
+    """What refuses an agent stands above, so that it is tried with one."""
+    folder, tried = Path(operations.__path__[0]), Path(__file__).read_text()
+    deeds = {
+        f"{module.stem}.{each.name}"
+        for module in folder.glob("*.py")
+        if module.stem != "people"  # that is who asks
+        for each in ast.parse(module.read_text()).body
+        if isinstance(each, ast.FunctionDef) and each.name[0] != "_" and asks_for_a_person(each)
+    }
+    assert len(deeds) > 50
+    assert [each for each in sorted(deeds) if not re.search(rf"\b{re.escape(each)}\b", tried)] == []
