@@ -12,6 +12,8 @@ A call does more than is declared when it is seen to change what its effect and 
 deleted. What the place itself has laid to the call, or the object that the call names, is certain. What a scan showed may have been done by somebody
 else meanwhile, and is logged until it happens again and again.
 
+A tool that the manifest does not declare is refused for that: it is nobody's permission to use it.
+
 A person who rejects a call breaks no rule, nor does a call that meets a hold, a stage or a budget.
 """
 
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from msgspec.structs import replace
 
@@ -53,6 +55,8 @@ AGAIN_AND_AGAIN = 3
 
 SCAN = "scan"
 """The source of an effect that is known only from a look before and a look after the call."""
+
+_RULES: Final = frozenset({ReasonKind.RISK, ReasonKind.CONDITION})
 
 MOST_RUNS = 1_024
 MOST_KEYS = 100
@@ -105,7 +109,7 @@ class Violation(Record):
 
 
 class PolicyViolation(Detector[State]):
-    """Fires when a condition or a blocked risk refuses a call, when one does more than is declared, and when a guardrail reports a violation."""
+    """Fires when a condition or a blocked risk refuses a call, or that its tool is not declared, when one does more than is declared, and when a guardrail reports a violation."""
 
     name: ClassVar[str] = "policy_violation"
     watches = (RunStarted, RunFinished, CallDecided, StepRecorded, CallFinished, EffectsObserved)
@@ -117,7 +121,7 @@ class PolicyViolation(Detector[State]):
                 # A call that waits for people is decided again when they have answered.
                 if event.would is not Verdict.DENY or event.verdict is Verdict.WAIT:
                     return state, ()
-                broken = [reason for reason in event.reasons if _is_rule(reason)]
+                broken = _broken(event, rules)
                 return _judge(state, _by_call(event, broken, entry.at), rules) if broken else (state, ())
             case StepRecorded() as event:
                 if event.kind is not StepKind.GUARDRAIL or not _reports_violation(event):
@@ -135,8 +139,18 @@ class PolicyViolation(Detector[State]):
                 return state, ()
 
 
-def _is_rule(reason: Reason) -> bool:
-    return reason.verdict is Verdict.DENY and reason.kind in (ReasonKind.RISK, ReasonKind.CONDITION)
+def _broken(event: CallDecided, rules: Rulebook) -> list[Reason]:
+    """Answer the reasons that are rules of the manifest. Whoever only observes is still finding out which tools there are."""
+    kinds = _RULES
+    if (
+        event.verdict is Verdict.DENY
+        and event.reasons[:1]
+        and event.reasons[0].kind is ReasonKind.REGISTRATION
+    ):
+        manifest = manifest_of(rules, event.workflow)
+        if manifest is not None and event.tool not in manifest.tools:
+            kinds = _RULES | {ReasonKind.REGISTRATION}
+    return [each for each in event.reasons if each.verdict is Verdict.DENY and each.kind in kinds]
 
 
 def _by_call(event: CallDecided, broken: list[Reason], at: datetime) -> Violation:

@@ -43,6 +43,11 @@ def refused(story: Story, call: str, run: str = "r1", reasons: tuple[Reason, ...
     return story.call(call, run, verdict=DENY, reasons=reasons)
 
 
+def undeclared(story: Story, call: str, verdict: Verdict = DENY) -> Story:
+    reasons = because(ReasonKind.REGISTRATION, text="tool 'bank.close' is not declared in version 1")
+    return story.call(call, tool="bank.close", verdict=verdict, would=DENY, reasons=reasons)
+
+
 def exceeding(
     story: Story,
     call: str,
@@ -81,6 +86,19 @@ CASES: dict[str, tuple[Callable[[Story], Story], list[str]]] = {
     "an allowed call": (lambda s: s.run("r1").call("A"), []),
     "refused by a condition": (lambda s: refused(s.run("r1"), "A"), ["A?"]),
     "a tool that is blocked": (lambda s: refused(s.run("r1"), "A", reasons=RISK), ["A?"]),
+    "a tool that is not declared": (lambda s: undeclared(s.run("r1"), "A"), ["A?"]),
+    "one that is not declared, again and again": (
+        lambda s: undeclared(undeclared(undeclared(s.run("r1"), "A"), "B"), "C"),
+        ["A?", "C"],
+    ),
+    "one that is not declared, where all is only observed": (
+        lambda s: undeclared(s.run("r1"), "A", verdict=ALLOW),
+        [],
+    ),
+    "a run that nothing declared has started": (
+        lambda s: refused(s.run("r1"), "A", reasons=because(ReasonKind.REGISTRATION)),
+        [],
+    ),
     "refused by a hold": (lambda s: refused(s.run("r1"), "A", reasons=because(ReasonKind.HOLD)), []),
     "refused by the stage": (lambda s: refused(s.run("r1"), "A", reasons=because(ReasonKind.STAGE)), []),
     "refused by the budget": (lambda s: refused(s.run("r1"), "A", reasons=because(ReasonKind.BUDGET)), []),
