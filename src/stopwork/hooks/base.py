@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 
 from stopwork.incidents.offers import HookOffer
+from stopwork.kernel.foreign_json import read_json
 
 #: No answer is read further.
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -60,6 +61,14 @@ class Answer(Struct, frozen=True, kw_only=True):
     code: int | None = None
     content: Any = None
     rows: int | None = None
+
+
+def json_in(content: bytes) -> Any:
+    """Answer what came back as JSON, or nothing where it is none."""
+    try:
+        return read_json(content)
+    except ValueError:
+        return None
 
 
 class Deed(Protocol):

@@ -17,7 +17,7 @@ from typing import IO, Final
 
 import msgspec
 
-from stopwork.hooks.base import MAX_ANSWER_BYTES, Answer, Ended, Facts
+from stopwork.hooks.base import MAX_ANSWER_BYTES, Answer, Ended, Facts, json_in
 from stopwork.hooks.filling import argument
 from stopwork.hooks.redacting import Redactor
 from stopwork.kernel.errors import Invalid
@@ -119,7 +119,7 @@ class _Tail:
     @property
     def content(self) -> object:
         """What was printed, as JSON, or nothing where it is none."""
-        return _json(self._found) if self._is_whole else None
+        return json_in(self._found) if self._is_whole else None
 
     def close(self) -> None:
         self._thread.join(_DRAINED_WITHIN_S)
@@ -141,10 +141,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _json(content: bytes) -> object:
-    try:
-        return msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        return None

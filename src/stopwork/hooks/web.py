@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
-from stopwork.hooks.base import MAX_ANSWER_BYTES, Answer, Ended, Facts
+from stopwork.hooks.base import MAX_ANSWER_BYTES, Answer, Ended, Facts, json_in
 from stopwork.hooks.filling import address, filled
 from stopwork.hooks.redacting import Redactor
 from stopwork.kernel.canonical import canonical_bytes
@@ -86,11 +84,4 @@ def asked(
         ended = Ended.UNKNOWN if answer.status >= _FAILS else Ended.NO
     else:
         ended = Ended.YES
-    return Answer(ended=ended, said=said, code=answer.status, content=_json(answer.content))
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        return None
+    return Answer(ended=ended, said=said, code=answer.status, content=json_in(answer.content))

@@ -19,7 +19,6 @@ Redirects are not followed, answers are bounded, and every request has a time-ou
 
 from __future__ import annotations
 
-import json
 import weakref
 from collections.abc import Iterator, Mapping
 from threading import RLock
@@ -32,6 +31,7 @@ from msgspec import Struct
 from stopwork.incidents.images import Nothing, field_path, same, value_at
 from stopwork.kernel.canonical import plain, revive
 from stopwork.kernel.errors import Conflict, Invalid, TooLarge, Unavailable
+from stopwork.kernel.foreign_json import read_json
 from stopwork.ledger.records import Image, ObjectRef
 from stopwork.ledger.words import ImageState
 from stopwork.systems.base import Unsupported, require_expected, require_known
@@ -364,7 +364,7 @@ class HttpSystem:
 
     def _json(self, answer: Answer, doing: str) -> Any:
         try:
-            return plain(json.loads(answer.body))
+            return plain(read_json(answer.body))
         except ValueError as error:
             raise Unavailable(
                 f"{self.name} answered no JSON while {doing}: {answer.shown()}",

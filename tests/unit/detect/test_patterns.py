@@ -214,3 +214,10 @@ def test_what_is_told_of_one_record_is_bounded() -> None:
 )
 def test_no_content_is_too_strange(content: Any) -> None:
     assert all(sight.value for sight in sights({"inner": content, "card": CARD}))
+
+
+@pytest.mark.parametrize("depth", [900, 5_000])
+def test_a_token_whose_head_nests_without_end_keeps_nothing_else_from_being_seen(depth: int) -> None:
+    head = urlsafe_b64encode(b'{"a":' + b"[" * depth + b"]" * depth + b"}").decode().rstrip("=")
+    token = ".".join((head, *JWT.split(".")[1:]))
+    assert [sight.value for sight in sights({"note": f"{token} and {CARD}"})] == [CARD]

@@ -137,6 +137,13 @@ def test_no_packed_answer_is_asked_for(tmp_path: Path) -> None:
     assert [each.headers["accept-encoding"] for each in told.sent] == ["identity"]
 
 
+def test_what_nests_without_end_is_no_content(tmp_path: Path, place: Callable[[Behaves], str]) -> None:
+    nested = "print('[' * 30_000 + ']' * 30_000)"
+    printed = do(tmp_path, kind="command", argv=[sys.executable, "-c", nested])
+    answered = do(tmp_path, kind="http", url=place(answer("200 OK", b"[" * 30_000)))
+    assert [(each.ended, each.content) for each in (printed, answered)] == [(Ended.YES, None)] * 2
+
+
 def test_the_last_line_of_a_long_output_is_told(tmp_path: Path) -> None:
     text = f"print('x' * 100_000); print('{SECRET}' * 3_000); print('the token is locked'); exit(3)"
     found = do(tmp_path, kind="command", argv=[sys.executable, "-c", text])

@@ -6,12 +6,12 @@ many items, each with its own names, so that what one of them says is not laid t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from stopwork.control.steering.spelling import MAX_TEXT_CHARS, Disguise, Text, plain, spelled
+from stopwork.kernel.foreign_json import read_json
 from stopwork.ledger.records import Record
 
 MAX_ITEMS: Final = 500
@@ -192,7 +192,7 @@ def _opened(content: Any) -> Any:
     """Answer the content of a text that is JSON; anything else as it is."""
     if isinstance(content, str) and content.lstrip()[:1] in ("{", "["):
         try:
-            return json.loads(content)
+            return read_json(content)
         except ValueError:
             return content
     return content

@@ -6,7 +6,6 @@ a mask or a word of a sentence does not.
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode, urlsafe_b64decode
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import re2
 
 from stopwork.detect.patterns.checks import crc32_base62
 from stopwork.detect.patterns.sight import Doubt, Kind, Passage, Sight
+from stopwork.kernel.foreign_json import read_json
 
 
 class Issuer(NamedTuple):
@@ -149,7 +149,7 @@ def _self_evident(passage: Passage) -> Iterator[Sight]:
 def _is_jwt(text: bytes) -> bool:
     header = text.partition(b".")[0]
     try:
-        known = json.loads(urlsafe_b64decode(header + b"=" * (-len(header) % 4)))
+        known = read_json(urlsafe_b64decode(header + b"=" * (-len(header) % 4)))
     except ValueError:
         return False
     return isinstance(known, dict) and "alg" in known

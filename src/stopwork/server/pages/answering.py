@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from stopwork.kernel.errors import Invalid
+from stopwork.kernel.foreign_json import read_json
 from stopwork.kernel.phrases import count_of
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
@@ -58,7 +58,7 @@ def _argument(sent: Sent, name: str, asked: Any) -> Any:
     if isinstance(asked, str):
         return asked if text == asked.replace("\r\n", "\n") else text
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         raise Invalid(
             f"args.{name}: {text!r:.80} cannot be read",

@@ -8,6 +8,7 @@ from typing import Any
 from stopwork.incidents.choosing import choose
 from stopwork.incidents.images import NO_FIELD, value_of
 from stopwork.kernel.errors import Invalid
+from stopwork.kernel.foreign_json import read_json
 from stopwork.kernel.phrases import count_of
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
@@ -107,7 +108,7 @@ def _changed(sent: Sent, prefix: str, shown: dict[str, Any]) -> dict[str, Any]:
         if text == as_text(held).replace("\r\n", "\n"):
             continue
         try:
-            found[name] = text if isinstance(held, str) else json.loads(text)
+            found[name] = text if isinstance(held, str) else read_json(text)
         except ValueError:
             raise Invalid(
                 f"{name}: {text!r:.80} cannot be read",

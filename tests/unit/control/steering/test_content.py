@@ -75,3 +75,10 @@ def test_what_vouches_for_an_address_is_bounded_too() -> None:
     assert vouched([texts[:5], f"Our partner is {THIEF}, as ever."])
     assert vouched([{"partner": THIEF}, texts])
     assert not vouched([texts, f"Our partner is {THIEF}, as ever."])
+
+
+@pytest.mark.parametrize("depth", [50, 900, 100_000])
+@pytest.mark.parametrize("end", ["", "]"], ids=["left open", "closed"])
+def test_a_text_of_lists_in_lists_is_read_like_any_other(depth: int, end: str) -> None:
+    """It looks like JSON, and nests deeper than anybody follows."""
+    assert Clue.DICTATED in clues_of(read("[" * depth + end * depth), read(f"{'[' * depth}{ORDER}"))
