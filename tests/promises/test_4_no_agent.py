@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from functools import partial
 from pathlib import Path
@@ -300,9 +300,16 @@ DEEDS: dict[str, Deed] = {
 }
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    """One installation for all: what is refused changes nothing there."""
+    with Office(tmp_path_factory.mktemp("office")) as office:
+        yield Prepared(office)
+
+
 @pytest.mark.parametrize("what", DEEDS)
-def test_an_agent_cannot(office: Office, what: str) -> None:
-    prepared = Prepared(office)
+def test_an_agent_cannot(prepared: Prepared, what: str) -> None:
+    office = prepared.office
     before = office.store.last_seq
     with pytest.raises(Denied) as caught:
         DEEDS[what](prepared)
