@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from stopwork.detect.failed_run import How
 from stopwork.ledger import records as r
 from stopwork.ledger.events import ToolsTraced
 from stopwork.ledger.words import PrincipalKind, SignalKind
@@ -91,7 +92,7 @@ def take(tx: Tx, manifests: Manifests, spans: Sequence[Span], *, agents: Mapping
         new[digest] = ""
         of = found.setdefault(workflow, _Of(tools=[], failures=[]))
         if (tool := _tool(span)) is None:
-            of.failures.append(_failure(span, agent, workflow, spans))
+            of.failures.append(_failure(tx, manifests, span, agent, workflow, spans))
         elif not _is_inside(span, tool, every):
             of.tools.append(_traced(span, tool, agent))
     for workflow, of in found.items():
@@ -197,10 +198,18 @@ def _traced(span: Span, tool: str, agent: str) -> r.TracedTool:
     )
 
 
-def _failure(span: Span, agent: str, workflow: str, spans: Sequence[Span]) -> Report:
-    """Answer what is said of an agent that failed: whether it had used tools by then is all that a trace can tell of how."""
-    ran = [each for each in spans if each.trace == span.trace and _tool(each) is not None]
-    done = sum(each.status != _ERROR for each in ran)
+def _failure(
+    tx: Tx, manifests: Manifests, span: Span, agent: str, workflow: str, spans: Sequence[Span]
+) -> Report:
+    """Answer what is said of an agent that failed.
+
+    That something was done is known where a tool that may change something ended well in what came together. That nothing was done is
+    never known: spans come one by one, too.
+    """
+    declared = manifests.current(tx, workflow).manifest.tools
+    ended_well = [each for each in spans if each.trace == span.trace and each.status != _ERROR]
+    tools = [tool for each in ended_well if (tool := _tool(each)) is not None]
+    writes = [tool for tool in tools if tool not in declared or declared[tool].writes]
     why = _error(span)
     return Report(
         source=_SOURCE,
@@ -209,13 +218,8 @@ def _failure(span: Span, agent: str, workflow: str, spans: Sequence[Span]) -> Re
         workflow=workflow,
         key="failed",
         occurred_at=_moment(span.ended_ns),
-        facts={
-            "how": "partly_done" if done else "failed_cleanly",
-            "error": why,
-            "trace": span.trace,
-            "span": span.span,
-            "tools_done": done,
-        },
+        facts=({"how": How.PARTLY_DONE.value} if writes else {})
+        | {"error": why, "trace": span.trace, "span": span.span, "tools_done": len(tools)},
     )
 
 

@@ -204,6 +204,32 @@ def test_an_agents_token_speaks_for_its_own_workflow_whatever_the_span_says(open
     assert [workflow for workflow, _ in traced(opened)] == [OTHER.id]
 
 
+@pytest.mark.parametrize(
+    ("tools", "how"),
+    [(["crm.create_task"], "partly_done"), (["crm.read_account"], "not said"), ([], "not said")],
+    ids=["wrote", "read", "nothing came with it"],
+)
+def test_how_an_agent_failed_is_told_as_far_as_a_trace_can_tell(
+    opened: House, tools: list[str], how: str
+) -> None:
+    ran = [
+        span(
+            spanId=str(nth) * 16,
+            attributes={"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool},
+        )
+        for nth, tool in enumerate(tools, 1)
+    ]
+    agent = span(
+        spanId="9" * 16,
+        name="invoke_agent renewals",
+        attributes={"gen_ai.operation.name": "invoke_agent"},
+        status={"code": 2},
+    )
+    send(opened, request_of(agent, *ran))
+    [signal] = opened.office.read(lambda view: list(view.each(Signal)))
+    assert (signal.kind, signal.facts["how"]) == (SignalKind.FAILED_RUN, how)
+
+
 def test_everything_else_is_let_go(shared: House) -> None:
     before = shared.journal_size()
     chat = span(name="chat gpt", attributes={"gen_ai.operation.name": "chat"})
