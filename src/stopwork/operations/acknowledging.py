@@ -13,6 +13,7 @@ from stopwork.kernel.errors import Denied, Unavailable
 from stopwork.kernel.phrases import listed
 from stopwork.ledger.events import IncidentAcknowledged
 from stopwork.ledger.records import Incident, Response, Telling, Workflow
+from stopwork.ledger.words import TellingState
 from stopwork.operations.manifests import Manifests
 from stopwork.operations.people import administrators, require_person
 from stopwork.operations.telling import next_asked
@@ -29,6 +30,15 @@ class Answering(Struct, frozen=True, kw_only=True):
     late_from: datetime | None
     next: routing.Rung | None
     tellings: tuple[Telling, ...]
+
+    @property
+    def unheard(self) -> tuple[Telling, ...]:
+        """Answer for those who were asked to take it and whose last message has not left what is known of that message."""
+        last = {each.person: each for each in self.tellings}
+        asked = self.response.told if self.response else ()
+        return tuple(
+            last[person] for person in asked if person in last and last[person].state is not TellingState.TOLD
+        )
 
 
 def acknowledge(tx: Tx, *, incident: str, note: str = "") -> Response:

@@ -20,7 +20,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from stopwork.ledger.records import Signal, Telling
 from stopwork.ledger.words import Severity, TellingState
 from stopwork.notify.outlet import Outlet
-from stopwork.operations import incidents, outgoing, privacy, telling, triage
+from stopwork.operations import acknowledging, incidents, outgoing, privacy, telling, triage
 from tests.support.office import DANA, LEE, Office
 from tests.support.trouble import Trouble
 
@@ -267,3 +267,21 @@ def test_who_looks_twice_tells_once(office: Office, mailbox: Mailbox) -> None:
     again = outgoing._begin
     name = states(office)["lee"].id
     assert office.write(lambda tx: again(tx, telling=name)) is None
+
+
+def test_who_was_asked_and_could_not_be_told_is_known_as_that(office: Office, mailbox: Mailbox) -> None:
+    mailbox.refuses["lee@acme.test"] = "451 greylisted, come again"
+    trouble = Trouble(office)
+    known = answers(office, trouble)
+    assert [(each.person, each.said) for each in known.unheard] == [
+        ("lee@acme.test", "refused: 451 greylisted, come again")
+    ]
+    mailbox.refuses["lee@acme.test"] = "550 no such person"
+    office.wait(seconds=30)
+    assert [each.state for each in answers(office, trouble).unheard] == [TellingState.GIVEN_UP]
+    assert sorted(told(mailbox)) == ["dana"]
+
+
+def answers(office: Office, trouble: Trouble) -> acknowledging.Answering:
+    manifests, now = office.inst.manifests, office.clock.now()
+    return office.read(lambda view: acknowledging.answering(view, manifests, trouble.incident, now))

@@ -205,6 +205,7 @@ def test_it_is_taken_with_one_click_and_says_by_whom(opened: House) -> None:
     office.wait(seconds=1)
     lee, at = Browser.signed_in(opened, LEE), f"/incidents/{raised}"
     assert "Nobody has taken it yet" in lee.page(at).get_text(" ", strip=True)
+    assert lee.page(at).select_one("button[data-take]") is not None
     office.wait(hours=4)
     assert "Nobody has taken it, due" in lee.page("/").get_text(" ", strip=True)
     lee.send(f"{at}/acknowledge")

@@ -224,6 +224,8 @@
       chooseProposal(event.key === "j" ? 1 : -1);
     } else if ("adm".includes(event.key) && document.querySelector("[data-proposal]")) {
       decideProposal(event.key);
+    } else if (event.key === "t") {
+      document.querySelector("[data-take]")?.click();
     } else if (event.key === "n") {
       document.querySelector("#next a")?.click();
     }

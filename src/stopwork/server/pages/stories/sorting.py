@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec.structs import replace as changed
 
 from stopwork.incidents.lifecycle import NextAction
+from stopwork.incidents.routing import Rung
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
+from stopwork.operations.acknowledging import Answering
 from stopwork.server.pages import contexts as c
 from stopwork.server.pages.stories import aftermath as a
 from stopwork.server.pages.stories import world as s
@@ -39,6 +42,52 @@ BY_DANA = c.Ending(
     at=s.NOW,
 )
 OTHERS = (c.Choice(value=a.INCIDENT.id, label=f"{a.INCIDENT.id}: {a.INCIDENT.title}"),)
+
+
+def _telling(person: str, state: w.TellingState, **known: Any) -> r.Telling:
+    return r.Telling(
+        id=f"tell_{person}",
+        incident=a.INCIDENT.id,
+        workflow=a.INCIDENT.workflow,
+        person=person,
+        step=w.TellingStep.OPENED,
+        subject="",
+        body="",
+        state=state,
+        planned_at=s.ago(minutes=13),
+        **known,
+    )
+
+
+NOBODY_HAS_IT = Answering(
+    response=r.Response(
+        id=a.INCIDENT.id,
+        incident=a.INCIDENT.id,
+        workflow=a.INCIDENT.workflow,
+        severity=a.INCIDENT.severity,
+        told=("lee@acme.test", "dana@acme.test", "kim@acme.test"),
+        began_at=s.ago(minutes=13),
+        due_at=s.ago(minutes=3),
+    ),
+    late_from=s.ago(minutes=3),
+    next=Rung(step=1, role="backup", people=("sec@acme.test",)),
+    tellings=(
+        _telling(
+            "lee@acme.test",
+            w.TellingState.GIVEN_UP,
+            attempts=1,
+            said=f"refused: 550 no such person {s.HOSTILE}",
+        ),
+        _telling(
+            "dana@acme.test",
+            w.TellingState.DUE,
+            attempts=2,
+            next_at=s.NOW + (s.NOW - s.ago(seconds=90)),
+            said="the mail server mail.acme.test:25 did not say that it has the message: timed out",
+        ),
+        _telling("kim@acme.test", w.TellingState.TOLD, attempts=1, said="accepted"),
+    ),
+)
 
 
 def sorting_stories(whole: c.IncidentContext, listing: c.IncidentsContext) -> Iterator[tuple[str, c.Context]]:
@@ -95,3 +144,4 @@ def sorting_stories(whole: c.IncidentContext, listing: c.IncidentsContext) -> It
         readers=("dana@acme.test",),
     )
     yield "incident-asked", changed(whole, incident=questions)
+    yield "incident-nobody-has-it", changed(whole, taken=NOBODY_HAS_IT)
