@@ -281,12 +281,6 @@ def board_stories() -> Iterator[tuple[str, c.Context]]:
             given=(a.CONTAINMENT[1],),
             incidents=(
                 c.IncidentRow(
-                    incident=a.INCIDENT,
-                    holds=(s.HOLD,),
-                    unsettled=PAUSING_ROW.unsettled,
-                    next_title="Seal the evidence",
-                ),
-                c.IncidentRow(
                     incident=changed(
                         a.INCIDENT,
                         id="AI-INC-2026-0104-001",
@@ -298,6 +292,12 @@ def board_stories() -> Iterator[tuple[str, c.Context]]:
                     holds=(),
                     unsettled=c.Unsettled(),
                     next_title="Pause everything this agent can reach",
+                ),
+                c.IncidentRow(
+                    incident=a.INCIDENT,
+                    holds=(s.HOLD,),
+                    unsettled=PAUSING_ROW.unsettled,
+                    next_title="Seal the evidence",
                 ),
             ),
             approvals=(PENDING,),
