@@ -7,6 +7,7 @@ could try out what the field may have held until the digest fits.
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import tempfile
@@ -233,6 +234,11 @@ def _parts(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from _parts(each, key)
     elif isinstance(value, list):
         yield from itertools.chain.from_iterable(_parts(each, name) for each in value)
+    elif name == "$bytes" and isinstance(
+        value, str
+    ):  # the journal's own spelling of bytes, see stopwork.kernel.canonical
+        with contextlib.suppress(ValueError):
+            yield name, base64.b64decode(value).decode(errors="replace")
 
 
 def _lines(file: BinaryIO, member: Member) -> Iterator[bytes]:

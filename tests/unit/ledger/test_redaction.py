@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stopwork.kernel.canonical import canonical_bytes
+from stopwork.kernel.canonical import canonical_bytes, plain
 from stopwork.kernel.errors import Conflict, Invalid, Tampered, Unavailable
 from stopwork.ledger.offline import bag
 from stopwork.ledger.offline.broken import Broken
@@ -108,16 +108,27 @@ def test_a_shared_bundle_is_redacted_once_more(whole: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seq"),
-    [("iban de02", 6), ("4111", 21), ("Named@Customer.test", 22), ("jo@elsewhere.test", 23)],
-    ids=["capitals", "a number", "a name", "in a list"],
+    [
+        ("iban de02", 6),
+        ("4111", 21),
+        ("Named@Customer.test", 22),
+        ("jo@elsewhere.test", 23),
+        ("Passport", 24),
+    ],
+    ids=["capitals", "a number", "a name", "in a list", "in bytes"],
 )
 def test_a_text_is_found_however_it_stands(tmp_path: Path, text: str, seq: int) -> None:
-    odd = [{"amount": 4111.5}, {"named@customer.test": 1}, {"to": [["a@b.test"], ["jo@elsewhere.test"]]}]
+    odd = [
+        {"amount": 4111.5},
+        {"named@customer.test": 1},
+        {"to": [["a@b.test"], ["jo@elsewhere.test"]]},
+        {"file": b"\xff a passport \x00"},
+    ]
     more = [
-        canonical_bytes({"seq": at, "event": {"event": "step", "args": args}})
+        canonical_bytes(plain({"seq": at, "event": {"event": "step", "args": args}}))
         for at, args in enumerate(odd, 21)
     ]
-    whole = written(tmp_path, bundle([*BODIES, *more], range(23)))
+    whole = written(tmp_path, bundle([*BODIES, *more], range(24)))
     done, report = without(whole, texts=(text,))
     assert (done.entries, report.outcome) == (1, Outcome.VERIFIED)
     assert b"withheld" in shared(whole)[bag.JOURNAL].splitlines()[seq - 1]
