@@ -49,8 +49,16 @@ class Tale(Story):
         return run
 
     def ran(
-        self, *, reads: int = 3, writes: int = 2, amount: float = 10, version: int = 1, **runtime: Any
+        self,
+        *,
+        reads: int = 3,
+        writes: int = 2,
+        amount: float = 10,
+        words: str = "standard",
+        version: int = 1,
+        **runtime: Any,
     ) -> Tale:
+        """``words`` are the kinds that its writes name, one after the other."""
         run = self.begin(version=version, **runtime)
         for number in range(reads):
             self.call(f"{run}-r{number}", run, tool="crm.list_accounts", effect=EffectKind.READ)
@@ -61,6 +69,7 @@ class Tale(Story):
                 tool="crm.update_account",
                 effect=EffectKind.UPDATE,
                 amount=amount + number,
+                kind=words.split()[number % len(words.split())],
             )
         self.finished(run)
         self.after(hours=1)
@@ -139,6 +148,18 @@ CASES: dict[str, tuple[Rulebook, Callable[[Tale], Story], list[str]]] = {
         lambda s: s.often(20, prompt=A).often(8, prompt=B, amount=500),
         ["no_change_record?", "behaves_otherwise"],
     ),
+    "other words since": (
+        PLAIN,
+        lambda s: s.often(20, prompt=A).often(8, prompt=B, words="express"),
+        ["no_change_record?", "behaves_otherwise"],
+    ),
+    "the same words in another order": (
+        PLAIN,
+        lambda s: s.often(20, prompt=A, words="express standard").often(
+            8, prompt=B, words="standard express"
+        ),
+        ["no_change_record?"],
+    ),
     "too few runs to tell": (
         PLAIN,
         lambda s: s.often(4, prompt=A).often(20, prompt=B, writes=9),
@@ -178,6 +199,35 @@ def test_the_finding_says_what_is_different_since_when_and_by_how_much() -> None
     assert (found.facts["threshold"], found.facts["value"]) == (10.5, 500.5)
     assert (found.facts["runs_before"], found.facts["runs_after"]) == (20, 5)
     assert found.facts["change"] == "another prompt"
+
+
+HOLDS = {"drift": {"hold": "trigger"}}
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"change_control": {"approver": "business"}}, (ScopeKind.TRIGGER, Severity.SEV2)),
+        ({}, (None, Severity.SEV3)),
+    ],
+    ids=["changes have to be signed", "they do not"],
+)
+def test_a_change_without_a_record_is_grave_where_changes_have_to_be_signed(
+    more: dict[str, Any], expected: tuple[ScopeKind | None, Severity]
+) -> None:
+    rules = rules_of(manifest(tools=TOOLS, alerts=HOLDS, **more))
+    [found] = found_in(Tale().ran(prompt=A).ran(prompt=B), rules)
+    assert (found.hold, found.severity) == expected
+    assert found.alarming  # whoever writes the rule wants to be told of a slight one as well
+    assert "more" not in found.summary
+    [found] = found_in(Tale().ran(prompt=A, model="a").ran(prompt=B, model="b"), rules)
+    assert found.summary.endswith(", and 1 more")
+
+
+def test_what_the_new_version_says_is_recorded_and_holds_nothing() -> None:
+    rules = rules_of(manifest(tools=TOOLS, alerts=HOLDS))
+    [found] = found_in(Tale().often(20, prompt=A).often(8, prompt=A, version=2, writes=9), rules)
+    assert (found.hold, found.severity, found.alarming) == (None, Severity.SEV3, True)
 
 
 def test_the_same_run_told_twice_counts_once() -> None:

@@ -14,7 +14,7 @@ from stopwork.detect.arguments import RUNS_OF_A_WORD, SURE
 from stopwork.detect.detector import Finding
 from stopwork.detect.rulebook import Rulebook
 from stopwork.detect.table import to_builtin
-from stopwork.detect.unusual_arguments import RUNS_TO_KNOW, UnusualArguments
+from stopwork.detect.unusual_arguments import RUNS_TO_KNOW, UnusualArguments, is_irrevocable
 from stopwork.ledger import events as e
 from stopwork.ledger.words import EffectKind, IncidentType, ScopeKind, Severity, Verdict
 from tests.unit.detect.manifests import TOOLS, manifest
@@ -117,6 +117,31 @@ def test_the_finding_answers_which_argument_what_was_known_and_what_came() -> No
     )
     assert (found.facts["value"], found.facts["threshold"], found.facts["unit"]) == (4000, [10, 19], "amount")
     assert found.facts["calls_known"] == 40
+
+
+@pytest.mark.parametrize(
+    ("tool", "irrevocable"),
+    [
+        ({"effect": "update"}, False),
+        ({"effect": "update", "undo": {"system": "crm"}}, False),
+        ({"effect": "update", "undo": {"none": "It is gone."}}, True),
+        ({"effect": "update", "risk": "high"}, True),
+        ({"effect": "pay"}, True),
+        ({"effect": "read", "risk": "high"}, False),
+    ],
+    ids=["an update", "one with an undo", "one that has none", "of high risk", "a payment", "a read"],
+)
+def test_what_is_not_simply_taken_back(tool: dict[str, Any], irrevocable: bool) -> None:
+    assert is_irrevocable(manifest(tools=TOOLS | {"x.do": tool}).tools["x.do"]) is irrevocable
+
+
+def test_what_is_easily_taken_back_holds_nothing() -> None:
+    rules = rules_of(manifest(tools=TOOLS, alerts={"unusual_arguments": {"hold": "tool"}}))
+    [found] = found_in(Tale().usual().then(amount=4000), rules)
+    assert (found.hold, found.severity, found.alarming) == (None, Severity.SEV3, True)
+    assert "more" not in found.summary
+    [found] = found_in(Tale().usual().then(amount=4000, force=True), rules)
+    assert ", and 1 more" in found.summary
 
 
 def test_an_argument_that_the_schema_declares_is_not_new() -> None:

@@ -12,7 +12,7 @@ import pytest
 from stopwork.kernel.errors import Conflict, Invalid
 from stopwork.ledger import records as r
 from stopwork.ledger.events import name_of
-from stopwork.ledger.words import SignalKind
+from stopwork.ledger.words import PrincipalKind, SignalKind
 from stopwork.operations import privacy, reporting, triage
 from tests.support.office import DANA, KIM, LEE, WORKFLOW, Office
 from tests.support.triaging import does, incident, merge, new_incident, noticed, office_where
@@ -68,6 +68,13 @@ def test_it_is_not_made_private_without_a_reason_or_for_too_many_or_for_nobody(
     with pytest.raises(Invalid, match=problem):
         does(desk, lambda tx: privacy.restrict(tx, incident=home, readers=readers, reason=reason))
     assert not incident(desk, home).private
+
+
+def test_an_agent_that_is_called_like_a_reader_sees_nothing(desk: Office) -> None:
+    home = new_incident(desk)
+    restricted(desk, home, DANA.id)
+    assert seen(desk, home, DANA)
+    assert not seen(desk, home, r.Principal(kind=PrincipalKind.AGENT, id=DANA.id))
 
 
 def test_what_is_split_off_a_private_incident_is_as_private(desk: Office) -> None:
