@@ -7,7 +7,6 @@ import pytest
 from stopwork.demo.company import Company, eventually
 from stopwork.sdk import CallRefused
 from tests.browser.conftest import Visit
-from tests.browser.visitor import NEXT
 
 
 def test_the_head_of_an_incident_tells_a_stranger_what_happened(
@@ -23,16 +22,16 @@ def test_the_head_of_an_incident_tells_a_stranger_what_happened(
     assert "sig_" not in kim.page.text("main"), "what a signal said stands in the place of its id"
 
 
-def test_the_evidence_is_sealed_with_one_click(company: Company, incident: str, visit: Visit) -> None:
+def test_the_evidence_of_a_grave_incident_is_sealed_by_itself_and_again_with_one_click(
+    company: Company, incident: str, visit: Visit
+) -> None:
     lee = visit(company.lee)
-    lee.go(f"/incidents/{incident}")
-    assert lee.asked() == "Seal the evidence"
-    assert "It changes nothing else" in lee.page.text(NEXT)
-    lee.send(NEXT, "Seal the evidence")
-    assert lee.said().startswith("Sealed ")
-    assert lee.page.has("#preserve .callout", "Sealed")
-    assert company.lee.get(f"/v1/incidents/{incident}")["sealed_at"]
+    lee.until_sealed(incident)
     assert lee.asked() != "Seal the evidence"
+    assert "by itself" in lee.page.text("#preserve .callout")
+    lee.send("#preserve", "Seal again, with what came since")
+    assert lee.said().startswith("Sealed ")
+    assert f"by {lee.address}" in lee.page.text("#preserve .callout")
 
 
 def test_a_pause_proposes_the_smallest_scope_and_answers_with_three_sets(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from stopwork.demo.company import Company
 from tests.browser.conftest import Visit
-from tests.browser.visitor import NEXT
 
 
 def test_an_incident_is_worked_on_without_scripts(company: Company, incident: str, visit: Visit) -> None:
@@ -14,7 +13,8 @@ def test_an_incident_is_worked_on_without_scripts(company: Company, incident: st
     lee.page.fill("#note-text", "I am looking.")
     lee.send(".note", "Add note")
     assert "I am looking." in lee.page.text(".timeline")
-    lee.send(NEXT, "Seal the evidence")
+    lee.until_sealed(incident)
+    lee.send("#preserve", "Seal again, with what came since")
     assert lee.said().startswith("Sealed ")
     lee.page.click("#pause summary")
     lee.follow("Hold more", within="#pause")

@@ -6,7 +6,7 @@ import json
 from typing import Final
 
 from scripts.chromium import Browser, Page
-from stopwork.demo.company import Company
+from stopwork.demo.company import Company, eventually
 from stopwork.demo.people import Person
 
 NEXT: Final = "#next"
@@ -63,6 +63,16 @@ class Visitor:
         ]
 
     # --- an incident ---------------------------------------------------------------------------
+
+    def until_sealed(self, incident: str) -> None:
+        """Open what is preserved of an incident, once its evidence is sealed: by itself, where the incident is grave."""
+
+        def sealed() -> bool | None:
+            self.go(f"/incidents/{incident}")
+            return self.page.has("#preserve summary", "sealed") or None
+
+        eventually(sealed, within_s=20, what="a bundle of the evidence")
+        self.page.click("#preserve > summary")
 
     def asked(self) -> str:
         """Answer what the incident asks for next."""
