@@ -234,9 +234,8 @@ def _parts(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from _parts(each, key)
     elif isinstance(value, list):
         yield from itertools.chain.from_iterable(_parts(each, name) for each in value)
-    elif name == "$bytes" and isinstance(
-        value, str
-    ):  # the journal's own spelling of bytes, see stopwork.kernel.canonical
+    elif name == "$bytes" and isinstance(value, str):
+        # The journal's own spelling of bytes: see stopwork.kernel.canonical.
         with contextlib.suppress(ValueError):
             yield name, base64.b64decode(value).decode(errors="replace")
 
