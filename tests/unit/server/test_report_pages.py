@@ -154,6 +154,16 @@ def test_what_is_not_known_of_a_duty_is_no_answer() -> None:
     assert answers_of(silent) == (("Rule", "background duties"), ("Threshold", "30"))
 
 
+def test_a_value_is_shown_with_its_unit() -> None:
+    facts = {"rule": "start_within", "threshold": 600, "value": 601, "unit": "seconds since the run was due"}
+    late = msgspec.structs.replace(SILENT, facts=facts)
+    assert answers_of(late)[1:] == (
+        ("Threshold", "600"),
+        ("Value", "601"),
+        ("Unit", "seconds since the run was due"),
+    )
+
+
 def test_what_a_signal_answers_stands_in_the_list(opened: House, kim: Browser) -> None:
     kim.send("/report", text="Globex got it twice.", where="the CRM", by="Jo")
     [row] = kim.page("/signals").select("li.row")

@@ -106,8 +106,14 @@ def _row(look: Look, signal: r.Signal) -> c.SignalRow:
 
 
 def answers_of(signal: r.Signal) -> tuple[tuple[str, str], ...]:
-    """Answer what a signal's kind asks, in its order: what was seen stands in its summary already, and the rest of it among its facts."""
-    asked = (name for name in ASKED[signal.kind] if name != "seen" and signal.facts.get(name) is not None)
+    """Answer what a signal's kind asks, in its order: what was seen stands in its summary already, and the rest of it among its facts.
+
+    A value is shown with its unit, where it is known.
+    """
+    names = ASKED[signal.kind]
+    if "value" in names and "unit" not in names:
+        names = (*names, "unit")
+    asked = (name for name in names if name != "seen" and signal.facts.get(name) is not None)
     answers = [(name, signal.facts[name]) for name in asked]
     return tuple(
         (label(name), label(value) if name == "how" else formatting.value(value)) for name, value in answers
