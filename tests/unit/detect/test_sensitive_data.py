@@ -220,6 +220,16 @@ def test_an_address_that_was_only_read_is_asked_for_by_nobody() -> None:
     assert found.facts["to"] == ["collect.test"]
 
 
+def test_a_message_leaves_when_somebody_outside_receives_it_and_nothing_else_does() -> None:
+    for kind, to, left in (
+        (StepKind.MESSAGE, [OUT, IN], [OUT]),
+        (StepKind.MESSAGE, [IN], []),
+        (StepKind.MODEL_CALL, [OUT], []),
+    ):
+        found = finding_of(DETECTOR, Story().run("r1").noted("s", kind=kind, to=to, text=SSN), RULES)
+        assert (found.facts["to"], found.severity) == (left, Severity.SEV1 if left else Severity.SEV2)
+
+
 def test_what_was_refused_went_nowhere() -> None:
     story = Story().run("r1").call("A", tool="mail.send", effect=SEND, verdict=Verdict.DENY, to=OUT, body=KEY)
     story.after(minutes=5).call("B", tool="mail.send", effect=SEND, to="bob@brightwater.test", body=KEY)
