@@ -200,16 +200,19 @@ def backup(_cli: Invocation, to: Path, data: Path) -> Any:
     with server_extra("db backup"):
         from stopwork.operations.installation import BLOBS, EVIDENCE, KEY_FILE
         from stopwork.storage.backup import backup as copy_database
+        from stopwork.storage.backup import backup_evidence
+        from stopwork.storage.sealed_files import names_in
 
         database = _database_in(data)
         if to.exists() and any(to.iterdir()):
             raise Conflict(f"{to} is not empty", hint="Name a new folder.", folder=str(to))
         try:
             to.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sealed = names_in(data / EVIDENCE)
             copy_database(database, to / database.name)
             (to / database.name).chmod(0o600)
             # After the database, so that every bundle and every blob which it names is there.
-            shutil.copytree(data / EVIDENCE, to / EVIDENCE)
+            backup_evidence(data / EVIDENCE, to / EVIDENCE, there=sealed, database=to / database.name)
             if (data / BLOBS).is_dir():
                 shutil.copytree(data / BLOBS, to / BLOBS, ignore=shutil.ignore_patterns(".unfinished.*"))
             shutil.copy2(data / KEY_FILE, to / KEY_FILE)

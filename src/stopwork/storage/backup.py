@@ -1,15 +1,17 @@
-"""A copy of the database while it is in use (SQLite's online backup)."""
+"""A copy of the database while it is in use (SQLite's online backup), and of the evidence that belongs to it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
 from stopwork.kernel.errors import Conflict, Unavailable
 from stopwork.storage.connections import translated
+from stopwork.storage.fsck import bundles_named
 from stopwork.storage.sqlite import BUSY_MS
 
 
@@ -39,6 +41,16 @@ def backup(database: Path, target: Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def backup_evidence(evidence: Path, target: Path, *, there: frozenset[str], database: Path) -> None:
+    """Copy the sealed bundles into the new folder ``target``: those that were ``there`` before the copy ``database`` was made, and those it names.
+
+    None that was sealed later: by its checkpoint the copy would be found to have been put back to before it. ``OSError`` or
+    ``shutil.Error`` when a file cannot be copied.
+    """
+    wanted = there | bundles_named(database)
+    shutil.copytree(evidence, target, ignore=lambda _, names: set(names) - wanted)
 
 
 def _copy(database: Path, target: Path) -> None:

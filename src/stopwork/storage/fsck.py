@@ -116,6 +116,12 @@ def fsck(
         raise found from error
 
 
+def bundles_named(location: str | Path) -> frozenset[str]:
+    """Answer the names of the files that the database at ``location`` has a bundle's record of."""
+    with _read_only(location) as connection:
+        return frozenset(Path(bundle.path).name for bundle in View(connection).each(Bundle))
+
+
 @contextlib.contextmanager
 def _read_only(location: str | Path) -> Iterator[sa.Connection]:
     if is_address(location):

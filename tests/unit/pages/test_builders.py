@@ -24,6 +24,7 @@ from stopwork.ledger.words import (
     ReenableCheck,
     RunStatus,
     ScopeKind,
+    Severity,
 )
 from stopwork.operations import (
     approvals,
@@ -45,6 +46,7 @@ from stopwork.server.pages.builders import incidents as listing
 from stopwork.server.pages.builders.look import Look, field_changes
 from stopwork.server.pages.rendering import Pages
 from stopwork.server.pages.sentences import _SENTENCES
+from stopwork.storage.transaction import Tx
 from tests.support.office import DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
 
 PAGES = Pages()
@@ -127,6 +129,19 @@ def test_the_board_shows_what_happened_and_what_comes_next(console: Console) -> 
     assert shown.workflows[0].holds == (shown_hold(console),)
     assert "Held: tool crm.create_task" in console.html(board.board).get_text()
     assert shown.frame.counts == c.Counts(incidents=1, approvals=0, holds=1)
+
+
+def test_the_worst_incident_is_on_the_board_however_many_were_opened_since(console: Console) -> None:
+    opening = partial(incidents.open_by_hand, manifests=console.office.inst.manifests, workflow=WORKFLOW)
+    worst = console.office.write(partial(opening, severity=Severity.SEV1), actor=DANA)
+
+    def open_more(tx: Tx) -> None:
+        for _ in range(board.MAX_SHOWN):
+            opening(tx, severity=Severity.SEV3)
+
+    console.office.write(open_more, actor=DANA)
+    shown = console.see(board.board).incidents
+    assert (len(shown), shown[0].incident.id) == (board.MAX_SHOWN, worst.id)
 
 
 def test_a_run_shows_each_call_with_its_reason_and_each_field_before_and_after(console: Console) -> None:

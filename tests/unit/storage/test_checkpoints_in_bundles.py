@@ -17,10 +17,11 @@ from stopwork.ledger.bundle import write_bundle
 from stopwork.ledger.merkle import leaf_hash
 from stopwork.ledger.notes import Signer
 from stopwork.operations.sealing import seal
-from stopwork.storage.backup import backup
+from stopwork.storage.backup import backup, backup_evidence
 from stopwork.storage.fsck import Report, fsck
+from stopwork.storage.sealed_files import names_in
 from stopwork.storage.store import Store
-from tests.support.told import START, recording, run_started
+from tests.support.told import START, incident_with_evidence, recording, run_started
 
 SIGNER = Signer("log.acme.test", b"\x01" * 32)
 FORGER = Signer("log.acme.test", b"\x02" * 32)
@@ -60,6 +61,11 @@ class Server:
             signer=signer,
             created_at=START,
         )
+
+    def record(self, name: str) -> None:
+        """Let the database have a record of the bundle."""
+        with self._opened() as store:
+            store.write(recording(*incident_with_evidence("inc_1", path=name, digest="")))
 
     def write_anew(self) -> None:
         """Change the second entry and all that follows from it, and sign that: the work of who holds the key."""
@@ -114,6 +120,28 @@ def test_a_history_written_anew_with_the_true_key_is_found_by_a_bundle_of_before
     (fault,) = server.checked(server.database).faults
     assert fault.where == "journal entries 1 to 8"
     assert "the checkpoint of 8 entries, in evidence file AI-INC-1-001.zip, was signed over" in fault.what
+
+
+def test_a_backup_takes_no_bundle_that_was_sealed_after_its_database_was_copied(
+    server: Server, tmp_path: Path
+) -> None:
+    server.sealed("AI-INC-1-001.zip")
+    there = names_in(server.evidence)
+    copy, evidence = tmp_path / "copy.db", tmp_path / "copied"
+    backup(server.database, copy)
+    server.grow("third")
+    server.sealed("AI-INC-1-002.zip")
+    backup_evidence(server.evidence, evidence, there=there, database=copy)
+    assert names_in(evidence) == {"AI-INC-1-001.zip"}
+    assert fsck(copy, vkeys=[SIGNER.vkey], evidence=evidence).clean
+    assert not server.checked(copy).clean, "with the other one it would be an earlier database"
+
+
+def test_a_backup_takes_every_bundle_that_its_database_names(server: Server, tmp_path: Path) -> None:
+    server.sealed("AI-INC-1-001.zip")
+    server.record("AI-INC-1-001.zip")
+    backup_evidence(server.evidence, tmp_path / "copied", there=frozenset(), database=server.database)
+    assert names_in(tmp_path / "copied") == {"AI-INC-1-001.zip"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 from stopwork.detect.missed_run import next_due
@@ -21,7 +22,10 @@ RECENTLY_CLOSED: Final = 3
 def board(look: Look) -> c.BoardContext:
     """Answer the board for this visitor: the worst incident first, then what waits for them."""
     view = look.view
-    open_incidents = view.find(r.Incident, status=OPEN_STATUSES, order="-opened_at", limit=MAX_SHOWN)
+    # All of them, however many: an old one may be the worst.
+    open_incidents = sorted(
+        view.each(r.Incident, status=OPEN_STATUSES, order="-opened_at"), key=lambda it: it.severity
+    )
     holds = tuple(
         hold_row(look, each) for each in view.find(r.Hold, active=True, order="-id", limit=MAX_SHOWN)
     )
@@ -34,8 +38,9 @@ def board(look: Look) -> c.BoardContext:
         holds=holds,
         incidents=tuple(
             incident_row(look, each)
-            for each in sorted(open_incidents, key=lambda it: it.severity)
-            if each.status is not w.IncidentStatus.PROPOSED
+            for each in islice(
+                (it for it in open_incidents if it.status is not w.IncidentStatus.PROPOSED), MAX_SHOWN
+            )
         ),
         proposals=proposals(look),
         unplaced=view.count(r.Signal, state=w.SignalState.UNPLACED),
