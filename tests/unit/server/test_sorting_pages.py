@@ -176,3 +176,13 @@ def test_of_many_signals_an_incident_shows_some_and_leads_to_all(opened: House) 
     assert every.text == "All 25 signals"
     shown = lee.page(str(every.find_all("a")[0]["href"])).select("ul.rows > li")
     assert len(shown) == 25
+
+
+def test_what_several_signals_say_alike_is_told_once_at_the_head(opened: House) -> None:
+    (home,) = {noticed(opened.office).incident for _ in range(3)}
+    noticed(opened.office, summary="it went on")
+    happened = Browser.signed_in(opened, LEE).page(f"/incidents/{home}").select_one(".gist dd")
+    assert happened is not None
+    assert happened.get_text(" ", strip=True).startswith(
+        "It does what it should not. It went on. 2 more signals ."
+    )
