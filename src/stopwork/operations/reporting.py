@@ -277,9 +277,9 @@ class _Desk:
         )
 
     def _says_worse(self, finding: Finding, standing: _Standing) -> bool:
-        """Answer whether a report is more than one more of the same: it says that its incident is graver than is known."""
+        """Answer whether a report is more than one more of the same: by its rule it says that its incident is graver than is known."""
         home = self._tx.get(r.Incident, standing.incident) if standing.incident else None
-        return home is not None and signals.raises(finding, home)
+        return home is not None and signals.raises(_ruled(self._tx, self._manifests, finding), home)
 
     def _kept(self, finding: Finding, standing: _Standing) -> Received:
         finding = answered(self._tx, finding)

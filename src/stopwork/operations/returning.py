@@ -126,9 +126,9 @@ def _require_earned(tx: Tx, workflow: Workflow) -> None:
 def demote(tx: Tx, manifests: Manifests, *, incident: str, because: str, rule: str = "") -> Stage | None:
     """Take autonomy back by itself, where the manifest says so; answer the stage, or ``None`` where nothing changes.
 
-    Called once for each signal that belongs to an incident, in its transaction; ``rule`` is the alert rule behind it. A workflow whose
-    autonomy is being given back loses it to an incident that is grave enough, any other to the rules that the manifest names. Up
-    again it goes only with its owner.
+    Called for each signal that belongs to an incident, in its transaction, with the alert rule behind it; and without a ``rule`` where the
+    records show later that the incident is graver. A workflow whose autonomy is being given back loses it to an incident that is grave
+    enough, any other to the rules that the manifest names. Up again it goes only with its owner.
     """
     home = tx.need(Incident, incident)
     known = known_workflow(tx, home.workflow)

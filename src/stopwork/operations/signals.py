@@ -111,8 +111,9 @@ def record_finding(tx: Tx, finding: Finding) -> str:
 def settle(tx: Tx, manifests: Manifests, finding: Finding, signal: str) -> Raised:
     """Answer what becomes of a finding that is recorded as this signal: its incident, its hold, and the autonomy taken back.
 
-    An incident is opened as grave as the finding and its own runs make it, and raised by what a later finding says of itself. How grave it is with all that joins it is worked out from all its
-    records, of which there may be thousands: permits do not wait for that (:mod:`stopwork.worker.grading`).
+    An incident is opened as grave as the finding and its own runs make it, and raised at once to what a later finding says of itself. How
+    grave it is with all that joins it is worked out from all its records, of which there may be thousands: permits do not wait for that
+    (:mod:`stopwork.worker.grading`).
     """
     home = opening.home_of(finding, open_incidents(tx, finding.workflow))
     logged = Raised(signal=signal, incident=None, opened=False, hold=None)

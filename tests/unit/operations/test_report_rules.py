@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stopwork.kernel.errors import Invalid
 from stopwork.ledger import records as r
 from stopwork.ledger.words import IncidentStatus, Severity, SignalKind
 from stopwork.operations import manifests, reporting
-from stopwork.operations.reporting import Received, Report
+from stopwork.operations.reporting import KEPT, Received, Reception, Report
 from tests.support.office import DANA, KIM, MANIFEST, WORKFLOW, Office
 
 SEEN = Report(
@@ -82,6 +83,23 @@ def test_the_rule_says_how_grave_a_report_is_at_least(office: Office) -> None:
         "user_report": Severity.SEV1,
         "tool_report": Severity.SEV2,
     }
+
+
+def test_in_a_mass_of_reports_the_rule_says_which_are_graver_than_is_known(office: Office) -> None:
+    quiet = replace(ALERTED, severity=None)
+    for _ in range(KEPT + 1):
+        tell(office, ALERTED)
+    ruled(office, "tool_report: {severity: sev1}")
+    assert [tell(office, quiet).reception for _ in range(2)] == [Reception.RAISED, Reception.COUNTED]
+    assert of(office, r.Incident)[0].severity is Severity.SEV1
+
+
+def test_in_a_mass_of_reports_a_rule_that_is_off_has_none_kept_for_what_it_says(office: Office) -> None:
+    for _ in range(KEPT + 1):
+        tell(office, ALERTED)
+    ruled(office, "tool_report: {enabled: false}")
+    grave = replace(ALERTED, severity=Severity.SEV1)
+    assert [tell(office, grave).reception for _ in range(2)] == [Reception.COUNTED] * 2
 
 
 def test_a_report_holds_what_its_rule_says_and_a_mail_holds_nothing(office: Office) -> None:
