@@ -55,8 +55,7 @@ def carrying_out(subject: Subject, foreign: Sequence[Foreign], task: Text | None
         if known is None:
             known = _Known(foreign)
         # What is only followed as it stands carries nothing that its writer did not know.
-        leaked = None if _is_given(link, known.seen) else _leaked(secrets, known)
-        if leaked is None:
+        if _is_given(link, known.seen) or not _leaks(secrets, known):
             continue
         from_text = _where(parts.netloc, known.seen)
         read, item, text = from_text or (*known.seen[0], None)
@@ -70,7 +69,7 @@ def carrying_out(subject: Subject, foreign: Sequence[Foreign], task: Text | None
             clues,
             item=name_of(item),
             field=field,
-            value=leaked,
+            value=link,
             text=text,
             place=find(parts.netloc, text) if text is not None else None,
         )
@@ -83,14 +82,10 @@ def _is_given(link: str, seen: Iterable[Seen]) -> bool:
     )
 
 
-def _leaked(secrets: Iterable[str], known: _Known) -> str | None:
-    """Answer the first word in what an address carries that the run has read."""
-    for load in secrets:
-        for text in spelled(load):
-            for word in _WORDS.findall(text.plain):
-                if len(squeezed(word)) >= MIN_SECRET_CHARS and known.has(word):
-                    return str(word)
-    return None
+def _leaks(secrets: Iterable[str], known: _Known) -> bool:
+    """Answer whether a word in what an address carries is one that the run has read."""
+    words = (word for load in secrets for text in spelled(load) for word in _WORDS.findall(text.plain))
+    return any(len(squeezed(word)) >= MIN_SECRET_CHARS and known.has(word) for word in words)
 
 
 def _where(host: str, seen: Iterable[Seen]) -> tuple[Foreign, Item, Text] | None:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from stopwork.control.steering.authors import authors
 from stopwork.control.steering.spelling import MAX_TEXT_CHARS, Disguise, Text, plain, spelled
 from stopwork.kernel.foreign_json import read_json
 from stopwork.ledger.records import Record
@@ -42,12 +43,13 @@ class Foreign(Record):
 
 
 class Item(NamedTuple):
-    """One thing of several: what it can be called by, best first, its texts, and its data in the spelling that is compared."""
+    """One thing of several: what it can be called by, best first, its texts, its data in the spelling that is compared, and who wrote it."""
 
     id: str | None
     names: tuple[str, ...]
     texts: tuple[Text, ...]
     data: frozenset[str]
+    authors: frozenset[str]
 
 
 class _Told(NamedTuple):
@@ -57,6 +59,7 @@ class _Told(NamedTuple):
     names: tuple[str, ...]
     texts: tuple[str, ...]
     values: tuple[str, ...]
+    authors: frozenset[str]
 
 
 def items(every: Sequence[Foreign]) -> list[tuple[Foreign, tuple[Item, ...]]]:
@@ -72,7 +75,7 @@ def items(every: Sequence[Foreign]) -> list[tuple[Foreign, tuple[Item, ...]]]:
 def _told(foreign: Foreign) -> Iterator[_Told]:
     """Yield the things that were read together. What one alone was asked for by is a name of it, too."""
     parts = list(islice(_parts(_opened(foreign.content), 0), MAX_ITEMS))
-    asked_by = [value for value in leaves(foreign.given) if isinstance(value, str)] if len(parts) == 1 else []
+    asked_by = [str(value) for value in leaves(foreign.given) if _can_name(value)] if len(parts) == 1 else []
     for part in parts:
         values = list(leaves(part))
         data = tuple(str(value) for value in values if not is_text(value) and not isinstance(value, bool))
@@ -81,6 +84,7 @@ def _told(foreign: Foreign) -> Iterator[_Told]:
             names=(*asked_by, *data),
             texts=tuple(value for value in values if is_text(value)),
             values=data,
+            authors=frozenset(authors(part)),
         )
 
 
@@ -94,6 +98,7 @@ def _item(told: _Told, most: int) -> Item:
             *(each for value in told.values if _may_hide(value) for each in spelled(value)[1:]),
         ),
         data=frozenset(plain(value) for value in told.values),
+        authors=told.authors,
     )
 
 
@@ -148,6 +153,10 @@ def _leaves(content: Any, depth: int) -> Iterator[Any]:
             yield from _leaves(value, depth + 1)
     elif content is not None:
         yield content
+
+
+def _can_name(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _may_hide(value: str) -> bool:

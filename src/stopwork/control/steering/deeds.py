@@ -20,10 +20,12 @@ _VERBS: Final[dict[EffectKind, str]] = {
         "öffne lies rufe lade ouvre lis va abre lee visita apri leggi lees haal lê"
     ),
     EffectKind.SEND: (
-        "send email mail e-mail forward message reply respond notify text post share invite write tell cc bcc transmit "
-        "sende senden schick schicke schicken leite weiterleiten antworte envoie envoyez transfère transférez réponds répondez "
-        "envía envíe enviar manda mande reenvía reenvíe responde invia inviare inoltra rispondi envie enviem encaminhe "
-        "responda stuur verstuur beantwoord"
+        "send email mail e-mail forward message reply respond answer notify text post share invite write tell cc bcc transmit "
+        "sende senden schick schicke schicken leite weiterleiten antworte antworten antwortet beantworte "
+        "beantworten beantwortet envoie envoyez envoyer transfère transférez réponds répondez répondre "
+        "envía envíe enviar manda mande reenvía reenvíe responde responder contesta conteste contestar "
+        "invia inviare inoltra rispondi rispondete rispondere envie enviem encaminhe "
+        "responda stuur verstuur antwoord antwoorden beantwoord beantwoorden"
     ),
     EffectKind.PAY: (
         "pay transfer send wire transact remit refund deposit withdraw reimburse settle "
@@ -69,9 +71,23 @@ _DELEGATES: Final = re.compile(
     r"\b(?:follow|do|perform|carry out|execute|complete|act on|handle|process|work through)\b(?! the following)[^.!?:\n]{0,40}"
     r"\b(?:instructions?|actions?|tasks?|to-?dos?|steps?|requests?|orders?|items?|says?|asks?|asked|specified|listed)\b"
 )
-#: What somebody wants to be told is no message to others.
+#: A verb that says by itself that what came in is answered, and one that does with what follows it.
+_ANSWERS: Final = (
+    r"(?:repl(?:y|ies)|respond|answer|antworte[nt]?|beantworte[nt]?|répond(?:s|ez|re)|respond[ae]r?|contest(?:ar?|e)|"
+    r"rispond(?:i|ere|ete)|(?:be)?antwoord(?:en)?)\b"
+    r"|(?:write|send|e-?mail|schreib(?:en?|t)?|send(?:en?|et)|schick(?:en?|t)?|écri(?:s|vez|re)|envo(?:ie|yez|yer)|escrib[ae]r?|env[ií][ae]r?|"
+    r"scriv(?:i|ere|ete)|inviare?|escrev[ae]r?|schrijf|stuur)\b[^.!?:\n]{0,40}"
+    r"\b(?:back|(?:a|an|in|en|als|zur|eine|une|una|uma|een)(?: \w+)? (?:reply|response|answer|antwort|réponse|respuesta|risposta|resposta|"
+    r"antwoord)|(?:replies|responses|answers) to)\b"
+)
+#: What somebody wants to be told is no message to others, nor is the answer to a question of theirs.
 _TOLD_BACK: Final = re.compile(
-    r"(?:tell|write|notify|text|message|respond|reply|answer)(?: (?:to|back))* (?:me|us)\b"
+    r"(?:(?:tell|write|send|notify|text|message|respond|reply)(?: (?:to|back))* (?:me|us)"
+    rf"|(?:{_ANSWERS})"
+    r"(?:(?: (?:to|back|an))*[ -](?:me|us|mir|uns|moi|nous|mij|ons)"
+    r"|(?: \w{1,2})? (?:my|our|this|these|the following|some|an?|meine?|unsere?|diese|folgende|ma|mes|nos|cette|ces|mis?|esta|estas|"
+    r"alla mia|questa|minhas?|mijn|deze)(?: \w+)? (?:questions?|fragen?|preguntas?|domand[ae]|perguntas?|vra(?:ag|gen))"
+    r"| (?:only|yes|no)| (?:in|with)(?: \w+){1,3} (?:words?|sentences?|paragraphs?|numbers?|digits?)|:\s*$))(?!\w)"
 )
 _HANDLES: Final = re.compile(
     r"\b(?:handle|process|work (?:through|off)|deal with|take care of|bearbeite|verarbeite|erledige|traite[zr]?|procesa|gestisci|processe|verwerk)"
@@ -85,6 +101,14 @@ _WORDLESS: Final = "by to of for the and from with in on at get set new recent m
 MIN_NOUN_CHARS: Final = 3
 #: So many orders are looked at in one text.
 MAX_ORDERS: Final = 20
+
+
+def _order(verbs: str) -> re.Pattern[str]:
+    """Answer what finds one of the verbs where an order begins."""
+    return re.compile(rf"(?:^ *|[\n.,;:!?()\[\]<>\"'*>|-][\"' ]*|\b(?:{_LEADS}) )(?P<verb>{verbs})")
+
+
+_ANSWERING: Final = _order(_ANSWERS)
 
 
 class Deed(NamedTuple):
@@ -117,8 +141,7 @@ def deed_of(tool: str, effect: EffectKind) -> Deed:
     )
     verbs = family | own
     words = "|".join(re.escape(verb) for verb in sorted(verbs, key=len, reverse=True))
-    order = re.compile(rf"(?:^ *|[\n.,;:!?()\[\]<>\"'*>|-][\"' ]*|\b(?:{_LEADS}) )(?P<verb>{words})\b")
-    return Deed(own, nouns, order)
+    return Deed(own, nouns, _order(rf"(?:{words})\b"))
 
 
 @lru_cache(maxsize=512)
@@ -130,6 +153,11 @@ def orders(deed: Deed, text: str) -> tuple[Order, ...]:
         objects = any(noun in sentence for noun in deed.nouns)
         found.append(Order(match.start("verb"), match.end(), objects))
     return tuple(found)
+
+
+def says_to_answer(task: str) -> bool:
+    """Answer whether the task has what came in answered: *answer mail 82* does, *answer my question* does not."""
+    return any(_TOLD_BACK.match(task, match.start("verb")) is None for match in _ANSWERING.finditer(task))
 
 
 def asks_for(deed: Deed, task: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
+from stopwork.control.steering.authors import address_in
 from stopwork.control.steering.carrying import carrying_out
 from stopwork.control.steering.content import (
     MAX_LETTERS,
@@ -35,12 +36,13 @@ from stopwork.control.steering.deeds import (
     hands_over,
     orders,
     says_something,
+    says_to_answer,
 )
 from stopwork.control.steering.kinds import is_alone, is_asked_for
 from stopwork.control.steering.languages import is_readable
 from stopwork.control.steering.spelling import MAX_TEXT_CHARS, Disguise, Place, Text, find, plain, spelled
 from stopwork.control.steering.subject import Errand, Subject, Value, place_of, values
-from stopwork.control.steering.weighing import score, suspicion
+from stopwork.control.steering.weighing import MAX_VALUE_CHARS, score, suspicion
 from stopwork.ledger.records import Suspicion, thing_of
 from stopwork.ledger.words import Clue, EffectKind
 
@@ -85,6 +87,7 @@ class _Wanted(NamedTuple):
     surprising: bool
     understood: bool
     told: bool
+    answered: Callable[[Item], bool]
 
 
 def judge(
@@ -104,15 +107,12 @@ def judge(
     """
     if not foreign:
         return None
-    wanted = _wanted(subject, errand)
+    read_items = items(foreign[-MAX_FOREIGN:]) if subject.effect is not EffectKind.READ else []
+    wanted = _wanted(subject, errand, [item for _, every in read_items for item in every])
     if subject.effect is EffectKind.READ:
         found = list(carrying_out(subject, foreign[-MAX_FOREIGN:], wanted.task))
     else:
-        found = [
-            each
-            for read, every in items(foreign[-MAX_FOREIGN:])
-            for each in _following(read, every, wanted, steered)
-        ]
+        found = [each for read, every in read_items for each in _following(read, every, wanted, steered)]
     worst = None
     for each in sorted(found, key=lambda one: -one.score):
         if worst is not None and worst.score >= each.score:
@@ -130,16 +130,18 @@ def _in_view_of(
     clues = found.clues
     if Clue.ADDRESS_IN_TEXT in clues and _is_vouched_for(found.value, vouched()):
         clues = tuple(clue for clue in clues if clue is not Clue.ADDRESS_IN_TEXT)
-    if found.value and vetted(found.value):
+    # Of a value that was too long to be kept people have let pass only how it begins.
+    if 0 < len(found.value) < MAX_VALUE_CHARS and vetted(found.value):
         clues = (*clues, Clue.KNOWN_TO_PEOPLE)
     return found if clues is found.clues else replace(found, clues=clues, score=score(clues))
 
 
-def _wanted(subject: Subject, errand: Errand) -> _Wanted:
+def _wanted(subject: Subject, errand: Errand, every: Sequence[Item]) -> _Wanted:
     deed = deed_of(subject.tool, subject.effect)
     told = errand.task or errand.purpose
     task = spelled(told)[0] if told else None
-    asked = task is not None and asks_for(deed, task.plain)
+    answering = task is not None and subject.effect is EffectKind.SEND and says_to_answer(task.plain)
+    asked = answering or (task is not None and asks_for(deed, task.plain))
     delegated = task is not None and delegates(task.plain)
     handed_over = task is not None and hands_over(deed, task.plain)
     understood = task is not None and says_something(task.plain)
@@ -154,7 +156,16 @@ def _wanted(subject: Subject, errand: Errand) -> _Wanted:
         surprising=bool(errand.task) and understood and not (asked or delegated or handed_over),
         understood=understood,
         told=bool(errand.task),
+        answered=_answered(every, task) if answering and task is not None else lambda _: False,
     )
+
+
+def _answered(every: Sequence[Item], task: Text) -> Callable[[Item], bool]:
+    """Answer which items the task has answered: those that it calls by their ids, or else by a name, or else all."""
+    for is_meant in (_is_called, _is_named):
+        if any(is_meant(item, task) for item in every):
+            return lambda item: is_meant(item, task)
+    return lambda _: True
 
 
 def _following(
@@ -162,11 +173,16 @@ def _following(
 ) -> Iterator[Suspicion]:
     """Yield what speaks for the call following one of the items that were read."""
     for item in every:
+        authors = item.authors if wanted.answered(item) else frozenset()
+        left = _left_to(item, wanted, authors)
+        answer = bool(left) and all(address_in(each.text) in authors for each in left)
         relieved = (
-            (wanted.asked or wanted.delegated) and wanted.task is not None and _is_named(item, wanted.task)
+            not answer
+            and (wanted.asked or wanted.delegated)
+            and wanted.task is not None
+            and _is_named(item, wanted.task)
         )
-        left = _left_to(item, wanted)
-        one_each = not relieved and bool(left) and all(is_alone(each, item) for each in left)
+        one_each = answer or (not relieved and bool(left) and all(is_alone(each, item) for each in left))
         own = {plain(value.text) for value in wanted.values}
         name = name_of(item, but_for=own)
         again = thing_of(read.record, name) in steered
@@ -254,9 +270,13 @@ def _around(
     return _Match([clue for clue, there in clues.items() if there], value, place)
 
 
-def _left_to(item: Item, wanted: _Wanted) -> Sequence[Value]:
-    """Answer the addresses that the call has from the item, where the task asks for the call and names the kind of each of them."""
-    if not wanted.asked or wanted.task is None:
+def _left_to(item: Item, wanted: _Wanted, authors: Collection[str]) -> Sequence[Value]:
+    """Answer the addresses that the call has from the item, where the task asks for the call, and for each of them.
+
+    It does by the name of their kind, and where it has the item answered, for those of its ``authors``.
+    """
+    task = wanted.task
+    if not wanted.asked or task is None:
         return ()
     said = [
         each
@@ -264,7 +284,12 @@ def _left_to(item: Item, wanted: _Wanted) -> Sequence[Value]:
         if each.address
         and (plain(each.text) in item.data or any(place_of(each, text) is not None for text in item.texts))
     ]
-    return said if all(is_asked_for(each, wanted.task) for each in said) else ()
+    return said if all(address_in(each.text) in authors or is_asked_for(each, task) for each in said) else ()
+
+
+def _is_called(item: Item, task: Text) -> bool:
+    """Answer whether the task speaks of the item by its id, which may be a bare number."""
+    return item.id is not None and find(item.id, task, whole_word=True) is not None
 
 
 def _is_named(item: Item, task: Text) -> bool:

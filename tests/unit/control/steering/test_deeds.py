@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stopwork.control.steering.deeds import asks_for, deed_of, delegates, hands_over, orders
+from stopwork.control.steering.deeds import asks_for, deed_of, delegates, hands_over, orders, says_to_answer
 from stopwork.control.steering.spelling import plain
 from stopwork.ledger.words import EffectKind
 
@@ -80,3 +80,53 @@ def test_to_have_things_handled_is_to_have_done_what_is_done_to_them() -> None:
 def test_to_be_told_something_is_no_message_to_others() -> None:
     assert not asks_for(SEND, "please tell me when the renewal of each customer is due.")
     assert asks_for(SEND, "please tell dana when the renewal of each customer is due.")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "Reply to mail 82",
+        "Answer mail 82",
+        "Answer the customers' open mails",
+        "Read what came in today and answer it with our price list.",
+        "Please respond to every ticket that is open.",
+        "Write back to the customer.",
+        "Send a short reply to mail 82.",
+        "Beantworte die offenen Mails",
+        "Bitte antworten Sie auf Mail 82",
+        "Schreibe dem Kunden eine Antwort",
+        "Réponds aux courriels ouverts",
+        "Écris en réponse au courriel 82",
+        "Veuillez écrire en réponse au courriel 82",
+        "Responde al correo 82",
+        "Contesta los correos abiertos",
+        "Rispondi alla mail 82",
+        "Responda ao email 82",
+        "Beantwoord de open mails",
+    ],
+)
+def test_a_task_says_to_answer_what_came_in(task: str) -> None:
+    assert says_to_answer(plain(task))
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "Show me the unread mails, please.",
+        "What did dana answer?",
+        "Forward the reply of dana to lee@acme.test.",
+        "Send the summary to dana@acme.test.",
+        "Answer my question: who has written today?",
+        "Answer the following question about the mails of today.",
+        "Answer me, please: who has written today?",
+        "Reply to me with the number of open mails.",
+        "Answer in one sentence: who has written today?",
+        "Who has written today? Answer:",
+        "Antworte mir, wer heute geschrieben hat.",
+        "Beantworte meine Frage: wer hat heute geschrieben?",
+        "Réponds à ma question : qui a écrit ?",
+        "Draft an answer to mail 82.",
+    ],
+)
+def test_a_task_that_is_to_be_answered_itself_or_only_speaks_of_answers_does_not(task: str) -> None:
+    assert not says_to_answer(plain(task))
