@@ -83,7 +83,7 @@ def draft(case: Case, told: Told) -> Draft:
     outside = told.audience is Audience.EXTERNAL_PARTIES
     facts = outside_facts(case) if outside else six_facts(case)
     lines = [f"{label}: {text}" for label, text in zip(LABELS, facts, strict=True)]
-    internal = f"[{case.incident.severity}] {case.incident.id}: {case.incident.title}"
+    internal = f"[{case.incident.severity.name}] {case.incident.id}: {case.incident.title}"
     subject = outside_subject(case) if outside else internal
     body = "\n\n".join([*lines, *BESIDES[told.audience](case)]) + "\n"
     return Draft(
@@ -227,7 +227,7 @@ def _parties(case: Case) -> str:
 
 def _grave(case: Case) -> str:
     severity = case.incident.severity
-    return f"every {severity} goes to the executives" if ORDER.index(severity) <= 1 else ""
+    return f"every {severity.name} goes to the executives" if ORDER.index(severity) <= 1 else ""
 
 
 def _reached_outside(case: Case) -> str:
@@ -286,5 +286,5 @@ _NOT_NEEDED: Final = {
     Audience.LEGAL_COMPLIANCE: "no regulated data, contract or field of business is known to be affected",
     Audience.AFFECTED_INTERNAL_USERS: "no object is known to have changed",
     Audience.EXTERNAL_PARTIES: "nothing is known to have reached people outside",
-    Audience.EXECUTIVES: "neither sev0 or sev1 nor of broad impact",
+    Audience.EXECUTIVES: "neither SEV0 nor SEV1, and not of broad impact",
 }

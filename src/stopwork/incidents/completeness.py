@@ -110,9 +110,10 @@ def _sentences(found: r.AuditCompleteness) -> Iterator[str]:
             yield f"After {count_of(each.unseen, 'call')} nobody could look into {each.system}."
     if found.unfinished:
         yield f"{count_of(len(found.unfinished), 'run')} never said to have ended: {_named(found.unfinished)}."
+    told = "is as the agent reports it" if found.steps == 1 else "are as the agent reports them"
     yield (
-        f"{count_of(found.steps, 'step')} beside the calls (model calls, retrievals) "
-        "are as the agent reports them; what it did without the guard is not known here."
+        f"{count_of(found.steps, 'step')} beside the calls (model calls, retrievals) {told}; "
+        "what it did without the guard is not known here."
     )
 
 

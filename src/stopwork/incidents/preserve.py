@@ -138,7 +138,7 @@ def due_because(incident: r.Incident, bundles: Sequence[r.Bundle], now: datetime
     if incident.status not in UNDER_WAY or incident.severity not in KEPT_BY_ITSELF:
         return ""
     if not bundles:
-        return f"by itself, because the incident is {incident.severity.value}"
+        return f"by itself, because the incident is {incident.severity.name}"
     last = max(bundles, key=lambda bundle: bundle.at)
     again = [bundle for bundle in bundles if bundle.automatic]
     if not more or len(again) >= MOST_BY_ITSELF:

@@ -132,7 +132,7 @@ def one_page(case: Case, now: datetime) -> OnePage:
         technical_owner=incident.technical_owner,
         detected_by=incident.detected_by.value.replace("_", " "),
         detection_time=moment(incident.detected_at),
-        severity=incident.severity.value,
+        severity=incident.severity.name,
         status=incident.status.value,
         affected_systems=listed(incident.affected_systems, most=10) or NOT_KNOWN,
         affected_data_classes=_named(incident.data_classes) or "none declared",
@@ -357,7 +357,7 @@ _TAKING_BACK: Final = {
 def _fixes(case: Case) -> str:
     if case.postmortem is None:
         required = case.incident.severity is not Severity.SEV3
-        return "the postmortem is not written yet" if required else "no postmortem (optional at sev3)"
+        return "the postmortem is not written yet" if required else "no postmortem (optional at SEV3)"
     fixes = (f"{each.what} ({each.owner}, by {each.due_date})" for each in case.postmortem.follow_ups)
     return listed(fixes, most=10) or NONE
 

@@ -134,7 +134,7 @@ def check_change(incident: r.Incident, after: w.Severity, *, reason: str) -> Non
         return
     if incident.contained_at is None:
         raise Conflict(
-            f"{incident.id} stays {incident.severity} until its containment is verified",
+            f"{incident.id} stays {incident.severity.name} until its containment is verified",
             hint="Finish the containment checklist; each item says how it was verified.",
             expected="contained",
             found=incident.status.value,

@@ -213,7 +213,7 @@ def _learned(case: Case) -> Standing:
     incident, saved = case.incident, case.postmortem
     if incident.learned_at is not None:
         return _done("the postmortem is closed", incident.learned_at)
-    optional = " (optional at sev3)" if incident.severity is Severity.SEV3 else ""
+    optional = " (optional at SEV3)" if incident.severity is Severity.SEV3 else ""
     if not incident.root_cause:
         return _open(
             f"Record the root cause{optional}", "why did the system allow it?", incident.technical_owner

@@ -138,7 +138,7 @@ def demote(tx: Tx, manifests: Manifests, *, incident: str, because: str, rule: s
     grave = ORDER.index(home.severity) <= ORDER.index(demotion.severity) and _is_returning(tx, known)
     if not grave and rule not in demotion.on:
         return None
-    why = f"the alert rule {rule}" if rule in demotion.on else f"a signal at {home.severity}"
+    why = f"the alert rule {rule}" if rule in demotion.on else f"a signal at {home.severity.name}"
     _change(
         tx, known, demotion.to, reason=f"by itself, for {why}: {because}", incident=incident, rule=rule or why
     )

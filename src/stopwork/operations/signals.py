@@ -160,7 +160,7 @@ def _raise_to(tx: Tx, home: r.Incident, finding: Finding) -> None:
     """Raise an incident to what a finding says that is about to join it: how grave the records show it then is worked out later."""
     if finding.severity is None or not raises(finding, home):
         return
-    reason = f"{finding.detector} says {finding.severity} at least: {finding.summary}"
+    reason = f"{finding.detector} says {finding.severity.name} at least: {finding.summary}"
     set_severity(tx, home, finding.severity, factors=home.factors, reason=reason)
 
 

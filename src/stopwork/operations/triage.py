@@ -166,7 +166,7 @@ def merge(tx: Tx, manifests: Manifests, *, incident: str, into: str, reason: str
     if home.status is IncidentStatus.PROPOSED and known.status is not IncidentStatus.PROPOSED:
         accept(tx, incident=into)
     if ORDER.index(known.severity) < ORDER.index(home.severity):
-        why = f"{incident}, which is {known.severity}, goes on here"
+        why = f"{incident}, which is {known.severity.name}, goes on here"
         set_severity(tx, tx.need(r.Incident, into), known.severity, factors=known.factors, reason=why)
     reassess(tx, manifests, into)
     return tx.need(r.Incident, into)

@@ -229,4 +229,4 @@ def test_only_an_approved_message_is_sent(message: Message, state: MessageState)
 def test_executives_hear_of_the_grave_ones() -> None:
     grave = bad_monday().opened(severity=Severity.SEV1).case()
     told = {each.audience: each for each in audiences(grave)}
-    assert told[Audience.EXECUTIVES].why.startswith("every sev1 goes to the executives")
+    assert told[Audience.EXECUTIVES].why.startswith("every SEV1 goes to the executives")

@@ -64,7 +64,7 @@ def test_a_grave_signal_on_the_way_back_takes_autonomy_away_and_says_why(office:
     before = office.read(current_epoch)
     known = noticed(office)
     assert (known.stage, workflow(office).stage) == (Stage.READ_ONLY, Stage.READ_ONLY)
-    assert workflow(office).stage_reason == "by itself, for a signal at sev1: it does what it should not"
+    assert workflow(office).stage_reason == "by itself, for a signal at SEV1: it does what it should not"
     assert office.read(current_epoch) > before
     entries = office.read(
         lambda view: view.entries(incident=known.incident or "", kinds=[name_of(StageChanged)])

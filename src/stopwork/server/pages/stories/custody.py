@@ -23,7 +23,7 @@ CUSTODY = (
         by=_BY_ITSELF,
         deed=w.CustodyDeed.SEALED,
         what=f"{INCIDENT_ID}-001.zip",
-        why="by itself, because the incident is sev1",
+        why="by itself, because the incident is SEV1",
     ),
     CustodyLine(
         at=ago(minutes=31),

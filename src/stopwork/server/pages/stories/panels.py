@@ -200,7 +200,7 @@ AUDIENCES = (
 
 NOT_TOLD = (
     _told(w.Audience.EXTERNAL_PARTIES, "nothing reached anyone outside", needed=False),
-    _told(w.Audience.EXECUTIVES, "only at sev0 and sev1", needed=False),
+    _told(w.Audience.EXECUTIVES, "only at SEV0 and SEV1", needed=False),
 )
 
 LEARN = c.LearnPanel(

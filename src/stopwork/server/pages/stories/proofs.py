@@ -8,7 +8,7 @@ from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 from stopwork.server.pages.stories.world import LEE, ago
 
-DEMOTED = "by itself, for a signal at sev1: crm.create_task did the same work a second time"
+DEMOTED = "by itself, for a signal at SEV1: crm.create_task did the same work a second time"
 
 
 def _level(kind: w.ScopeKind, name: str, after_s: float) -> r.LevelTest:
