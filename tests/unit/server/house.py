@@ -23,7 +23,9 @@ from stopwork.ledger.words import PrincipalKind
 from stopwork.operations import credentials, manifests
 from stopwork.operations.intake_file import ways_of
 from stopwork.server.app import create_app
+from stopwork.server.auth import NOBODY
 from stopwork.server.pages.routes import console_routes
+from stopwork.storage.view import View
 from tests.support.office import AGENT, DANA, KIM, LEE, MANIFEST, Office
 
 Json = Any
@@ -131,6 +133,15 @@ class House:
 
     def journal_size(self) -> int:
         return self.office.store.last_seq
+
+    def entries_of_others(self) -> int:
+        """How many entries of the journal are not by the server's duties, which go on beside every request."""
+
+        def count(view: View) -> int:
+            every = view.entries(limit=self.journal_size())
+            return sum(each.actor.kind is not PrincipalKind.SYSTEM or each.actor == NOBODY for each in every)
+
+        return self.office.read(count)
 
     def close(self) -> None:
         for each in self._clients.values():

@@ -46,12 +46,12 @@ def found(shared: House, method: str, path: str, **body: object) -> str:
     """Answer one line of the table: what each of them gets."""
     said = []
     for who in WHO:
-        before = shared.journal_size()
+        before = shared.entries_of_others()
         answer = shared.as_(who).request(method, path, json=body if method in ("POST", "PUT") else None)
         said.append(str(answer.status_code) if answer.status_code in (401, 403) else "-")
         if answer.status_code in (401, 403):
             is_problem(answer)
-            assert shared.journal_size() == before
+            assert shared.entries_of_others() == before
     return "".join(each.ljust(4) for each in said).rstrip()
 
 

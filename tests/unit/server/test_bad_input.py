@@ -133,10 +133,10 @@ def test_an_unknown_query_parameter_is_told_the_known_ones(shared: House) -> Non
     ],
 )
 def test_a_body_that_cannot_be_used(shared: House, body: bytes, status: int, code: str) -> None:
-    before = shared.journal_size()
+    before = shared.entries_of_others()
     answer = shared.as_(DANA).post("/v1/runs", content=body, headers={"content-type": "application/json"})
     refused(shared, answer, status, code)
-    assert shared.journal_size() == before
+    assert shared.entries_of_others() == before
 
 
 @pytest.mark.parametrize(
@@ -270,10 +270,10 @@ def test_a_wrong_manifest_lists_every_problem_with_its_line_and_field(shared: Ho
     ],
 )
 def test_a_text_that_is_no_manifest(shared: House, text: str) -> None:
-    before = shared.journal_size()
+    before = shared.entries_of_others()
     answer = shared.as_(LEE).post("/v1/manifests", json={"text": text, "reason": "a test"})
     refused(shared, answer, 422, "invalid")
-    assert shared.journal_size() == before
+    assert shared.entries_of_others() == before
 
 
 # --- who asks ------------------------------------------------------------------------------------

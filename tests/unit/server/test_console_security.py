@@ -43,13 +43,13 @@ def test_a_form_without_the_token_of_this_session_does_nothing(
     shared: House, lee: Browser, path: str
 ) -> None:
     others = Browser.signed_in(shared, DANA).csrf
-    before = shared.journal_size()
+    before = shared.entries_of_others()
     filled = re.sub(r"{\w+}", "none", path)
     for token in ("", "0" * 64, others, lee.csrf[:-1], "\xe9"):
         answer = lee.send(filled, csrf=token, reason="x", text="x")
         assert answer.status_code == 303
         assert said(answer) == "this form is not from your session"
-    assert shared.journal_size() == before
+    assert shared.entries_of_others() == before
 
 
 @pytest.mark.parametrize("path", FORMS)

@@ -79,14 +79,14 @@ def test_a_token_that_ended_a_moment_ago_writes_nothing(opened: House) -> None:
     clock = opened.office.clock
     assert isinstance(clock, ManualClock)
     clock.advance(timedelta(hours=1))
-    before = opened.journal_size()
+    before = opened.entries_of_others()
     for secret in (token, revoked["secret"]):
         bearer = {"authorization": f"Bearer {secret}"}
         for headers in (DIRECT, ORDINARY):
             answer = opened.client(**bearer).post("/v1/runs", json=RUN | {"run": "run-2"}, headers=headers)
             assert is_problem(answer)["code"] == "unauthenticated"
             assert answer.headers["www-authenticate"] == "Bearer"
-    assert opened.journal_size() == before
+    assert opened.entries_of_others() == before
 
 
 def test_every_answer_comes_to_who_asked(tmp_path: Path) -> None:
