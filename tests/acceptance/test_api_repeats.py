@@ -167,10 +167,10 @@ def test_a_hold_is_lifted_once(story: Story) -> None:
     scope = {"kind": "tool", "name": "pay.invoice", "workflow": "invoices"}
     held = opened.post("/v1/holds", scope=scope, reason="to be sure")["hold"]["id"]
     first = opened.post(f"/v1/holds/{held}/lift", who=KIM, reason="It was a drill.")
-    before = opened.journal_size()
+    before = opened.entries_of_others()
     assert opened.post(f"/v1/holds/{held}/lift", who=KIM, reason="It was a drill.") == first
     conflict(asked(opened, DANA, f"/v1/holds/{held}/lift", reason="Again."))
-    assert opened.journal_size() == before
+    assert opened.entries_of_others() == before
 
 
 def test_the_return_goes_one_stage_at_a_time(story: Story) -> None:
@@ -188,9 +188,9 @@ def test_a_closed_incident_is_closed_and_does_not_change(story: Story) -> None:
     story.put_right()
     story.returned()
     story.closed()
-    before = opened.journal_size()
+    before = opened.entries_of_others()
     assert asked(opened, DANA, story.at("/close"), reason="Again.").json()["status"] == "closed"
-    assert opened.journal_size() == before
+    assert opened.entries_of_others() == before
     for rest, body in (
         ("/severity", {"severity": "sev0"}),
         ("/handover", {"role": "commander", "to": LEE.id}),
