@@ -84,6 +84,8 @@ def answering(view: View, manifests: Manifests, incident: str, now: datetime) ->
     return Answering(
         response=response,
         late_from=routing.late_from(response, now) if waits else None,
-        next=next_asked(view, manifests, known, response, now) if response is not None and waits else None,
+        next=next_asked(view, manifests, known, response, administrators(view, now))
+        if response is not None and waits
+        else None,
         tellings=tuple(view.find(Telling, incident=incident, order="planned_at", limit=MAX_TELLINGS)),
     )

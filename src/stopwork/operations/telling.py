@@ -6,9 +6,9 @@ however many servers look.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from stopwork.incidents import routing
@@ -46,10 +46,9 @@ def plan_due(installation: Installation, *, url: str = "") -> int:
     return sum(store.write(partial(plan, name=name), actor=AS_TELLING) for name in found)
 
 
-def way_up(view: View, manifests: Manifests, incident: Incident, now: datetime) -> tuple[Rung, ...]:
+def way_up(view: View, manifests: Manifests, incident: Incident, admins: tuple[str, ...]) -> tuple[Rung, ...]:
     """Answer whom the incident goes to when nobody takes it, one after the other."""
     owners = view.need(Workflow, incident.workflow).owners
-    admins = administrators(view, now)
     roles = _times(view, manifests, incident).escalate_to
     return routing.ladder(roles, owners, admins, seen_by=_seeing(incident, admins))
 
@@ -65,14 +64,22 @@ def _seeing(incident: Incident, admins: tuple[str, ...]) -> tuple[str, ...] | No
 
 
 def _all_due(view: View, manifests: Manifests, now: datetime) -> list[str]:
+    # All credentials are gone through for them: once for all the incidents that nobody takes, and not at all where there is none.
+    admins = cache(partial(administrators, view, now))
     return [
         each.id
         for each in view.each(Incident, status=UNENDED, order="opened_at")
-        if _due(view, manifests, each, now) is not None
+        if _due(view, manifests, each, now, admins) is not None
     ]
 
 
-def _due(view: View, manifests: Manifests, incident: Incident, now: datetime) -> Due | None:
+def _due(
+    view: View,
+    manifests: Manifests,
+    incident: Incident,
+    now: datetime,
+    admins: Callable[[], tuple[str, ...]],
+) -> Due | None:
     response = view.get(Response, incident.id)
     waiting = response is not None and not response.acknowledged_by
     what = routing.due(
@@ -83,18 +90,18 @@ def _due(view: View, manifests: Manifests, incident: Incident, now: datetime) ->
         unheard=response is not None and waiting and _unheard(view, response),
     )
     if what is Due.ESCALATE and response is not None:
-        rung = next_asked(view, manifests, incident, response, now)
+        rung = next_asked(view, manifests, incident, response, admins())
         if rung is None or (rung.step <= response.step and response.due_at > now):
             return None
     return what
 
 
 def next_asked(
-    view: View, manifests: Manifests, incident: Incident, response: Response, now: datetime
+    view: View, manifests: Manifests, incident: Incident, response: Response, admins: tuple[str, ...]
 ) -> Rung | None:
     """Answer who is asked when those who were told do not take the incident; ``None`` where nobody is."""
     return routing.next_rung(
-        way_up(view, manifests, incident, now),
+        way_up(view, manifests, incident, admins),
         step=response.step,
         told=response.told,
         again=response.lapsed_at is not None,
@@ -124,7 +131,8 @@ def _unheard(view: View, response: Response) -> bool:
 
 def _plan(tx: Tx, *, manifests: Manifests, name: str, url: str) -> bool:
     incident = tx.need(Incident, name)
-    what, response = _due(tx, manifests, incident, tx.now), tx.get(Response, name)
+    admins = partial(administrators, tx, tx.now)
+    what, response = _due(tx, manifests, incident, tx.now, admins), tx.get(Response, name)
     if what is None:
         return False
     if response is None:
@@ -213,7 +221,7 @@ def _hand_over(tx: Tx, manifests: Manifests, incident: Incident, url: str) -> No
 
 
 def _escalate(tx: Tx, manifests: Manifests, incident: Incident, response: Response, url: str) -> None:
-    rung = next_asked(tx, manifests, incident, response, tx.now)
+    rung = next_asked(tx, manifests, incident, response, administrators(tx, tx.now))
     if rung is None:
         return
     due_at = routing.due_at(_times(tx, manifests, incident), incident.severity, tx.now)
@@ -245,6 +253,7 @@ def _tell(
     url: str,
 ) -> None:
     response = tx.need(Response, incident.id)
+    after = next_asked(tx, manifests, incident, response, administrators(tx, tx.now))
     for person, why in told.items():
         tx.record(
             TellingPlanned(
@@ -260,7 +269,7 @@ def _tell(
                     person=person,
                     why=why,
                     due_at=due_at,
-                    after=next_asked(tx, manifests, incident, response, tx.now),
+                    after=after,
                     link=f"{url}/incidents/{incident.id}" if url else "",
                 ),
             )
