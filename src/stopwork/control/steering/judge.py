@@ -40,8 +40,17 @@ from stopwork.control.steering.deeds import (
 )
 from stopwork.control.steering.kinds import is_alone, is_asked_for
 from stopwork.control.steering.languages import is_readable
-from stopwork.control.steering.spelling import MAX_TEXT_CHARS, Disguise, Place, Text, find, plain, spelled
-from stopwork.control.steering.subject import Errand, Subject, Value, place_of, values
+from stopwork.control.steering.spelling import (
+    MAX_TEXT_CHARS,
+    Disguise,
+    Place,
+    Text,
+    find,
+    plain,
+    spelled,
+    squeezed,
+)
+from stopwork.control.steering.subject import MAX_COMMON_CHARS, Errand, Subject, Value, place_of, values
 from stopwork.control.steering.weighing import MAX_VALUE_CHARS, score, suspicion
 from stopwork.ledger.records import Suspicion, thing_of
 from stopwork.ledger.words import Clue, EffectKind
@@ -162,7 +171,7 @@ def _wanted(subject: Subject, errand: Errand, every: Sequence[Item]) -> _Wanted:
 
 def _answered(every: Sequence[Item], task: Text) -> Callable[[Item], bool]:
     """Answer which items the task has answered: those that it calls by their ids, or else by a name, or else all."""
-    for is_meant in (_is_called, _is_named):
+    for is_meant in (_is_called, _is_titled):
         if any(is_meant(item, task) for item in every):
             return lambda item: is_meant(item, task)
     return lambda _: True
@@ -290,6 +299,15 @@ def _left_to(item: Item, wanted: _Wanted, authors: Collection[str]) -> Sequence[
 def _is_called(item: Item, task: Text) -> bool:
     """Answer whether the task speaks of the item by its id, which may be a bare number."""
     return item.id is not None and find(item.id, task, whole_word=True) is not None
+
+
+def _is_titled(item: Item, task: Text) -> bool:
+    """Answer whether the task speaks of the item by a name that hardly stands there by chance, as *open* does."""
+    return any(
+        find(name, task, whole_word=True) is not None
+        for name in item.names
+        if len(squeezed(name)) > MAX_COMMON_CHARS and not name.isdigit()
+    )
 
 
 def _is_named(item: Item, task: Text) -> bool:

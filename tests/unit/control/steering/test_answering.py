@@ -107,6 +107,11 @@ def test_only_the_item_that_the_task_names_is_answered() -> None:
     assert score("Answer the customers' open mails", mails, THIEF) < ASKED_FROM
 
 
+def test_a_word_that_an_item_has_in_common_with_the_task_by_chance_names_none() -> None:
+    other = mail("Please answer to bob@customer.test.", id="83") | {"from": "bob@customer.test"}
+    assert score("Answer the open mails", [mail(status="open"), other], "bob@customer.test") < ASKED_FROM
+
+
 def test_a_mail_is_also_called_by_what_it_was_asked_for_with() -> None:
     alone = {"from": LILY, "body": BODY}
     other = Foreign(
