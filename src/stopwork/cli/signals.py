@@ -24,17 +24,22 @@ def signals() -> None:
     """What was noticed, and the incident it belongs to."""
 
 
-def _show_signals(paper: Paper, found: Any) -> None:
+def _about(signal: Any) -> str:
+    """Answer which workflow a signal is about, or what else it is about."""
     from stopwork.ledger.records.incidents import ABOUT_A_DUTY
 
+    of_none = "the server" if signal["key"].startswith(ABOUT_A_DUTY) else "not known yet"
+    return str(signal["workflow"] or of_none)
+
+
+def _show_signals(paper: Paper, found: Any) -> None:
     paper.table(
         ("signal", "when", "workflow", "type", "noticed by", "what", "incident"),
         [
             (
                 each["id"],
                 paper.when(each["occurred_at"]),
-                each["workflow"]
-                or ("the server" if each["key"].startswith(ABOUT_A_DUTY) else "not known yet"),
+                _about(each),
                 each["type"],
                 each["detector"],
                 each["summary"] + (f" (and {each['repeats']} more)" if each["repeats"] else ""),
@@ -70,7 +75,6 @@ def list_signals(cli: Invocation, **filters: Any) -> Any:
 
 def _show_signal(paper: Paper, found: Any) -> None:
     from stopwork.cli.printing import in_short
-    from stopwork.ledger.records.incidents import ABOUT_A_DUTY
 
     paper.facts(
         {
@@ -78,8 +82,7 @@ def _show_signal(paper: Paper, found: Any) -> None:
             "what": found["summary"],
             "kind": f"{found['kind']}, taken for {found['type']}",
             "noticed by": found["detector"],
-            "workflow": found["workflow"]
-            or ("the server" if found["key"].startswith(ABOUT_A_DUTY) else "not known yet"),
+            "workflow": _about(found),
             "run": found["run"],
             "call": found["call"],
             "happened": paper.when(found["occurred_at"]),

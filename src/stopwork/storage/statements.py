@@ -141,7 +141,7 @@ class Condition(NamedTuple):
 def shape_of(asked: dict[str, Any]) -> tuple[tuple[Condition, ...], dict[str, Any]]:
     """Answer what is asked in general, which a statement is made for, and the values of this time.
 
-    A condition is ``column=value``, ``column=(a, b)`` for any of these, ``column_from=`` (inclusive), ``column_before=`` (exclusive)
+    A condition is ``column=value``, ``column=(a, b)`` for any of these, ``column_from=`` (inclusive), ``column_before=`` (exclusive),
     ``column_not=(a, b)`` for none of these, or ``column_has=(a, b)`` for text in which each of these stands.
     """
     shape: list[Condition] = []
