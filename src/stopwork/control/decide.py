@@ -27,6 +27,7 @@ from stopwork.ledger.words import (
     Mode,
     ReasonKind,
     Risk,
+    Role,
     RunStatus,
     Stage,
     Verdict,
@@ -35,6 +36,7 @@ from stopwork.manifest.model import Gate, Manifest, Tool
 
 # What a tool that nobody declared is taken for: something that changes the world.
 _UNDECLARED: Final = Tool(effect=EffectKind.UPDATE, risk=Risk.HIGH)
+_OWNERS: Final = frozenset({Role.BUSINESS, Role.TECHNICAL, Role.BACKUP})
 _ASKS_PEOPLE: Final = (Verdict.WAIT, Verdict.DRAFT)
 _BINDS_WHILE_OBSERVING: Final = frozenset({ReasonKind.HOLD, ReasonKind.STAGE})
 
@@ -376,7 +378,7 @@ def _gate(
 
 def _approvers(gate: Gate) -> str:
     """Answer whose approval counts: any one of the roles, so many of them, or all."""
-    roles = [role.value for role in gate.approvers]
+    roles = [f"the {role} owner" if role in _OWNERS else role.value for role in gate.approvers]
     if gate.quorum == 1:
         return " or ".join(roles)
     if gate.quorum >= len(roles):

@@ -57,7 +57,7 @@ def approvals(case: Case) -> r.Answer:
     ]
     return r.Answer(
         question=w.Question.APPROVALS,
-        summary=f"{count_of(len(case.approvals), 'approval')} asked for, {len(consumed)} used, "
+        summary=f"{count_of(len(case.approvals), 'approval')} asked for, {len(consumed) or 'none'} used, "
         f"{count_of(len(bypassed), 'gated call')} ran without one.",
         findings=tuple(findings),
         records=tuple(approval.id for approval in case.approvals) + tuple(call.id for call in bypassed),

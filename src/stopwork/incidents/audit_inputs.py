@@ -8,7 +8,7 @@ from typing import Any
 from stopwork.control.holds import Retrieval, Subject, covers
 from stopwork.incidents.audit_gaps import each_of, of_runs
 from stopwork.incidents.case import Case
-from stopwork.kernel.phrases import count_of
+from stopwork.kernel.phrases import count_of, listed
 from stopwork.ledger import records as r
 from stopwork.ledger import words as w
 
@@ -169,9 +169,10 @@ def prompts_and_policies(case: Case) -> r.Answer:
         )
     )
     versions = sorted({run.version for run in case.runs})
+    noun = "version" if len(versions) == 1 else "versions"
     return r.Answer(
         question=w.Question.PROMPTS_AND_POLICIES,
-        summary=f"Manifest {count_of(len(versions), 'version')}: {', '.join(map(str, versions)) or 'none'}.",
+        summary=f"Manifest {noun} {listed(map(str, versions), most=12) or 'unknown'}.",
         findings=findings,
         records=tuple(f"{case.incident.workflow}@{version}" for version in versions),
         missing=missing,

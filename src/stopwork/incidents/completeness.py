@@ -110,11 +110,12 @@ def _sentences(found: r.AuditCompleteness) -> Iterator[str]:
             yield f"After {count_of(each.unseen, 'call')} nobody could look into {each.system}."
     if found.unfinished:
         yield f"{count_of(len(found.unfinished), 'run')} never said to have ended: {_named(found.unfinished)}."
-    told = "is as the agent reports it" if found.steps == 1 else "are as the agent reports them"
-    yield (
-        f"{count_of(found.steps, 'step')} beside the calls (model calls, retrievals) {told}; "
-        "what it did without the guard is not known here."
-    )
+    unguarded = "what it did without the guard is not known here."
+    if found.steps:
+        word = "is as the agent reports it" if found.steps == 1 else "are as the agent reports them"
+        yield f"{count_of(found.steps, 'step')} beside the calls (model calls, retrievals) {word}; {unguarded}"
+    else:
+        yield f"The agent reported no step beside the calls (model calls, retrievals); {unguarded}"
 
 
 def _named(ids: tuple[str, ...]) -> str:

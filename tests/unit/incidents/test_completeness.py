@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from stopwork.incidents.case import Case
 from stopwork.incidents.completeness import completeness
-from stopwork.ledger.records import SystemSeen
-from stopwork.ledger.words import SystemSight
+from stopwork.ledger.records import Step, SystemSeen
+from stopwork.ledger.words import StepKind, SystemSight
 from tests.unit.incidents.cases import bad_monday
 
 
@@ -37,6 +37,29 @@ def test_a_system_is_seen_as_well_as_the_call_of_which_least_is_known(
 ) -> None:
     found, _ = seen_by(*sources)
     assert (found.sight, found.calls) == (sight, calls)
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        (0, "The agent reported no step beside the calls (model calls, retrievals); what it did"),
+        (1, "1 step beside the calls (model calls, retrievals) is as the agent reports it; what it did"),
+        (2, "2 steps beside the calls (model calls, retrievals) are as the agent reports them; what it did"),
+    ],
+)
+def test_it_says_whose_word_the_steps_beside_the_calls_are(steps: int, said: str) -> None:
+    case: Case = bad_monday().case()
+    incident = case.incident
+    asked = Step(
+        id="step_1",
+        run="r1",
+        workflow=incident.workflow,
+        kind=StepKind.MODEL_CALL,
+        name="m",
+        at=incident.opened_at,
+    )
+    says = completeness(replace(case, steps=(asked,) * steps)).says
+    assert any(line.startswith(said) for line in says)
 
 
 def test_it_says_of_how_many_calls_what_is_known() -> None:

@@ -45,7 +45,7 @@ from stopwork.server.pages.builders import board, controls, incident, journal, w
 from stopwork.server.pages.builders import incidents as listing
 from stopwork.server.pages.builders.look import Look, field_changes
 from stopwork.server.pages.rendering import Pages
-from stopwork.server.pages.sentences import _SENTENCES
+from stopwork.server.pages.sentences import _SENTENCES, sentence
 from stopwork.storage.transaction import Tx
 from tests.support.office import DANA, KIM, LEE, MANIFEST, WORKFLOW, Office
 
@@ -259,6 +259,15 @@ def test_what_is_not_there_is_said_so(console: Console) -> None:
 
 def test_every_event_has_a_sentence() -> None:
     assert set(EVENT_TYPES) == set(_SENTENCES)
+
+
+def test_a_call_of_which_the_journal_tells_is_named_by_its_tool(console: Console) -> None:
+    office = console.office
+    _run, _opened = flood(office)
+
+    lines = office.read(lambda view: [sentence(entry.event, view) for entry in view.entries()])
+    assert "crm.create_task is about to run" in lines
+    assert not [line for line in lines if "call_" in line]
 
 
 def test_an_image_that_nobody_took_is_not_called_empty() -> None:

@@ -224,6 +224,24 @@ _SENTENCES: dict[type[Event], Sentence] = {
 
 #: What is said where the record that an event is about is at hand, so that a name stands in place of an id.
 _WITH_RECORD: dict[type[Event], tuple[type[r.Record], str, Callable[[Any, Any], str]]] = {
+    e.CallAttempted: (r.Call, "call", lambda _, call: f"{call.tool} is about to run"),
+    e.EffectsObserved: (
+        r.Call,
+        "call",
+        lambda it, call: f"{counted(len(it.effects), 'object')} seen to be changed by {call.tool}",
+    ),
+    e.ApprovalEdited: (r.Approval, "approval", lambda _, asked: f"What is asked was changed: {asked.title}"),
+    e.ApprovalExpired: (r.Approval, "approval", lambda _, asked: f"Nobody answered in time: {asked.title}"),
+    e.SignalRepeated: (
+        r.Signal,
+        "signal",
+        lambda it, signal: f"Signal came in {counted(it.times, 'more time')}: {signal.summary}",
+    ),
+    e.SignalAssigned: (
+        r.Signal,
+        "signal",
+        lambda it, signal: f"Signal is about {it.workflow}: {signal.summary}",
+    ),
     e.SignalJoined: (r.Signal, "signal", lambda _, signal: f"Signal: {signal.summary}"),
     e.ContainmentRecorded: (
         r.ContainmentItem,
