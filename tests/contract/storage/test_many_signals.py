@@ -17,6 +17,7 @@ from stopwork.ledger.records import Incident, Signal
 from stopwork.ledger.records.incidents import MAX_NAMED
 from stopwork.ledger.words import IncidentType, SignalKind
 from stopwork.operations import triage
+from stopwork.operations.installation import DATABASE
 from stopwork.storage.fsck import fsck
 from stopwork.storage.store import Store, engine_of
 from stopwork.storage.transaction import Tx
@@ -124,6 +125,20 @@ def test_what_an_earlier_version_had_named_is_counted(
     as_earlier(location, expected, every)
     with Store.open(location) as store:
         assert store.read(lambda view: view.need(Incident, HOME)) == expected
+        assert fsck(store).clean
+
+
+def test_what_an_earlier_version_had_split_off_is_not_counted(tmp_path: Path) -> None:
+    with office_where(tmp_path) as desk:
+        first, home = new_incident(desk), new_incident(desk, "mail.send")
+        flooded(desk, first, MAX_NAMED + 20)
+        merge(desk, first, home)
+        split(desk, home, of(desk.store, home)[1:31])
+        expected, every = incident(desk, home), of(desk.store, home)
+    location = str(tmp_path / DATABASE)
+    as_earlier(location, expected, every)
+    with Store.open(location) as store:
+        assert store.read(lambda view: view.need(Incident, home)) == expected
         assert fsck(store).clean
 
 
