@@ -154,6 +154,6 @@ def as_earlier(location: str, found: Incident, signals: list[str]) -> None:
     engine = engine_of(location)
     with engine.begin() as connection:
         written = sa.text("UPDATE incident SET record = :record WHERE id = :id")
-        connection.execute(written, {"record": msgspec.json.encode(record), "id": HOME})
+        connection.execute(written, {"record": msgspec.json.encode(record), "id": found.id})
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0020'"))
     engine.dispose()
