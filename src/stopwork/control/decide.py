@@ -300,12 +300,12 @@ def _subject(request: CallRequest, controls: Controls, tool: Tool) -> _Subject:
 def _stage(request: CallRequest, controls: Controls, stage: Stage, tool: Tool) -> Iterator[Reason]:
     verdict = stages.answer(stage, tool.effect)
     if verdict is not Verdict.ALLOW:
-        text = f"{request.workflow} is at stage {stage}: {stages.MEANING[stage]}"
+        text = f"{request.workflow} is at the stage {stages.named(stage)}: {stages.MEANING[stage]}"
         yield Reason(kind=ReasonKind.STAGE, verdict=verdict, text=text, source=stage.value)
     elif stage is Stage.LIMITED and tool.effect is not EffectKind.READ:
         share = controls.rules.manifest.stages.limited.sample_rate if controls.rules else 1.0
         if stages.sampled(request.key, share):
-            text = f"{request.workflow} is at stage {stage}: this call is in the sample of {share:.0%} that people see first"
+            text = f"{request.workflow} is at the stage {stages.named(stage)}: this call is in the sample of {share:.0%} that people see first"
             yield Reason(kind=ReasonKind.STAGE, verdict=Verdict.WAIT, text=text, source=stage.value)
 
 

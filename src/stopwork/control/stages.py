@@ -28,6 +28,11 @@ MEANING: Final = {
 }
 
 
+def named(stage: Stage) -> str:
+    """Answer a stage as people call it: *draft only*."""
+    return stage.value.replace("_", " ")
+
+
 def answer(stage: Stage, effect: EffectKind) -> Verdict:
     """Answer the verdict that the stage gives a call with this effect."""
     return Verdict.ALLOW if effect is EffectKind.READ else _ANSWERS[stage]

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from stopwork.control.backfilling import BACKFILL
 from stopwork.control.holds import keeps_from_starting
+from stopwork.control.stages import named
 from stopwork.detect.missed_run import TRIGGER, occasions
 from stopwork.kernel.errors import Invalid
 from stopwork.kernel.phrases import count_of, lasting, listed, moment
@@ -224,7 +225,7 @@ def _stage(workflow: Workflow) -> BackfillFinding:
     return BackfillFinding(
         check=BackfillCheck.STAGE,
         state=CheckState.FAILED if only_reads else CheckState.PASSED,
-        text=f"{workflow.id} is at stage {workflow.stage}"
+        text=f"{workflow.id} is at the stage {named(workflow.stage)}"
         + (", which changes nothing" if only_reads else ""),
         records=(workflow.id,),
     )

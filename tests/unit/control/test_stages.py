@@ -13,6 +13,11 @@ from stopwork.kernel.errors import Conflict
 from stopwork.ledger.words import EffectKind, Stage, Verdict
 
 
+def test_a_stage_is_named_as_people_call_it() -> None:
+    assert stages.named(Stage.DRAFT_ONLY) == "draft only"
+    assert not [stage for stage in Stage if "_" in stages.named(stage)]
+
+
 def test_reading_is_free_in_every_stage() -> None:
     assert {stages.answer(stage, EffectKind.READ) for stage in Stage} == {Verdict.ALLOW}
 

@@ -38,7 +38,7 @@ DRAFT = r.Draft(
         r.Reason(
             kind=w.ReasonKind.STAGE,
             verdict=w.Verdict.DRAFT,
-            text="weekly-renewal-risk is at stage draft_only: its changes are drafted, not made",
+            text="weekly-renewal-risk is at the stage draft only: its changes are drafted, not made",
             source="draft_only",
         ),
     ),
