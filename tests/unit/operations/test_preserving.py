@@ -80,7 +80,7 @@ def content(trouble: Trouble, name: str) -> list[Any]:
 def test_it_is_sealed_by_itself_when_it_opens_and_says_so(trouble: Trouble) -> None:
     (bundle,) = bundles(trouble)
     assert (bundle.by, bundle.automatic) == (AS_PRESERVING, True)
-    assert "by itself, because the incident is sev" in bundle.reason
+    assert "by itself, because the incident is SEV" in bundle.reason
     assert trouble.known.sealed_at is not None
     path = trouble.office.inst.folder / EVIDENCE / bundle.path
     assert verify_bundle(path, [trouble.office.inst.signer.vkey]).outcome is Outcome.VERIFIED
