@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import asdict
@@ -14,7 +15,7 @@ from stopwork.incidents.reach import Reach, lacking
 from stopwork.incidents.references import Reference
 from stopwork.incidents.remedies import Means, Offer, Undoing
 from stopwork.incidents.unfinished import NAMED
-from stopwork.ledger.records import Call, Effect, ObjectRef, Run
+from stopwork.ledger.records import Call, Effect, ObjectRef, Run, Signal
 from stopwork.ledger.words import ImageState, IncidentType, Remedy
 from stopwork.manifest.compiled import Prepared
 from stopwork.manifest.expressions import ExpressionError
@@ -43,7 +44,7 @@ def means_of(
         lacks=lacking(reaches),
         recovery=case.current.recovery,
         offers=_offers(tx, manifests, case),
-        copies=_copies(case),
+        copies=_copies(tx, manifests, case),
         only_copies=not by_choice and case.incident.type is IncidentType.DUPLICATE_WORK,
         references=dict(references),
     )
@@ -149,12 +150,44 @@ def _offer(prepared: Prepared, known: Mapping[str, Any]) -> Offer:
     return Offer(remedy=remedy, fields=values)
 
 
-def _copies(case: Case) -> dict[str, str]:
-    """Answer which call repeated which, as the duplicate signals of the incident say."""
+def _copies(tx: Tx, manifests: Manifests, case: Case) -> dict[str, str]:
+    """Answer which call repeated which: as the duplicate signals of the incident say, and those that a signal came too early to name."""
     copies: dict[str, str] = {}
     for signal in case.signals:
         original = signal.facts.get("original")
-        for copy in signal.facts.get("copies", ()):
-            if isinstance(original, str) and copy != original:
-                copies[copy] = original
+        if not isinstance(original, str):
+            continue
+        named = (each for each in signal.facts.get("copies", ()) if each != original)
+        for copy in (*named, *_not_named(tx, manifests, case, signal, original)):
+            copies.setdefault(copy, original)
     return copies
+
+
+def _not_named(tx: Tx, manifests: Manifests, case: Case, signal: Signal, original: str) -> Iterator[str]:
+    """Yield the calls that did what those of a duplicate signal did, and were permitted after it was raised and before its hold stood.
+
+    They are known by what the signal compared: the declared key, or the arguments on one occasion.
+    """
+    first = next((call for call in case.calls if call.id == original), None)
+    compared, window_s = signal.facts.get("compared"), signal.facts.get("window_s")
+    if first is None or not isinstance(window_s, (int, float)):
+        return
+    runs = {run.id: run for run in case.runs}
+    until = signal.occurred_at + timedelta(seconds=window_s)
+    for call in case.permitted:
+        run, began = runs.get(call.run), runs.get(first.run)
+        if run is None or call.tool != first.tool or not first.requested_at < call.requested_at <= until:
+            continue
+        if compared == "declared key":
+            rules = manifests.version(tx, call.workflow, call.version)
+            key = rules.declared_alert_key(call.tool, call.args, run, call.source or "")
+            same = key == signal.facts.get("action")
+        else:
+            same = (
+                compared == "arguments"
+                and call.args_digest == first.args_digest
+                and began is not None
+                and began.trigger_id == run.trigger_id
+            )
+        if same:
+            yield call.id

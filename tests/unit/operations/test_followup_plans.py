@@ -18,8 +18,8 @@ from stopwork.operations import planning
 from stopwork.operations.cases import gather
 from stopwork.server.pages import planning as forms
 from stopwork.server.pages.sent import Sent
-from tests.support.office import DANA, LEE, Office
-from tests.support.trouble import Trouble
+from tests.support.office import DANA, LEE, MANIFEST, Office
+from tests.support.trouble import TITLE, Trouble
 
 
 @pytest.fixture
@@ -173,6 +173,29 @@ def test_the_original_of_repeated_work_stays_unless_the_owner_says_otherwise(tmp
         trouble.recover(approve(trouble, found))
         assert set(office.crm.tasks) == {"task-1"}
         assert trouble.items(found)["task-1"].note == original.keep
+
+
+@pytest.mark.parametrize("key", ["key: [tool, args.account_id, args.title], ", ""], ids=["key", "arguments"])
+def test_a_copy_that_came_too_late_for_the_signal_is_a_copy_and_other_work_is_none(
+    tmp_path: Path, key: str
+) -> None:
+    held = "key: [tool, args.account_id, args.title], window: 7d, hold: tool"
+    with Office(tmp_path / "data", manifest=MANIFEST.replace(held, f"{key}window: 7d, hold: none")) as office:
+        trouble = Trouble(office)
+        office.do(trouble.run, "crm.create_task", account_id="acme", title=TITLE, nth=3)
+        office.do(trouble.run, "crm.create_task", account_id="acme", title="Send the offer")
+        other = office.begin("another occasion")
+        office.do(other, "crm.create_task", account_id="globex", title=TITLE)
+        office.wait(seconds=1)
+        trouble.seal()
+        trouble.audit()
+        _, items = plan(trouble)
+        assert {name: bool(item.keep) for name, item in items.items() if name.startswith("task")} == {
+            "task-1": True,
+            "task-2": False,
+            "task-3": False,
+            "task-4": True,
+        }
 
 
 def test_the_owner_may_have_the_original_taken_back_too(tmp_path: Path) -> None:
