@@ -9,8 +9,9 @@ from typing import Any
 from stopwork.hooks.settings import load_hooks
 from stopwork.ledger.records import ContainmentItem
 from stopwork.ledger.words import ContainmentArea, ContainmentState, IncidentType
-from stopwork.operations import containment, evidence, hooking, incidents, manifests
-from tests.support.office import LEE, MANIFEST, WORKFLOW, Office
+from stopwork.operations import containment, evidence, hooking, manifests
+from tests.support.office import LEE, MANIFEST, Office
+from tests.support.trouble import Trouble
 
 KEY = "k3y-that-nobody-may-see"
 CREDENTIALS = """\
@@ -52,17 +53,9 @@ class Scene:
         office.write(lambda tx: manifests.apply(tx, SHARING, reason="first"), actor=LEE)
         run = office.begin()
         office.do(run, "crm.update_account", account_id="acme", renewal="2025-01-01")
-        self.incident = office.write(
-            lambda tx: incidents.open_by_hand(
-                tx,
-                office.inst.manifests,
-                workflow=WORKFLOW,
-                type=IncidentType.TOOL_MISUSE,
-                runs=(run,),
-                practice=practice,
-            ),
-            actor=LEE,
-        ).id
+        self.incident = Trouble.of_run(
+            office, run, about=IncidentType.TOOL_MISUSE, practice=practice
+        ).incident
         if sealed:
             evidence.seal(office.inst, LEE, incident=self.incident)
 

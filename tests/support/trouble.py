@@ -6,7 +6,7 @@ from functools import partial
 
 from stopwork.control.protocol import PermitAnswer
 from stopwork.ledger.records import Audit, Bundle, ContainmentItem, Incident, Item, Message, Plan
-from stopwork.ledger.words import ContainmentState
+from stopwork.ledger.words import ContainmentState, IncidentType
 from stopwork.operations import (
     audits,
     containment,
@@ -31,10 +31,17 @@ class Trouble:
         self.incident = incident or self._made(without="" if preserved else "preserving")
 
     @classmethod
-    def of_run(cls, office: Office, run: str) -> Trouble:
-        """Answer an incident that a person opened about what the run did."""
+    def of_run(
+        cls, office: Office, run: str, *, about: IncidentType | None = None, practice: bool = False
+    ) -> Trouble:
+        """Answer an incident, or a drill, that a person opened about what the run did."""
         opened = partial(
-            incidents.open_by_hand, manifests=office.inst.manifests, workflow=WORKFLOW, runs=(run,)
+            incidents.open_by_hand,
+            manifests=office.inst.manifests,
+            workflow=WORKFLOW,
+            type=about,
+            runs=(run,),
+            practice=practice,
         )
         return cls(office, incident=office.write(opened, actor=LEE).id)
 

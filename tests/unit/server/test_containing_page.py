@@ -15,9 +15,10 @@ from bs4 import BeautifulSoup, Tag
 from stopwork.hooks.settings import load_hooks
 from stopwork.ledger.records import Incident, Principal
 from stopwork.ledger.words import IncidentStatus, IncidentType, RunStatus
-from stopwork.operations import containment, evidence, incidents, runs
+from stopwork.operations import containment, runs
 from tests.support.containing import CREDENTIALS
-from tests.support.office import KIM, LEE, MANIFEST, WORKFLOW
+from tests.support.office import KIM, LEE, MANIFEST
+from tests.support.trouble import Trouble
 from tests.support.vault import Vault, vault
 from tests.unit.server.browser import Browser, said
 from tests.unit.server.house import House, house
@@ -110,19 +111,9 @@ def checklist(opened: House, *, practice: bool = False) -> Checklist:
     office.do(run, "crm.update_account", account_id="acme", renewal="2025-01-01")
     office.do(run, "mail.send", to="ann@customer.test", subject="Renewal")
     office.write(lambda tx: runs.finish(tx, run=run, status=RunStatus.SUCCEEDED))
-    incident = office.write(
-        lambda tx: incidents.open_by_hand(
-            tx,
-            office.inst.manifests,
-            workflow=WORKFLOW,
-            type=IncidentType.TOOL_MISUSE,
-            runs=(run,),
-            practice=practice,
-        ),
-        actor=LEE,
-    ).id
-    evidence.seal(office.inst, LEE, incident=incident)
-    return Checklist(opened, LEE, incident)
+    trouble = Trouble.of_run(office, run, about=IncidentType.TOOL_MISUSE, practice=practice)
+    trouble.seal()
+    return Checklist(opened, LEE, trouble.incident)
 
 
 def test_an_incident_is_contained_by_its_forms_alone(opened: House, kept: Vault) -> None:
