@@ -123,4 +123,4 @@ def test_the_page_says_how_the_log_stands_and_what_it_does_not_prove(opened: Hou
     page = dana.page("/log").get_text(" ", strip=True)
     assert opened.office.inst.signer.vkey in page
     assert "No checkpoint leaves this server." in page
-    assert "is not found: nothing is kept elsewhere" in page
+    assert "is found only by the bundles that were sealed from it: nothing is kept elsewhere" in page
